@@ -1,0 +1,59 @@
+# make demo         train on a synthesised piece, export, generate, and draw what came out
+# make test         everything, on the newest releases
+# make test-oldest  the oldest releases, and tensorflow-io
+# make test-wheel   the built wheels, in environments of their own
+# make lint         style and types
+# make clean        remove what the others made, environments included
+#
+# Each makes the environment it needs, with nothing but python3 and its pip.
+
+PYTHON ?= python3
+BIN := .venv/bin
+OLD := .venv-oldest/bin
+DEFINITIONS := setup.cfg pyproject.toml serving/setup.cfg serving/pyproject.toml
+
+# What depends on TensorFlow, Keras or the exporters, whose oldest releases differ most.
+OLDEST_TESTS ?= tests/corpus tests/windows tests/layers tests/models tests/training \
+                tests/generation tests/exporting tests/serving
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-oldest test-wheel lint clean
+
+.venv/.installed: $(DEFINITIONS)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -e ./serving
+	touch $@
+
+.venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
+	test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
+	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e ./serving
+	touch $@
+
+demo: .venv/.installed
+	rm -rf demo && mkdir demo
+	$(BIN)/python -m keras_rawaudio.corpus.synthesis demo/piece.wav
+	$(BIN)/python train.py --audio demo/piece.wav --recipe demo --run demo/run --minutes 3
+	$(BIN)/python export.py --run demo/run --out demo/exported
+	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --random-seed 1 --out demo/new.wav
+	$(BIN)/keras-rawaudio spectrogram demo/piece.wav demo/new.wav --out demo/spectrogram.png
+	@echo "Listen: demo/new.wav (beside demo/piece.wav, which it learned from). Look: demo/spectrogram.png"
+
+test: .venv/.installed
+	$(BIN)/python -m pytest --durations=10
+
+test-oldest: .venv-oldest/.installed
+	$(OLD)/python -m pytest $(OLDEST_TESTS)
+
+test-wheel:
+	PYTHON=$(PYTHON) bash .ci/wheel_test.sh
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv .venv-oldest demo build dist *.egg-info serving/build serving/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,74 @@
+"""Who may import what: the direction of flow, read from the source."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"tensorflow", "keras", "scipy", "matplotlib", "soxr", "onnx", "onnxruntime", "tf2onnx"}
+# What a room must not import, at the top or anywhere inside.
+FORBIDDEN = {
+    "codecs": HEAVY | {"soundfile"},
+    "corpus": {"tensorflow", "keras", "scipy", "matplotlib", "onnx", "onnxruntime", "tf2onnx"},
+    "layers": {"tensorflow", "scipy", "torch", "jax"},
+    "models": {"tensorflow", "scipy", "torch", "jax"},
+    "listening": {"tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx"},
+}
+
+
+def imported(path: Path, top_level: bool = False) -> set[str]:
+    """The packages that a module imports, inside functions too unless `top_level`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_room_imports(root: Path, room: str) -> None:
+    for path in (root / "keras_rawaudio" / room).rglob("*.py"):
+        found = imported(path) & FORBIDDEN[room]
+        assert not found, f"{path.relative_to(root)} imports {sorted(found)}"
+
+
+def test_serving_knows_nothing_of_training(root: Path) -> None:
+    allowed = {"numpy", "onnxruntime", "soundfile", "tqdm", "keras_rawaudio_serving"}
+    paths = [*(root / "serving").glob("*.py"), *(root / "serving").glob("keras_*/**/*.py")]
+    assert paths
+    for path in paths:
+        found = imported(path) - allowed - set(sys.stdlib_module_names)
+        assert not found, f"{path.relative_to(root)} imports {sorted(found)}"
+
+
+def run_light(code: str) -> None:
+    """Run code in a fresh interpreter, which must exit 0 with nothing heavy imported."""
+    check = f"heavy = {HEAVY!r} & sys.modules.keys()\nassert not heavy, sorted(heavy)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\n{check}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_is_light() -> None:
+    run_light("import keras_rawaudio, keras_rawaudio.errors")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["export"], ["evaluate"], ["spectrogram"]])
+def test_help_is_light(command: list[str]) -> None:
+    pytest.importorskip("keras_rawaudio.cli")
+    run_light(
+        f"sys.argv = ['keras-rawaudio', *{command}, '--help']\n"
+        "from keras_rawaudio.cli import main\n"
+        "try:\n    code = main()\nexcept SystemExit as stop:\n    code = stop.code\n"
+        "assert not code, code"
+    )

@@ -1,0 +1,30 @@
+"""What is, and is not, in the checkout."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+# Where somebody's home or workplace would show. Written so that it does not find itself.
+MACHINE_PATH = re.compile(rb"(?<![\w.~-])/(?:root|work|home|Users)/[\w.]")
+
+
+def tracked(root: Path) -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return [root / name for name in done.stdout.split("\0") if name and (root / name).is_file()]
+
+
+def test_no_path_of_one_machine(root: Path) -> None:
+    for path in tracked(root):
+        found = MACHINE_PATH.search(path.read_bytes())
+        assert not found, f"{path.relative_to(root)} names {found}"
+
+
+def test_no_audio_and_nothing_large(root: Path) -> None:
+    for path in tracked(root):
+        name = path.relative_to(root)
+        assert path.suffix not in {".wav", ".flac", ".ogg", ".mp3", ".onnx", ".keras", ".h5"}, name
+        assert path.stat().st_size < 1_000_000, f"{name} has {path.stat().st_size} bytes"
