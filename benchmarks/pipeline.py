@@ -64,6 +64,11 @@ def measure(batches, samples: int, seconds: float) -> dict[str, float]:
     }
 
 
+def peak_memory() -> int:
+    """MiB resident at most so far; mapped pages that were read count, too."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, help="a prepared corpus, instead of noise")
@@ -72,6 +77,9 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=128, help="samples before a window")
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow  # noqa: F401  (so that its own memory can be told apart)
+
+    bare = peak_memory()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.corpus:
             from keras_rawaudio.corpus import Corpus
@@ -95,12 +103,12 @@ def main() -> None:
             what["tf_data"] = measure(dataset, samples, arguments.seconds)
             results.append(what)
             print(json.dumps(what), flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result = {
         "benchmark": "pipeline",
         "corpus_samples": sum(lengths),
         "cpus": os.cpu_count(),
-        "peak_memory_mib": round(peak),
+        "peak_memory_mib": peak_memory(),
+        "tensorflow_alone_mib": bare,
         "settings": results,
     }
     print(json.dumps(result))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Encode = Callable[[Array], Array]
 
-PREFETCH = 16
+PREFETCH = 4
 
 
 def read_batches(
