@@ -1,0 +1,76 @@
+"""The seed: a stretch of an audio file, mono, at the model's rate."""
+
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+
+from .errors import ServingError
+from .resample import resample
+
+DEFAULT_SEED_SECONDS = 1.0
+_MARGIN_SECONDS = 0.05  # read round the seed, so that resampling sees no edge
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A seed: `audio` float32 (samples,) in [-1, 1], and how many seconds the file lacked."""
+
+    audio: np.ndarray
+    missing_seconds: float
+
+
+def read_seed(
+    path: str | Path, sample_rate: int, start: float = 0.0, seconds: float | None = None
+) -> Seed:
+    """Read a seed: decoded, mixed to mono, resampled, cut by sample index.
+
+    Args:
+        path: WAV, FLAC, OGG, MP3: whatever libsndfile reads.
+        sample_rate: the model's rate.
+        start: where the seed starts in the file, in seconds.
+        seconds: its length; by default one second, or what the file has where that is less. Where
+            the file ends sooner than asked, the seed is shorter and says by how much.
+
+    Raises:
+        ServingError: no such file, not audio, empty, `start` beyond the end, NaN in it.
+    """
+    import soundfile
+
+    if start < 0:
+        raise ServingError(f"the seed's start is {start:g} s: it must be 0 or more")
+    if seconds is not None and not seconds > 0:
+        raise ServingError(f"the seed's length is {seconds:g} s: it must be more than 0")
+    if not Path(path).is_file():
+        raise ServingError(f"no such seed audio: {path}")
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            rate, total = file.samplerate, file.frames
+            first = round(start * rate)
+            if total == 0:
+                raise ServingError(f"seed audio {path} is empty")
+            if first >= total:
+                raise ServingError(
+                    f"the seed starts at {start:g} s, beyond the end of {path} ({total / rate:g} s)"
+                )
+            wanted = DEFAULT_SEED_SECONDS if seconds is None else seconds
+            last = min(total, first + round(wanted * rate))
+            # Read a little more on both sides; before it, a stretch that is whole at both rates.
+            margin = round(_MARGIN_SECONDS * rate)
+            step = rate // gcd(rate, sample_rate)
+            before = min(first, margin + step) // step * step
+            file.seek(first - before)
+            data = file.read(last - first + before + margin, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ServingError(f"cannot read seed audio {path}: {text}") from None
+    mono = data.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise ServingError(f"seed audio {path} holds NaN or infinite samples in that stretch")
+    skip = before * sample_rate // rate
+    had = (last - first) / rate
+    length = max(1, round(min(wanted, had) * sample_rate))
+    audio = resample(mono, rate, sample_rate)[skip : skip + length]
+    missing = max(0.0, wanted - had) if seconds is not None else 0.0
+    return Seed(np.clip(audio, -1.0, 1.0), missing if missing * sample_rate >= 0.5 else 0.0)

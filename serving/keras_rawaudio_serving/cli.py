@@ -1,0 +1,251 @@
+"""The command line: `keras-rawaudio-generate MODEL --seconds 30 --out new.wav`."""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .errors import ServingError
+
+if TYPE_CHECKING:
+    from .audio import Seed
+    from .output import Output
+    from .sampler import Sampler
+
+PROGRAM = "keras-rawaudio-generate"
+FILE_BLOCK, LIVE_BLOCK = 0.5, 0.1
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{PROGRAM}: {message}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Make new audio with an exported generator.")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="generator.onnx, made by export.py")
+    add("--seconds", type=float, help="how long; needed for a file, else until stopped")
+    add(
+        "--out",
+        metavar="FILE|-",
+        help=".wav, .flac or .ogg, 16 bits; several streams become "
+        "new-1.wav, new-2.wav, ...; - writes raw s16le to a pipe, streams interleaved as channels",
+    )
+    add("--play", action="store_true", help="play it (needs the extra: sounddevice)")
+    add("--seed-audio", metavar="FILE", help="audio that the model hears first, at any rate")
+    add("--seed-start", type=float, default=0.0, metavar="S", help="where the seed starts (0)")
+    add(
+        "--seed-seconds",
+        type=float,
+        metavar="S",
+        help="its length (1, or the rest of the file where that is less)",
+    )
+    add("--keep-seed", action="store_true", help="put the seed before the new audio")
+    add(
+        "--temperature", nargs="+", metavar="T", help="of the draws (1); one value, or one a stream"
+    )
+    add("--streams", type=int, default=1, metavar="N", help="independent streams (1)")
+    add("--random-seed", type=int, metavar="N", help="same number, same file; default: a new one")
+    add(
+        "--provider",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes CUDA only where it is there and pays: 64 streams or more",
+    )
+    add("--threads", type=int, default=1, metavar="N", help="processor threads (1)")
+    add(
+        "--block",
+        type=float,
+        metavar="S",
+        help=f"seconds a block ({FILE_BLOCK} for a file, "
+        f"{LIVE_BLOCK} for a pipe or --play); the first is at most 0.1",
+    )
+    add("--quiet", action="store_true", help="errors only")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0, 2 for bad input, 130 for Ctrl-C)."""
+    args = build_parser().parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+    try:
+        _run(args)
+    except ServingError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0  # the listener left: that is how a pipe ends
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _stop(signum: int, frame: Any) -> NoReturn:
+    raise SystemExit(128 + signum)  # as an exception, so that temporary files are cleared away
+
+
+def _run(args: argparse.Namespace) -> None:
+    from .output import output_paths
+
+    began = time.perf_counter()
+    to_file = args.out not in (None, "-")
+    _check(args, to_file)
+    if to_file:
+        output_paths(args.out, args.streams)  # before the model is even opened
+    from .sampler import Sampler
+
+    sampler = Sampler.load(
+        args.model,
+        streams=args.streams,
+        temperature=_temperatures(args.temperature),
+        random_seed=args.random_seed,
+        provider=args.provider,
+        threads=args.threads,
+    )
+    say = _Say(args.quiet)
+    block = args.block or (FILE_BLOCK if to_file else LIVE_BLOCK)
+    blocks = sampler.stream(args.seconds, block)
+    seed = _seed(args, sampler, say)
+    with ExitStack() as stack:
+        outputs = _open_outputs(args, sampler, stack)
+        _introduce(args, sampler, say)
+        if seed is not None:
+            sampler.prime(seed.audio)
+            if args.keep_seed:
+                import numpy as np
+
+                for output in outputs:
+                    output.write(np.tile(seed.audio, (args.streams, 1)))
+        made = 0
+        bar = None
+        worst = 0.0
+        started = time.perf_counter()
+        mark = started
+        for audio in blocks:
+            worst = max(worst, (time.perf_counter() - mark) * sampler.sample_rate / audio.shape[1])
+            for output in outputs:
+                output.write(audio)
+            made += audio.shape[1]
+            # The bar comes after the first block: its import shall not delay the first sound.
+            bar = bar or _Bar(args, sampler.sample_rate)
+            bar.show(made, time.perf_counter() - started)
+            mark = time.perf_counter()
+        if bar is not None:
+            bar.close()
+    seconds, spent = made / sampler.sample_rate, time.perf_counter() - started
+    total = time.perf_counter() - began
+    streams = f" x {args.streams} streams" if args.streams > 1 else ""
+    tail = "" if to_file else f"; slowest block {worst:.2f} of its own length"
+    say(
+        f"{args.out or 'played'}: {seconds:g} s{streams} at {sampler.sample_rate} Hz in "
+        f"{total:.1f} s, {seconds * args.streams / spent:.1f} times real time{tail}"
+    )
+
+
+def _check(args: argparse.Namespace, to_file: bool) -> None:
+    """What can be refused before anything is opened."""
+    if args.out is None and not args.play:
+        raise ServingError("nowhere to put the audio: give --out FILE, --out - or --play")
+    if args.seconds is None and to_file:
+        raise ServingError("how long? give --seconds")
+    if args.seed_audio is None and (args.keep_seed or args.seed_start or args.seed_seconds):
+        raise ServingError("--seed-start, --seed-seconds and --keep-seed need --seed-audio")
+    for flag, value in (("--seconds", args.seconds), ("--block", args.block)):
+        if value is not None and not 0 < value < float("inf"):
+            raise ServingError(f"{flag} is {value:g}: it must be more than 0")
+
+
+def _temperatures(words: list[str] | None) -> list[float]:
+    try:
+        return [float(w) for w in ",".join(words or ["1"]).replace(" ", ",").split(",") if w]
+    except ValueError:
+        raise ServingError(f"--temperature {' '.join(words or [])}: not a number") from None
+
+
+def _seed(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> "Seed | None":
+    if args.seed_audio is None:
+        return None
+    from .audio import read_seed
+
+    seed = read_seed(args.seed_audio, sampler.sample_rate, args.seed_start, args.seed_seconds)
+    if seed.missing_seconds:
+        say(
+            f"the seed is {seed.missing_seconds:g} s shorter than asked ({args.seed_audio} ends "
+            "there): padded with silence before it"
+        )
+    return seed
+
+
+def _open_outputs(args: argparse.Namespace, sampler: "Sampler", stack: ExitStack) -> "list[Output]":
+    from .output import FileOutput, PipeOutput
+
+    outputs: list[Output] = []
+    if args.out == "-":
+        outputs.append(stack.enter_context(PipeOutput()))
+    elif args.out is not None:
+        outputs.append(stack.enter_context(FileOutput(args.out, args.streams, sampler.sample_rate)))
+    if args.play:
+        from .play import Speaker
+
+        outputs.append(stack.enter_context(Speaker(args.streams, sampler.sample_rate)))
+    return outputs
+
+
+def _introduce(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> None:
+    if sampler.metadata.deterministic:
+        if args.temperature is not None:
+            say("this model is deterministic: --temperature has no effect")
+        if args.streams > 1:
+            say("this model is deterministic: all streams will be alike")
+    elif args.random_seed is None:
+        say(f"--random-seed {sampler.random_seed} makes the same again")
+    if args.provider == "auto" and sampler.provider == "cuda":
+        say(f"{args.streams} streams: on CUDA")
+
+
+class _Say:
+    """Notes for the user, on stderr: stdout may be carrying audio."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+
+class _Bar:
+    """Progress in seconds of audio, with times real time (all streams together)."""
+
+    def __init__(self, args: argparse.Namespace, sample_rate: int) -> None:
+        self.rate, self.streams = sample_rate, args.streams
+        self.bar: Any = None
+        if not args.quiet and sys.stderr.isatty():
+            from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+
+            ends = "{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}{postfix}]"
+            endless = "{n:.1f} s [{elapsed}{postfix}]"
+            self.bar = tqdm(
+                total=args.seconds, leave=False, bar_format=ends if args.seconds else endless
+            )
+
+    def show(self, samples: int, spent: float) -> None:
+        if self.bar is not None:
+            seconds = samples / self.rate
+            times = seconds * self.streams / spent
+            self.bar.set_postfix_str(f"{times:.1f} x real time", refresh=False)
+            self.bar.update(seconds - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

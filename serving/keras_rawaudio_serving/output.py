@@ -1,0 +1,165 @@
+"""Where the audio goes: files (whole or not at all) or a pipe."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from .errors import ServingError
+from .ogg import fix_serial_numbers
+
+FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+_MOST_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on very long writes
+
+
+class Output(Protocol):
+    """Takes blocks; leaving its `with` without an error is what makes the result final."""
+
+    def __enter__(self) -> "Output": ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def write(self, block: np.ndarray) -> None: ...
+
+
+def to_pcm16(audio: np.ndarray) -> np.ndarray:
+    """float audio to int16, 1.0 being 32768, clipped before the cast, so that nothing wraps round.
+
+    Example:
+        >>> to_pcm16(np.array([0.5, 1.0, -3.0])).tolist()
+        [16384, 32767, -32768]
+    """
+    scaled = np.rint(np.asarray(audio, np.float32) * np.float32(32768))
+    pcm: np.ndarray = np.clip(scaled, -32768, 32767).astype(np.int16)
+    return pcm
+
+
+def output_paths(path: str | Path, streams: int) -> list[Path]:
+    """The files of `streams` streams: the path itself, or new-1.wav, new-2.wav, ...
+
+    Raises:
+        ServingError: unknown extension, no such folder, a folder in the file's place.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ServingError(
+            f"cannot write {path}: unknown extension {path.suffix!r}; use .wav, .flac or .ogg"
+        )
+    if not path.parent.is_dir():
+        raise ServingError(f"cannot write {path}: no such folder: {path.parent}")
+    paths = [path]
+    if streams > 1:
+        paths = [path.with_name(f"{path.stem}-{n + 1}{path.suffix}") for n in range(streams)]
+    for one in paths:
+        if one.is_dir():
+            raise ServingError(f"cannot write {one}: it is a folder")
+    return paths
+
+
+class FileOutput:
+    """One 16-bit mono file a stream, in WAV, FLAC or OGG by extension.
+
+    Written beside their final place and renamed at the end: no half-written file is ever left.
+    """
+
+    def __init__(self, path: str | Path, streams: int, sample_rate: int) -> None:
+        import soundfile
+
+        self.paths = output_paths(path, streams)
+        container, subtype = FORMATS[Path(path).suffix.lower()]
+        self._parts: list[Path] = []
+        self._files: list[soundfile.SoundFile] = []
+        try:
+            for final in self.paths:
+                handle, name = tempfile.mkstemp(
+                    f"{final.suffix}.part", f".{final.stem}-", final.parent
+                )
+                os.close(handle)
+                self._parts.append(Path(name))
+                self._files.append(
+                    soundfile.SoundFile(
+                        name, "w", sample_rate, 1, subtype=subtype, format=container
+                    )
+                )
+        except (OSError, soundfile.SoundFileError) as error:
+            self._discard()
+            reason = getattr(error, "strerror", None) or error
+            raise ServingError(f"cannot write {path}: {reason}") from None
+        except BaseException:
+            self._discard()
+            raise
+
+    def __enter__(self) -> "FileOutput":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._commit()
+        finally:
+            self._discard()
+
+    def write(self, block: np.ndarray) -> None:
+        """Append float (streams, samples)."""
+        for file, row in zip(self._files, to_pcm16(block), strict=True):
+            for start in range(0, len(row), _MOST_FRAMES):
+                file.write(row[start : start + _MOST_FRAMES])
+
+    def _commit(self) -> None:
+        umask = os.umask(0)
+        os.umask(umask)
+        for file, part in zip(self._files, self._parts, strict=True):
+            file.close()
+            if part.name.lower().endswith(".ogg.part"):
+                fix_serial_numbers(part)
+        for part, final in zip(self._parts, self.paths, strict=True):
+            part.chmod(0o666 & ~umask)  # mkstemp gives 0600; a new file should be like any other
+            os.replace(part, final)
+
+    def _discard(self) -> None:
+        for file in self._files:
+            file.close()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+
+class PipeOutput:
+    """Raw signed 16-bit little-endian PCM to standard output, streams interleaved as channels."""
+
+    def __init__(self) -> None:
+        if sys.stdout.isatty():
+            raise ServingError(
+                "--out - writes raw audio: pipe it somewhere, it is not for a terminal"
+            )
+
+    def __enter__(self) -> "PipeOutput":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and issubclass(kind, BrokenPipeError):
+            # Nobody listens any more; keep the interpreter from flushing into the closed pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def write(self, block: np.ndarray) -> None:
+        """Send float (streams, samples) at once."""
+        sys.stdout.buffer.write(to_pcm16(block).T.astype("<i2").tobytes())
+        sys.stdout.buffer.flush()
