@@ -275,10 +275,9 @@ def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own have no common class
-        name = type(error).__name__
-        if name in ("InvalidProtobuf", "InvalidGraph", "ModelLoadFailed"):
-            raise ServingError(f"{path} is not an ONNX file") from None
         text = " ".join(str(error).split())[:200]
+        if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
+            raise ServingError(f"{path} is not an ONNX file") from None
         raise ServingError(f"cannot open {path} with onnxruntime: {text}") from None
     if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise ServingError("CUDA did not start (driver or libraries missing): use --provider cpu")
