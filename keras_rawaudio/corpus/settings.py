@@ -1,0 +1,59 @@
+"""What a corpus is made with, and the names of its parts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from keras_rawaudio.errors import UserError
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """How audio files become a corpus.
+
+    Args:
+        sample_rate: in Hz; None takes 16 kHz, or the files' own rate where it is lower (the
+            lowest of them).
+        trim: whether each file's silent head and tail are cut off.
+        trim_decibels: what counts as silent: 20 ms whose effective level lies below this,
+            relative to the file's own peak. -90, the default, cuts digital silence and dither
+            beneath it, and spares every fade; room noise takes about -60.
+        split: the fractions of the train, validation and test parts, in the order of time.
+
+    Raises:
+        UserError: if an argument is out of its range.
+
+    Example:
+        >>> CorpusSettings(sample_rate=8000).split
+        (0.8, 0.1, 0.1)
+    """
+
+    sample_rate: int | None = None
+    trim: bool = True
+    trim_decibels: float = -90.0
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        rate = self.sample_rate
+        whole = isinstance(rate, int) and not isinstance(rate, bool)
+        if rate is not None and (not whole or rate <= 0):
+            raise UserError(f"the sample rate must be a whole number over 0, not {rate!r}")
+        if not (math.isfinite(self.trim_decibels) and self.trim_decibels < 0):
+            raise UserError(
+                f"the trim level must be below 0 dB (relative to the peak), not "
+                f"{self.trim_decibels:g}"
+            )
+        fractions = tuple(self.split)
+        if (
+            len(fractions) != len(PARTS)
+            or not all(fraction > 0 for fraction in fractions)
+            or abs(sum(fractions) - 1) > 1e-6
+        ):
+            raise UserError(
+                "the split must be three fractions over 0 that add up to 1 (train, validation, "
+                f"test), not {', '.join(f'{fraction:g}' for fraction in fractions)}"
+            )
+        object.__setattr__(self, "split", fractions)  # a list from JSON or YAML compares equal
