@@ -81,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0  # the listener left: that is how a pipe ends
+    except OSError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return 0

@@ -116,8 +116,11 @@ class FileOutput:
     def write(self, block: np.ndarray) -> None:
         """Append float (streams, samples)."""
         for file, row in zip(self._files, to_pcm16(block), strict=True):
-            for start in range(0, len(row), _MOST_FRAMES):
-                file.write(row[start : start + _MOST_FRAMES])
+            try:
+                for start in range(0, len(row), _MOST_FRAMES):
+                    file.write(row[start : start + _MOST_FRAMES])
+            except RuntimeError as error:  # libsndfile's: disk full, a WAV of more than 4 GB
+                raise ServingError(f"cannot write {self.paths[0]}: {error}") from None
 
     def _commit(self) -> None:
         umask = os.umask(0)

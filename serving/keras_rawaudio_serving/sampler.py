@@ -271,10 +271,15 @@ def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # errors come as exceptions; no second telling on stderr
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = ["CUDAExecutionProvider"] * use_cuda + ["CPUExecutionProvider"]
+    wanted = ["CUDAExecutionProvider"] * use_cuda + ["CPUExecutionProvider"]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        # Without onnxruntime's own fallback, which talks on stdout, where audio may be going.
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=wanted, enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's own have no common class
+        if provider == "auto" and use_cuda:
+            return _open_session(path, "cpu", streams, threads)
         text = " ".join(str(error).split())[:200]
         if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
             raise ServingError(f"{path} is not an ONNX file") from None

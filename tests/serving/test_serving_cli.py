@@ -251,6 +251,36 @@ def test_folder_without_permission(toy: Toy, tmp_path: Path) -> None:
     assert main(_words(toy(), "--seconds 1", out=folder / "new.wav")) == 2
 
 
+def test_a_full_disk_is_one_line_and_no_file(
+    toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise soundfile.LibsndfileError(2, "disk full: ")
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    code = main(_words(toy(), "--seconds 1 --quiet", out=folder / "new.wav"))
+    _error(code, capsys.readouterr().err, "cannot write")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is there"
+)
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_cuda_that_does_not_start(
+    toy: Toy, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listed but not startable: auto takes the CPU, without a word on stdout; cuda says so."""
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    words = "--seconds 0.1 --quiet --streams 64 --provider"
+    assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
+    assert main(_words(toy(), f"{words} cuda", out=tmp_path / "a.wav")) == 2
+    assert capfd.readouterr().out == ""
+
+
 def test_cuda_that_is_not_there(
     toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
