@@ -41,9 +41,9 @@ class MuLaw(Quantizer):
     def compress(self, relative: Any, xp: Any = np) -> Any:
         """Amplitude relative to the peak, in [-1, 1], to the evenly divided scale [-1, 1]."""
         mu = float(self.levels - 1)
-        return xp.sign(relative) * (xp.log1p(mu * xp.abs(relative)) / math.log1p(mu))
+        return xp.sign(relative) * (xp.log(1.0 + mu * xp.abs(relative)) / math.log1p(mu))
 
     def expand(self, companded: Any, xp: Any = np) -> Any:
         """The inverse of `compress`."""
         mu = float(self.levels - 1)
-        return xp.sign(companded) * (xp.expm1(xp.abs(companded) * math.log1p(mu)) / mu)
+        return xp.sign(companded) * ((xp.exp(xp.abs(companded) * math.log1p(mu)) - 1.0) / mu)

@@ -1,0 +1,8 @@
+"""Export a trained generator: `python export.py --run runs/song --out exported/song`."""
+
+import sys
+
+from keras_rawaudio.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["export", *sys.argv[1:]]))

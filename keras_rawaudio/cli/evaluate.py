@@ -1,0 +1,29 @@
+"""Score a run on a part of its audio, beside the trivial baselines, as one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `evaluate`."""
+    parser.add_argument("--run", required=True, metavar="FOLDER", help="a run folder")
+    parser.add_argument(
+        "--split", choices=("train", "validation", "test"), default="test", help="which part (test)"
+    )
+    parser.add_argument(
+        "--checkpoint", choices=("best", "last"), default="best", help="which weights (best)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate and print."""
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
+
+    from keras_rawaudio.training.evaluation import evaluate
+
+    print(json.dumps(evaluate(options.run, options.split, options.checkpoint)))
+    return 0

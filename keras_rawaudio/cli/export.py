@@ -1,0 +1,28 @@
+"""Export a run's generator as generator.onnx and saved_model/."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `export`."""
+    parser.add_argument("--run", required=True, metavar="FOLDER", help="a run folder")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the folder to write into")
+    parser.add_argument(
+        "--checkpoint", choices=("best", "last"), default="best", help="which weights (best)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export, and say where it went."""
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
+
+    from keras_rawaudio.exporting.export import export
+
+    path = export(options.run, options.out, options.checkpoint)
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    return 0

@@ -1,0 +1,100 @@
+"""Train a generator on audio files and folders."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_rawaudio.errors import UserError
+
+# Flags that lay one value over the recipe: flag, key, type, words.
+OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
+    ("--batch", "windows.batch", int, "rows in a batch"),
+    ("--window", "windows.length", int, "samples that a row predicts in one step of training"),
+    ("--learning-rate", "training.learning_rate", float, "learning rate at the start"),
+    ("--optimizer", "training.optimizer", str, "adam, rmsprop or sgd"),
+    ("--sample-seconds", "training.sample_seconds", float, "seconds generated at a validation"),
+    ("--validate-every", "training.validate_every", float, "minutes between validations"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `train`."""
+    parser.add_argument("--audio", nargs="+", metavar="PATH", help="audio files and folders")
+    parser.add_argument("--run", required=True, metavar="FOLDER", help="the run folder to make")
+    parser.add_argument("--recipe", default="default", help="recipe name or YAML file (default)")
+    parser.add_argument("--minutes", type=float, help="minutes of training steps (default: 10)")
+    parser.add_argument("--epochs", type=int, help="passes over the data instead of minutes")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
+    parser.add_argument("--shift", help="samples between a batch's rows, or 'lanes'")
+    for flag, key, kind, words in OVERRIDES:
+        parser.add_argument(flag, type=kind, dest=key, help=f"{words} ({key})")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any recipe value, such as tiers.0.units=512 or head.width=256",
+    )
+    parser.add_argument("--sample-rate", type=int, help="hertz (default: 16000, or the files' own)")
+    parser.add_argument("--no-trim", action="store_true", help="keep silent heads and tails")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
+    parser.add_argument("--random-seed", type=int, default=0, help="of weights and data order (0)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check what can be checked at once, then train."""
+    from keras_rawaudio.recipes import load_recipe
+
+    if options.minutes is not None and options.epochs is not None:
+        raise UserError("--minutes and --epochs are two budgets; give one of them")
+    for flag, value in (("--minutes", options.minutes), ("--epochs", options.epochs)):
+        if value is not None and not value > 0:
+            raise UserError(f"{flag} must be above 0, not {value}")
+    minutes = options.minutes if options.minutes or options.epochs else 10.0
+    if options.resume:
+        if options.audio or overrides(options):
+            raise UserError("--resume goes on with the run's own audio and recipe; leave them out")
+        from keras_rawaudio.training.schedule import Budget
+        from keras_rawaudio.training.train import resume
+
+        return 0 if resume(options.run, Budget(minutes, options.epochs)) else 130
+    if not options.audio:
+        raise UserError("--audio is missing: name the files or folders to learn from")
+    recipe = load_recipe(options.recipe, overrides(options))
+    for path in options.audio:
+        if "://" not in path and not Path(path).exists():
+            raise UserError(f"no such file or folder: {path}; check --audio")
+
+    from keras_rawaudio.corpus import CorpusSettings
+    from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.train import train
+
+    settings = CorpusSettings(sample_rate=options.sample_rate, trim=not options.no_trim)
+    ended = train(
+        options.audio,
+        options.run,
+        recipe,
+        Budget(minutes, options.epochs),
+        settings,
+        options.cache,
+        options.random_seed,
+    )
+    return 0 if ended else 130
+
+
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """What flags say over the recipe, by dotted key."""
+    import yaml
+
+    values = {key: getattr(options, key) for _, key, _, _ in OVERRIDES}
+    if options.shift is not None:
+        values["windows.shift"] = yaml.safe_load(options.shift)
+    for word in options.set:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {word}: write it as key=value")
+        values[key] = yaml.safe_load(value)
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Exporting: a trained model as one ONNX file and as a SavedModel."""

@@ -1,0 +1,78 @@
+"""From a run folder to files that play anywhere: what `export.py` calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporting.onnx_model import export_onnx
+from keras_rawaudio.exporting.saved_model import export_saved_model
+from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.provenance import git_revision, versions
+from keras_rawaudio.training.evaluation import load_model
+from keras_rawaudio.training.run_folder import RunFolder
+
+FORMAT_VERSION = 1
+
+
+def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
+    """Export a run's generator.
+
+    Args:
+        run: the run folder.
+        out: the folder to write `generator.onnx` and `saved_model/` into.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        The path of `generator.onnx`.
+
+    Raises:
+        UserError: not a run folder, or a folder that cannot be written.
+    """
+    folder = RunFolder.open(run)
+    target = Path(out)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target, prefix=".partial-"))
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
+    try:
+        model = load_model(folder, checkpoint)
+        metadata = describe(model, folder, checkpoint)
+        export_onnx(model, metadata, partial / "generator.onnx")
+        export_saved_model(model, json.dumps(metadata), partial / "saved_model")
+        shutil.rmtree(target / "saved_model", ignore_errors=True)
+        for name in ("saved_model", "generator.onnx"):
+            os.replace(partial / name, target / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target / "generator.onnx"
+
+
+def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, Any]:
+    """What the exported file says of itself."""
+    spec = generator_state_spec(model)
+    return {
+        "format_version": FORMAT_VERSION,
+        "sample_rate": run.describe()["sample_rate"],
+        "frame": model.frame,
+        "tiers": [tier.frame for tier in model.tiers],
+        "head": model.head.kind,
+        "noise_per_sample": model.head.noise_per_sample,
+        "deterministic": model.head.measure == "variance_unexplained",
+        "codec": model.codec.to_json(),
+        "states": [
+            {"name": name, "shape": list(shape), "initial": fill}
+            for name, (shape, fill) in spec.items()
+        ],
+        "recipe": run.read_recipe(),
+        "checkpoint": checkpoint,
+        "git_revision": git_revision(),
+        "versions": versions(),
+    }

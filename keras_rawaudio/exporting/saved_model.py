@@ -1,0 +1,45 @@
+"""The generator as a TensorFlow SavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from keras_rawaudio.generation import advance, generator_state_spec
+from keras_rawaudio.models import AudioModel
+
+
+def export_saved_model(model: AudioModel, metadata: str, path: Path) -> None:
+    """Write a SavedModel whose signature `advance` is the generator's step.
+
+    It takes `forced`, `noise`, `temperature` and the state by name, and returns `audio` and the
+    state under the same names. `tf.saved_model.load(path)` opens it (Keras 3's `load_model` does
+    not read SavedModels); `.metadata()` gives the JSON that the ONNX file carries too.
+
+    Args:
+        model: the model.
+        metadata: JSON text.
+        path: the folder to write.
+    """
+    spec = generator_state_spec(model)
+    K = model.head.noise_per_sample
+
+    module = tf.Module()
+    module.model = model  # tracked, so that the weights are saved
+
+    def run(forced: Any, noise: Any, temperature: Any, **state: Any) -> dict[str, Any]:
+        audio, after = advance(model, forced, noise, temperature, state)
+        return {"audio": audio, **after}
+
+    module.advance = tf.function(run)
+    module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
+    signature = module.advance.get_concrete_function(
+        forced=tf.TensorSpec((None, None), tf.float32, "forced"),
+        noise=tf.TensorSpec((None, None, K), tf.float32, "noise"),
+        temperature=tf.TensorSpec((None,), tf.float32, "temperature"),
+        **{n: tf.TensorSpec((None, *shape), tf.float32, n) for n, (shape, _) in spec.items()},
+    )
+    signatures = {"advance": signature, "serving_default": signature}
+    tf.saved_model.save(module, str(path), signatures=signatures)

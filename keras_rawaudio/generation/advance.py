@@ -1,0 +1,149 @@
+"""The generator as a pure function: read what is given, then draw what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from keras_rawaudio.models.audio_model import AudioModel, State
+
+HISTORY = "history"
+
+
+def generator_state_spec(model: AudioModel) -> dict[str, tuple[tuple[int, ...], float]]:
+    """The state that a generator carries from call to call.
+
+    Args:
+        model: the model.
+
+    Returns:
+        For each tensor its shape without the batch and the value that fills it at the start:
+        the recurrent state, and `history`, the last samples (codec values), which are silent.
+    """
+    silence = float(model.codec.encode(0.0, xp=ops))
+    spec = {name: (shape, 0.0) for name, shape in model.state_spec().items()}
+    return {**spec, HISTORY: ((model.context + 1,), silence)}
+
+
+def fresh_state(model: AudioModel, batch: int) -> State:
+    """The generator state of `batch` streams that have heard nothing."""
+    spec = generator_state_spec(model)
+    return {name: ops.full((batch, *shape), fill) for name, (shape, fill) in spec.items()}
+
+
+def advance(
+    model: AudioModel, forced: Any, noise: Any, temperature: Any, state: State
+) -> tuple[Any, State]:
+    """Read some audio, then draw some: what every export is compared with.
+
+    Args:
+        model: the model.
+        forced: `(B, P)` audio in [-1, 1] to read, which primes the state; `P` is a multiple of
+            `model.frame` and may be 0.
+        noise: `(B, N, noise_per_sample)` in [0, 1), the only source of chance; `N` is a multiple
+            of `model.frame` and may be 0.
+        temperature: `(B,)`.
+        state: as `generator_state_spec` says.
+
+    Returns:
+        `(B, N)` audio in [-1, 1] and the new state.
+
+    Example:
+        >>> audio, state = advance(model, seed, noise, keras.ops.ones((1,)), fresh_state(model, 1))
+    """
+    state = read(model, model.codec.encode(forced, xp=ops), state)
+    values, state = draw(model, noise, temperature, state)
+    return model.codec.decode(values, xp=ops), state
+
+
+def read(model: AudioModel, values: Any, state: State) -> State:
+    """Move the state over given codec values `(B, P)`, drawing nothing."""
+    return _over_frames(
+        values, model.frame, state, lambda frame, state: _read_frame(model, 0, None, frame, state)
+    )
+
+
+def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
+    """Draw codec values `(B, N)` for noise `(B, N, K)`."""
+    temperature = ops.reshape(temperature, (-1, 1))
+    F = model.frame
+
+    def frame_step(frame_noise: Any, both: tuple[Any, State]) -> tuple[Any, State]:
+        values, state = both
+        state = _draw_frame(model, 0, None, frame_noise, temperature, state)
+        # The history is as long as a frame at least: its end is what was just drawn.
+        return ops.concatenate([values[:, F:], state[HISTORY][:, -F:]], axis=1), state
+
+    silence = ops.zeros_like(noise[:, :, 0])
+    values, state = _over_frames(noise, F, (silence, state), frame_step)
+    return values, state
+
+
+def _over_frames(x: Any, frame: int, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
+    """`carry = step(x_frame, carry)` for each frame of `x (B, T * frame, ...)`."""
+    B = ops.shape(x)[0]
+    frames = ops.reshape(x, (B, ops.shape(x)[1] // frame, frame, *x.shape[2:]))
+    return _loop(
+        ops.shape(frames)[1], carry, lambda t, carry: step(ops.take(frames, t, axis=1), carry)
+    )
+
+
+def _loop(count: Any, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
+    def body(t: Any, carry: Any) -> tuple[Any, Any]:
+        return t + 1, step(t, carry)
+
+    return ops.while_loop(lambda t, carry: t < count, body, (ops.zeros((), "int32"), carry))[1]
+
+
+def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tuple[Any, State]:
+    tier = model.tiers[i]
+    frame = model.tier_input(state[HISTORY][:, -tier.window :])
+    output, values = tier.step(frame, conditioning, model.tier_state(i, state))
+    return output, {**state, **model.named_state(i, values)}
+
+
+def _remember(state: State, values: Any) -> State:
+    history = ops.concatenate([state[HISTORY][:, values.shape[1] :], values], axis=1)
+    return {**state, HISTORY: history}
+
+
+def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state: State) -> State:
+    output, state = _tier_step(model, i, conditioning, state)
+    if i == len(model.tiers) - 1:
+        return _remember(state, frame)
+    below = model.tiers[i + 1].frame
+    frames = ops.reshape(frame, (-1, model.tiers[i].frame // below, below))
+
+    def faster_step(t: Any, state: State) -> State:
+        word, faster = ops.take(output, t, axis=1), ops.take(frames, t, axis=1)
+        return _read_frame(model, i + 1, word, faster, state)
+
+    return _loop(frames.shape[1], state, faster_step)
+
+
+def _draw_frame(
+    model: AudioModel, i: int, conditioning: Any, noise: Any, temperature: Any, state: State
+) -> State:
+    output, state = _tier_step(model, i, conditioning, state)
+    head: Any = model.head
+    if i < len(model.tiers) - 1:
+        below = model.tiers[i + 1].frame
+        noises = ops.reshape(noise, (-1, model.tiers[i].frame // below, below, noise.shape[-1]))
+
+        def faster_step(t: Any, state: State) -> State:
+            word, faster = ops.take(output, t, axis=1), ops.take(noises, t, axis=1)
+            return _draw_frame(model, i + 1, word, faster, temperature, state)
+
+        return _loop(noises.shape[1], state, faster_step)
+    if not head.per_sample:
+        return _remember(state, head.draw(output))
+
+    def sample_step(t: Any, state: State) -> State:
+        recent = state[HISTORY][:, -head.context :]
+        word, chance = ops.take(output, t, axis=1), ops.take(noise, t, axis=1)
+        value = head.step(recent, word, chance, temperature)
+        return _remember(state, ops.expand_dims(value, 1))
+
+    return _loop(noise.shape[1], state, sample_step)

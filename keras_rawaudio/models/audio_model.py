@@ -1,0 +1,141 @@
+"""Tiers and a head: the whole model as a pure function of audio and state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rawaudio.codecs import Codec, codec_from_json
+from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.models.tier import Tier
+
+State = dict[str, Any]
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class AudioModel(keras.Model):
+    """Recurrent tiers, slowest first, and the head that the fastest one conditions.
+
+    The model keeps nothing between calls: the recurrent state goes in and comes out by name, so
+    that the trainer, the reference sampler and every export carry it in their own way.
+
+    Args:
+        tiers: settings of each tier as `Tier` takes them, without `rate` and `width`.
+        head: `{"kind": "categorical" | "regression", **options}`.
+        codec: what `Codec.to_json` wrote; the model speaks this codec's values.
+
+    Call arguments:
+        x: `(B, context + N)` codec values; `x[:, context + t]` is the sample before target `t`.
+        state: recurrent state by name, each `(B, units)`.
+        training: switches the noise on.
+
+    Returns:
+        The head's prediction for `N` samples, and the new state. `N` is a multiple of `frame`.
+
+    Example:
+        >>> codec = {"name": "mu-law", "peak": 1.0, "levels": 256}
+        >>> model = AudioModel([{"frame": 16}], {"kind": "categorical", "width": 32}, codec)
+        >>> x = keras.ops.zeros((2, model.context + 160), "int32")
+        >>> logits, state = model(x, model.zero_state(2))
+        >>> logits.shape
+        TensorShape([2, 160, 256])
+
+    Reference:
+        Mehri et al. 2017, "SampleRNN: An Unconditional End-to-End Neural Audio Generation Model".
+    """
+
+    def __init__(
+        self,
+        tiers: list[dict[str, Any]],
+        head: dict[str, Any],
+        codec: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._config = {"tiers": [dict(t) for t in tiers], "head": dict(head), "codec": dict(codec)}
+        self.codec: Codec = codec_from_json(codec)
+        options = {k: v for k, v in head.items() if k != "kind"}
+        if self.codec.discrete:
+            options["levels"] = self.codec.levels
+        self.head = HEADS[head["kind"]](**options, name="head")
+        self.tiers: list[Tier] = []
+        for i in reversed(range(len(tiers))):
+            below = self.tiers[0] if self.tiers else None
+            if below:
+                rate, width = tiers[i]["frame"] // below.frame, below.input_width
+            else:
+                width = self.head.conditioning_width()
+                rate = tiers[i]["frame"] if self.head.per_sample else 1
+            self.tiers = [Tier(**tiers[i], rate=rate, width=width, name=f"tier{i}"), *self.tiers]
+        for i, tier in enumerate(self.tiers):
+            tier.build_for(conditioned=i > 0)
+        fastest = self.tiers[-1]
+        self.head.build_for(fastest.width or fastest.stack.output_width, fastest.frame)
+        self.built = True
+
+    @property
+    def frame(self) -> int:
+        """Samples that the slowest tier moves by: audio comes in multiples of this."""
+        return self.tiers[0].frame
+
+    @property
+    def context(self) -> int:
+        """Samples before the first input that the widest view reaches back to."""
+        return max([self.head.context, *(t.window for t in self.tiers)]) - 1
+
+    def state_spec(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes (without the batch) of the recurrent state."""
+        return {
+            f"tier{i}_{name}": shape
+            for i, tier in enumerate(self.tiers)
+            for name, shape in tier.state_spec()
+        }
+
+    def zero_state(self, batch: Any) -> State:
+        """The state of `batch` fresh streams."""
+        return {name: ops.zeros((batch, *shape)) for name, shape in self.state_spec().items()}
+
+    def tier_state(self, tier: int, state: State) -> list[Any]:
+        """One tier's part of the state, in its own order."""
+        return [state[f"tier{tier}_{name}"] for name, _ in self.tiers[tier].state_spec()]
+
+    def named_state(self, tier: int, values: list[Any]) -> State:
+        """One tier's state under the model's names."""
+        names = [name for name, _ in self.tiers[tier].state_spec()]
+        return {f"tier{tier}_{name}": v for name, v in zip(names, values, strict=True)}
+
+    def tier_input(self, values: Any) -> Any:
+        """Codec values as the numbers that tiers read: around zero, about one wide."""
+        if self.codec.discrete:
+            return self.codec.companded(ops.cast(values, "float32"), xp=ops)
+        return values
+
+    def call(self, x: Any, state: State, training: bool = False) -> tuple[Any, State]:
+        numbers = self.tier_input(x)
+        conditioning, new_state = None, {}
+        for i, tier in enumerate(self.tiers):
+            frames = self._frames(numbers, tier)
+            conditioning, values = tier(
+                frames, conditioning, self.tier_state(i, state), training=training
+            )
+            new_state.update(self.named_state(i, values))
+        recent = x[:, self.context - (self.head.context - 1) :]
+        return self.head(recent, conditioning, training=training), new_state
+
+    def _frames(self, numbers: Any, tier: Tier) -> Any:
+        """`(B, context + N)` to `(B, N / frame, window)`: what each step of a tier sees."""
+        F, W = tier.frame, tier.window
+        N = numbers.shape[1] - self.context
+        first = self.context + 1 - W
+        if F == W:
+            return ops.reshape(numbers[:, first : first + N], (-1, N // F, F))
+        # A window is whole frames and a rest, each a shifted view of the same row.
+        starts = range(0, W, F)
+        views = [numbers[:, first + s : first + s + N] for s in starts]
+        frames = [ops.reshape(v, (-1, N // F, F)) for v in views]
+        return ops.concatenate(frames, axis=-1)[:, :, :W]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}

@@ -1,0 +1,51 @@
+"""What every head can do."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+
+
+class Head(keras.layers.Layer):
+    """Turns the fastest tier's output into a prediction, a loss and, in generation, samples.
+
+    A head is either `per_sample` (it is given one conditioning vector a sample and the samples
+    just before it) or works on a whole frame at once.
+
+    Attributes:
+        kind: its name in a recipe.
+        per_sample: whether it draws sample by sample.
+        measure: what its loss is reported as: `"bits_per_sample"` or `"variance_unexplained"`.
+        context: samples that it sees before the one that it predicts.
+        noise_per_sample: numbers in [0, 1) that it needs to draw one sample.
+    """
+
+    kind: ClassVar[str]
+    per_sample: ClassVar[bool]
+    measure: ClassVar[str]
+    context: int = 1
+    noise_per_sample: int = 1
+
+    def conditioning_width(self) -> int | None:
+        """Width of the conditioning vectors that it wants; `None`: the tier's own output."""
+        raise ValueError("a head says how wide its conditioning is")
+
+    def build_for(self, width: int, frame: int) -> None:
+        """Make the weights: conditioning `width` wide, `frame` samples a frame."""
+        raise ValueError("a head makes its own weights")
+
+    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
+        """The prediction for every sample.
+
+        Args:
+            recent: `(B, context - 1 + N)` codec values; the last `context` up to and including
+                `recent[:, context - 1 + t]` come before sample `t`.
+            conditioning: `(B, N, width)` for a head per sample, else `(B, T, width)`.
+            training: as in Keras.
+        """
+        raise ValueError("a head predicts")
+
+    def loss(self, prediction: Any, target: Any) -> Any:
+        """Loss of each sample: nats, or squared error; `(B, N)`."""
+        raise ValueError("a head has a loss")

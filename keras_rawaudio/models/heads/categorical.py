@@ -1,0 +1,138 @@
+"""A distribution over the codes of the next sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rawaudio.models.heads.base import Head
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class CategoricalHead(Head):
+    """Softmax over the codec's levels, sample by sample, through a small network.
+
+    It sees the tier's conditioning, the last `embedded` codes through a table each (the
+    embedding folded with the kernel behind it, so that a lookup and an addition do the work of a
+    product) and the last `linear` samples as numbers in [-1, 1].
+
+    Args:
+        levels: number of codes.
+        width: width of the hidden layers.
+        layers: hidden layers, the first of which the inputs meet in; 1 or more.
+        embedded: most recent codes that are looked up.
+        linear: most recent samples that are seen as numbers.
+
+    Example:
+        >>> head = CategoricalHead(levels=256, width=32)
+        >>> head.build_for(32, frame=8)
+        >>> recent = keras.ops.zeros((1, head.context - 1 + 40))
+        >>> head(recent, keras.ops.zeros((1, 40, 32))).shape
+        TensorShape([1, 40, 256])
+
+    Reference:
+        Mehri et al. 2017, "SampleRNN", section 2.2 (sample-level module).
+    """
+
+    kind = "categorical"
+    per_sample = True
+    measure = "bits_per_sample"
+
+    def __init__(
+        self,
+        levels: int,
+        width: int = 128,
+        layers: int = 2,
+        embedded: int = 2,
+        linear: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if layers < 1 or embedded < 0 or linear < 1:
+            raise ValueError("a categorical head needs layers >= 1, embedded >= 0 and linear >= 1")
+        self.levels = levels
+        self.width = width
+        self.layers = layers
+        self.embedded = embedded
+        self.linear = linear
+        self.context = max(embedded, linear)
+        self.hidden = [
+            keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
+            for i in range(1, layers)
+        ]
+        self.logits = keras.layers.Dense(levels, name="logits")
+
+    def conditioning_width(self) -> int:
+        return self.width
+
+    def build_for(self, width: int, frame: int) -> None:
+        self.tables = self.add_weight(
+            shape=(self.embedded * self.levels, self.width),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+            name="tables",
+        )
+        # One kernel over the past, oldest sample first.
+        self.past = self.add_weight(
+            shape=(self.linear, self.width), initializer="glorot_uniform", name="past"
+        )
+        for layer in [*self.hidden, self.logits]:
+            layer.build((None, self.width))
+        self.built = True
+
+    def _enter(self, codes: list[Any], past: Any, conditioning: Any) -> Any:
+        """The first hidden layer: `codes[k]` is the code `k + 1` samples ago."""
+        h = conditioning + ops.matmul(self._companded(past), self.past)
+        for k, code in enumerate(codes):
+            h = h + ops.take(self.tables, ops.cast(code, "int32") + k * self.levels, axis=0)
+        return ops.relu(h)
+
+    def _companded(self, codes: Any) -> Any:
+        return ops.cast(codes, "float32") * (2.0 / (self.levels - 1)) - 1.0
+
+    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
+        N = ops.shape(conditioning)[1]
+        last = self.context - 1
+        codes = [recent[:, last - k : last - k + N] for k in range(self.embedded)]
+        first = self.context - self.linear
+        past = ops.stack([recent[:, first + k : first + k + N] for k in range(self.linear)], -1)
+        h = self._enter(codes, past, conditioning)
+        for layer in self.hidden:
+            h = layer(h)
+        return self.logits(h)
+
+    def loss(self, prediction: Any, target: Any) -> Any:
+        target = ops.cast(target, "int32")
+        return ops.sparse_categorical_crossentropy(target, prediction, from_logits=True)
+
+    def step(self, recent: Any, conditioning: Any, noise: Any, temperature: Any) -> Any:
+        """Draw one sample.
+
+        Args:
+            recent: `(B, context)` codes before it, oldest first.
+            conditioning: `(B, width)`.
+            noise: `(B, 1)` in [0, 1).
+            temperature: `(B, 1)`; divides the logits.
+
+        Returns:
+            `(B,)`: the code, as a float.
+        """
+        codes = [recent[:, self.context - 1 - k] for k in range(self.embedded)]
+        h = self._enter(codes, recent[:, self.context - self.linear :], conditioning)
+        for layer in self.hidden:
+            h = layer(h)
+        weights = ops.softmax(self.logits(h) / temperature)
+        # Inverse transform: as many codes lie below the draw as cumulative sums do not exceed it.
+        below = ops.cast(ops.cumsum(weights, axis=-1) <= noise, "float32")
+        return ops.minimum(ops.sum(below, axis=-1), float(self.levels - 1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "levels": self.levels,
+            "width": self.width,
+            "layers": self.layers,
+            "embedded": self.embedded,
+            "linear": self.linear,
+        }

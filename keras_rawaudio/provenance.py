@@ -1,0 +1,36 @@
+"""What made a file: versions of the packages and the revision of the code."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import keras_rawaudio
+
+PACKAGES = ("keras", "tensorflow", "numpy", "onnx", "tf2onnx")
+
+
+def versions() -> dict[str, str]:
+    """Version of Python, of this package and of those that decide its results."""
+    found = {"python": platform.python_version(), "keras_rawaudio": keras_rawaudio.__version__}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision() -> str:
+    """Revision of the checkout that this package runs from; empty where there is none."""
+    folder = Path(__file__).parent
+    if not (folder.parent / ".git").exists():
+        return ""
+    try:
+        words = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

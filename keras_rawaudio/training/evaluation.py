@@ -1,0 +1,68 @@
+"""What a run is worth on a part of its corpus, beside what is had for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_rawaudio.corpus import Corpus
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.listening.baselines import discrete_baselines, regression_baselines
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.scoring import Scorer
+from keras_rawaudio.training.train import Encoded
+
+
+def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
+    """The model of a run.
+
+    Args:
+        run: the folder.
+        checkpoint: `"best"` or `"last"`.
+
+    Raises:
+        UserError: it has not been saved yet.
+    """
+    path = run.best if checkpoint == "best" else run.last
+    if not path.is_file():
+        raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
+    model: AudioModel = keras.saving.load_model(path, compile=False)
+    return model
+
+
+def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:
+    """Score a run on one part, every sample once, state carried from first to last.
+
+    Args:
+        run: the run folder.
+        split: `"train"`, `"validation"` or `"test"`.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`.
+
+    Raises:
+        UserError: not a run folder, no such part, no checkpoint yet.
+    """
+    folder = RunFolder.open(run)
+    corpus = Corpus.open(Path(folder.describe()["corpus"]))
+    model = load_model(folder, checkpoint)
+    segments = corpus.segments(split)
+    scores = Scorer(model, segments)()
+    encoded = [Encoded(s, model.codec) for s in segments]
+    if model.head.measure == "bits_per_sample":
+        train = [Encoded(s, model.codec) for s in corpus.segments("train")]
+        baselines = discrete_baselines(train, encoded, model.codec)
+    else:
+        baselines = regression_baselines(encoded, model.tiers[-1].frame)
+    return {
+        "run": str(run),
+        "split": split,
+        "checkpoint": checkpoint,
+        model.head.measure: scores[model.head.measure],
+        "baselines": baselines,
+        "samples": scores["samples"],
+    }

@@ -1,0 +1,53 @@
+"""How long a training lasts and how its learning rate falls."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from keras_rawaudio.recipes.settings import TrainingSettings
+
+# The cosine ends here, as a share of the first rate.
+FINAL_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Minutes of training steps, or epochs; exactly one of the two.
+
+    Minutes count training steps alone: not validation, sampling, saving, nor the first step
+    (which compiles).
+
+    Example:
+        >>> Budget(epochs=2).fraction(steps=30, seconds=5.0, steps_per_epoch=60)
+        0.25
+    """
+
+    minutes: float | None = None
+    epochs: int | None = None
+
+    def fraction(self, steps: int, seconds: float, steps_per_epoch: int) -> float:
+        """How much of it is used, from 0 to 1 and beyond."""
+        if self.epochs is not None:
+            return steps / (self.epochs * steps_per_epoch)
+        return seconds / (60.0 * (self.minutes or 10.0))
+
+
+def learning_rate(settings: TrainingSettings, fraction: float, steps: int) -> float:
+    """The rate at this point of the budget.
+
+    Args:
+        settings: rate, schedule and warm-up.
+        fraction: used share of the budget, 0 to 1.
+        steps: steps taken so far.
+
+    Reference:
+        Loshchilov and Hutter 2017, "SGDR", equation 5 (one period).
+    """
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        share = 0.5 * (1.0 + math.cos(math.pi * min(1.0, fraction)))
+        rate *= FINAL_SHARE + (1.0 - FINAL_SHARE) * share
+    if steps < settings.warmup_steps:
+        rate *= (steps + 1) / settings.warmup_steps
+    return rate

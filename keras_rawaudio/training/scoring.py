@@ -1,0 +1,77 @@
+"""Score a model on a part of the corpus, without touching anything that trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.windows import StreamPlan, window_dataset
+
+# Samples that a row moves by: long, since the state is carried and memory alone sets the limit.
+WINDOW = 1 << 14
+
+
+class Scorer:
+    """Reads a part as streams, each sample predicted once, and averages the loss.
+
+    Each segment is one stream whose state runs from its first sample to its last.
+
+    Args:
+        model: the model; read, never changed.
+        segments: int16 arrays, each a contiguous stretch of one file.
+    """
+
+    def __init__(self, model: AudioModel, segments: Sequence[np.ndarray]) -> None:
+        import tensorflow as tf
+
+        self.model = model
+        window = math.ceil(min(WINDOW, max(map(len, segments))) / model.frame) * model.frame
+        batch = min(8, len(segments))
+        plan = StreamPlan([len(s) for s in segments], window, batch)
+        self._batch = batch
+        self._data = window_dataset(
+            segments, model.codec.encode, plan, model.context, repeat=False
+        )
+        self._function = tf.function(self._score)
+
+    def __call__(self) -> dict[str, float]:
+        """The measures of the model as it stands.
+
+        Returns:
+            `loss` (mean nats or squared error a sample), the head's own measure
+            (`bits_per_sample` or `variance_unexplained`) and `samples`, how many were scored.
+        """
+        state = self.model.zero_state(self._batch)
+        sums = np.zeros(4)
+        for batch in self._data:
+            values, state = self._function(
+                batch["x"], batch["y"], batch["reset"], batch["valid"], state
+            )
+            sums += np.asarray(values, np.float64)
+        loss, count, total, squares = sums
+        mean = loss / count
+        result = {"loss": mean, "samples": int(count)}
+        if self.model.head.measure == "bits_per_sample":
+            result["bits_per_sample"] = mean / math.log(2)
+        else:
+            result["variance_unexplained"] = loss / (squares - total**2 / count)
+        return result
+
+    def _score(self, x: Any, y: Any, reset: Any, valid: Any, state: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
+        state = {name: value * keep for name, value in state.items()}
+        prediction, state = self.model(x, state, training=False)
+        mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
+        y_float = tf.cast(y, tf.float64)
+        loss = tf.cast(self.model.head.loss(prediction, y), tf.float64)
+        sums = [
+            tf.reduce_sum(value * mask)
+            for value in (loss, tf.ones_like(mask), y_float, tf.square(y_float))
+        ]
+        return tf.stack(sums), state

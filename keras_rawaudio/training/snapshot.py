@@ -1,0 +1,55 @@
+"""All that a training is at one moment, in one file, so that it goes on as if never interrupted."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.step import TrainingStep
+
+
+def save_snapshot(path: Path, step: TrainingStep, progress: dict[str, Any]) -> None:
+    """Write weights, random state, optimizer slots, carried state and progress.
+
+    Args:
+        path: the `.npz` file.
+        step: holds the model, the optimizer and the carried state.
+        progress: plain JSON: steps, seconds, the best validation, ...
+    """
+    arrays = {name: np.asarray(value) for name, value in _variables(step).items()}
+    with path.open("wb") as file:
+        np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
+
+
+def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
+    """Put everything back.
+
+    Returns:
+        The progress that was saved.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another model or batch.
+    """
+    variables = _variables(step)
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = {name: saved[name] for name in saved.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot resume from {path}: {error}; train into a new folder") from None
+    progress: dict[str, Any] = json.loads(str(arrays.pop("progress")))
+    if {k: v.shape for k, v in arrays.items()} != {k: tuple(v.shape) for k, v in variables.items()}:
+        raise UserError(f"{path} was saved by another model or batch; resume with the same recipe")
+    for name, value in arrays.items():
+        variables[name].assign(value)
+    return progress
+
+
+def _variables(step: TrainingStep) -> dict[str, Any]:
+    named = {f"model/{i}": v for i, v in enumerate(step.model.variables)}
+    named |= {f"optimizer/{i}": v for i, v in enumerate(step.optimizer.variables)}
+    return named | {f"carried/{name}": v for name, v in step.carried.items()}

@@ -1,0 +1,123 @@
+"""From audio to a run folder: what `train.py` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_rawaudio.codecs import Codec, codec_from_json, fit_codec
+from keras_rawaudio.corpus import Corpus, CorpusSettings, prepare
+from keras_rawaudio.listening.baselines import discrete_baselines, regression_baselines
+from keras_rawaudio.models import AudioModel, build_model
+from keras_rawaudio.provenance import git_revision, versions
+from keras_rawaudio.recipes import Recipe, recipe_from_json
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.trainer import Trainer
+
+
+def train(
+    audio: Sequence[str | Path],
+    run: str | Path,
+    recipe: Recipe,
+    budget: Budget,
+    corpus_settings: CorpusSettings | None = None,
+    cache: Path | None = None,
+    seed: int = 0,
+) -> bool:
+    """Train a new generator.
+
+    Args:
+        audio: files and folders.
+        run: the run folder to make.
+        recipe: what to train.
+        budget: how long.
+        corpus_settings: rate, trimming, split.
+        cache: where the prepared corpus is kept; `None`: the user's cache folder.
+        seed: of the weights and of the data's order.
+
+    Returns:
+        Whether the budget was used; `False` after Ctrl-C.
+
+    Raises:
+        UserError: audio that cannot be used, or a folder that cannot be written.
+    """
+    RunFolder.create(run)  # a folder that cannot be written is found before the work
+    corpus = prepare(audio, cache, corpus_settings or CorpusSettings())
+    options = {k: v for k, v in recipe.codec.items() if k != "name"}
+    codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
+    keras.utils.set_random_seed(seed)
+    model = build_model(recipe, codec)
+    baselines = validation_baselines(corpus, codec, model)
+    folder = RunFolder.create(run)
+    trainer = Trainer(folder, recipe, corpus, model, budget, seed, baselines)
+    folder.write_json(folder.recipe, recipe.to_json())
+    folder.write_json(
+        folder.description,
+        {
+            "format_version": FORMAT_VERSION,
+            "corpus": str(corpus.folder.resolve()),
+            "data": corpus.describe(),
+            "sample_rate": corpus.sample_rate,
+            "codec": codec.to_json(),
+            "measure": model.head.measure,
+            "baselines": baselines,
+            "parameters": model.count_params(),
+            "seed": seed,
+            "versions": versions(),
+            "git_revision": git_revision(),
+        },
+    )
+    return trainer.fit()
+
+
+def resume(run: str | Path, budget: Budget) -> bool:
+    """Go on with a run where it stopped, as if it had not.
+
+    Args:
+        run: its folder.
+        budget: the whole run's, not what is left of it.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        UserError: not a run folder, or its corpus is gone.
+    """
+    folder = RunFolder.open(run)
+    description = folder.describe()
+    recipe = recipe_from_json(folder.read_recipe())
+    corpus = Corpus.open(Path(description["corpus"]))
+    keras.utils.set_random_seed(description["seed"])
+    model = build_model(recipe, codec_from_json(description["codec"]))
+    baselines = description["baselines"]
+    trainer = Trainer(
+        folder, recipe, corpus, model, budget, description["seed"], baselines, resume=True
+    )
+    return trainer.fit()
+
+
+def validation_baselines(corpus: Corpus, codec: Codec, model: AudioModel) -> dict[str, float]:
+    """The quick baselines of the validation part, for the progress line."""
+    parts = {name: [Encoded(s, codec) for s in corpus.segments(name)] for name in ("train", "validation")}
+    if model.head.measure == "bits_per_sample":
+        return discrete_baselines(parts["train"], parts["validation"], codec, orders=())
+    return regression_baselines(parts["validation"], model.tiers[-1].frame)
+
+
+class Encoded:
+    """A segment as codec values, encoded where it is looked at: slices of int16 stay on disk."""
+
+    def __init__(self, segment: np.ndarray, codec: Codec) -> None:
+        self._segment, self._codec = segment, codec
+        self.ndim = 1
+
+    def __len__(self) -> int:
+        return len(self._segment)
+
+    def __getitem__(self, where: slice) -> np.ndarray:
+        audio = self._segment[where].astype(np.float32) / np.float32(32768)
+        return np.asarray(self._codec.encode(audio))
