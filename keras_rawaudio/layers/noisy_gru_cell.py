@@ -1,0 +1,151 @@
+"""A GRU cell with noise where you want it and a gradient made for speed."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.layers.recurrent_cell import RecurrentCell
+from keras_rawaudio.layers.time_loop import scan_time
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class NoisyGRUCell(RecurrentCell):
+    """Gated recurrent unit, with the weights and the arithmetic of `keras.layers.GRU`.
+
+    This is the variant with `reset_after=True`: the reset gate acts on the product of the state and
+    the recurrent kernel. Gates stand in Keras' order: update, reset, candidate.
+
+    Args:
+        units: Width of state and output.
+        activation_noise: What replaces the gates and the candidate. None: sigmoid and tanh.
+            `"half-normal"` or `"normal"`: `NoisyActivation`, hard units with learned noise.
+            `"binary"`: the gates are open or closed at random in training (`BinaryStochastic`), and
+            as far open as they are likely to be in evaluation; the candidate stays tanh.
+        preactivation_noise: Standard deviation of Gaussian noise on the inputs' share of the gates'
+            and the candidate's pre-activations (0.005 to 0.05 were of use).
+        forget_bias: Must be None: a GRU has no forget gate. It is here to say so clearly.
+        seed: Of the noise.
+        kwargs: Keras' own, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: `(B, D)`.
+        states: List of one tensor `(B, units)`.
+        training: Noise is on only where this is True.
+
+    Raises:
+        UserError: For a forget bias, an unknown noise, or sizes that make no sense.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = keras.layers.RNN(NoisyGRUCell(3, preactivation_noise=0.02))
+        >>> layer(np.zeros((2, 5, 4), "float32")).shape
+        (2, 3)
+
+    Reference:
+        Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder", section 2.3.
+        Gulcehre et al. 2016, "Noisy activation functions".
+    """
+
+    state_parts = ("h",)
+    blocks = 3
+    sigmoids = 2
+    tanhs = 1
+
+    def __init__(self, units: int, forget_bias: float | None = None, **kwargs: Any) -> None:
+        if forget_bias is not None:
+            raise UserError("a GRU has no forget gate: leave forget_bias out, or take an LSTM")
+        super().__init__(units, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.bias = self.add_weight(
+            shape=(2, self.blocks * self.units), initializer="zeros", name="bias"
+        )
+
+    def input_bias(self) -> Any:
+        return self.bias[0]
+
+    def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
+        (h,) = state
+        recurrent = ops.matmul(h, self.recurrent_kernel) + self.bias[1]
+        gates = self.gate(
+            projected[..., : 2 * self.units] + recurrent[..., : 2 * self.units], training, noise
+        )
+        update, reset = ops.split(gates, 2, axis=-1)
+        candidate = self.tanh(
+            projected[..., 2 * self.units :] + reset * recurrent[..., 2 * self.units :],
+            training,
+            noise,
+        )
+        return (update * (h - candidate) + candidate,)
+
+    def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
+        # A copy is a tensor on every backend; TensorFlow takes no variables in there.
+        kernel = ops.copy(self.recurrent_kernel)
+        return (_gru(projected, kernel, self.bias[1], state[0]),)
+
+
+def _gru(projected: Any, kernel: Any, bias: Any, start: Any) -> Any:
+    """States `(T, B, U)` of a GRU, with its gradient written by hand.
+
+    Autodiff would add up the recurrent kernel's gradient step by step; here the loop backwards only
+    carries the state's gradient, and what it leaves for all steps meets the states in one matrix
+    multiply. All factors that do not depend on that loop are computed before it, for all steps.
+    """
+    units = kernel.shape[0]
+
+    def halves(x: Any) -> tuple[Any, Any]:
+        return x[..., : 2 * units], x[..., 2 * units :]
+
+    def forward(projected: Any, kernel: Any, bias: Any, start: Any) -> tuple[Any, Any]:
+        def step(last: Any, slices: Any) -> Any:
+            h, gate_inputs, candidate_input = last[0], *slices
+            recurrent = ops.matmul(h, kernel) + bias
+            update, reset = ops.split(
+                ops.sigmoid(gate_inputs + recurrent[:, : 2 * units]), 2, axis=-1
+            )
+            candidate = ops.tanh(candidate_input + reset * recurrent[:, 2 * units :])
+            return update * (h - candidate) + candidate, recurrent
+
+        states, recurrents = scan_time(
+            step, (start, ops.zeros_like(projected[0])), halves(projected)
+        )
+
+        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, ...]:
+            (upstream,) = arguments or (upstream,)
+            before = ops.concatenate([start[None], states[:-1]], axis=0)
+            gate_inputs, candidate_inputs = halves(projected)
+            recurrent_gates, recurrent_candidates = halves(recurrents)
+            update, reset = ops.split(ops.sigmoid(gate_inputs + recurrent_gates), 2, axis=-1)
+            candidate = ops.tanh(candidate_inputs + reset * recurrent_candidates)
+
+            # Factors from a state's gradient to the gradients of the step's pre-activations.
+            to_candidate = (1 - update) * (1 - candidate * candidate)
+            to_update = (before - candidate) * update * (1 - update)
+            to_reset = to_candidate * recurrent_candidates * reset * (1 - reset)
+            factors = ops.stack([to_update, to_reset, to_candidate * reset], axis=2)
+            transposed = ops.transpose(kernel)
+
+            def back(last: Any, slices: Any) -> Any:
+                (d_state,) = last
+                factor, update, upstream = slices
+                d_recurrent = ops.reshape(d_state[:, None] * factor, (-1, 3 * units))
+                return (ops.matmul(d_recurrent, transposed) + d_state * update + upstream,)
+
+            # Step t of the loop turns the gradient of the state after it into the one before it.
+            upstream_before = ops.concatenate([ops.zeros_like(upstream[:1]), upstream[:-1]], axis=0)
+            backwards = [ops.flip(x, axis=0) for x in (factors, update, upstream_before)]
+            d_before = ops.flip(scan_time(back, (upstream[-1],), backwards)[0], axis=0)
+            d_states = ops.concatenate([d_before[1:], upstream[-1:]], axis=0)
+
+            d_recurrent = ops.reshape(d_states[:, :, None] * factors, (-1, 3 * units))
+            d_gates = ops.reshape(d_recurrent, ops.shape(projected))[..., : 2 * units]
+            d_projected = ops.concatenate([d_gates, d_states * to_candidate], axis=-1)
+            d_kernel = ops.matmul(ops.transpose(ops.reshape(before, (-1, units))), d_recurrent)
+            return d_projected, d_kernel, ops.sum(d_recurrent, axis=0), d_before[0]
+
+        return states, gradient
+
+    return ops.custom_gradient(forward)(projected, kernel, bias, start)
