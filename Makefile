@@ -32,11 +32,11 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 demo: .venv/.installed
 	rm -rf demo && mkdir demo
-	$(BIN)/python -m keras_rawaudio.corpus.synthesis demo/piece.wav
+	$(BIN)/python -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 180)"
 	$(BIN)/python train.py --audio demo/piece.wav --recipe demo --run demo/run --minutes 3
 	$(BIN)/python export.py --run demo/run --out demo/exported
-	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --random-seed 1 --out demo/new.wav
-	$(BIN)/keras-rawaudio spectrogram demo/piece.wav demo/new.wav --out demo/spectrogram.png
+	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --seed-seconds 1 --random-seed 1 --out demo/new.wav
+	$(BIN)/keras-rawaudio spectrogram demo/piece.wav demo/new.wav --seconds 20 --out demo/spectrogram.png
 	@echo "Listen: demo/new.wav (beside demo/piece.wav, which it learned from). Look: demo/spectrogram.png"
 
 test: .venv/.installed
