@@ -151,7 +151,7 @@ def _write(
             warnings.warn(
                 f"{stamp['path']}: {clipped} of {samples} samples lie beyond full scale and were "
                 "clipped; scale the file to [-1, 1]",
-                stacklevel=4,
+                stacklevel=3,
             )
         span = sounding_range(read_floats(raw, 0, samples), rate, settings.trim_decibels)
         ranges.append(span if settings.trim else (0, samples))

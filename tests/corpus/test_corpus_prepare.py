@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -366,3 +368,12 @@ def test_what_is_no_corpus(tmp_path, prepare):
         (copy / "corpus.json").write_text(text)
         with pytest.raises(UserError):
             Corpus.open(copy)
+
+
+def test_importing_the_room_stays_light():
+    code = "import sys, keras_rawaudio.corpus, keras_rawaudio.codecs; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"tensorflow", "keras", "soxr", "soundfile", "scipy", "matplotlib"}
+    assert not heavy & set(loaded.stdout.split())
