@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from keras_rawaudio.cli.quiet import load_tensorflow
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `evaluate`."""
@@ -22,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from keras_rawaudio.training.run_folder import RunFolder
 
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
+    load_tensorflow()
 
     from keras_rawaudio.training.evaluation import evaluate
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from keras_rawaudio.cli.quiet import load_tensorflow
 from keras_rawaudio.errors import UserError
 
 # Flags that lay one value over the recipe: flag, key, type, words.
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         if options.audio or overrides(options):
             raise UserError("--resume goes on with the run's own audio and recipe; leave them out")
+        load_tensorflow()
+
         from keras_rawaudio.training.schedule import Budget
         from keras_rawaudio.training.train import resume
 
@@ -67,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
             raise UserError(f"no such file or folder: {path}; check --audio")
+
+    load_tensorflow()
 
     from keras_rawaudio.corpus import CorpusSettings
     from keras_rawaudio.training.schedule import Budget

@@ -59,8 +59,12 @@ class _Composer:
             return ops.concatenate([past[:, frame:], ops.transpose(values)], axis=1)
 
         self.remember = self._convert("remember", remember, [history, (frame, None)])
-        self.encode = self._convert("encode", lambda a: model.codec.encode(a, xp=ops), [(None, None)])
-        self.decode = self._convert("decode", lambda v: model.codec.decode(v, xp=ops), [(None, None)])
+        self.encode = self._convert(
+            "encode", lambda a: model.codec.encode(a, xp=ops), [(None, None)]
+        )
+        self.decode = self._convert(
+            "decode", lambda v: model.codec.decode(v, xp=ops), [(None, None)]
+        )
         self.head_step = self._head_step()
 
     def compose(self) -> onnx.ModelProto:
@@ -190,9 +194,7 @@ class _Composer:
         if i == len(self.model.tiers) - 1:
             more, values = self._draw_samples(at, output)
             nodes += more
-            more, (history,) = self.remember.inline(
-                f"{at}/remember", [f"{at}/{HISTORY}", values]
-            )
+            more, (history,) = self.remember.inline(f"{at}/remember", [f"{at}/{HISTORY}", values])
             nodes += more
             states[HISTORY] = history
         else:
@@ -248,10 +250,17 @@ class _Composer:
         nodes = [
             self._node(
                 "Slice",
-                [f"{at}/{HISTORY}", self._integers([-H]), self._integers([1 << 30]), self._integers([1])],
+                [
+                    f"{at}/{HISTORY}",
+                    self._integers([-H]),
+                    self._integers([1 << 30]),
+                    self._integers([1]),
+                ],
                 first,
             ),
-            _scan(body, [first, conditioning, f"{at}/noise"], [f"{at}/last_recent", value + "s"], 2),
+            _scan(
+                body, [first, conditioning, f"{at}/noise"], [f"{at}/last_recent", value + "s"], 2
+            ),
         ]
         return nodes, value + "s"
 

@@ -56,7 +56,9 @@ class Step:
         return nodes, [renamed(n) for n in self.outputs]
 
 
-def convert(name: str, function: Callable[..., Any], shapes: Sequence[tuple[int | None, ...]]) -> Step:
+def convert(
+    name: str, function: Callable[..., Any], shapes: Sequence[tuple[int | None, ...]]
+) -> Step:
     """Convert a function of float tensors through tf2onnx.
 
     Args:

@@ -74,7 +74,9 @@ def _read(name: str) -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"recipe {name} is neither YAML nor JSON: {reason}; mend the file") from None
+        raise UserError(
+            f"recipe {name} is neither YAML nor JSON: {reason}; mend the file"
+        ) from None
     if not isinstance(values, dict):
         raise UserError(f"recipe {name} holds no settings by name; see the shipped recipes")
     return {"name": known_as, **values}
@@ -115,7 +117,9 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"{where}: no tier; name at least one")
     for i, tier in enumerate(recipe.tiers):
         if tier.frame < 1 or not 1 <= tier.layers <= 5:
-            raise UserError(f"{where}: tier {i} needs a frame of 1 sample or more and 1 to 5 layers")
+            raise UserError(
+                f"{where}: tier {i} needs a frame of 1 sample or more and 1 to 5 layers"
+            )
         if isinstance(tier.units, tuple) and len(tier.units) != tier.layers:
             raise UserError(
                 f"{where}: tier {i} has {tier.layers} layers and {len(tier.units)} widths in units; "

@@ -82,7 +82,9 @@ class Logs:
 
     def figure(self, value: float) -> str:
         """The measure in words, with its baselines beside it."""
-        beside = ", ".join(f"{name.replace('_', ' ')} {b:.3g}" for name, b in self.baselines.items())
+        beside = ", ".join(
+            f"{name.replace('_', ' ')} {b:.3g}" for name, b in self.baselines.items()
+        )
         return f"{value:.3f} {WORDS[self.measure]}" + (f" ({beside})" if beside else "")
 
     def _write(self) -> None:

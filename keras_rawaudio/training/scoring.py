@@ -33,9 +33,7 @@ class Scorer:
         batch = min(8, len(segments))
         plan = StreamPlan([len(s) for s in segments], window, batch)
         self._batch = batch
-        self._data = window_dataset(
-            segments, model.codec.encode, plan, model.context, repeat=False
-        )
+        self._data = window_dataset(segments, model.codec.encode, plan, model.context, repeat=False)
         self._function = tf.function(self._score)
 
     def __call__(self) -> dict[str, float]:

@@ -102,7 +102,9 @@ def resume(run: str | Path, budget: Budget) -> bool:
 
 def validation_baselines(corpus: Corpus, codec: Codec, model: AudioModel) -> dict[str, float]:
     """The quick baselines of the validation part, for the progress line."""
-    parts = {name: [Encoded(s, codec) for s in corpus.segments(name)] for name in ("train", "validation")}
+    parts = {
+        name: [Encoded(s, codec) for s in corpus.segments(name)] for name in ("train", "validation")
+    }
     if model.head.measure == "bits_per_sample":
         return discrete_baselines(parts["train"], parts["validation"], codec, orders=())
     return regression_baselines(parts["validation"], model.tiers[-1].frame)
