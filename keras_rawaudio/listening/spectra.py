@@ -1,0 +1,99 @@
+"""What the measures share: checked audio, blocks of spectra, mel bands, equal windows of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from keras_rawaudio.errors import UserError
+
+# Magnitudes are scaled so that a sine of full scale reads 1; a bin of 16-bit rounding noise
+# (1/sqrt(12) of a step, spread over hundreds of bins) lies near this.
+ROUNDING = 2e-6
+BLOCK = 512
+
+
+def mono(audio: np.ndarray) -> np.ndarray:
+    """Float32 `(n,)` of any mono audio: integers are scaled to [-1, 1), what is not finite refused.
+
+    Raises:
+        UserError: not one channel, empty, or values that are not finite.
+    """
+    values = np.asarray(audio)
+    if values.ndim != 1 or len(values) == 0:
+        raise UserError(f"expected mono audio of one sample or more, got shape {values.shape}")
+    if values.dtype.kind in "iu":
+        return values.astype(np.float32) / (np.iinfo(values.dtype).max + 1)
+    values = values.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise UserError("the audio holds values that are not finite (NaN or infinity)")
+    return values
+
+
+def magnitudes(audio: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
+    """Magnitude spectra under a Hann window, in blocks of at most 512 frames.
+
+    Args:
+        audio: float `(n,)`; padded with zeros to one frame when shorter.
+        size: samples a frame.
+        hop: samples from frame to frame.
+
+    Yields:
+        `(frames, size // 2 + 1)`, a sine of full scale reads 1.
+    """
+    audio = np.pad(audio, (0, max(0, size - len(audio))))
+    window = np.hanning(size + 1)[:size]
+    frames = np.lib.stride_tricks.sliding_window_view(audio, size)[::hop]
+    for first in range(0, len(frames), BLOCK):
+        yield np.abs(np.fft.rfft(frames[first : first + BLOCK] * window)) * (2 / window.sum())
+
+
+def mel_filters(rate: int, size: int, bands: int) -> np.ndarray:
+    """Triangular filters, equally spaced in mel up to half the rate: `(size // 2 + 1, bands)`.
+
+    Each sums to one, so that a band is the mean power of its bins. A band too narrow to hold a bin
+    takes the nearest one.
+
+    Reference:
+        O'Shaughnessy, "Speech Communication", 1987: mel = 2595 log10(1 + f / 700).
+    """
+    top = 2595 * np.log10(1 + rate / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(size, 1 / rate)[:, None]
+    rising = (bins - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - bins) / np.diff(edges)[1:]
+    filters = np.maximum(0, np.minimum(rising, falling))
+    nearest = np.abs(bins - edges[1:-1]).argmin(axis=0)
+    empty = filters.sum(axis=0) == 0
+    filters[nearest[empty], np.flatnonzero(empty)] = 1
+    scaled: np.ndarray = filters / filters.sum(axis=0)
+    return scaled
+
+
+def log_mel(
+    audio: np.ndarray, rate: int, *, bands: int = 40, seconds: float = 0.064, hop: float = 0.032
+) -> np.ndarray:
+    """Natural log of mel-band power, floored at -80 dB of full scale: `(frames, bands)` float32."""
+    size, step = max(8, round(seconds * rate)), max(1, round(hop * rate))
+    filters = mel_filters(rate, size, bands)
+    blocks = [np.log(m**2 @ filters + 1e-8) for m in magnitudes(mono(audio), size, step)]
+    return np.concatenate(blocks).astype(np.float32)
+
+
+def windows_of(audio: np.ndarray, rate: int, seconds: float) -> list[np.ndarray]:
+    """Cut into equal stretches of about `seconds` (views, one at least, nothing left over)."""
+    count = max(1, round(len(audio) / (seconds * rate)))
+    return [part for part in np.array_split(audio, count) if len(part)]
+
+
+def excerpts(
+    segments: Iterable[np.ndarray], rate: int, limit_seconds: float, each_seconds: float = 30.0
+) -> Sequence[np.ndarray]:
+    """All of the segments when short enough, else evenly spaced excerpts that sum to the limit."""
+    cut = [part for s in segments if len(s) for part in windows_of(s, rate, each_seconds)]
+    total = sum(len(part) for part in cut)
+    if total <= limit_seconds * rate:
+        return cut
+    wanted = max(1, int(len(cut) * limit_seconds * rate / total))
+    return [cut[i] for i in np.linspace(0, len(cut) - 1, wanted).round().astype(int)]
