@@ -122,7 +122,7 @@ def check(recipe: Recipe) -> None:
             )
         if isinstance(tier.units, tuple) and len(tier.units) != tier.layers:
             raise UserError(
-                f"{where}: tier {i} has {tier.layers} layers and {len(tier.units)} widths in units; "
+                f"{where}: tier {i} has {tier.layers} layers but {len(tier.units)} units; "
                 "give as many widths as layers, or one for all"
             )
         if tier.window is not None and tier.window < tier.frame:

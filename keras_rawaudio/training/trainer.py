@@ -1,4 +1,4 @@
-"""The training loop: learn, look, listen, save; stop when the budget, the patience or the user says."""
+"""The training loop: learn, look, listen, save; until budget, patience or the user end it."""
 
 from __future__ import annotations
 
