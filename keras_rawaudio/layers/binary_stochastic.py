@@ -31,7 +31,8 @@ class BinaryStochastic(keras.Layer):
 
     Example:
         >>> import numpy as np
-        >>> BinaryStochastic("threshold")(np.array([-2.0, 3.0], "float32")).tolist()
+        >>> fired = BinaryStochastic("threshold")(np.array([-2.0, 3.0], "float32"))
+        >>> ops.convert_to_numpy(fired).tolist()
         [0.0, 1.0]
 
     Reference:

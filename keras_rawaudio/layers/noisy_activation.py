@@ -53,7 +53,7 @@ class NoisyActivation(keras.Layer):
     Example:
         >>> import numpy as np
         >>> layer = NoisyActivation("hard_tanh", noise="normal", alpha=1.0)
-        >>> layer(np.array([[-3.0, 0.5, 3.0]], "float32")).tolist()
+        >>> ops.convert_to_numpy(layer(np.array([[-3.0, 0.5, 3.0]], "float32"))).tolist()
         [[-1.0, 0.5, 1.0]]
 
     Reference:

@@ -40,7 +40,7 @@ class NoisyGRUCell(RecurrentCell):
     Example:
         >>> import numpy as np
         >>> layer = keras.layers.RNN(NoisyGRUCell(3, preactivation_noise=0.02))
-        >>> layer(np.zeros((2, 5, 4), "float32")).shape
+        >>> tuple(layer(np.zeros((2, 5, 4), "float32")).shape)
         (2, 3)
 
     Reference:
@@ -70,15 +70,11 @@ class NoisyGRUCell(RecurrentCell):
     def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
         (h,) = state
         recurrent = ops.matmul(h, self.recurrent_kernel) + self.bias[1]
-        gates = self.gate(
-            projected[..., : 2 * self.units] + recurrent[..., : 2 * self.units], training, noise
-        )
+        gates, candidate = ops.split(projected, [2 * self.units], axis=-1)
+        recurrent_gates, recurrent_candidate = ops.split(recurrent, [2 * self.units], axis=-1)
+        gates = self.gate(gates + recurrent_gates, training, noise)
         update, reset = ops.split(gates, 2, axis=-1)
-        candidate = self.tanh(
-            projected[..., 2 * self.units :] + reset * recurrent[..., 2 * self.units :],
-            training,
-            noise,
-        )
+        candidate = self.tanh(candidate + reset * recurrent_candidate, training, noise)
         return (update * (h - candidate) + candidate,)
 
     def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
@@ -101,7 +97,8 @@ def _gru(projected: Any, kernel: Any, bias: Any, start: Any) -> Any:
 
     def forward(projected: Any, kernel: Any, bias: Any, start: Any) -> tuple[Any, Any]:
         def step(last: Any, slices: Any) -> Any:
-            h, gate_inputs, candidate_input = last[0], *slices
+            h, _ = last
+            gate_inputs, candidate_input = slices
             recurrent = ops.matmul(h, kernel) + bias
             update, reset = ops.split(
                 ops.sigmoid(gate_inputs + recurrent[:, : 2 * units]), 2, axis=-1

@@ -39,7 +39,7 @@ class NoisyLSTMCell(RecurrentCell):
     Example:
         >>> import numpy as np
         >>> layer = keras.layers.RNN(NoisyLSTMCell(3, preactivation_noise=0.02))
-        >>> layer(np.zeros((2, 5, 4), "float32")).shape
+        >>> tuple(layer(np.zeros((2, 5, 4), "float32")).shape)
         (2, 3)
 
     Reference:

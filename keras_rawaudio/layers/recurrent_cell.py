@@ -182,7 +182,8 @@ class RecurrentCell(keras.Layer):
             def one_step(last: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, ...]:
                 return self.advance(slices[0], last, training, *slices[1:] or (None,))
 
-            results = scan_time(one_step, tuple(state), sequences)
+            # Short blocks: autodiff of an unrolled step is slow to build.
+            results = scan_time(one_step, tuple(state), sequences, block=4)
         return results[0], [x[-1] for x in results]
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:

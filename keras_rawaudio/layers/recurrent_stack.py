@@ -47,7 +47,7 @@ class RecurrentStack(keras.Layer):
         >>> import numpy as np
         >>> stack = RecurrentStack("lstm", units=[4, 3], skips=True)
         >>> outputs, state = stack(np.zeros((2, 5, 6), "float32"), stack.zero_state(2))
-        >>> outputs.shape, stack.state_names()
+        >>> tuple(outputs.shape), stack.state_names()
         ((2, 5, 7), ['layer0_h', 'layer0_c', 'layer1_h', 'layer1_c'])
 
     Reference:

@@ -1,0 +1,63 @@
+"""The cells on their own: Keras' cell interface, gates, saving."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.layers import NoisyGRUCell, NoisyLSTMCell
+
+CELLS = [NoisyGRUCell, NoisyLSTMCell]
+INPUTS = np.random.default_rng(0).normal(0, 6, (2, 5, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("cell_class", CELLS)
+@pytest.mark.parametrize("noise", [None, "normal"])
+def test_save_and_load_in_a_keras_rnn(tmp_path, cell_class, noise):
+    cell = cell_class(4, activation_noise=noise, preactivation_noise=0.01, seed=3)
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.RNN(cell)])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(loaded(INPUTS)), ops.convert_to_numpy(model(INPUTS))
+    )
+    assert loaded.layers[-1].cell.get_config() == cell.get_config()
+
+
+@pytest.mark.parametrize("cell_class", CELLS)
+def test_project_step_and_run_agree_under_given_noise(cell_class):
+    """`run` in training is `step` with the noise that was drawn for the whole sequence."""
+    cell = cell_class(4, activation_noise="half-normal", seed=3)
+    cell.build((None, 3))
+    projected = cell.project(INPUTS.transpose(1, 0, 2), training=True)
+    state = [ops.zeros((2, 4)) for _ in cell.state_parts]
+    outputs, after = cell.run(projected, state, training=True)
+    twin = keras.random.SeedGenerator(3)
+    width = (cell.sigmoids + cell.tanhs) * 4
+    noise = keras.random.normal((5, 2, width), seed=twin)
+    for t in range(5):
+        output, state = cell.step(projected[t], state, training=True, noise=noise[t])
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(outputs[t]), ops.convert_to_numpy(output), atol=1e-5
+        )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(after[-1]), ops.convert_to_numpy(state[-1]), atol=1e-5
+    )
+
+
+def test_binary_gates_are_open_or_closed_in_training():
+    """With update gates of 0 or 1 each unit of a GRU keeps its state or takes the candidate."""
+    cell = NoisyGRUCell(50, activation_noise="binary", seed=1)
+    cell.build((None, 3))
+    state = np.full((2, 50), 5.0, "float32")  # no candidate gets there
+    _, (after,) = cell.step(cell.project(INPUTS[:, 0]), [state], training=True)
+    kept = np.isclose(ops.convert_to_numpy(after), 5.0, atol=1e-5)
+    assert 0 < kept.sum() < kept.size
+    assert (np.abs(ops.convert_to_numpy(after)[~kept]) < 1 + 1e-5).all()
+
+
+def test_a_gru_refuses_a_forget_bias():
+    """Pitfall 9: there is no such gate, and no silent no-op."""
+    with pytest.raises(UserError, match="leave forget_bias out, or take an LSTM"):
+        NoisyGRUCell(4, forget_bias=1.0)
