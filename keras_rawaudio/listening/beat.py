@@ -39,13 +39,12 @@ def beat_and_period(audio: np.ndarray, rate: int) -> tuple[float, float]:
     Formula: the onset envelope less its mean, autocorrelated (biased, divided by lag 0); the
     greatest value at lags from 0.2 to 2 s, and that lag. (0, 0) where nothing ever begins.
 
-    Known answers: about 0.1 for noise (10 s of it), 0.7 to 0.9 for a click track (the
-    bias takes the lag's share of the length; hops that miss the clicks take more), 0.64 for a piece
-    with a steady beat.
+    Known answers: about 0.1 for noise (10 s of it), 0.7 to 0.9 for a click track (the bias takes
+    the lag's share of the length; hops that miss the clicks take more), 0.64 for a piece with a
+    steady beat.
 
     How it fails: the best of many lags is over 0 for any short stretch; slow swells have no onset;
-    it may name
-    a multiple of the period; a rattling buzz has a fine beat.
+    it may name a multiple of the period; a rattling buzz has a fine beat.
 
     Args:
         audio: mono `(n,)`, some seconds.
