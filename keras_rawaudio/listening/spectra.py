@@ -77,7 +77,11 @@ def log_mel(
     """Natural log of mel-band power, floored at -80 dB of full scale: `(frames, bands)` float32."""
     size, step = max(8, round(seconds * rate)), max(1, round(hop * rate))
     filters = mel_filters(rate, size, bands)
-    blocks = [np.log(m**2 @ filters + 1e-8) for m in magnitudes(mono(audio), size, step)]
+    each = step * BLOCK * 8
+    blocks = []
+    for start in range(0, max(1, len(audio) - size + 1), each):
+        part = mono(audio[start : start + each + size - step])  # a memmap is read bit by bit
+        blocks += [np.log(m**2 @ filters + 1e-8) for m in magnitudes(part, size, step)]
     return np.concatenate(blocks).astype(np.float32)
 
 

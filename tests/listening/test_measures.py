@@ -184,3 +184,10 @@ def test_bad_audio_is_refused_in_one_line(reference):
 def test_mel_filters_have_no_empty_band():
     filters = spectra.mel_filters(8000, 64, 40)
     np.testing.assert_allclose(filters.sum(axis=0), 1)
+
+
+def test_long_audio_is_read_in_parts_without_a_seam(monkeypatch):
+    noise = np.random.default_rng(5).normal(size=5 * RATE + 123)
+    whole = spectra.log_mel(noise, RATE)
+    monkeypatch.setattr(spectra, "BLOCK", 3)
+    np.testing.assert_array_equal(spectra.log_mel(noise, RATE), whole)
