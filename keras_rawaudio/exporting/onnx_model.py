@@ -183,7 +183,7 @@ class _Composer:
             body = self._read_body(i + 1)
             nodes.append(_scan(body, [*given, output, f"{at}/below"], results, 2))
             states.update(zip(self._states_from(i + 1), results, strict=True))
-        inputs = [*self._body_states(at, i), *conditioning, _value(f"{at}/values", None)]
+        inputs = [*self._body_states(at, i), *conditioning, _inner(f"{at}/values", 2)]
         return helper.make_graph(
             nodes, at, inputs, [self._state_value(states[s]) for s in self._states_from(i)]
         )
@@ -215,9 +215,9 @@ class _Composer:
             values = f"{at}/drawn"
             shape = self._integers([self.model.tiers[i].frame, -1])
             nodes.append(self._node("Reshape", [f"{at}/frames", shape], values))
-        inputs = [*self._body_states(at, i), *conditioning, _value(f"{at}/noise", None)]
+        inputs = [*self._body_states(at, i), *conditioning, _inner(f"{at}/noise", 3)]
         outputs = [self._state_value(states[s]) for s in self._states_from(i)]
-        return helper.make_graph(nodes, at, inputs, [*outputs, _value(values, None)])
+        return helper.make_graph(nodes, at, inputs, [*outputs, _inner(values, 2)])
 
     def _begin_body(
         self, at: str, i: int
@@ -230,7 +230,7 @@ class _Composer:
         nodes, (output, *after) = self.tier_steps[i].inline(f"{at}/tier", given)
         states = {s: f"{at}/{s}" for s in self._states_from(i)}
         states.update(zip(own, after, strict=True))
-        return [_value(c, None) for c in conditioning], nodes, output, states
+        return [_inner(c, 2) for c in conditioning], nodes, output, states
 
     def _draw_samples(self, at: str, conditioning: str) -> tuple[list[onnx.NodeProto], str]:
         if not self.model.head.per_sample:
@@ -242,8 +242,8 @@ class _Composer:
         body = helper.make_graph(
             step,
             f"{at}_sample",
-            [_value(n, None) for n in inputs[:3]],
-            [_value(after, None), _value(drawn, None)],
+            [_inner(n, 2) for n in inputs[:3]],
+            [_inner(after, 2), _inner(drawn, 1)],
         )
         H = self.model.head.context
         first = f"{at}/first_recent"
@@ -323,7 +323,7 @@ class _Composer:
         return [self._state_value(f"{at}/{s}") for s in self._states_from(i)]
 
     def _state_value(self, name: str) -> onnx.ValueInfoProto:
-        return _value(name, None)
+        return _inner(name, 2)
 
     def _integers(self, values: list[int], scalar: bool = False) -> str:
         name = "int/" + "_".join(map(str, values)) + ("/scalar" if scalar else "")
@@ -336,8 +336,13 @@ class _Composer:
         return helper.make_node(kind, inputs, [output], name=f"{kind}/{output}", **attributes)
 
 
-def _value(name: str, shape: Sequence[int | str] | None) -> onnx.ValueInfoProto:
+def _value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _inner(name: str, rank: int) -> onnx.ValueInfoProto:
+    """A tensor in a loop: runtimes before 1.24 want a shape, if only of free sizes."""
+    return _value(name, [f"{name}/{axis}" for axis in range(rank)])
 
 
 def _scan(
