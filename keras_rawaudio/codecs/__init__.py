@@ -14,6 +14,7 @@ from keras_rawaudio.codecs.base import Codec, Parts
 from keras_rawaudio.codecs.linear import Linear
 from keras_rawaudio.codecs.minmax import MinMax
 from keras_rawaudio.codecs.mulaw import MuLaw
+from keras_rawaudio.codecs.peak import Peak
 from keras_rawaudio.codecs.quantizer import Quantizer
 from keras_rawaudio.codecs.standardize import Standardize
 from keras_rawaudio.errors import UserError
@@ -25,6 +26,7 @@ __all__ = [
     "MinMax",
     "MuLaw",
     "Parts",
+    "Peak",
     "Quantizer",
     "Standardize",
     "codec_from_json",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 CODECS: dict[str, type[Codec]] = {
-    codec.name: codec for codec in (MuLaw, Linear, Standardize, MinMax)
+    codec.name: codec for codec in (MuLaw, Linear, Standardize, MinMax, Peak)
 }
 
 

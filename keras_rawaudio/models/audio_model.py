@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rawaudio.codecs import Codec, codec_from_json
+from keras_rawaudio.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
 
@@ -35,7 +35,7 @@ class AudioModel(keras.Model):
         The head's prediction for `N` samples, and the new state. `N` is a multiple of `frame`.
 
     Example:
-        >>> codec = {"name": "mu-law", "peak": 1.0, "levels": 256}
+        >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
         >>> model = AudioModel([{"frame": 16}], {"kind": "categorical", "width": 32}, codec)
         >>> x = keras.ops.zeros((2, model.context + 160), "int32")
         >>> logits, state = model(x, model.zero_state(2))
@@ -76,6 +76,15 @@ class AudioModel(keras.Model):
         self.built = True
 
     @property
+    def cells(self) -> Quantizer | None:
+        """The codes that bits per sample are counted on; `None` for a head without bits."""
+        if isinstance(self.codec, Quantizer):
+            return self.codec
+        if isinstance(self.codec, Peak):
+            return MuLaw(self.codec.peak, self.head.levels)
+        return None
+
+    @property
     def frame(self) -> int:
         """Samples that the slowest tier moves by: audio comes in multiples of this."""
         return self.tiers[0].frame
@@ -108,9 +117,9 @@ class AudioModel(keras.Model):
 
     def tier_input(self, values: Any) -> Any:
         """Codec values as the numbers that tiers read: around zero, about one wide."""
-        if self.codec.discrete:
-            return self.codec.companded(ops.cast(values, "float32"), xp=ops)
-        return values
+        if isinstance(self.codec, Quantizer):
+            return self.codec.companded(values, xp=ops)
+        return self.cells.compress(values, xp=ops) if self.cells else values
 
     def call(self, x: Any, state: State, training: bool = False) -> tuple[Any, State]:
         numbers = self.tier_input(x)

@@ -14,7 +14,11 @@ from keras_rawaudio.recipes.settings import Recipe, build, nearest
 
 DISCRETE_CODECS = ("mulaw", "linear")
 CONTINUOUS_CODECS = ("standardize", "minmax")
-HEAD_CODECS = {"categorical": DISCRETE_CODECS, "regression": CONTINUOUS_CODECS}
+HEAD_CODECS = {
+    "categorical": DISCRETE_CODECS,
+    "predictive": ("peak",),
+    "regression": CONTINUOUS_CODECS,
+}
 
 
 def recipe_names() -> list[str]:
@@ -125,6 +129,11 @@ def check(recipe: Recipe) -> None:
                 f"{where}: tier {i} has {tier.layers} layers but {len(tier.units)} units; "
                 "give as many widths as layers, or one for all"
             )
+        widths = tier.units if isinstance(tier.units, tuple) else (tier.units,)
+        if min(widths) < 1:
+            raise UserError(f"{where}: tier {i} needs units of 1 or more, not {min(widths)}")
+        if tier.preactivation_noise < 0:
+            raise UserError(f"{where}: preactivation_noise of tier {i} must be 0 or more")
         if tier.window is not None and tier.window < tier.frame:
             raise UserError(
                 f"{where}: tier {i} sees a window of {tier.window}, less than its frame "

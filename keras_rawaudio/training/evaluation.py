@@ -9,11 +9,10 @@ import keras
 
 from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.listening.baselines import discrete_baselines, regression_baselines
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.scoring import Scorer
-from keras_rawaudio.training.train import Encoded
+from keras_rawaudio.training.train import baselines
 
 
 def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
@@ -50,19 +49,12 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
     folder = RunFolder.open(run)
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
-    segments = corpus.segments(split)
-    scores = Scorer(model, segments)()
-    encoded = [Encoded(s, model.codec) for s in segments]
-    if model.head.measure == "bits_per_sample":
-        train = [Encoded(s, model.codec) for s in corpus.segments("train")]
-        baselines = discrete_baselines(train, encoded, model.codec)
-    else:
-        baselines = regression_baselines(encoded, model.tiers[-1].frame)
+    scores = Scorer(model, corpus.segments(split))()
     return {
         "run": str(run),
         "split": split,
         "checkpoint": checkpoint,
         model.head.measure: scores[model.head.measure],
-        "baselines": baselines,
+        "baselines": baselines(corpus, model, split),
         "samples": scores["samples"],
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-WORDS = {"bits_per_sample": "bits", "variance_unexplained": "of variance unexplained"}
+WORDS = {"bits_per_sample": "bits a sample", "variance_unexplained": "of variance unexplained"}
 
 
 class Logs:
@@ -45,7 +46,8 @@ class Logs:
         self._write()
 
     def row(self, values: dict[str, Any]) -> None:
-        """Add a validation's figures."""
+        """Add a validation's figures; the baselines stand beside them."""
+        values = values | {f"baseline_{name}": value for name, value in self.baselines.items()}
         self.rows.append(values)
         self._write()
         if self._writer is not None:
@@ -72,7 +74,8 @@ class Logs:
     def progress(self, words: str) -> None:
         """A line that the next one overwrites, where somebody is looking."""
         if self._live:
-            sys.stderr.write("\r\x1b[K" + words)
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be undone
+            sys.stderr.write("\r\x1b[K" + words[:width])
             sys.stderr.flush()
 
     def line(self, words: str) -> None:
@@ -89,6 +92,7 @@ class Logs:
 
     def _write(self) -> None:
         if not self.rows:
+            self.log.unlink(missing_ok=True)
             return
         partial = self.log.with_name(f".partial-{self.log.name}")
         with partial.open("w", newline="") as file:

@@ -73,17 +73,51 @@ class RunFolder:
         Raises:
             UserError: it already holds a run or anything else, or cannot be written.
         """
-        run = cls(path)
-        if run.description.exists():
-            raise UserError(f"{path} already holds a run; add --resume or choose another folder")
-        if run.path.is_dir() and any(run.path.iterdir()):
-            raise UserError(f"{path} is not empty and holds no run; choose another folder")
+        run = cls.check_new(path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=run.path).close()
         except OSError as error:
             raise UserError(f"cannot write to {path}: {error.strerror}; choose another") from None
         return run
+
+    @classmethod
+    def check_new(cls, path: str | Path) -> RunFolder:
+        """Refuse a path that is taken; makes nothing.
+
+        Raises:
+            UserError: it holds a run or anything else, or is a file.
+        """
+        run = cls(path)
+        if run.path.exists() and not run.path.is_dir():
+            raise UserError(f"{path} is a file, not a folder; choose another --run")
+        if run.description.exists():
+            raise UserError(f"{path} already holds a run; add --resume or choose another folder")
+        if run.path.is_dir() and any(run.path.iterdir()):
+            raise UserError(f"{path} is not empty and holds no run; choose another folder")
+        return run
+
+    @classmethod
+    @contextlib.contextmanager
+    def making(cls, path: str | Path) -> Iterator[RunFolder]:
+        """`create`, undone where the block fails before a first snapshot: no run, no folder.
+
+        Raises:
+            UserError: as `create`.
+        """
+        target = Path(path)
+        missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+        run = cls(path)
+        try:
+            yield cls.create(path)
+        except BaseException:
+            if missing or not run.training_state.exists():
+                run._unmake(missing)
+            raise
+
+    def _unmake(self, missing: list[Path]) -> None:
+        if self.training_state.exists() or not self.path.is_dir():
+            return
 
     def describe(self) -> dict[str, Any]:
         """What run.json says."""

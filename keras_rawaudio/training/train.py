@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_rawaudio.codecs import Codec, codec_from_json, fit_codec
 from keras_rawaudio.corpus import Corpus, CorpusSettings, prepare
-from keras_rawaudio.listening.baselines import discrete_baselines, regression_baselines
+from keras_rawaudio.listening.baselines import ORDERS, discrete_baselines, regression_baselines
 from keras_rawaudio.models import AudioModel, build_model
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import Recipe, recipe_from_json
@@ -51,9 +51,10 @@ def train(
     codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
-    baselines = validation_baselines(corpus, codec, model)
+    model.head.fit([Encoded(s, codec) for s in corpus.segments("train")])
+    quick = baselines(corpus, model, "validation", orders=())
     folder = RunFolder.create(run)
-    trainer = Trainer(folder, recipe, corpus, model, budget, seed, baselines)
+    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick)
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
         folder.description,
@@ -64,7 +65,7 @@ def train(
             "sample_rate": corpus.sample_rate,
             "codec": codec.to_json(),
             "measure": model.head.measure,
-            "baselines": baselines,
+            "baselines": quick,
             "parameters": model.count_params(),
             "seed": seed,
             "versions": versions(),
@@ -93,21 +94,29 @@ def resume(run: str | Path, budget: Budget) -> bool:
     corpus = Corpus.open(Path(description["corpus"]))
     keras.utils.set_random_seed(description["seed"])
     model = build_model(recipe, codec_from_json(description["codec"]))
-    baselines = description["baselines"]
-    trainer = Trainer(
-        folder, recipe, corpus, model, budget, description["seed"], baselines, resume=True
-    )
+    seed, quick = description["seed"], description["baselines"]
+    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, resume=True)
     return trainer.fit()
 
 
-def validation_baselines(corpus: Corpus, codec: Codec, model: AudioModel) -> dict[str, float]:
-    """The quick baselines of the validation part, for the progress line."""
-    parts = {
-        name: [Encoded(s, codec) for s in corpus.segments(name)] for name in ("train", "validation")
-    }
-    if model.head.measure == "bits_per_sample":
-        return discrete_baselines(parts["train"], parts["validation"], codec, orders=())
-    return regression_baselines(parts["validation"], model.tiers[-1].frame)
+def baselines(
+    corpus: Corpus, model: AudioModel, part: str, orders: Sequence[int] = ORDERS
+) -> dict[str, float]:
+    """What is had for nothing on a part, in the unit of the model's own measure.
+
+    Args:
+        corpus: the train part is what they are fitted on.
+        model: says which codes bits are counted on, or the frame that is predicted at once.
+        part: the part to score.
+        orders: of the linear predictions beside them.
+    """
+    segments = corpus.segments(part)
+    if model.cells:
+        train = [Encoded(s, model.cells) for s in corpus.segments("train")]
+        return discrete_baselines(
+            train, [Encoded(s, model.cells) for s in segments], model.cells, orders
+        )
+    return regression_baselines([Encoded(s, model.codec) for s in segments], model.tiers[-1].frame)
 
 
 class Encoded:

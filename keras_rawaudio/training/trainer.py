@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import log
 from types import FrameType
 from typing import Any
 
@@ -13,11 +15,11 @@ import keras
 import numpy as np
 
 from keras_rawaudio.corpus import Corpus
-from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
 from keras_rawaudio.training.logs import Logs
+from keras_rawaudio.training.meter import Meter, refuse_divergence
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.scoring import Scorer
@@ -30,8 +32,9 @@ OPTIMIZERS = {
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
 }
-# Steps between two looks at the loss: looking waits for the step to end.
-LOOK_EVERY = 20
+# The most of a run's time that validating, listening and saving may take: a long validation part
+# (17 million samples for three hours of audio: three minutes on two cores) makes them rarer.
+VALIDATION_SHARE = 0.2
 SEED_SECONDS = 0.5
 
 
@@ -81,9 +84,9 @@ class Trainer:
         self.scorer = Scorer(model, corpus.segments("validation"))
         self.sampler = ReferenceSampler(model)
         self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {})
+        self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
         self.steps, self.seconds = 0, 0.0
         self.best, self.since_best = float("inf"), 0
-        self.finished = False
         self._stop = False
         if resume:
             self._restore(load_snapshot(run.training_state, self.step))
@@ -96,8 +99,11 @@ class Trainer:
         """
         if warning := self.plan.warning():
             self.logs.line(f"note: {warning}")
-        if self._fraction() >= 1 or self.finished:
+        if self._used_up():
             self.logs.line("this run has used its budget already; give it more to go on")
+            return True
+        if self.finished:
+            self.logs.line(f"this run stopped early: no better for {self.since_best} validations")
             return True
         with self._interruptible():
             self._loop()
@@ -105,6 +111,12 @@ class Trainer:
             self.save()
             self.logs.line(f"stopped and saved at step {self.steps}; --resume goes on from here")
         return not self._stop
+
+    @property
+    def finished(self) -> bool:
+        """Whether patience is over: `early_stopping` validations without a new best."""
+        patience = self.settings.early_stopping
+        return patience is not None and self.since_best >= patience
 
     def _loop(self) -> None:
         data = iter(
@@ -116,60 +128,42 @@ class Trainer:
                 *divmod(self.steps, self.plan.batches_per_epoch),
             )
         )
-        mark, look_at = time.perf_counter(), self.steps
+        meter = Meter(self.plan.batch * self.plan.window)
         next_validation = self._next_validation()
-        losses: list[Any] = []
-        first = True
-        while self._fraction() < 1 and not self._stop and not self.finished:
+        while not (self._used_up() or self._stop or self.finished):
             rate = learning_rate(self.settings, self._fraction(), self.steps)
-            loss, norm = self.step(next(data), rate)
+            meter.add(*self.step(next(data), rate))
             self.steps += 1
-            losses.append(loss)
-            if first:  # compiling is not training: the clock starts after it
-                float(loss)
-                mark, look_at, first = time.perf_counter(), self.steps, False
+            if not (meter.due() or self._used_up() or self._stop):
                 continue
-            if self.steps - look_at >= LOOK_EVERY:
-                train_loss = float(np.mean([float(x) for x in losses]))
-                if not np.isfinite(train_loss):
-                    raise UserError(
-                        f"the loss is {train_loss} at step {self.steps}: training diverged; "
-                        "lower training.learning_rate and --resume, or start again"
-                    )
-                now = time.perf_counter()
-                self.seconds += now - mark
-                speed = (self.steps - look_at) * self._samples_a_step() / (now - mark)
-                mark, look_at = now, self.steps
-                self._show(train_loss, speed)
-                losses = losses[-200:]
-                if self.seconds >= next_validation or self._fraction() >= 1:
-                    self._validate(train_loss, float(norm), rate, speed)
-                    next_validation = self._next_validation()
-                    losses = []
-                    mark = time.perf_counter()
-        if look_at != self.steps or not self.logs.rows:
-            self.seconds += time.perf_counter() - mark
-        if not self._stop and (not self.logs.rows or self.logs.rows[-1]["step"] != self.steps):
-            self._validate(float(losses[-1]), float(norm), rate, 0.0)
+            self.seconds += meter.look()
+            self._show(meter)
+            if not self._stop and (self.seconds >= next_validation or self._used_up()):
+                began = time.perf_counter()
+                self._validate(meter, rate)
+                next_validation = self._next_validation(time.perf_counter() - began)
+                meter.forget()
 
-    def _validate(self, train_loss: float, norm: float, rate: float, speed: float) -> None:
+    def _validate(self, meter: Meter, rate: float) -> None:
         measure = self.model.head.measure
         scores = self.scorer()
         value = scores[measure]
+        refuse_divergence(value)
         row = {
             "step": self.steps,
             "minutes": round(self.seconds / 60, 3),
             "epoch": round(self.steps / self.plan.batches_per_epoch, 3),
-            "train_loss": train_loss,
+            "train_loss": meter.loss,
             "validation_loss": scores["loss"],
             measure: value,
             "learning_rate": rate,
-            "gradient_norm": norm,
-            "samples_per_second": round(speed),
+            "gradient_norm": meter.norm,
+            "samples_per_second": round(meter.speed),
         }
         self.logs.row(row)
         self.logs.line(
-            f"{row['minutes']:6.2f} min  step {self.steps}  validation {self.logs.figure(value)}"
+            f"{row['minutes']:6.2f} min  step {self.steps}  train {self._in_unit(meter.loss):.3f}  "
+            f"validation {self.logs.figure(value)}"
         )
         if value < self.best:
             self.best, self.since_best = value, 0
@@ -177,9 +171,7 @@ class Trainer:
                 self._save_model(partial)
         else:
             self.since_best += 1
-            patience = self.settings.early_stopping
-            if patience is not None and self.since_best >= patience:
-                self.finished = True
+            if self.finished:
                 self.logs.line(f"no better for {self.since_best} validations: stopping early")
         self.save()
         self._draw_curve()
@@ -223,26 +215,31 @@ class Trainer:
             spectrogram_figure([(title, whole)], rate, partial, mark_seconds=SEED_SECONDS)
         self.logs.audio(self.steps, audio, rate, stem.with_suffix(".png"))
 
-    def _show(self, loss: float, speed: float) -> None:
-        value = loss / np.log(2) if self.model.head.measure == "bits_per_sample" else loss
+    def _show(self, meter: Meter) -> None:
         if self.budget.epochs is not None:
             left = self.seconds * (1 / max(self._fraction(), 1e-9) - 1)
         else:
             left = (1 - self._fraction()) * 60 * (self.budget.minutes or 0)
         minutes, seconds = divmod(max(0, round(left)), 60)
         self.logs.progress(
-            f"step {self.steps}  train {value:.3f}  {speed / 1000:.1f} k samples/s  "
-            f"{minutes}:{seconds:02d} left"
+            f"{minutes:3d}:{seconds:02d} left  step {self.steps}  {meter.speed / 1000:.1f} k "
+            f"samples/s  train {self.logs.figure(self._in_unit(meter.loss))}"
         )
 
-    def _samples_a_step(self) -> int:
-        return self.recipe.windows.batch * self.recipe.windows.length
+    def _in_unit(self, loss: float) -> float:
+        """A training loss as the head's measure, so that it can stand beside the validation's."""
+        return loss / self._unit
 
     def _fraction(self) -> float:
         return self.budget.fraction(self.steps, self.seconds, self.plan.batches_per_epoch)
 
-    def _next_validation(self) -> float:
-        return self.seconds + 60 * self.settings.validate_every
+    def _used_up(self) -> bool:
+        return self._fraction() >= 1
+
+    def _next_validation(self, cost: float = 0.0) -> float:
+        """Seconds of training at which the next one is due, given what the last one took."""
+        pause = max(60 * self.settings.validate_every, cost / VALIDATION_SHARE - cost)
+        return self.seconds + pause
 
     def _progress(self) -> dict[str, Any]:
         return {
@@ -257,6 +254,15 @@ class Trainer:
         self.best, self.since_best = progress["best"], progress["since_best"]
         self.logs.rewind(self.steps)
 
+    def _train_variance(self) -> float:
+        total, squares = 0.0, 0.0
+        for chunk in self.corpus.chunks("train"):
+            values = self.model.codec.encode(chunk)
+            total += float(values.sum(dtype=np.float64))
+            squares += float(np.square(values, dtype=np.float64).sum())
+        n = self.corpus.samples("train")
+        return squares / n - (total / n) ** 2
+
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Ctrl-C ends the loop after the step in hand; a second one ends the process."""
@@ -264,6 +270,8 @@ class Trainer:
         def stop(number: int, frame: FrameType | None) -> None:
             self._stop = True
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # Not print: it may be in the middle of a line of its own.
+            os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
 
         try:
             before = signal.signal(signal.SIGINT, stop)

@@ -2,8 +2,11 @@
 
 from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.heads.categorical import CategoricalHead
+from keras_rawaudio.models.heads.predictive import PredictiveHead
 from keras_rawaudio.models.heads.regression import RegressionHead
 
-HEADS: dict[str, type[Head]] = {h.kind: h for h in (CategoricalHead, RegressionHead)}
+HEADS: dict[str, type[Head]] = {
+    h.kind: h for h in (CategoricalHead, PredictiveHead, RegressionHead)
+}
 
-__all__ = ["HEADS", "CategoricalHead", "Head", "RegressionHead"]
+__all__ = ["HEADS", "CategoricalHead", "Head", "PredictiveHead", "RegressionHead"]

@@ -35,6 +35,9 @@ class Head(keras.layers.Layer):
         """Make the weights: conditioning `width` wide, `frame` samples a frame."""
         raise ValueError("a head makes its own weights")
 
+    def fit(self, segments: Any) -> None:
+        """Take from the train part what is not learned: `segments` of codec values. Here nothing."""
+
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         """The prediction for every sample.
 
