@@ -12,7 +12,7 @@ from keras import ops
 from onnx import TensorProto, helper
 
 from keras_rawaudio.exporting.steps import OPSET, Step, convert
-from keras_rawaudio.generation.advance import HISTORY, generator_state_spec
+from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, generator_state_spec
 from keras_rawaudio.models import AudioModel
 
 METADATA_KEY = "keras_rawaudio"
@@ -137,8 +137,10 @@ class _Composer:
     def _draw_branch(self, states: Sequence[str]) -> onnx.GraphProto:
         F, K = self.model.frame, self.model.head.noise_per_sample
         outputs = [f"draw/{s}" for s in self.states]
+        self.constants["least"] = helper.make_tensor("least", TensorProto.FLOAT, [], [LEAST_NOISE])
         nodes = [
-            self._node("Reshape", ["noise", self._integers([0, -1, F, K])], "draw/frames"),
+            self._node("Max", ["noise", "least"], "draw/noise"),
+            self._node("Reshape", ["draw/noise", self._integers([0, -1, F, K])], "draw/frames"),
             self._node("Transpose", ["draw/frames"], "draw/by_time", perm=[1, 2, 0, 3]),
             _scan(self._draw_body(0), [*states, "draw/by_time"], [*outputs, "draw/values"], 1),
             self._node("Transpose", ["draw/values"], "draw/by_row", perm=[2, 0, 1]),

@@ -10,6 +10,9 @@ from keras import ops
 from keras_rawaudio.models.audio_model import AudioModel, State
 
 HISTORY = "history"
+# Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
+# be it 1e-30. So 0 counts as half a step.
+LEAST_NOISE = 2.0**-25
 
 
 def generator_state_spec(model: AudioModel) -> dict[str, tuple[tuple[int, ...], float]]:
@@ -51,7 +54,12 @@ def advance(
         `(B, N)` audio in [-1, 1] and the new state.
 
     Example:
-        >>> audio, state = advance(model, seed, noise, keras.ops.ones((1,)), fresh_state(model, 1))
+        >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
+        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> seed, noise = ops.zeros((2, 16)), ops.zeros((2, 24, 1))
+        >>> audio, state = advance(model, seed, noise, ops.ones((2,)), fresh_state(model, 2))
+        >>> audio.shape
+        TensorShape([2, 24])
     """
     state = read(model, model.codec.encode(forced, xp=ops), state)
     values, state = draw(model, noise, temperature, state)
@@ -68,6 +76,7 @@ def read(model: AudioModel, values: Any, state: State) -> State:
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
     """Draw codec values `(B, N)` for noise `(B, N, K)`."""
     temperature = ops.reshape(temperature, (-1, 1))
+    noise = ops.maximum(noise, LEAST_NOISE)
     F = model.frame
 
     def frame_step(frame_noise: Any, both: tuple[Any, State]) -> tuple[Any, State]:
