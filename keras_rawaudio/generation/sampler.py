@@ -10,6 +10,9 @@ import numpy as np
 from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.models.audio_model import AudioModel
 
+# Samples a call, about a second: `advance` shifts the whole of its output for every frame.
+CHUNK = 1 << 14
+
 
 class ReferenceSampler:
     """Primes a model with audio and draws new audio from it, compiled where the backend can.
@@ -18,7 +21,10 @@ class ReferenceSampler:
         model: the model; its weights are read at every call, so a model in training can be heard.
 
     Example:
-        >>> audio = ReferenceSampler(model).generate(samples=16000, seed_audio=seed)
+        >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
+        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> ReferenceSampler(model).generate(samples=100, seed_audio=np.zeros(50)).shape
+        (1, 100)
     """
 
     def __init__(self, model: AudioModel) -> None:
@@ -32,7 +38,21 @@ class ReferenceSampler:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            step = tf.function(step)
+            # One graph for all lengths and numbers of streams.
+            K = model.head.noise_per_sample
+            state = {
+                name: tf.TensorSpec((None, *value.shape[1:]))
+                for name, value in fresh_state(model, 1).items()
+            }
+            step = tf.function(
+                step,
+                input_signature=[
+                    tf.TensorSpec((None, None)),
+                    tf.TensorSpec((None, None, K)),
+                    tf.TensorSpec((None,)),
+                    state,
+                ],
+            )
         self._advance = step
 
     def generate(
@@ -55,18 +75,22 @@ class ReferenceSampler:
         Returns:
             `(streams, samples)` float32 in [-1, 1].
         """
-        F = self.model.frame
+        F, K = self.model.frame, self.model.head.noise_per_sample
         seed = np.zeros(0, np.float32) if seed_audio is None else np.asarray(seed_audio, np.float32)
-        # Whole frames only: a fresh stream has heard silence, so silence in front changes nothing.
+        # Whole frames only, filled up with what a fresh stream has heard so far: silence.
         seed = np.pad(seed, (-len(seed) % F, 0))
         total = math.ceil(samples / F) * F
-        noise = np.random.default_rng(random_seed).random(
-            (streams, total, self.model.head.noise_per_sample), np.float32
-        )
-        audio, _ = self._advance(
-            np.tile(seed, (streams, 1)),
-            noise,
-            np.full(streams, temperature, np.float32),
-            fresh_state(self.model, streams),
-        )
-        return np.asarray(audio)[:, :samples]
+        noise = np.random.default_rng(random_seed).random((streams, total, K), np.float32)
+        forced = np.tile(seed, (streams, 1))
+        temperatures = np.full(streams, temperature, np.float32)
+        state = fresh_state(self.model, streams)
+        chunk = max(F, CHUNK // F * F)
+        for start in range(0, len(seed), chunk):
+            part = forced[:, start : start + chunk]
+            _, state = self._advance(part, noise[:, :0], temperatures, state)
+        audio = [np.zeros((streams, 0), np.float32)]
+        for start in range(0, total, chunk):
+            part = noise[:, start : start + chunk]
+            drawn, state = self._advance(forced[:, :0], part, temperatures, state)
+            audio.append(np.asarray(drawn))
+        return np.concatenate(audio, axis=1)[:, :samples]
