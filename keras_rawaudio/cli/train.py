@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.cli.quiet import load_tensorflow
 from keras_rawaudio.errors import UserError
 
+DEFAULT_MINUTES = 10.0
 # Flags that lay one value over the recipe: flag, key, type, words.
 OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
     ("--batch", "windows.batch", int, "rows in a batch"),
@@ -24,8 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
     parser.add_argument("--audio", nargs="+", metavar="PATH", help="audio files and folders")
     parser.add_argument("--run", required=True, metavar="FOLDER", help="the run folder to make")
-    parser.add_argument("--recipe", default="default", help="recipe name or YAML file (default)")
-    parser.add_argument("--minutes", type=float, help="minutes of training steps (default: 10)")
+    parser.add_argument("--recipe", help="recipe name or YAML file (default)")
+    parser.add_argument(
+        "--minutes", type=float, help="minutes of training steps (10; with --resume: the run's own)"
+    )
     parser.add_argument("--epochs", type=int, help="passes over the data instead of minutes")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
     parser.add_argument("--shift", help="samples between a batch's rows, or 'lanes'")
@@ -42,31 +46,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", type=int, help="hertz (default: 16000, or the files' own)")
     parser.add_argument("--no-trim", action="store_true", help="keep silent heads and tails")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
-    parser.add_argument("--random-seed", type=int, default=0, help="of weights and data order (0)")
+    parser.add_argument("--random-seed", type=int, help="of weights and data order (0)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then train."""
     from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.training.run_folder import RunFolder
 
     if options.minutes is not None and options.epochs is not None:
         raise UserError("--minutes and --epochs are two budgets; give one of them")
     for flag, value in (("--minutes", options.minutes), ("--epochs", options.epochs)):
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise UserError(f"{flag} must be above 0, not {value}")
-    minutes = options.minutes if options.minutes or options.epochs else 10.0
+    given = options.minutes is not None or options.epochs is not None
     if options.resume:
-        if options.audio or overrides(options):
-            raise UserError("--resume goes on with the run's own audio and recipe; leave them out")
+        own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
+        if options.no_trim or overrides(options) or any(getattr(options, o) for o in own):
+            raise UserError(
+                "--resume goes on with the run's own audio, recipe and settings; "
+                "give it --run alone, or a new --minutes or --epochs for the whole run"
+            )
+        RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
         load_tensorflow()
 
         from keras_rawaudio.training.schedule import Budget
         from keras_rawaudio.training.train import resume
 
-        return 0 if resume(options.run, Budget(minutes, options.epochs)) else 130
+        budget = Budget(options.minutes, options.epochs) if given else None
+        return 0 if resume(options.run, budget) else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
-    recipe = load_recipe(options.recipe, overrides(options))
+    RunFolder.check_new(options.run)
+    recipe = load_recipe(options.recipe or "default", overrides(options))
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
             raise UserError(f"no such file or folder: {path}; check --audio")
@@ -82,24 +94,38 @@ def run(options: argparse.Namespace) -> int:
         options.audio,
         options.run,
         recipe,
-        Budget(minutes, options.epochs),
+        Budget(options.minutes if given else DEFAULT_MINUTES, options.epochs),
         settings,
         options.cache,
-        options.random_seed,
+        options.random_seed or 0,
     )
     return 0 if ended else 130
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:
     """What flags say over the recipe, by dotted key."""
-    import yaml
-
     values = {key: getattr(options, key) for _, key, _, _ in OVERRIDES}
     if options.shift is not None:
-        values["windows.shift"] = yaml.safe_load(options.shift)
+        values["windows.shift"] = _value("--shift", options.shift)
     for word in options.set:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise UserError(f"--set {word}: write it as key=value")
-        values[key] = yaml.safe_load(value)
+        values[key] = _value(f"--set {key}", value)
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _value(where: str, word: str) -> Any:
+    """A value as YAML reads it, but 1e-3 is a number too."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(word)
+    except yaml.YAMLError:
+        raise UserError(f"{where}: cannot read {word!r}; write it as in a recipe") from None
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    return value

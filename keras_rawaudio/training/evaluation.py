@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
     path = run.best if checkpoint == "best" else run.last
     if not path.is_file():
         raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
-    model: AudioModel = keras.saving.load_model(path, compile=False)
+    try:
+        model: AudioModel = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"cannot read {path}: {reason}; the file is damaged") from None
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,17 +108,17 @@ class RunFolder:
         """
         target = Path(path)
         missing = [folder for folder in (target, *target.parents) if not folder.exists()]
-        run = cls(path)
+        run = cls.check_new(path)  # from here on, all that lies in it is ours
         try:
             yield cls.create(path)
         except BaseException:
-            if missing or not run.training_state.exists():
-                run._unmake(missing)
+            if not run.training_state.exists():
+                for entry in list(run.path.iterdir()) if run.path.is_dir() else []:
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                for folder in missing:
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
             raise
-
-    def _unmake(self, missing: list[Path]) -> None:
-        if self.training_state.exists() or not self.path.is_dir():
-            return
 
     def describe(self) -> dict[str, Any]:
         """What run.json says."""
@@ -135,6 +136,8 @@ class RunFolder:
         try:
             yield partial
             os.replace(partial, path)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
         finally:
             partial.unlink(missing_ok=True)
 

@@ -11,8 +11,9 @@ import numpy as np
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.windows import StreamPlan, window_dataset
 
-# Samples that a row moves by: long, since the state is carried and memory alone sets the limit.
-WINDOW = 1 << 14
+# Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
+# length of a window changes no score; more rows or longer ones are no faster on two cores.
+SAMPLES, LEVELS = 1 << 14, 256
 
 
 class Scorer:
@@ -29,8 +30,9 @@ class Scorer:
         import tensorflow as tf
 
         self.model = model
-        window = math.ceil(min(WINDOW, max(map(len, segments))) / model.frame) * model.frame
         batch = min(8, len(segments))
+        limit = max(1, SAMPLES * LEVELS // max(LEVELS, model.codec.levels or 0) // batch)
+        window = math.ceil(min(limit, max(map(len, segments))) / model.frame) * model.frame
         plan = StreamPlan([len(s) for s in segments], window, batch)
         self._batch = batch
         self._data = window_dataset(segments, model.codec.encode, plan, model.context, repeat=False)

@@ -35,13 +35,15 @@ def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged, or of another model or batch.
     """
+    if not path.is_file():
+        raise UserError(f"{path.parent} was left before its first save; train it anew")
     variables = _variables(step)
     try:
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        progress: dict[str, Any] = json.loads(str(arrays.pop("progress")))
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot resume from {path}: {error}; train into a new folder") from None
-    progress: dict[str, Any] = json.loads(str(arrays.pop("progress")))
     if {k: v.shape for k, v in arrays.items()} != {k: tuple(v.shape) for k, v in variables.items()}:
         raise UserError(f"{path} was saved by another model or batch; resume with the same recipe")
     for name, value in arrays.items():

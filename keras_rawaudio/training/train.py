@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -45,7 +46,20 @@ def train(
     Raises:
         UserError: audio that cannot be used, or a folder that cannot be written.
     """
-    RunFolder.create(run)  # a folder that cannot be written is found before the work
+    # A folder that cannot be written is found before the work.
+    with RunFolder.making(run) as folder:
+        return _train(audio, folder, recipe, budget, corpus_settings, cache, seed)
+
+
+def _train(
+    audio: Sequence[str | Path],
+    folder: RunFolder,
+    recipe: Recipe,
+    budget: Budget,
+    corpus_settings: CorpusSettings | None,
+    cache: Path | None,
+    seed: int,
+) -> bool:
     corpus = prepare(audio, cache, corpus_settings or CorpusSettings())
     options = {k: v for k, v in recipe.codec.items() if k != "name"}
     codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
@@ -53,7 +67,6 @@ def train(
     model = build_model(recipe, codec)
     model.head.fit([Encoded(s, codec) for s in corpus.segments("train")])
     quick = baselines(corpus, model, "validation", orders=())
-    folder = RunFolder.create(run)
     trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick)
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
@@ -66,6 +79,7 @@ def train(
             "codec": codec.to_json(),
             "measure": model.head.measure,
             "baselines": quick,
+            "budget": asdict(budget),
             "parameters": model.count_params(),
             "seed": seed,
             "versions": versions(),
@@ -75,12 +89,12 @@ def train(
     return trainer.fit()
 
 
-def resume(run: str | Path, budget: Budget) -> bool:
+def resume(run: str | Path, budget: Budget | None = None) -> bool:
     """Go on with a run where it stopped, as if it had not.
 
     Args:
         run: its folder.
-        budget: the whole run's, not what is left of it.
+        budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
 
     Returns:
         As `train`.
@@ -91,11 +105,13 @@ def resume(run: str | Path, budget: Budget) -> bool:
     folder = RunFolder.open(run)
     description = folder.describe()
     recipe = recipe_from_json(folder.read_recipe())
+    budget = budget or Budget(**description["budget"])
     corpus = Corpus.open(Path(description["corpus"]))
     keras.utils.set_random_seed(description["seed"])
     model = build_model(recipe, codec_from_json(description["codec"]))
     seed, quick = description["seed"], description["baselines"]
     trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, resume=True)
+    folder.write_json(folder.description, {**description, "budget": asdict(budget)})
     return trainer.fit()
 
 

@@ -107,10 +107,11 @@ class Trainer:
             return True
         with self._interruptible():
             self._loop()
-        if self._stop:
-            self.save()
-            self.logs.line(f"stopped and saved at step {self.steps}; --resume goes on from here")
-        return not self._stop
+        if self._used_up() or self.finished:
+            return True
+        self.save()
+        self.logs.line(f"stopped and saved at step {self.steps}; --resume goes on from here")
+        return False
 
     @property
     def finished(self) -> bool:
@@ -146,6 +147,7 @@ class Trainer:
 
     def _validate(self, meter: Meter, rate: float) -> None:
         measure = self.model.head.measure
+        self.logs.progress(f"step {self.steps}: validating and listening")
         scores = self.scorer()
         value = scores[measure]
         refuse_divergence(value)

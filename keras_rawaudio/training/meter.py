@@ -1,0 +1,95 @@
+"""What a training does lately: its loss, its gradient's norm and its speed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.errors import UserError
+
+# Seconds between two looks at the loss: looking waits for the steps in hand to end.
+LOOK_EVERY = 0.5
+# The mean is over the last steps that are not longer ago than this many.
+RECENT_STEPS = 200
+
+
+class Meter:
+    """Adds up losses where they are and looks at them seldom.
+
+    The first step is not timed: it compiles.
+
+    Args:
+        samples_a_step: samples that a step learns from.
+
+    Attributes:
+        loss: mean over the recent steps.
+        norm: the last gradient's.
+        speed: samples a second between the last two looks.
+    """
+
+    def __init__(self, samples_a_step: int) -> None:
+        self.samples_a_step = samples_a_step
+        self.loss = self.norm = float("nan")
+        self.speed = 0.0
+        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._losses: list[Any] = []
+        self._norm: Any = None
+        self._timed = 0
+        self._started = False
+
+    def add(self, loss: Any, norm: Any) -> None:
+        """Take a step's loss and norm: tensors that may still be in the making."""
+        self._losses.append(loss)
+        self._norm = norm
+        if self._started:
+            self._timed += 1
+        else:
+            float(loss)
+            self._started = True
+            self.restart()
+
+    def restart(self) -> None:
+        """Start the clock again after something that is not training."""
+        self._mark, self._timed = time.perf_counter(), 0
+
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return time.perf_counter() - self._mark >= LOOK_EVERY
+
+    def look(self) -> float:
+        """Work the figures out.
+
+        Returns:
+            Seconds of training since the last look.
+
+        Raises:
+            UserError: the loss is no number any more.
+        """
+        self._recent.extend(float(loss) for loss in self._losses)
+        self._losses.clear()
+        self.loss, self.norm = float(np.mean(self._recent)), float(self._norm)
+        seconds = time.perf_counter() - self._mark
+        if self._timed:
+            self.speed = self._timed * self.samples_a_step / seconds
+        else:
+            seconds = 0.0
+        self.restart()
+        refuse_divergence(self.loss)
+        return seconds
+
+    def forget(self) -> None:
+        """Begin a new mean, with the clock started again."""
+        self._recent.clear()
+        self.restart()
+
+
+def refuse_divergence(loss: float) -> None:
+    """Raise a `UserError` where a loss is not finite."""
+    if not np.isfinite(loss):
+        raise UserError(
+            f"the loss is {loss}: training diverged; "
+            "train into another folder with a lower --learning-rate"
+        )
