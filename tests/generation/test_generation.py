@@ -1,0 +1,284 @@
+"""Generation: the step path is the model itself, and its state goes on from call to call."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.generation import (
+    ReferenceSampler,
+    advance,
+    fresh_state,
+    generator_state_spec,
+    sampler,
+)
+from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
+from keras_rawaudio.models import AudioModel
+
+MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
+STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
+CATEGORICAL = {"kind": "categorical", "width": 10, "embedded": 3, "linear": 5}
+
+MODELS = {
+    "gru": ([{"frame": 4, "units": 6}], CATEGORICAL, MULAW),
+    "lstm, two layers, window": (
+        [{"frame": 4, "window": 9, "cell": "lstm", "units": 5, "layers": 2}],
+        {**CATEGORICAL, "embedded": 1, "linear": 2},
+        MULAW,
+    ),
+    "lstm over gru, windows": (
+        [
+            {"frame": 8, "window": 11, "cell": "lstm", "units": 6, "layers": 2, "skips": False},
+            {"frame": 2, "window": 7, "units": 5},
+        ],
+        CATEGORICAL,
+        MULAW,
+    ),
+    "three tiers, long linear view": (
+        [{"frame": 8, "units": 4}, {"frame": 4, "units": 5}, {"frame": 1, "units": 6}],
+        {**CATEGORICAL, "linear": 13},
+        MULAW,
+    ),
+    "regression, lstm": (
+        [{"frame": 5, "window": 8, "cell": "lstm", "units": 6, "layers": 3}],
+        {"kind": "regression"},
+        STANDARDIZE,
+    ),
+    "regression, two tiers": (
+        [{"frame": 12, "units": 6}, {"frame": 4, "units": 5}],
+        {"kind": "regression", "hidden": 4},
+        STANDARDIZE,
+    ),
+}
+CATEGORICAL_MODELS = [name for name, (_, head, _) in MODELS.items() if "width" in head]
+
+
+def make(name):
+    model = AudioModel(*MODELS[name])
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_weights:
+        weight.assign(ops.convert_to_numpy(weight) + 0.4 * rng.normal(size=weight.shape))
+    return model
+
+
+@pytest.fixture(params=list(MODELS), scope="module")
+def model(request):
+    return make(request.param)
+
+
+def audio_of(model, rows, samples, seed=0):
+    audio = np.random.default_rng(seed).uniform(-0.8, 0.8, (rows, samples))
+    return audio.astype("float32")
+
+
+def noise_of(model, rows, samples, seed=1):
+    shape = (rows, samples, model.head.noise_per_sample)
+    return np.random.default_rng(seed).random(shape, "float32")
+
+
+def window_of(model, values):
+    """A training window `x` whose first target is the first of `values`, after silence."""
+    silence = generator_state_spec(model)[HISTORY][1]
+    before = np.full((len(values), model.context + 1), silence)
+    x = np.concatenate([before, ops.convert_to_numpy(values)[:, :-1]], axis=1)
+    return x.astype("int32" if model.codec.discrete else "float32")
+
+
+def same_state(left, right, tolerance=1e-5):
+    assert set(left) == set(right)
+    for name in left:
+        np.testing.assert_allclose(left[name], right[name], atol=tolerance, err_msg=name)
+
+
+def test_reading_moves_the_state_as_a_training_window_does(model):
+    """Pitfall 17: one frame read is one step of each tier, as in training, and no more."""
+    values = ops.cast(model.codec.encode(audio_of(model, 2, 4 * model.frame)), "float32")
+    state = read(model, values, fresh_state(model, 2))
+    _, expected = model(window_of(model, values), model.zero_state(2))
+    history = state.pop(HISTORY)
+    same_state(state, expected)
+    np.testing.assert_array_equal(
+        history, window_of(model, np.pad(values, ((0, 0), (0, 1))))[:, -model.context - 1 :]
+    )
+
+
+def test_drawn_values_are_what_a_training_window_would_predict(model):
+    """Pitfall 17: teacher forcing on the generator's own output gives the values it drew."""
+    rows, P, N = 3, 2 * model.frame, 2 * model.frame
+    forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
+    noise = noise_of(model, rows, N)
+    temperature = np.array([0.6, 1.0, 1.7], "float32")
+    state = read(model, forced, fresh_state(model, rows))
+    drawn, after = draw(model, noise, temperature, state)
+    values = np.concatenate([forced, drawn], axis=1)
+    prediction, expected = model(window_of(model, values), model.zero_state(rows))
+    prediction = ops.convert_to_numpy(prediction)[:, P:].astype("float64")
+    if model.head.per_sample:
+        weights = np.exp(prediction / temperature[:, None, None])
+        sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)
+        assert np.abs(sums - noise).min() > 1e-6, "noise on an edge: choose another seed"
+        prediction = (sums <= noise).sum(axis=-1)
+        assert len(np.unique(prediction)) > 4
+    np.testing.assert_allclose(drawn, prediction, atol=1e-5)
+    after.pop(HISTORY)
+    same_state(after, expected)
+
+
+@pytest.mark.parametrize("name", CATEGORICAL_MODELS)
+def test_the_distribution_after_reading_is_the_predicted_one(name):
+    """The next sample's probabilities, felt out with a grid of noise, are those of `call`."""
+    model, n = make(name), 512
+    values = ops.cast(model.codec.encode(audio_of(model, 1, 3 * model.frame)), "float32")
+    state = read(model, np.repeat(values, n, axis=0), fresh_state(model, n))
+    noise = np.zeros((n, model.frame, 1), "float32")
+    noise[:, 0, 0] = (np.arange(n) + 0.5) / n
+    drawn, _ = draw(model, noise, np.ones(n, "float32"), state)
+    counts = np.bincount(ops.convert_to_numpy(drawn)[:, 0].astype(int), minlength=16)
+    longer = np.pad(values, ((0, 0), (0, model.frame)))
+    prediction, _ = model(window_of(model, longer), model.zero_state(1))
+    p = ops.convert_to_numpy(ops.softmax(prediction[0, 3 * model.frame]))
+    assert np.abs(counts - n * p).max() <= 1.5
+
+
+def test_many_short_calls_are_one_long_one(model):
+    """Pitfall 21: all that goes on from call to call is in the state."""
+    F, rows = model.frame, 2
+    forced = audio_of(model, rows, 2 * F)
+    noise, ones = noise_of(model, rows, 2 * F), np.ones(rows, "float32")
+    whole, end = advance(model, forced, noise, ones, fresh_state(model, rows))
+    state, parts = fresh_state(model, rows), []
+    for t in range(0, forced.shape[1], F):
+        silent, state = advance(model, forced[:, t : t + F], noise[:, :0], ones, state)
+        assert silent.shape == (rows, 0)
+    for t in range(0, noise.shape[1], F):
+        audio, state = advance(model, forced[:, :0], noise[:, t : t + F], ones, state)
+        parts.append(audio)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
+    same_state(state, end)
+
+
+def test_frames_give_their_number_of_samples_and_decoded_audio(model):
+    """Pitfalls 15 and 18: N frames are N * F samples, and the codec's scale is put back."""
+    rows, N = 2, 3 * model.frame
+    noise, ones = noise_of(model, rows, N), np.ones(rows, "float32")
+    values, state = draw(model, noise, ones, fresh_state(model, rows))
+    audio, _ = advance(model, np.zeros((rows, 0), "float32"), noise, ones, fresh_state(model, rows))
+    assert audio.shape == values.shape == (rows, N)
+    expected = model.codec.decode(ops.convert_to_numpy(values))
+    np.testing.assert_allclose(audio, expected, atol=1e-6)
+    # The history's end is what was drawn last: samples in order, each once.
+    np.testing.assert_array_equal(state[HISTORY][:, -model.frame :], values[:, -model.frame :])
+
+
+def test_every_sample_of_a_seed_counts(model):
+    """Pitfall 16: the seed is read whole, its first sample too."""
+    P = 4 * model.frame
+    forced = audio_of(model, 1, P)
+    rows = np.repeat(forced, P + 1, axis=0)
+    rows[np.arange(P), np.arange(P)] *= -1
+    nothing = noise_of(model, P + 1, 0)
+    _, state = advance(model, rows, nothing, np.ones(P + 1, "float32"), fresh_state(model, P + 1))
+    values = np.concatenate([ops.convert_to_numpy(v) for v in state.values()], axis=1)
+    distance = np.abs(values[:-1] - values[-1]).max(axis=1)
+    loud = np.abs(forced[0]) > 0.1
+    assert loud.any()
+    assert (distance[loud] > 1e-7).all(), np.flatnonzero(distance <= 1e-7)
+
+
+def test_streams_do_not_meet(model):
+    """Pitfall 8: each row has its own state, noise and temperature."""
+    F, rows = model.frame, 3
+    forced, noise = audio_of(model, rows, F), noise_of(model, rows, F)
+    temperature = np.array([0.5, 1.0, 2.0], "float32")
+    together, _ = advance(model, forced, noise, temperature, fresh_state(model, rows))
+    for row in (0, 2):
+        only = slice(row, row + 1)
+        alone, _ = advance(
+            model, forced[only], noise[only], temperature[only], fresh_state(model, 1)
+        )
+        np.testing.assert_allclose(together[only], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
+def test_extreme_noise_draws_no_code_that_is_next_to_impossible(value):
+    model = make("gru")
+    bias = np.zeros(16, "float32")
+    bias[:4] = bias[-4:] = -40.0
+    model.head.logits.bias.assign(bias)
+    noise = np.full((20, model.frame, 1), value, "float32")
+    drawn, _ = draw(model, noise, np.ones(20, "float32"), fresh_state(model, 20))
+    drawn = ops.convert_to_numpy(drawn)
+    assert drawn.min() >= 4
+    assert drawn.max() <= 11
+    assert 0 < LEAST_NOISE < 2.0**-24
+
+
+# The sampler
+
+
+@pytest.mark.parametrize("name", ["lstm over gru, windows", "regression, lstm"])
+def test_the_sampler_gives_exactly_what_is_asked(name):
+    """Pitfall 15: to the sample, whether or not frames divide it."""
+    model = make(name)
+    generate = ReferenceSampler(model).generate
+    for samples in (1, model.frame, 23, 0):
+        audio = generate(samples, streams=3, random_seed=5)
+        assert audio.shape == (3, samples)
+        assert audio.dtype == np.float32
+        assert np.isfinite(audio).all()
+        np.testing.assert_array_equal(generate(samples, streams=3, random_seed=5), audio)
+
+
+def test_the_sampler_primes_with_all_of_an_odd_seed():
+    """Pitfall 16: not cut to whole frames but filled up on the left; never in the output."""
+    model = make("lstm over gru, windows")
+    generate = ReferenceSampler(model).generate
+    seed = audio_of(model, 1, 3 * model.frame + 3)[0]
+    padded = np.pad(seed, (model.frame - 3, 0))
+    primed = generate(40, seed_audio=seed)
+    np.testing.assert_array_equal(primed, generate(40, seed_audio=padded))
+    noise = np.random.default_rng(0).random((1, 40, 1), np.float32)
+    expected, _ = advance(model, padded[None], noise, np.ones(1, "float32"), fresh_state(model, 1))
+    np.testing.assert_allclose(primed, expected, atol=1e-6)
+
+
+def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
+    model = make("gru")
+    seed = audio_of(model, 1, 61)[0]
+    long = ReferenceSampler(model).generate(150, seed_audio=seed, streams=2)
+    monkeypatch.setattr(sampler, "CHUNK", 10)
+    np.testing.assert_array_equal(
+        ReferenceSampler(model).generate(150, seed_audio=seed, streams=2), long
+    )
+
+
+def test_the_sampler_hears_a_model_in_training():
+    """Pitfall 14: weights are read at every call."""
+    model = make("gru")
+    reference = ReferenceSampler(model)
+    before = reference.generate(40)
+    model.head.logits.bias.assign(np.linspace(50, -50, 16))
+    after = reference.generate(40)
+    np.testing.assert_allclose(after, -model.codec.peak, atol=1e-6)
+    assert np.abs(before - after).max() > 0.1
+
+
+def test_streams_differ_and_temperature_calms():
+    model = make("gru")
+    generate = ReferenceSampler(model).generate
+    audio = generate(200, streams=2)
+    assert not np.array_equal(audio[0], audio[1])
+    assert not np.array_equal(audio, generate(200, streams=2, random_seed=1))
+    # Next to no temperature: the likeliest code always, whatever the noise.
+    cold = generate(200, streams=2, temperature=1e-6)
+    np.testing.assert_array_equal(cold[0], cold[1])
+
+
+@pytest.mark.parametrize("noise", ["half-normal", "binary"])
+def test_generation_is_free_of_the_layers_noise(noise):
+    """Pitfall 11: noise in the layers is for training alone."""
+    tier = {"frame": 4, "units": 6, "activation_noise": noise, "preactivation_noise": 0.5}
+    model = AudioModel([{**tier, "cell": "lstm"}], {"kind": "regression"}, STANDARDIZE)
+    for weight in model.trainable_weights:
+        weight.assign(3.0 * weight)
+    generate = ReferenceSampler(model).generate
+    np.testing.assert_array_equal(generate(40), generate(40, random_seed=1))

@@ -1,0 +1,230 @@
+"""The model as a function: shapes, causality, carried state, noise, saving."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.codecs import codec_from_json
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.models import AudioModel
+
+MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
+STANDARDIZE = {"name": "standardize", "mean": 0.01, "std": 0.2}
+CATEGORICAL = {"kind": "categorical", "width": 12, "embedded": 2, "linear": 5}
+
+MODELS = {
+    "gru": ([{"frame": 4, "units": 6}], CATEGORICAL, MULAW),
+    "lstm, two tiers, windows": (
+        [
+            {"frame": 8, "window": 11, "cell": "lstm", "units": [5, 6], "layers": 2},
+            {"frame": 2, "window": 6, "cell": "lstm", "units": 7, "forget_bias": 2.0},
+        ],
+        {**CATEGORICAL, "embedded": 3, "linear": 2, "layers": 1},
+        MULAW,
+    ),
+    "gru, three tiers, no skips": (
+        [
+            {"frame": 12, "units": 5, "layers": 2, "skips": False},
+            {"frame": 6, "units": 6},
+            {"frame": 1, "window": 3, "units": 4},
+        ],
+        {**CATEGORICAL, "embedded": 0, "linear": 30},
+        MULAW,
+    ),
+    "regression, lstm": (
+        [{"frame": 5, "cell": "lstm", "units": 6, "layers": 3}],
+        {"kind": "regression"},
+        STANDARDIZE,
+    ),
+    "regression, two tiers": (
+        [{"frame": 12, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        {"kind": "regression", "hidden": 7},
+        STANDARDIZE,
+    ),
+}
+NOISY = {
+    "half-normal": {"cell": "lstm", "activation_noise": "half-normal"},
+    "binary": {"cell": "gru", "activation_noise": "binary"},
+    "gaussian": {"cell": "lstm", "preactivation_noise": 0.3},
+}
+
+
+def moved(model, scale=0.3):
+    """Weights, biases included, far from their initial values."""
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_weights:
+        weight.assign(ops.convert_to_numpy(weight) + scale * rng.normal(size=weight.shape))
+    return model
+
+
+def inputs(model, rows, samples, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (rows, model.context + samples)
+    if model.codec.discrete:
+        return rng.integers(0, model.codec.levels, shape).astype("int32")
+    return rng.normal(size=shape).astype("float32")
+
+
+def predict(model, x, state=None, **options):
+    prediction, state = model(x, state or model.zero_state(len(x)), **options)
+    return ops.convert_to_numpy(prediction), state
+
+
+@pytest.fixture(params=list(MODELS), scope="module")
+def model(request):
+    return moved(AudioModel(*MODELS[request.param]))
+
+
+def test_shapes_and_dtypes(model):
+    x = inputs(model, 3, 2 * model.frame)
+    prediction, state = predict(model, x)
+    levels = (model.codec.levels,) if model.head.per_sample else ()
+    assert prediction.shape == (3, 2 * model.frame, *levels)
+    assert {n: tuple(s.shape[1:]) for n, s in state.items()} == model.state_spec()
+    assert prediction.dtype == np.float32
+    assert {str(weight.dtype) for weight in model.trainable_weights} == {"float32"}
+    assert {keras.backend.standardize_dtype(s.dtype) for s in state.values()} == {"float32"}
+    assert model.context == max([model.head.context, *(t.window for t in model.tiers)]) - 1
+    # Codes may come as integers (the data pipeline) or as floats (the exported graph).
+    again, _ = predict(model, x.astype("float32"))
+    np.testing.assert_array_equal(prediction, again)
+
+
+def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
+    """Pitfall 8: changing sample t changes predictions from t on, in its own row only."""
+    N, C, F = 2 * model.frame, model.context, model.tiers[-1].frame
+    base = inputs(model, 1, N)
+    x = np.tile(base, (C + N, 1))
+    # Row i differs from the base in place i alone; the base itself goes last.
+    places = np.arange(C + N)
+    if model.codec.discrete:
+        x[places, places] = (x[places, places] + model.codec.levels // 2) % model.codec.levels
+    else:
+        x[places, places] += 2.0
+    prediction, _ = predict(model, np.concatenate([x, base]))
+    distance = np.abs(prediction[:-1] - prediction[-1:]).reshape(C + N, N, -1).max(axis=2)
+    changed = distance > 2e-6
+    for place in places:
+        # Prediction t may see x[:C + t + 1]; a whole frame is predicted from before its start.
+        first = max(0, place - C)
+        if not model.head.per_sample:
+            first = -(-first // F) * F
+        assert not changed[place, :first].any(), (place, np.flatnonzero(changed[place]))
+        if first < N:
+            assert changed[place, first : first + F].any(), f"sample {place} is not used"
+
+
+def test_rows_do_not_meet(model):
+    """Pitfall 8: permuting rows permutes predictions and states."""
+    x = inputs(model, 5, 2 * model.frame)
+    start = {
+        name: np.random.default_rng(3).normal(size=(5, *shape)).astype("float32")
+        for name, shape in model.state_spec().items()
+    }
+    order = np.array([3, 0, 4, 1, 2])
+    prediction, state = predict(model, x, start)
+    permuted, permuted_state = predict(model, x[order], {n: s[order] for n, s in start.items()})
+    np.testing.assert_allclose(permuted, prediction[order], atol=2e-6)
+    for name, value in state.items():
+        after = ops.convert_to_numpy(permuted_state[name])
+        np.testing.assert_allclose(after, ops.convert_to_numpy(value)[order], atol=2e-6)
+
+
+def test_two_windows_with_carried_state_are_one_long_window(model):
+    """Pitfall 21: the state goes in and comes out by name; the model itself keeps nothing."""
+    N = 2 * model.frame
+    x = inputs(model, 2, 2 * N)
+    whole, end = predict(model, x)
+    first, state = predict(model, x[:, : model.context + N])
+    second, state = predict(model, x[:, N:], state)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-5)
+    for name, value in end.items():
+        np.testing.assert_allclose(value, state[name], atol=1e-5)
+    # And it matters: from a fresh state the second window is predicted otherwise.
+    fresh, _ = predict(model, x[:, N:])
+    assert np.abs(fresh - second).max() > 1e-4
+    # Nothing stays behind between calls.
+    np.testing.assert_array_equal(predict(model, x)[0], whole)
+
+
+def test_a_saved_model_predicts_the_same(model, tmp_path):
+    """Pitfall 14: loaded predictions equal the saved model's and differ from a fresh one's."""
+    x = inputs(model, 2, 2 * model.frame)
+    expected, _ = predict(model, x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert loaded.get_config() == model.get_config()
+    assert loaded.codec == model.codec
+    np.testing.assert_array_equal(predict(loaded, x)[0], expected)
+    fresh = AudioModel.from_config(model.get_config())
+    assert np.abs(predict(fresh, x)[0] - expected).max() > 1e-2
+    # Weights alone, as a resumed training reads them.
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(predict(fresh, x)[0], expected)
+
+
+def test_all_weights_learn(model):
+    import tensorflow as tf
+
+    N = 3 * model.frame
+    x = inputs(model, 2, N)
+    with tf.GradientTape() as tape:
+        prediction, _ = model(x, model.zero_state(2), training=True)
+        loss = ops.mean(model.head.loss(prediction, inputs(model, 2, N)[:, :N]))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
+        if 0 in weight.shape:  # a head without tables
+            continue
+        assert gradient is not None, weight.path
+        assert np.abs(np.asarray(tf.convert_to_tensor(gradient))).max() > 0, weight.path
+
+
+@pytest.mark.parametrize("head", ["categorical", "regression"])
+@pytest.mark.parametrize("noise", list(NOISY))
+def test_noise_is_on_in_training_alone(noise, head):
+    """Pitfall 11: off in evaluation (the default of a call), on in training."""
+    tier = {"frame": 4, "units": 6, **NOISY[noise]}
+    codec = MULAW if head == "categorical" else STANDARDIZE
+    # Wide, since the activations' noise is nothing outside of saturation.
+    model = moved(AudioModel([tier], {"kind": head}, codec), scale=2.0)
+    x = inputs(model, 2, 40)
+    calm, _ = predict(model, x)
+    np.testing.assert_array_equal(predict(model, x)[0], calm)
+    np.testing.assert_array_equal(predict(model, x, training=False)[0], calm)
+    noisy, again = (predict(model, x, training=True)[0] for _ in range(2))
+    assert np.abs(noisy - calm).max() > 1e-4
+    assert np.abs(noisy - again).max() > 1e-4
+
+
+def test_forget_bias_stands_in_the_built_weights():
+    """Pitfall 9: in the forget gate's block, of every layer of its tier, and nowhere else."""
+    tiers = [
+        {"frame": 8, "cell": "lstm", "units": [3, 4], "layers": 2, "forget_bias": 2.5},
+        {"frame": 2, "cell": "lstm", "units": 5},
+    ]
+    model = AudioModel(tiers, CATEGORICAL, MULAW)
+    for tier, forget in zip(model.tiers, [2.5, 1.0], strict=True):
+        for cell in tier.stack.cells:
+            U = cell.units
+            bias = ops.convert_to_numpy(cell.bias)
+            np.testing.assert_array_equal(bias[U : 2 * U], np.full(U, forget))
+            assert not bias[:U].any()
+            assert not bias[2 * U :].any()
+    with pytest.raises(UserError, match="no forget gate"):
+        AudioModel([{"frame": 8, "cell": "gru", "forget_bias": 1.0}], CATEGORICAL, MULAW)
+
+
+@pytest.mark.parametrize(("skips", "width"), [(True, 3 + 4 + 5), (False, 5)])
+def test_skips_show_the_states_of_all_layers(skips, width):
+    tiers = [{"frame": 4, "units": [3, 4, 5], "layers": 3, "skips": skips}]
+    model = AudioModel(tiers, {"kind": "regression"}, STANDARDIZE)
+    assert model.head.output_layer.kernel.shape == (width, 4)
+
+
+def test_tiers_read_codes_as_numbers_around_zero():
+    model = AudioModel(*MODELS["gru"])
+    codes = np.arange(16, dtype="int32")
+    expected = codec_from_json(MULAW).companded(codes)
+    np.testing.assert_allclose(model.tier_input(codes), expected, atol=1e-6)
