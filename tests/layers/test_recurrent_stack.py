@@ -303,7 +303,8 @@ def test_trains_in_a_compiled_step(cell, noise):
     state = [keras.Input(shape) for _, shape in stack.state_shapes()]
     outputs = keras.layers.Dense(1)(stack(inputs, state)[0])
     model = keras.Model([inputs, *state], outputs)
-    model.compile(keras.optimizers.Adam(0.03), "mse", jit_compile=False)
+    compiled_by_xla = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(0.03), "mse", jit_compile=compiled_by_xla)
     values = [normal(16, 9, 3), *[0 * x for x in state_of(stack, 16)]]
     target = np.cumsum(values[0][..., :1], axis=1) / 3
     losses = [float(model.train_on_batch(values, target)) for _ in range(40)]
