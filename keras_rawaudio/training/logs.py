@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 WORDS = {"bits_per_sample": "bits a sample", "variance_unexplained": "of variance unexplained"}
+BRIEF = {"bits_per_sample": "bits", "variance_unexplained": "unexplained"}
 
 
 class Logs:
@@ -83,12 +84,12 @@ class Logs:
         sys.stderr.write(("\r\x1b[K" if self._live else "") + words + "\n")
         sys.stderr.flush()
 
-    def figure(self, value: float) -> str:
+    def figure(self, value: float, words: dict[str, str] = WORDS) -> str:
         """The measure in words, with its baselines beside it."""
         beside = ", ".join(
             f"{name.replace('_', ' ')} {b:.3g}" for name, b in self.baselines.items()
         )
-        return f"{value:.3f} {WORDS[self.measure]}" + (f" ({beside})" if beside else "")
+        return f"{value:.3f} {words[self.measure]}" + (f" ({beside})" if beside else "")
 
     def _write(self) -> None:
         if not self.rows:

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_rawaudio.errors import UserError
@@ -21,7 +22,8 @@ def save_snapshot(path: Path, step: TrainingStep, progress: dict[str, Any]) -> N
         step: holds the model, the optimizer and the carried state.
         progress: plain JSON: steps, seconds, the best validation, ...
     """
-    arrays = {name: np.asarray(value) for name, value in _variables(step).items()}
+    variables = _variables(step)
+    arrays: dict[str, Any] = {k: keras.ops.convert_to_numpy(v) for k, v in variables.items()}
     with path.open("wb") as file:
         np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
 

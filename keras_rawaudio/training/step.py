@@ -70,7 +70,10 @@ class TrainingStep:
                 tape.watch(variable.value)
             prediction, state = self.model(x, state, training=True)
             loss = tf.reduce_mean(self.model.head.loss(prediction, y))
-        gradients = tape.gradient(loss, [v.value for v in variables])
+        # Dense: the norm of a sparse gradient would count a row that it names twice as two rows.
+        gradients = [
+            tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in variables])
+        ]
         norm = tf.linalg.global_norm(gradients)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)

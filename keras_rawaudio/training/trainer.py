@@ -18,7 +18,7 @@ from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
-from keras_rawaudio.training.logs import Logs
+from keras_rawaudio.training.logs import BRIEF, Logs
 from keras_rawaudio.training.meter import Meter, refuse_divergence
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
@@ -224,8 +224,8 @@ class Trainer:
             left = (1 - self._fraction()) * 60 * (self.budget.minutes or 0)
         minutes, seconds = divmod(max(0, round(left)), 60)
         self.logs.progress(
-            f"{minutes:3d}:{seconds:02d} left  step {self.steps}  {meter.speed / 1000:.1f} k "
-            f"samples/s  train {self.logs.figure(self._in_unit(meter.loss))}"
+            f"{minutes}:{seconds:02d} left  step {self.steps}  {meter.speed / 1000:.0f} k/s  "
+            f"train {self.logs.figure(self._in_unit(meter.loss), BRIEF)}"
         )
 
     def _in_unit(self, loss: float) -> float:

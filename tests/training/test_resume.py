@@ -1,0 +1,113 @@
+"""An interrupted run that goes on is the run that was never interrupted, bit for bit."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.step import TrainingStep
+from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.trainer import Trainer
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Makes trainings stop, as by Ctrl-C, after so many steps."""
+
+    def after(steps):
+        made, learn = [], TrainingStep.__call__
+        begin = Trainer._loop
+
+        def loop(self):
+            made.append(self)
+            begin(self)
+
+        def step(self, batch, rate):
+            result = learn(self, batch, rate)
+            made[-1]._stop = made[-1].steps + 1 == steps
+            return result
+
+        monkeypatch.setattr(Trainer, "_loop", loop)
+        monkeypatch.setattr(TrainingStep, "__call__", step)
+
+    return after
+
+
+def snapshot(run):
+    with np.load(RunFolder(run).training_state) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    progress = json.loads(str(arrays.pop("progress")))
+    progress.pop("seconds")
+    return progress, arrays
+
+
+def log(run):
+    with RunFolder(run).log.open() as file:
+        timed = ("minutes", "samples_per_second", "train_loss", "gradient_norm")
+        return [{k: v for k, v in row.items() if k not in timed} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, noisy):
+    """Pitfall 13: weights, optimizer, data order, carried state, random state and schedule."""
+    recipe, budget = tiny(noisy), Budget(epochs=2)
+    assert train([piece], tmp_path / "whole", recipe, budget, cache=cache)
+    per_epoch = int(log(tmp_path / "whole")[-1]["step"]) // 2
+    with monkeypatch.context():
+        for steps in (per_epoch - 3, per_epoch + 5):
+            interrupt(steps)
+            if steps < per_epoch:
+                assert not train([piece], tmp_path / "parts", recipe, budget, cache=cache)
+            else:
+                assert not resume(tmp_path / "parts")
+            assert snapshot(tmp_path / "parts")[0]["steps"] == steps
+            size = RunFolder(tmp_path / "parts").training_state.stat().st_size
+        interrupt(None)
+        assert resume(tmp_path / "parts")  # with the budget that the run was begun with
+    progress, arrays = snapshot(tmp_path / "parts")
+    expected_progress, expected = snapshot(tmp_path / "whole")
+    assert progress == expected_progress
+    assert arrays.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(arrays[name], expected[name], err_msg=name)
+    assert log(tmp_path / "parts") == log(tmp_path / "whole")
+    grown = RunFolder(tmp_path / "parts").training_state.stat().st_size - size
+    assert abs(grown) < 100  # the progress in words, and nothing else
+
+
+def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interrupt):
+    run = RunFolder(tmp_path / "run")
+    interrupt(4)
+    train([piece], run.path, tiny(), Budget(epochs=1), cache=cache)
+    # What a process killed between log and snapshot leaves: rows from steps that are lost.
+    run.log.write_text("step,validation_loss\n3,1.5\n9,1.25\n")
+    interrupt(5)
+    assert not resume(run.path)
+    assert [row["step"] for row in log(run.path)] == ["3"]
+
+
+def test_a_used_budget_is_said_and_can_be_raised(tmp_path, piece, cache, tiny, capsys):
+    recipe = tiny(early_stopping=None)
+    train([piece], tmp_path / "run", recipe, Budget(epochs=1), cache=cache)
+    steps = snapshot(tmp_path / "run")[0]["steps"]
+    assert resume(tmp_path / "run")
+    assert "used its budget" in capsys.readouterr().err
+    assert resume(tmp_path / "run", Budget(epochs=2))
+    assert snapshot(tmp_path / "run")[0]["steps"] == 2 * steps
+    assert RunFolder(tmp_path / "run").describe()["budget"] == {"minutes": None, "epochs": 2}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a zip file at all"])
+def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, content):
+    interrupt(1)
+    train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
+    state = RunFolder(tmp_path / "run").training_state
+    state.unlink()
+    if content is not None:
+        state.write_bytes(content)
+    with pytest.raises(UserError, match=r"before its first save|cannot resume from"):
+        resume(tmp_path / "run")

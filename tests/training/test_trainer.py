@@ -1,0 +1,179 @@
+"""What a training leaves behind, when it stops, and which of its models is which."""
+
+import os
+import re
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training import logs, meter, trainer
+from keras_rawaudio.training.evaluation import evaluate, load_model
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.step import TrainingStep
+from keras_rawaudio.training.train import train
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A validation after every step."""
+    monkeypatch.setattr(meter, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "VALIDATION_SHARE", 1.0)
+    return {"validate_every": 1e-9}
+
+
+def scripted(made, values):
+    """Let a trainer's validations give these values."""
+    values = iter(values)
+    made.scorer = lambda: {"loss": 1.0, "bits_per_sample": next(values), "samples": 1}
+
+
+def predictions(model):
+    x = np.arange(model.context + 64).reshape(1, -1) % 16
+    return np.asarray(model(x, model.zero_state(1))[0])
+
+
+def test_best_and_last(trainer, tiny, build, often):
+    """Pitfall 14: a checkpoint predicts what its model did, and not what a fresh one does."""
+    made = trainer(tiny(early_stopping=3, **often))
+    seen = []
+    scripted(made, [3.0, 2.0, 2.5, 2.0, 2.6, 1.0])
+    scores = made.scorer
+    made.scorer = lambda: seen.append(predictions(made.model)) or scores()
+    assert made.fit()
+    assert len(seen) == 5  # three without a new best end it
+    assert made.finished
+    best, last = load_model(made.run, "best"), load_model(made.run, "last")
+    np.testing.assert_array_equal(predictions(best), seen[1])
+    np.testing.assert_array_equal(predictions(last), seen[4])
+    fresh = predictions(build(made.recipe))
+    for other in (fresh, seen[4]):
+        assert np.abs(predictions(best) - other).max() > 1e-4
+    assert [row["bits_per_sample"] for row in made.logs.rows] == [3.0, 2.0, 2.5, 2.0, 2.6]
+
+
+def test_a_run_stopped_early_stays_stopped(trainer, tiny, often, capsys):
+    made = trainer(tiny(early_stopping=1, **often))
+    scripted(made, [1.0, 2.0, 3.0])
+    assert made.fit()
+    steps = made.steps
+    again = type(made)(made.run, made.recipe, made.corpus, made.model, made.budget, resume=True)
+    assert again.fit()
+    assert again.steps == steps
+    assert "stopped early" in capsys.readouterr().err
+
+
+def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, capsys):
+    """Pitfall 12: baselines beside the loss, in the log and on the console."""
+    pytest.importorskip("keras_rawaudio.listening.plots")
+    monkeypatch.setattr(logs.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    recipe = tiny(sample_seconds=0.25)
+    assert train([piece], tmp_path / "new" / "run", recipe, Budget(epochs=1), cache=cache)
+    run = RunFolder.open(tmp_path / "new" / "run")
+    names = sorted(p.name for p in run.path.rglob("*") if p.is_file())
+    (events,) = [name for name in names if name.startswith("events.out.tfevents")]
+    step = f"step-{run_steps(run):07d}"
+    plain = ["best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
+    plain += ["run.json", "training_state.npz", f"{step}.png", f"{step}.wav"]
+    assert names == sorted([*plain, events])
+    row = logs.Logs(run.log, None, "bits_per_sample", {}).rows[-1]
+    beside = run.describe()["baselines"]
+    assert row["baseline_order_0"] == pytest.approx(beside["order_0"])
+    assert row["baseline_order_1"] == pytest.approx(beside["order_1"])
+    said = capsys.readouterr().err
+    beside_it = r"bits(?: a sample)? \(order 0 [\d.]+, order 1 [\d.]+\)"
+    assert re.search(r"\d:\d\d left  step \d+  \d+ k/s  train [\d.]+ " + beside_it, said)
+    assert re.search(r"step \d+  train [\d.]+  validation [\d.]+ " + beside_it, said)
+    report = evaluate(run.path, "validation")
+    assert report["bits_per_sample"] == pytest.approx(row["bits_per_sample"], rel=1e-5)
+    assert report["baselines"]["order_1"] == pytest.approx(beside["order_1"])
+
+
+def run_steps(run):
+    (wav,) = run.samples.glob("*.wav")
+    return int(wav.stem.split("-")[1])
+
+
+def test_a_diverged_training_is_stopped_and_not_saved(tmp_path, piece, cache, tiny):
+    recipe = tiny(noisy=True, learning_rate=1e30, optimizer="sgd", clip_norm=None)
+    with pytest.raises(UserError, match=r"training diverged; .*--learning-rate"):
+        train([piece], tmp_path / "a" / "b", recipe, Budget(epochs=1), cache=cache)
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_was_saved_before_a_failure_stays(trainer, tiny, often, monkeypatch):
+    made = trainer(tiny(**often))
+    learn, left = TrainingStep.__call__, iter([1.0, 1.0, float("nan")])
+    monkeypatch.setattr(
+        TrainingStep, "__call__", lambda *a: (next(left) * learn(*a)[0], keras.ops.ones(()))
+    )
+    with pytest.raises(UserError, match="diverged"):
+        made.fit()
+    for name in ("best", "last"):
+        assert np.isfinite(predictions(load_model(made.run, name))).all()
+
+
+def test_a_folder_that_was_there_stays(tmp_path, piece, cache, tiny, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr("keras_rawaudio.training.train.prepare", failing)
+    with pytest.raises(RuntimeError):
+        train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def failing(*arguments):
+    raise RuntimeError
+
+
+def test_others_files_are_not_touched(tmp_path, piece, cache, tiny):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("all of it")
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "all of it"
+
+
+def test_ctrl_c_ends_after_the_step_in_hand(trainer, monkeypatch):
+    made = trainer(budget=Budget(epochs=1000))
+    learn = TrainingStep.__call__
+
+    def step(*arguments):
+        if made.steps == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return learn(*arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    before = signal.getsignal(signal.SIGINT)
+    assert not made.fit()
+    assert made.steps == 3
+    assert made.run.last.is_file()
+    assert made.run.training_state.is_file()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def half(path, error):
+    path.write_text('{"a":')
+    raise error
+
+
+def test_nothing_half_written(tmp_path):
+    run = RunFolder.create(tmp_path / "run")
+    run.write_json(run.recipe, {"a": 1})
+    with pytest.raises(RuntimeError), run.writing(run.recipe) as partial:
+        half(partial, RuntimeError())
+    full = OSError(28, "No space left on device")
+    with pytest.raises(UserError, match="cannot write"), run.writing(run.recipe) as partial:
+        half(partial, full)
+    assert run.read_recipe() == {"a": 1}
+    assert [p.name for p in run.path.iterdir()] == ["recipe.json"]
+
+
+def test_long_validations_become_rarer(trainer, tiny):
+    made = trainer(tiny(validate_every=0.5))
+    assert made._next_validation() == 30
+    assert made._next_validation(cost=5.0) == 30
+    assert made._next_validation(cost=60.0) == pytest.approx(240)  # a fifth of all time
