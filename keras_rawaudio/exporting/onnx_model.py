@@ -273,9 +273,9 @@ class _Composer:
         last = i == len(model.tiers) - 1
 
         def step(history: Any, *given: Any) -> list[Any]:
-            conditioning, state = (given[0], given[1:]) if i else (None, given)
+            conditioning, before = (given[0], given[1:]) if i else (None, given)
             frame = model.tier_input(history[:, -tier.window :])
-            output, state = tier.step(frame, conditioning, list(state))
+            output, state = tier.step(frame, conditioning, list(before))
             if not last or model.head.per_sample:
                 output = ops.transpose(output, (1, 0, 2))
             return [output, *state]

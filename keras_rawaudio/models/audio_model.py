@@ -63,6 +63,7 @@ class AudioModel(keras.Model):
         self.tiers: list[Tier] = []
         for i in reversed(range(len(tiers))):
             below = self.tiers[0] if self.tiers else None
+            width: int | None
             if below:
                 rate, width = tiers[i]["frame"] // below.frame, below.input_width
             else:

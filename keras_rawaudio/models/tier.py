@@ -73,7 +73,7 @@ class Tier(keras.layers.Layer):
         self.window = window or frame
         self.rate = rate
         self.width = width
-        self._stack_config = {
+        self._stack_config: dict[str, Any] = {
             "cell": cell,
             "units": list(units) if isinstance(units, (list, tuple)) else units,
             "layers": layers,

@@ -36,7 +36,7 @@ class Head(keras.layers.Layer):
         raise ValueError("a head makes its own weights")
 
     def fit(self, segments: Any) -> None:
-        """Take from the train part what is not learned: `segments` of codec values. Here nothing."""
+        """Take from the train part (`segments` of codec values) what is not learned."""
 
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         """The prediction for every sample.

@@ -124,7 +124,7 @@ class CategoricalHead(Head):
             h = layer(h)
         sums = ops.cumsum(ops.softmax(self.logits(h) / temperature), axis=-1)
         # Inverse transform: as many codes lie below the draw as cumulative sums do not exceed it.
-        # Rounding leaves their end a hair off 1: measured by it, no draw lands beyond the last mass.
+        # Rounding leaves their end a hair off 1: measured by it, no draw lands beyond the mass.
         below = ops.cast(sums <= noise * sums[:, -1:], "float32")
         return ops.sum(below, axis=-1)
 

@@ -1,4 +1,4 @@
-"""A distribution around a linear prediction: the head that starts from what is known for nothing."""
+"""A distribution around a linear prediction: it starts from what is known for nothing."""
 
 from __future__ import annotations
 
@@ -208,10 +208,10 @@ class PredictiveHead(Head):
         newest = recent[:, self.order :]
         h, g = self._enter(newest - p[:, :R], self._compand(newest), p[:, R:], conditioning)
         delta, scales, logits = self._parts(self._mix(h))
-        weights = ops.softmax(logits / temperature)
-        above = ops.cumsum(weights, axis=-1)
-        chosen = noise[:, :1] * 0.999999
-        chosen = ops.cast(ops.logical_and(chosen < above, chosen >= above - weights), "float32")
+        above = ops.cumsum(ops.softmax(logits / temperature), axis=-1)
+        # The first sum beyond the noise: a step from 0 to 1, whose difference holds a single 1.
+        beyond = ops.cast(noise[:, :1] * 0.999999 < above, "float32")
+        chosen = beyond - ops.pad(beyond[:, :-1], ((0, 0), (1, 0)))
         u = ops.clip(noise[:, 1:], TAIL, 1.0 - TAIL)
         logistic = (ops.log(u) - ops.log(1.0 - u)) * temperature
         offset = ops.sum(chosen * (delta + scales * logistic), axis=-1)
