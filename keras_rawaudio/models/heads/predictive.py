@@ -56,7 +56,6 @@ class PredictiveHead(Head):
     kind = "predictive"
     per_sample = True
     measure = "bits_per_sample"
-    noise_per_sample = 2
 
     def __init__(
         self,
@@ -80,6 +79,7 @@ class PredictiveHead(Head):
         self.levels = levels
         self.floor = floor
         self.context = order + residuals
+        self.noise_per_sample = mixtures + 1
         self.hidden = [
             keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
@@ -116,10 +116,11 @@ class PredictiveHead(Head):
         p = self._predictions(recent, N + R)
         residual = recent[:, self.order :] - p[:, : N + R - 1]
         last = ops.stack([residual[:, k : k + N] for k in range(R)], axis=-1)
-        companded = self._compand(recent[:, self.order :])
-        past = ops.stack([companded[:, k : k + N] for k in range(R)], axis=-1)
-        p = p[:, R:, None]
-        h, g = self._enter(last, past, p, conditioning)
+        squashed = self._squash(recent[:, self.order :])
+        past = [squashed[:, k : k + N] for k in range(R)]
+        p = p[:, R:]
+        h, g = self._enter(last, ops.stack([*past, self._squash(p)], axis=-1), conditioning)
+        p = p[:, :, None]
         return ops.concatenate([p, g, self._mix(h)], axis=-1)
 
     def _predictions(self, x: Any, count: int) -> Any:
@@ -145,17 +146,16 @@ class PredictiveHead(Head):
         mu = float(self.levels - 1)
         return ops.sign(x) * ops.log(1.0 + mu * ops.abs(x)) * (1.0 / math.log1p(mu))
 
-    def _enter(self, last: Any, past: Any, p: Any, conditioning: Any) -> tuple[Any, Any]:
+    @staticmethod
+    def _squash(x: Any) -> Any:
+        """Much like mu-law, by a function that is one node of a graph: what the network sees."""
+        return ops.arcsinh(x * 255.0) * 0.16
+
+    def _enter(self, last: Any, squashed: Any, conditioning: Any) -> tuple[Any, Any]:
+        """The first hidden layer, from residuals and from squashed samples with `p` behind them."""
         g = ops.maximum(ops.mean(ops.abs(last), axis=-1, keepdims=True), self.floor)
-        seen = ops.concatenate(
-            [
-                ops.clip(last / g, -SLOPE, SLOPE) * 0.5,
-                past,
-                (ops.log(g) + 7.0) * 0.5,
-                self._compand(p),
-            ],
-            axis=-1,
-        )
+        relative = ops.clip(last / g, -SLOPE, SLOPE)
+        seen = ops.concatenate([relative, squashed, ops.log(g * 1000.0)], axis=-1)
         return ops.relu(ops.matmul(seen, self.entry) + conditioning), g
 
     def _mix(self, h: Any) -> Any:
@@ -172,7 +172,7 @@ class PredictiveHead(Head):
         p, g = prediction[..., :1], prediction[..., 1:2]
         delta, scales, logits = self._parts(prediction[..., 2:])
         low, high = (edge[..., None] for edge in self._cell(target))
-        centre = ops.clip(p, -1.2, 1.2) + g * delta
+        centre = p + g * delta
         width = g * scales
         mass = ops.sigmoid((high - centre) / width) - ops.sigmoid((low - centre) / width)
         mass = ops.sum(ops.softmax(logits) * mass, axis=-1)
@@ -191,31 +191,47 @@ class PredictiveHead(Head):
         size = ops.exp(ops.abs(companded) * math.log1p(mu)) - 1.0
         return ops.sign(companded) * size * (1.0 / mu)
 
-    def step(self, recent: Any, conditioning: Any, noise: Any, temperature: Any) -> Any:
+    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
+        """`mixtures` Gumbel variables, of which the largest chooses, and one logistic."""
+        u = ops.clip(noise, TAIL, 1.0 - TAIL)
+        gumbel = -ops.log(-ops.log(u[..., : self.mixtures]))
+        last = u[..., self.mixtures :]
+        logistic = ops.log(last) - ops.log(1.0 - last)
+        return ops.concatenate([gumbel, logistic], axis=-1) * temperature
+
+    def step(self, recent: Any, conditioning: Any, chance: Any, temperature: Any) -> Any:
         """Draw one sample.
 
         Args:
             recent: `(B, context)` samples before it, oldest first.
             conditioning: `(B, width)`.
-            noise: `(B, 2)` in [0, 1): which logistic, and where in it.
-            temperature: `(B, 1)`; multiplies the scales and divides the mixture's logits.
+            chance: `(B, mixtures + 1)` from `prepare_noise`, which has the temperature in it.
+            temperature: not needed any more.
 
         Returns:
-            `(B,)`: the sample, relative to the peak.
+            `(B, 1)`: the sample, relative to the peak.
+
+        Reference:
+            Gumbel 1954 (the largest of logits and noise is a draw from their softmax).
         """
-        R = self.residuals
-        p = ops.matmul(recent, self._band(self.context, R + 1))
-        newest = recent[:, self.order :]
-        h, g = self._enter(newest - p[:, :R], self._compand(newest), p[:, R:], conditioning)
+        R, K = self.residuals, self.mixtures
+        # One product gives the last residuals and the next prediction: unknown samples count as 0.
+        seen = ops.matmul(recent, self._residual_bank())
+        last, p = seen[:, :R], seen[:, R:]
+        squashed = self._squash(ops.concatenate([recent[:, self.order :], p], axis=-1))
+        h, g = self._enter(last, squashed, conditioning)
         delta, scales, logits = self._parts(self._mix(h))
-        above = ops.cumsum(ops.softmax(logits / temperature), axis=-1)
-        # The first sum beyond the noise: a step from 0 to 1, whose difference holds a single 1.
-        beyond = ops.cast(noise[:, :1] * 0.999999 < above, "float32")
-        chosen = beyond - ops.pad(beyond[:, :-1], ((0, 0), (1, 0)))
-        u = ops.clip(noise[:, 1:], TAIL, 1.0 - TAIL)
-        logistic = (ops.log(u) - ops.log(1.0 - u)) * temperature
-        offset = ops.sum(chosen * (delta + scales * logistic), axis=-1)
-        return ops.clip(ops.clip(p[:, R], -1.2, 1.2) + g[:, 0] * offset, -1.0, 1.0)
+        chosen = ops.one_hot(ops.argmax(logits + chance[:, :K], axis=-1), K)
+        offset = ops.sum(chosen * (delta + scales * chance[:, K:]), axis=-1, keepdims=True)
+        return ops.clip(p + g * offset, -1.0, 1.0)
+
+    def _residual_bank(self) -> Any:
+        """`(context, residuals + 1)`: the last residuals, then the prediction."""
+        band = self._band(self.context, self.residuals + 1)
+        newest = np.zeros((self.context, self.residuals + 1), "float32")
+        newest[self.order :, : self.residuals] = np.eye(self.residuals)
+        sign = np.float32([-1.0] * self.residuals + [1.0])
+        return band * sign + newest
 
     def get_config(self) -> dict[str, Any]:
         return {
