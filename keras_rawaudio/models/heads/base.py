@@ -38,6 +38,18 @@ class Head(keras.layers.Layer):
     def fit(self, segments: Any) -> None:
         """Take from the train part (`segments` of codec values) what is not learned."""
 
+    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
+        """Do to all noise at once what need not be done sample by sample.
+
+        Args:
+            noise: `(B, N, noise_per_sample)` in [0, 1).
+            temperature: `(B, 1, 1)`.
+
+        Returns:
+            `(B, N, noise_per_sample)`: what `step` is given, sample by sample.
+        """
+        return noise
+
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         """The prediction for every sample.
 

@@ -116,7 +116,7 @@ class CategoricalHead(Head):
             temperature: `(B, 1)`; divides the logits.
 
         Returns:
-            `(B,)`: the code, as a float.
+            `(B, 1)`: the code, as a float.
         """
         codes = [recent[:, self.context - 1 - k] for k in range(self.embedded)]
         h = self._enter(codes, recent[:, self.context - self.linear :], conditioning)
@@ -126,7 +126,7 @@ class CategoricalHead(Head):
         # Inverse transform: as many codes lie below the draw as cumulative sums do not exceed it.
         # Rounding leaves their end a hair off 1: measured by it, no draw lands beyond the mass.
         below = ops.cast(sums <= noise * sums[:, -1:], "float32")
-        return ops.sum(below, axis=-1)
+        return ops.sum(below, axis=-1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:
         return {
