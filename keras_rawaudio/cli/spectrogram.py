@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         spectrogram_figure(panels, rates.pop(), Path(options.out))
-    except OSError as error:
-        raise UserError(f"cannot write {options.out}: {error.strerror}; choose another") from None
+    except (OSError, ValueError) as error:  # a ValueError: a format that Matplotlib lacks
+        reason = getattr(error, "strerror", None) or str(error).split(" (")[0]
+        raise UserError(f"cannot write {options.out}: {reason}; choose another") from None
     return 0

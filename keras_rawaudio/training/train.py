@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -126,13 +127,13 @@ def baselines(
         part: the part to score.
         orders: of the linear predictions beside them.
     """
-    segments = corpus.segments(part)
-    if model.cells:
-        train = [Encoded(s, model.cells) for s in corpus.segments("train")]
-        return discrete_baselines(
-            train, [Encoded(s, model.cells) for s in segments], model.cells, orders
-        )
-    return regression_baselines([Encoded(s, model.codec) for s in segments], model.tiers[-1].frame)
+
+    def encoded(name: str, codec: Codec) -> list[Any]:
+        return [Encoded(s, codec) for s in corpus.segments(name)]
+
+    if cells := model.cells:
+        return discrete_baselines(encoded("train", cells), encoded(part, cells), cells, orders)
+    return regression_baselines(encoded(part, model.codec), model.tiers[-1].frame)
 
 
 class Encoded:

@@ -1,0 +1,94 @@
+"""Bad input: one clear line on stderr, exit code 2, nothing on stdout, no folder left behind."""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.corpus.synthesis import write_demo_piece
+
+RATE = 2000
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A folder with bad audio of all kinds, the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_demo_piece("song.wav", 2.0, RATE)
+    write_demo_piece("short.wav", 0.25, RATE)
+    tmp_path.joinpath("notes.wav").write_text("these are not samples")
+    tmp_path.joinpath("nothing.wav").write_bytes(b"")
+    soundfile.write("none.wav", np.zeros(0), RATE)
+    soundfile.write("silent.wav", np.zeros(RATE), RATE)
+    bad = np.ones(RATE, np.float32)
+    bad[700] = np.nan
+    soundfile.write("nan.wav", bad, RATE, subtype="FLOAT")
+    tmp_path.joinpath("folder").mkdir()
+    return tmp_path
+
+
+SONG = "--audio song.wav --run new/run"
+CASES = {
+    "no-such-file": ("train --audio sing.wav --run new/run", "no such file.*sing.wav"),
+    "not-audio": ("train --audio notes.wav --run new/run", "notes.wav"),
+    "empty-file": ("train --audio nothing.wav --run new/run", "nothing.wav.*empty"),
+    "no-samples": ("train --audio none.wav --run new/run", "none.wav"),
+    "no-files": ("train --audio folder --run new/run", "folder"),
+    "short": ("train --audio short.wav --run new/run", "holds one window|too short"),
+    "nan": ("train --audio nan.wav --run new/run", "nan.wav.*(NaN|not a number|finite)"),
+    "silent": ("train --audio silent.wav --run new/run", "silence.*silent.wav"),
+    "no-audio": ("train --run new/run", "--audio is missing"),
+    "window": (f"train {SONG} --window 100", "do not divide into frames of 64; try 128"),
+    "frames": (f"train {SONG} --set tiers.0.frame=60", "60 do not divide into frames of 8"),
+    "recipe": (f"train {SONG} --recipe defalt", "did you mean 'default'"),
+    "recipe-file": (f"train {SONG} --recipe my.yaml", "no such recipe file: my.yaml"),
+    "key": (f"train {SONG} --set training.learning_rat=1", "did you mean 'learning_rate'"),
+    "tier": (f"train {SONG} --set tiers.7.units=1", "no tier '7'"),
+    "codec-key": (f"train {SONG} --set codec.levles=16", "levles"),
+    "head-key": (f"train {SONG} --set head.widht=16", "did you mean 'width'"),
+    "value": (f"train {SONG} --set windows.batch=many", "'many' does not fit"),
+    "not-a-pair": (f"train {SONG} --set windows.batch", "key=value"),
+    "not-yaml": (f"train {SONG} --set windows.batch=[1", r"cannot read '\[1'"),
+    "optimizer": (f"train {SONG} --optimizer adm", "'adam'"),
+    "minutes": (f"train {SONG} --minutes 0", "--minutes must be above 0, not 0"),
+    "endless": (f"train {SONG} --minutes inf", "--minutes must be above 0, not inf"),
+    "epochs": (f"train {SONG} --epochs -1", "--epochs must be above 0, not -1"),
+    "budgets": (f"train {SONG} --minutes 1 --epochs 1", "two budgets"),
+    "rate": (f"train {SONG} --sample-rate -8000", "rate.*-8000"),
+    "run-is-a-file": ("train --audio song.wav --run song.wav", "song.wav is a file"),
+    "run-in-a-file": ("train --audio song.wav --run song.wav/run", "cannot write to song.wav/run"),
+    "run-is-taken": ("train --audio song.wav --run .", "not empty and holds no run"),
+    "resume-nothing": ("train --resume --run new/run", "no such run folder: new/run"),
+    "resume-no-run": ("train --resume --run folder", "folder is not a run folder"),
+    "resume-audio": ("train --resume --run folder --audio song.wav", "own audio"),
+    "resume-recipe": ("train --resume --run folder --recipe demo", "own audio, recipe"),
+    "export-nothing": ("export --run new/run --out new/out", "no such run folder"),
+    "export-no-run": ("export --run folder --out new/out", "is not a run folder"),
+    "evaluate-nothing": ("evaluate --run new/run", "no such run folder"),
+    "evaluate-no-run": ("evaluate --run folder", "is not a run folder"),
+    "draw-nothing": ("spectrogram sing.wav --out new.png", "no such file: sing.wav"),
+    "draw-no-audio": ("spectrogram notes.wav --out new.png", "notes.wav"),
+    "draw-no-samples": ("spectrogram none.wav --out new.png", ""),
+    "draw-no-time": ("spectrogram song.wav --seconds 0 --out new.png", "--seconds"),
+    "draw-nowhere": ("spectrogram song.wav --out new/new.png", "cannot write new/new.png"),
+    "draw-no-format": ("spectrogram song.wav --out new.xyz", "new.xyz"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_and_code_2(case, here, capfd):
+    command, words = CASES[case]
+    before = sorted(here.rglob("*"))
+    assert main(command.split()) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    # TensorFlow's start has its own lines, which the test runner's stderr does not keep out.
+    (line,) = [w for w in err.splitlines() if w.startswith("keras-rawaudio")]
+    assert line.startswith(f"keras-rawaudio {command.split()[0]}: error: ")
+    assert re.search(words, line), line
+    assert "Traceback" not in err
+    left = [p for p in sorted(here.rglob("*")) if p not in before and "cache" not in p.parts]
+    assert left == []

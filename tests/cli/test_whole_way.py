@@ -1,0 +1,109 @@
+"""The way of a user, by real command lines: train, stop, resume, export, evaluate, generate."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.corpus.synthesis import write_demo_piece
+from keras_rawaudio.training.run_folder import RunFolder
+
+RATE = 2000
+RECIPE = """
+description: next to nothing
+codec: {name: mulaw, levels: 256}
+tiers: [{frame: 32, units: 256}, {frame: 8, units: 16}]
+head: {kind: categorical, width: 16}
+windows: {length: 128}
+"""
+TINY = "--set tiers.0.units=16 codec.levels=32 training.learning_rate=5e-3"
+
+
+def keras_rawaudio(*words):
+    return [sys.executable, "-m", "keras_rawaudio.cli", *words]
+
+
+def finish(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a song and a run that Ctrl-C stopped."""
+    home = tmp_path_factory.mktemp("home")
+    write_demo_piece(home / "song.wav", 6.0, RATE)
+    (home / "tiny.yaml").write_text(RECIPE)
+    return home
+
+
+@pytest.fixture(scope="module")
+def stopped(home):
+    """What the stopped training left: its exit code and what it said."""
+    words = f"train --audio {home}/song.wav --run {home}/run --cache {home}/cache --minutes 60"
+    words += f" --recipe {home}/tiny.yaml {TINY} --validate-every 0.005 --sample-seconds 0.1"
+    process = subprocess.Popen(
+        keras_rawaudio(*words.split()), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while not (home / "run" / "samples").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_ctrl_c_saves_and_leaves_with_130(stopped, home):
+    code, out, err = stopped
+    assert code == 130, err
+    assert out == ""
+    said = [line for line in err.splitlines() if line]
+    assert "stopped and saved at step" in said[-1]
+    # TensorFlow, oneDNN and CUDA have had nothing to say.
+    assert all(" validation " in line or "topp" in line or "note:" in line for line in said), err
+    assert not list((home / "run").rglob(".partial*"))
+
+
+def test_resume_export_evaluate_generate(stopped, home, capfd):
+    run = RunFolder.open(home / "run")
+    last = run.log.read_text().splitlines()[-1]
+    assert main(["train", "--resume", "--run", str(run.path), "--epochs", "1"]) == 0
+    assert main(["train", "--resume", "--run", str(run.path), "--epochs", "400"]) == 0
+    assert int(run.log.read_text().splitlines()[-1].split(",")[0]) > int(last.split(",")[0])
+    assert main(["export", "--run", str(run.path), "--out", str(home / "exported")]) == 0
+    assert capfd.readouterr().out == ""
+
+    evaluated = finish(keras_rawaudio("evaluate", "--run", str(run.path), "--split", "test"))
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stderr == ""
+    (line,) = evaluated.stdout.splitlines()
+    report = json.loads(line)
+    assert report["samples"] == run.describe()["data"]["parts"]["test"]["samples"]
+    assert 0 < report["bits_per_sample"] < report["baselines"]["order_0"]
+    assert {"order_1", "linear_prediction_32_linear"} <= report["baselines"].keys()
+
+    script = os.path.join(os.path.dirname(__file__), "..", "..", "serving", "generate.py")
+    generator, new = str(home / "exported" / "generator.onnx"), str(home / "new.wav")
+    words = [sys.executable, script, generator, "--seconds", "1.5", "--out", new]
+    words += ["--seed-audio", str(home / "song.wav"), "--seed-seconds", "0.5"]
+    generated = finish(words)
+    assert generated.returncode == 0, generated.stderr
+    info = soundfile.info(new)
+    assert (info.samplerate, info.frames) == (RATE, 3000)
+
+
+def test_a_refusal_after_tensorflow_is_one_line_too(home):
+    (home / "notes.wav").write_text("these are not samples")
+    words = f"train --audio {home}/notes.wav --run {home}/never --cache {home}/cache"
+    refused = finish(keras_rawaudio(*words.split()))
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("keras-rawaudio train: error: ")
+    assert not (home / "never").exists()
