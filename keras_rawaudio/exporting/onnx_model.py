@@ -12,7 +12,7 @@ from keras import ops
 from onnx import TensorProto, helper
 
 from keras_rawaudio.exporting.steps import OPSET, Step, convert
-from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, generator_state_spec
+from keras_rawaudio.generation.advance import HISTORY, generator_state_spec, prepare_noise
 from keras_rawaudio.models import AudioModel
 
 METADATA_KEY = "keras_rawaudio"
@@ -64,6 +64,11 @@ class _Composer:
         )
         self.decode = self._convert(
             "decode", lambda v: model.codec.decode(v, xp=ops), [(None, None)]
+        )
+        self.prepare_noise = self._convert(
+            "chance",
+            lambda noise, temperature: prepare_noise(model, noise, temperature),
+            [(None, None, model.head.noise_per_sample), (None,)],
         )
         self.head_step = self._head_step()
 
@@ -137,10 +142,9 @@ class _Composer:
     def _draw_branch(self, states: Sequence[str]) -> onnx.GraphProto:
         F, K = self.model.frame, self.model.head.noise_per_sample
         outputs = [f"draw/{s}" for s in self.states]
-        self.constants["least"] = helper.make_tensor("least", TensorProto.FLOAT, [], [LEAST_NOISE])
-        nodes = [
-            self._node("Max", ["noise", "least"], "draw/noise"),
-            self._node("Reshape", ["draw/noise", self._integers([0, -1, F, K])], "draw/frames"),
+        nodes, (chance,) = self.prepare_noise.inline("draw/chance", ["noise", "temperature"])
+        nodes += [
+            self._node("Reshape", [chance, self._integers([0, -1, F, K])], "draw/frames"),
             self._node("Transpose", ["draw/frames"], "draw/by_time", perm=[1, 2, 0, 3]),
             _scan(self._draw_body(0), [*states, "draw/by_time"], [*outputs, "draw/values"], 1),
             self._node("Transpose", ["draw/values"], "draw/by_row", perm=[2, 0, 1]),
@@ -238,33 +242,24 @@ class _Composer:
         if not self.model.head.per_sample:
             nodes, (values,) = self.head_step.inline(f"{at}/head", [conditioning])
             return nodes, values
-        recent, value = f"{at}/recent", f"{at}/value"
+        recent, column, values = f"{at}/recent", f"{at}/column", f"{at}/values"
         inputs = [recent, f"{at}/word", f"{at}/chance", "temperature_column"]
         step, (drawn, after) = self.head_step.inline(f"{at}/head", inputs)
         body = helper.make_graph(
             step,
             f"{at}_sample",
             [_inner(n, 2) for n in inputs[:3]],
-            [_inner(after, 2), _inner(drawn, 1)],
+            [_inner(after, 2), _inner(drawn, 2)],
         )
-        H = self.model.head.context
-        first = f"{at}/first_recent"
+        ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
+        first, last = f"{at}/first_recent", f"{at}/last_recent"
+        frame = self._integers([self.model.tiers[-1].frame, -1])
         nodes = [
-            self._node(
-                "Slice",
-                [
-                    f"{at}/{HISTORY}",
-                    self._integers([-H]),
-                    self._integers([1 << 30]),
-                    self._integers([1]),
-                ],
-                first,
-            ),
-            _scan(
-                body, [first, conditioning, f"{at}/noise"], [f"{at}/last_recent", value + "s"], 2
-            ),
+            self._node("Slice", [f"{at}/{HISTORY}", *ends], first),
+            _scan(body, [first, conditioning, f"{at}/noise"], [last, column], 2),
+            self._node("Reshape", [column, frame], values),
         ]
-        return nodes, value + "s"
+        return nodes, values
 
     # The steps, as Keras has them
 
@@ -295,7 +290,7 @@ class _Composer:
 
         def step(recent: Any, conditioning: Any, noise: Any, temperature: Any) -> list[Any]:
             value = head.step(recent, conditioning, noise, temperature)
-            after = ops.concatenate([recent[:, 1:], ops.expand_dims(value, 1)], axis=1)
+            after = ops.concatenate([recent[:, 1:], value], axis=1)
             return [value, after]
 
         shapes = [

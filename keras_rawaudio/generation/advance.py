@@ -75,19 +75,25 @@ def read(model: AudioModel, values: Any, state: State) -> State:
 
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
     """Draw codec values `(B, N)` for noise `(B, N, K)`."""
+    chance = prepare_noise(model, noise, temperature)
     temperature = ops.reshape(temperature, (-1, 1))
-    noise = ops.maximum(noise, LEAST_NOISE)
     F = model.frame
 
-    def frame_step(frame_noise: Any, both: tuple[Any, State]) -> tuple[Any, State]:
+    def frame_step(frame_chance: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         values, state = both
-        state = _draw_frame(model, 0, None, frame_noise, temperature, state)
+        state = _draw_frame(model, 0, None, frame_chance, temperature, state)
         # The history is as long as a frame at least: its end is what was just drawn.
         return ops.concatenate([values[:, F:], state[HISTORY][:, -F:]], axis=1), state
 
     silence = ops.zeros_like(noise[:, :, 0])
-    values, state = _over_frames(noise, F, (silence, state), frame_step)
+    values, state = _over_frames(chance, F, (silence, state), frame_step)
     return values, state
+
+
+def prepare_noise(model: AudioModel, noise: Any, temperature: Any) -> Any:
+    """What the head draws with: noise `(B, N, K)`, lifted off 0, in the form that it wants."""
+    noise = ops.maximum(noise, LEAST_NOISE)
+    return model.head.prepare_noise(noise, ops.reshape(temperature, (-1, 1, 1)))
 
 
 def _over_frames(x: Any, frame: int, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
@@ -153,6 +159,6 @@ def _draw_frame(
         recent = state[HISTORY][:, -head.context :]
         word, chance = ops.take(output, t, axis=1), ops.take(noise, t, axis=1)
         value = head.step(recent, word, chance, temperature)
-        return _remember(state, ops.expand_dims(value, 1))
+        return _remember(state, value)
 
     return _loop(noise.shape[1], state, sample_step)

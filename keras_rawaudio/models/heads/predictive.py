@@ -221,7 +221,8 @@ class PredictiveHead(Head):
         squashed = self._squash(ops.concatenate([recent[:, self.order :], p], axis=-1))
         h, g = self._enter(last, squashed, conditioning)
         delta, scales, logits = self._parts(self._mix(h))
-        chosen = ops.one_hot(ops.argmax(logits + chance[:, :K], axis=-1), K)
+        race = logits + chance[:, :K]
+        chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
         offset = ops.sum(chosen * (delta + scales * chance[:, K:]), axis=-1, keepdims=True)
         return ops.clip(p + g * offset, -1.0, 1.0)
 
