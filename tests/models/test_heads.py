@@ -12,6 +12,7 @@ LEVELS = 12
 
 
 def head_and_inputs(rows=1, seed=0, spread=2.0, **options):
+    keras.utils.set_random_seed(0)
     head = CategoricalHead(LEVELS, **{"width": 9, "embedded": 2, "linear": 4, **options})
     head.build_for(9, frame=4)
     rng = np.random.default_rng(seed)
@@ -31,17 +32,20 @@ def probabilities(head, recent, conditioning, temperature=1.0):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+def step(head, recent, conditioning, noise, temperature):
+    """One draw a row: noise and temperature `(B,)`."""
+    noise, temperature = (np.asarray(v, "float32")[:, None] for v in (noise, temperature))
+    chance = head.prepare_noise(noise[:, None], temperature[:, None])[:, 0]
+    codes = head.step(recent, conditioning, chance, temperature)
+    assert codes.shape == (len(recent), 1)
+    return ops.convert_to_numpy(codes)[:, 0]
+
+
 def draw(head, recent, conditioning, noise, temperature=1.0):
     """Codes `(len(noise),)` of one row for many noises."""
     n = len(noise)
-    return ops.convert_to_numpy(
-        head.step(
-            np.repeat(recent, n, axis=0),
-            np.repeat(conditioning, n, axis=0),
-            np.asarray(noise, "float32")[:, None],
-            np.full((n, 1), temperature, "float32"),
-        )
-    )
+    rows = (np.repeat(x, n, axis=0) for x in (recent, conditioning))
+    return step(head, *rows, noise, np.full(n, temperature))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
@@ -74,12 +78,9 @@ def test_codes_without_mass_are_never_drawn():
     bias = ops.convert_to_numpy(head.logits.bias).copy()
     bias[:3] = bias[-4:] = -1e4
     head.logits.bias.assign(bias)
-    ones = np.ones((rows, 1), "float32")
-    lowest = ops.convert_to_numpy(head.step(recent, conditioning, 0 * ones, ones))
-    np.testing.assert_array_equal(lowest, 3)
-    highest = ops.convert_to_numpy(
-        head.step(recent, conditioning, np.float32(1 - 2.0**-24) * ones, ones)
-    )
+    ones = np.ones(rows)
+    np.testing.assert_array_equal(step(head, recent, conditioning, 0 * ones, ones), 3)
+    highest = step(head, recent, conditioning, (1 - 2.0**-24) * ones, ones)
     np.testing.assert_array_equal(highest, LEVELS - 5)
 
 
@@ -92,12 +93,11 @@ def test_a_low_temperature_takes_the_likeliest():
 
 def test_each_row_has_a_temperature_of_its_own():
     head, recent, conditioning = head_and_inputs(rows=2)
-    noise = np.full((2, 1), 0.83, "float32")
-    both = head.step(recent, conditioning, noise, np.array([[0.4], [1.7]], "float32"))
+    both = step(head, recent, conditioning, [0.83, 0.83], [0.4, 1.7])
     for row, temperature in enumerate([0.4, 1.7]):
         only = slice(row, row + 1)
         alone = draw(head, recent[only], conditioning[only], [0.83], temperature)
-        assert float(both[row]) == alone[0]
+        assert both[row] == alone[0]
 
 
 def test_categorical_loss_is_bits_by_hand():

@@ -184,7 +184,7 @@ class PredictiveHead(Head):
         code = ops.floor((self._compand(target) + 1.0) * (0.5 * top) + 0.5)
         low, high = ((code + d) * (2.0 / top) - 1.0 for d in (-0.5, 0.5))
         low, high = self._expand(low), self._expand(high)
-        return ops.where(code <= 0, -4.0, low), ops.where(code >= top, 4.0, high)
+        return ops.where(code <= 0, -1e4, low), ops.where(code >= top, 1e4, high)
 
     def _expand(self, companded: Any) -> Any:
         mu = float(self.levels - 1)
