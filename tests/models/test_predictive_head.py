@@ -18,7 +18,7 @@ def make(**options):
     rng = np.random.default_rng(0)
     for weight in head.trainable_weights:
         value = ops.convert_to_numpy(weight)
-        weight.assign(value + 0.3 * rng.normal(size=value.shape))
+        weight.assign(value + 0.1 * rng.normal(size=value.shape))
     head.coefficients.assign(rng.normal(size=head.order) / head.order)
     return head
 

@@ -12,7 +12,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import Recipe, load_recipe, recipe_from_json, recipe_names
 
-SHIPPED = ["default", "demo", "frame-gru", "noisy-lstm"]
+SHIPPED = ["categorical", "default", "demo", "frame-gru", "noisy-lstm"]
 
 
 def codec_of(recipe):
@@ -57,7 +57,7 @@ def test_json_round_trip(name):
 
 def test_overrides_reach_every_level():
     recipe = load_recipe(
-        "default",
+        "categorical",
         {
             "windows.batch": 3,
             "training.learning_rate": 1,
@@ -77,7 +77,7 @@ def test_overrides_reach_every_level():
     assert (recipe.head["width"], recipe.codec["levels"]) == (20, 64)
     assert recipe.description == "mine"
     # The shipped file is read anew each time: nothing of an override stays.
-    assert load_recipe("default").windows.batch != 3
+    assert load_recipe("categorical").windows.batch != 3
 
 
 def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
@@ -99,42 +99,42 @@ def test_a_recipe_from_a_json_file(tmp_path):
     ("name", "overrides", "words"),
     [
         ("defualt", {}, "did you mean 'default'?"),
-        ("nothing-like-it", {}, "choose from default, demo"),
+        ("nothing-like-it", {}, "choose from categorical, default"),
         ("missing.yaml", {}, "no such recipe file"),
-        ("default", {"windows.bach": 4}, "did you mean 'batch'?"),
-        ("default", {"training.learning_rat": 4}, "did you mean 'learning_rate'?"),
-        ("default", {"windws.batch": 4}, "did you mean 'windows'?"),
-        ("default", {"tiers.0.unit": 4}, "did you mean 'units'?"),
-        ("default", {"tiers.7.units": 4}, "there are 2"),
-        ("default", {"tiers.one.units": 4}, "no tier 'one'"),
-        ("default", {"description.x": 4}, "holds no settings"),
-        ("default", {"tiers.0": 4}, "tiers"),
-        ("default", {"name.x.y": 4}, "name"),
-        ("default", {"tiers.1.frame": 7}, "do not divide"),
-        ("default", {"tiers.0.frame": 8}, "do not divide"),
-        ("default", {"windows.length": 100}, "try 128"),
-        ("default", {"windows.length": 8}, "try 64"),
-        ("default", {"windows.batch": 0}, "1 or more"),
-        ("default", {"windows.shift": 0}, "1 or more"),
-        ("default", {"windows.shift": "lane"}, "'lanes'"),
-        ("default", {"tiers.0.frame": 0}, "1 sample or more"),
-        ("default", {"tiers.0.layers": 6}, "1 to 5 layers"),
-        ("default", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
-        ("default", {"tiers.0.units": 0}, "units"),
-        ("default", {"tiers.0.units": -3}, "units"),
-        ("default", {"tiers.0.preactivation_noise": -0.1}, "preactivation_noise"),
-        ("default", {"tiers.0.window": 10}, "less than its frame"),
-        ("default", {"tiers.0.cell": "rnn"}, "'gru' or 'lstm'"),
-        ("default", {"tiers.0.units": "many"}, "does not fit"),
-        ("default", {"tiers.0.units": True}, "does not fit"),
-        ("default", {"training.warmup_steps": 1.5}, "does not fit"),
-        ("default", {"training.optimizer": "adm"}, "'adam'"),
-        ("default", {"training.learning_rate": 0}, "above 0"),
-        ("default", {"tiers": []}, "at least one"),
-        ("default", {"head.kind": "categoricl"}, "did you mean 'categorical'?"),
-        ("default", {"head.kind": "regression"}, "needs the codec"),
-        ("default", {"codec.name": "standardize"}, "needs the codec"),
-        ("default", {"head": "categorical"}, "head"),
+        ("categorical", {"windows.bach": 4}, "did you mean 'batch'?"),
+        ("categorical", {"training.learning_rat": 4}, "did you mean 'learning_rate'?"),
+        ("categorical", {"windws.batch": 4}, "did you mean 'windows'?"),
+        ("categorical", {"tiers.0.unit": 4}, "did you mean 'units'?"),
+        ("categorical", {"tiers.7.units": 4}, "there are 2"),
+        ("categorical", {"tiers.one.units": 4}, "no tier 'one'"),
+        ("categorical", {"description.x": 4}, "holds no settings"),
+        ("categorical", {"tiers.0": 4}, "tiers"),
+        ("categorical", {"name.x.y": 4}, "name"),
+        ("categorical", {"tiers.1.frame": 7}, "do not divide"),
+        ("categorical", {"tiers.0.frame": 8}, "do not divide"),
+        ("categorical", {"windows.length": 100}, "try 128"),
+        ("categorical", {"windows.length": 8}, "try 64"),
+        ("categorical", {"windows.batch": 0}, "1 or more"),
+        ("categorical", {"windows.shift": 0}, "1 or more"),
+        ("categorical", {"windows.shift": "lane"}, "'lanes'"),
+        ("categorical", {"tiers.0.frame": 0}, "1 sample or more"),
+        ("categorical", {"tiers.0.layers": 6}, "1 to 5 layers"),
+        ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
+        ("categorical", {"tiers.0.units": 0}, "units"),
+        ("categorical", {"tiers.0.units": -3}, "units"),
+        ("categorical", {"tiers.0.preactivation_noise": -0.1}, "preactivation_noise"),
+        ("categorical", {"tiers.0.window": 10}, "less than its frame"),
+        ("categorical", {"tiers.0.cell": "rnn"}, "'gru' or 'lstm'"),
+        ("categorical", {"tiers.0.units": "many"}, "does not fit"),
+        ("categorical", {"tiers.0.units": True}, "does not fit"),
+        ("categorical", {"training.warmup_steps": 1.5}, "does not fit"),
+        ("categorical", {"training.optimizer": "adm"}, "'adam'"),
+        ("categorical", {"training.learning_rate": 0}, "above 0"),
+        ("categorical", {"tiers": []}, "at least one"),
+        ("categorical", {"head.kind": "categoricl"}, "did you mean 'categorical'?"),
+        ("categorical", {"head.kind": "regression"}, "needs the codec"),
+        ("categorical", {"codec.name": "standardize"}, "needs the codec"),
+        ("categorical", {"head": "categorical"}, "head"),
     ],
 )
 def test_mistakes_are_said_in_one_line(name, overrides, words):
@@ -163,7 +163,7 @@ def test_a_missing_setting_is_named(missing):
 def test_a_gru_has_no_forget_bias():
     """Pitfall 9: refused with a clear message, not set on a name that no layer has."""
     with pytest.raises(UserError, match="GRU, which has no forget gate"):
-        load_recipe("default", {"tiers.1.forget_bias": 1.0})
+        load_recipe("categorical", {"tiers.1.forget_bias": 1.0})
     assert load_recipe("noisy-lstm", {"tiers.0.forget_bias": 2}).tiers[0].forget_bias == 2.0
 
 
@@ -174,13 +174,13 @@ def test_a_gru_has_no_forget_bias():
         ({"head.levels": 16}, "no 'levels'"),
         ({"head.layers": 0}, "layers >= 1"),
         ({"head.linear": 0}, "linear >= 1"),
-        ({"head.width": "wide"}, "recipe default"),
+        ({"head.width": "wide"}, "recipe categorical"),
     ],
 )
 def test_head_options_are_checked_where_the_head_is_known(overrides, words):
-    recipe = load_recipe("default", overrides)
+    recipe = load_recipe("categorical", overrides)
     with pytest.raises(UserError) as error:
-        build_model(recipe, codec_of(load_recipe("default")))
+        build_model(recipe, codec_of(load_recipe("categorical")))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -1,0 +1,188 @@
+"""Exports: the Keras reference, the SavedModel and the ONNX file are one generator."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from keras_rawaudio.generation import generator_state_spec
+
+
+def subgraphs(graph):
+    """A graph and all that lie in its Ifs and Scans."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from subgraphs(attribute.g)
+
+
+def agree(generator, audio, expected):
+    """The same codes; or, without codes, the same to 1e-5."""
+    assert audio.dtype == np.float32
+    assert audio.shape == expected.shape
+    if generator.model.codec.discrete:
+        codec = generator.model.codec
+        np.testing.assert_array_equal(codec.encode(audio), codec.encode(expected))
+    np.testing.assert_allclose(audio, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("read", [3, 0], ids=["primed", "unprimed"])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_three_ways_to_play_one_generator(generator, rows, read):
+    """Pitfalls 20 and 21: gates and biases in their places, any batch, state by name."""
+    inputs = generator.inputs(rows, read, drawn=12, seed=rows)
+    state = generator.fresh_state(rows)
+    expected, expected_state = generator.keras(*inputs, state)
+    assert expected.shape == (rows, 12 * generator.model.frame)
+    assert len(np.unique(expected)) > 8
+    for play in (generator.saved_model, generator.onnx):
+        audio, after = play(*inputs, state)
+        agree(generator, audio, expected)
+        assert set(after) == set(expected_state)
+        for name, value in expected_state.items():
+            np.testing.assert_allclose(after[name], value, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("player", ["keras", "saved_model", "onnx"])
+def test_many_short_calls_are_one_long_one(generator, player):
+    """Pitfall 21: all that goes on from call to call is in the state that the caller holds."""
+    play, F = generator.players()[player], generator.model.frame
+    forced, noise, temperature = generator.inputs(2, read=3, drawn=6)
+    whole, end = play(forced, noise, temperature, generator.fresh_state(2))
+    state, parts = generator.fresh_state(2), []
+    for start in range(0, 3 * F, F):
+        silent, state = play(forced[:, start : start + F], noise[:, :0], temperature, state)
+        assert silent.shape == (2, 0)
+    for start, stop in [(0, F), (F, 4 * F), (4 * F, 6 * F)]:
+        audio, state = play(forced[:, :0], noise[:, start:stop], temperature, state)
+        parts.append(audio)
+    agree(generator, np.concatenate(parts, axis=1), whole)
+    for name, value in end.items():
+        np.testing.assert_allclose(state[name], value, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("player", ["keras", "saved_model", "onnx"])
+def test_nothing_to_read_and_nothing_to_draw_changes_nothing(generator, player):
+    """Pitfall 17: no frame in, no step."""
+    play = generator.players()[player]
+    state = {n: v + 0.25 for n, v in generator.fresh_state(3).items()}
+    audio, after = play(*generator.inputs(3, read=0, drawn=0), state)
+    assert audio.shape == (3, 0)
+    for name, value in state.items():
+        np.testing.assert_array_equal(after[name], value)
+
+
+def test_streams_of_a_batch_do_not_meet(generator):
+    """Pitfall 8: permuting rows permutes the exported generator's outputs."""
+    inputs, state = generator.inputs(4, read=2, drawn=3), generator.fresh_state(4)
+    order = np.array([2, 0, 3, 1])
+    audio, _ = generator.onnx(*inputs, state)
+    permuted, _ = generator.onnx(*(value[order] for value in inputs), state)
+    agree(generator, permuted, audio[order])
+
+
+def test_chance_comes_in_from_outside(generator):
+    """Pitfall 22: no random operation in the graph; the same noise gives the same bits."""
+    inputs, state = generator.inputs(2, read=2, drawn=8), generator.fresh_state(2)
+    audio, _ = generator.onnx(*inputs, state)
+    np.testing.assert_array_equal(generator.onnx(*inputs, state)[0], audio)
+    forced, noise, temperature = inputs
+    other, _ = generator.onnx(forced, 1 - noise, temperature, state)
+    hot, _ = generator.onnx(forced, noise, 3 * temperature, state)
+    if generator.metadata["deterministic"]:
+        np.testing.assert_array_equal(other, audio)
+        np.testing.assert_array_equal(hot, audio)
+    else:
+        assert not np.array_equal(other, audio)
+        assert not np.array_equal(hot, audio)
+
+
+def test_the_file_is_plain_onnx(generator):
+    """Pitfall 22: standard operations alone, none of a device's or a runtime's own."""
+    proto = onnx.load(generator.path)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 17)]
+    assert not proto.functions
+    nodes = [node for graph in subgraphs(proto.graph) for node in graph.node]
+    assert {node.domain for node in nodes} == {""}
+    kinds = {node.op_type for node in nodes}
+    assert not [kind for kind in kinds if "Random" in kind or kind in ("Bernoulli", "Multinomial")]
+    assert all(onnx.defs.has(kind) for kind in kinds)
+    tensors = [t for graph in subgraphs(proto.graph) for t in graph.initializer]
+    assert not [t.name for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL]
+
+
+def test_inputs_and_outputs_are_those_of_the_contract(generator):
+    """Pitfall 21: the batch is free, and what a head does not use is still an input."""
+    session, spec = generator.session, generator_state_spec(generator.model)
+    shapes = {i.name: list(i.shape) for i in session.get_inputs()}
+    assert list(shapes) == ["forced", "noise", "temperature", *spec]
+    K = generator.model.head.noise_per_sample
+    assert shapes["noise"] == ["batch", "samples", K]
+    assert shapes["temperature"] == ["batch"]
+    assert shapes["forced"][0] == "batch"
+    for name, (shape, _) in spec.items():
+        assert shapes[name] == ["batch", *shape]
+    assert [o.name for o in session.get_outputs()] == ["audio", *(f"{n}_next" for n in spec)]
+    assert {i.type for i in session.get_inputs()} == {"tensor(float)"}
+    assert {o.type for o in session.get_outputs()} == {"tensor(float)"}
+
+
+def test_metadata_travels_in_both_files(generator):
+    """Pitfall 23: a SavedModel is opened by tf.saved_model.load and says what it is."""
+    found = generator.session.get_modelmeta().custom_metadata_map["keras_rawaudio"]
+    expected = json.loads(json.dumps(generator.metadata))
+    assert json.loads(found) == expected
+    assert json.loads(generator.saved.metadata().numpy()) == expected
+    assert set(generator.saved.signatures) >= {"advance", "serving_default"}
+    signature = generator.saved.signatures["serving_default"].structured_input_signature[1]
+    state = generator_state_spec(generator.model)
+    assert set(signature) == {"forced", "noise", "temperature", *state}
+    outputs = generator.saved.signatures["advance"].structured_outputs
+    assert set(outputs) == {"audio", *state}
+    assert all(spec.dtype == tf.float32 for spec in signature.values())
+
+
+def test_exports_are_free_of_the_layers_noise(generator):
+    """Pitfall 11: training noise and learned weights are in, the noise's operations are not."""
+    tiers = generator.model.tiers
+    noisy = any(c.activation_noise or c.preactivation_noise for t in tiers for c in t.stack.cells)
+    # A fresh trace of the Keras step in training would differ; evaluation and export do not.
+    x = np.zeros((1, generator.model.context + 2 * generator.model.frame), "float32")
+    zero = generator.model.zero_state(1)
+    calm = ops.convert_to_numpy(generator.model(x, zero)[0])
+    trained = ops.convert_to_numpy(generator.model(x, zero, training=True)[0])
+    if not noisy:
+        np.testing.assert_allclose(trained, calm, atol=1e-5)
+    inputs, state = generator.inputs(1, read=4, drawn=0), generator.fresh_state(1)
+    _, expected = generator.keras(*inputs, state)
+    for play in (generator.saved_model, generator.onnx):
+        for _ in range(2):
+            _, after = play(*inputs, state)
+            for name, value in expected.items():
+                np.testing.assert_allclose(after[name], value, atol=1e-5, err_msg=name)
+
+
+def test_the_sampler_plays_what_the_reference_plays(generator):
+    """Pitfalls 15 and 16: the shipped sampler, odd seed and odd length included."""
+    from keras_rawaudio_serving.noise import Noise
+    from keras_rawaudio_serving.sampler import Sampler
+
+    model, rows, samples = generator.model, 3, 157
+    F = model.frame
+    seed = np.random.default_rng(3).uniform(-0.8, 0.8, 5 * F - 1).astype("float32")
+    sampler = Sampler.load(
+        generator.path, streams=rows, random_seed=11, temperature=0.9, provider="cpu"
+    )
+    sampler.prime(seed)
+    audio = sampler.generate(samples / sampler.sample_rate, block_seconds=0.004)
+    assert audio.shape == (rows, samples)
+    noise = Noise(11, rows).draw(samples + -samples % F, model.head.noise_per_sample)
+    forced = np.tile(np.pad(seed, (-len(seed) % F, 0)), (rows, 1))
+    temperature = np.full(rows, 0.9, "float32")
+    expected, _ = generator.keras(forced, noise, temperature, generator.fresh_state(rows))
+    agree(generator, audio, expected[:, :samples])
