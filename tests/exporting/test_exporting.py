@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
-from keras import ops
 
 from keras_rawaudio.generation import generator_state_spec
 
@@ -148,16 +147,7 @@ def test_metadata_travels_in_both_files(generator):
 
 
 def test_exports_are_free_of_the_layers_noise(generator):
-    """Pitfall 11: training noise and learned weights are in, the noise's operations are not."""
-    tiers = generator.model.tiers
-    noisy = any(c.activation_noise or c.preactivation_noise for t in tiers for c in t.stack.cells)
-    # A fresh trace of the Keras step in training would differ; evaluation and export do not.
-    x = np.zeros((1, generator.model.context + 2 * generator.model.frame), "float32")
-    zero = generator.model.zero_state(1)
-    calm = ops.convert_to_numpy(generator.model(x, zero)[0])
-    trained = ops.convert_to_numpy(generator.model(x, zero, training=True)[0])
-    if not noisy:
-        np.testing.assert_allclose(trained, calm, atol=1e-5)
+    """Pitfall 11: noisy layers export as what evaluation sees, the same at every call."""
     inputs, state = generator.inputs(1, read=4, drawn=0), generator.fresh_state(1)
     _, expected = generator.keras(*inputs, state)
     for play in (generator.saved_model, generator.onnx):
