@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_rawaudio.exporting.onnx_model import export_onnx
 from keras_rawaudio.exporting.saved_model import export_saved_model
-from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.generation import ReferenceSampler, fresh_state, generator_state_spec
 from keras_rawaudio.models import AudioModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
@@ -97,7 +97,7 @@ class Generator:
         self.session = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         # Keras' own loading does not read it (Pitfall 23).
         self.saved = tf.saved_model.load(str(folder / "saved_model"))
-        self._reference = tf.function(lambda *args: advance(model, *args), reduce_retracing=True)
+        self._reference = ReferenceSampler(model)._advance  # compiled for all lengths
 
     def players(self) -> dict[str, Callable]:
         return {"keras": self.keras, "saved_model": self.saved_model, "onnx": self.onnx}
