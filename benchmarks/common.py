@@ -1,0 +1,240 @@
+"""What the benchmarks share: fresh models, exported files and their speed, lines and tables."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+# Both packages of this checkout, installed or not.
+sys.path[:0] = [str(ROOT), str(ROOT / "serving")]
+
+if TYPE_CHECKING:
+    from keras_rawaudio.models import AudioModel
+    from keras_rawaudio.recipes import Recipe
+
+CODECS = {"categorical": "mulaw", "predictive": "peak", "regression": "standardize"}
+PIECE_SECONDS = 4.0  # of the synthesised piece that codecs and predictors of fresh models see
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on, and with."""
+    cpu = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        pass
+    found: dict[str, Any] = {"cpu": cpu, "cpus": os.cpu_count()}
+    for name in ("tensorflow", "onnxruntime"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def overrides(words: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` words as `load_recipe` takes them."""
+    import yaml
+
+    from keras_rawaudio.errors import UserError
+
+    values = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {word}: write it as key=value")
+        values[key] = yaml.safe_load(value)
+        if isinstance(values[key], str):
+            with contextlib.suppress(ValueError):
+                values[key] = float(value)  # 1e-3, which YAML takes for a word
+    return values
+
+
+def reshaped(
+    recipe: Recipe, tiers: Sequence[int] | None = None, width: int | None = None
+) -> Recipe:
+    """A recipe with tiers of other frames, or with all layers of one width."""
+    from dataclasses import replace
+
+    from keras_rawaudio.recipes import recipe_from_json
+    from keras_rawaudio.recipes.settings import TierSettings
+
+    if tiers:
+        units = recipe.tiers[0].units
+        window = -(-recipe.windows.length // tiers[0]) * tiers[0]
+        recipe = replace(
+            recipe,
+            tiers=tuple(TierSettings(frame=frame, units=units) for frame in tiers),
+            windows=replace(recipe.windows, length=window),
+        )
+    if width:
+        head = dict(recipe.head)
+        if head["kind"] != "regression":
+            head["width"] = width
+        wide = tuple(replace(tier, units=width) for tier in recipe.tiers)
+        recipe = replace(recipe, tiers=wide, head=head)
+    return recipe_from_json(recipe.to_json())
+
+
+def plain_recipe(kind: str, tiers: Sequence[int], width: int, levels: int = 256) -> Recipe:
+    """A head of this kind as it comes, under one-layer GRU tiers, all of one width."""
+    from keras_rawaudio.recipes import recipe_from_json
+
+    codec: dict[str, Any] = {"name": CODECS[kind]}
+    if kind == "categorical":
+        codec["levels"] = levels
+    return recipe_from_json(
+        {
+            "name": f"{kind}-{'-'.join(map(str, tiers))}x{width}",
+            "description": "fresh weights",
+            "codec": codec,
+            "tiers": [{"frame": frame, "units": width} for frame in tiers],
+            "head": {"kind": kind} | ({"width": width} if kind != "regression" else {}),
+            "windows": {"length": max(tiers) * 16},
+        }
+    )
+
+
+def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> AudioModel:
+    """A model with random weights, its codec and predictor fitted on a synthesised piece."""
+    import keras
+
+    from keras_rawaudio.codecs import fit_codec
+    from keras_rawaudio.corpus.synthesis import synthesise
+    from keras_rawaudio.models import build_model
+
+    piece = synthesise(PIECE_SECONDS, sample_rate)
+    options = {k: v for k, v in recipe.codec.items() if k != "name"}
+    codec = fit_codec(recipe.codec["name"], {"train": lambda: iter([piece])}, **options)
+    keras.utils.set_random_seed(seed)
+    model = build_model(recipe, codec)
+    model.head.fit([codec.encode(piece)])
+    return model
+
+
+def export_fresh(recipe: Recipe, folder: Path, sample_rate: int) -> Path:
+    """The path of an ONNX file of a fresh model."""
+    from keras_rawaudio.exporting.export import describe
+    from keras_rawaudio.exporting.onnx_model import export_onnx
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    model = fresh_model(recipe, sample_rate)
+    # As much of a run folder as the file's description needs.
+    run = RunFolder.create(folder / recipe.name)
+    run.write_json(run.description, {"format_version": 1, "sample_rate": sample_rate})
+    run.write_json(run.recipe, recipe.to_json())
+    path = run.path / "generator.onnx"
+    export_onnx(model, describe(model, run, "none"), path)
+    return path
+
+
+def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> dict[str, Any]:
+    """Play an exported file and look at the clock.
+
+    Returns:
+        `us_per_sample` of one stream's sample, `us_per_step` of all streams together,
+        `us_per_sample_best` (the fastest block's), `realtime_factor` of all streams in sum,
+        `realtime_factor_per_stream`, `slowest_block` as a share of its own length.
+    """
+    from keras_rawaudio_serving import Sampler
+
+    sampler = Sampler.load(path, streams=streams, threads=threads, random_seed=0, provider="cpu")
+    sampler.generate(0.2)  # the first runs allocate
+    blocks: list[tuple[int, float]] = []
+    mark = begin = time.perf_counter()
+    for block in sampler.stream(seconds, block_seconds=0.1):
+        now = time.perf_counter()
+        blocks.append((block.shape[1], now - mark))
+        mark = now
+    wall = time.perf_counter() - begin
+    samples = sum(n for n, _ in blocks)
+    per_sample = [spent / n for n, spent in blocks]
+    return {
+        "us_per_sample": round(1e6 * wall / samples / streams, 3),
+        "us_per_step": round(1e6 * wall / samples, 3),
+        "us_per_sample_best": round(1e6 * min(per_sample) / streams, 3),
+        "realtime_factor": round(samples * streams / sampler.sample_rate / wall, 3),
+        "realtime_factor_per_stream": round(samples / sampler.sample_rate / wall, 3),
+        "slowest_block": round(max(per_sample) * sampler.sample_rate, 3),
+        "sample_rate": sampler.sample_rate,
+        "streams": streams,
+        "threads": threads,
+        "seconds": seconds,
+    }
+
+
+def print_line(result: dict[str, Any]) -> None:
+    """One JSON line on stdout; numbers that JSON lacks become null."""
+    print(json.dumps(plain(result), allow_nan=False), flush=True)
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers and paths as JSON has them; NaN and infinity as None."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """A table on stderr, for people."""
+    cells = [list(columns), *([_word(row.get(c)) for c in columns] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    for row in cells:
+        line = "  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True))
+        print(line, file=sys.stderr)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def say(words: str) -> None:
+    """Where a long benchmark stands, on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def run_main(parser: argparse.ArgumentParser, main: Any) -> int:
+    """Parse, run, and tell the user's mistakes in one line."""
+    from keras_rawaudio.cli.quiet import load_tensorflow
+    from keras_rawaudio.errors import UserError
+
+    options = parser.parse_args()
+    load_tensorflow()
+
+    from keras_rawaudio_serving import ServingError
+
+    try:
+        main(options)
+    except (UserError, ServingError) as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def nested_graphs(graph: Any) -> Iterator[tuple[Any, Any]]:
+    """Pairs of a node and a graph inside of it, one level down."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield node, attribute.g

@@ -1,0 +1,236 @@
+"""How fast an exported generator plays: a JSON line for each setting, a table on stderr.
+
+python benchmarks/generation.py --tiers 64 16 --width 256 --streams 1 --threads 1 --seconds 5
+python benchmarks/generation.py --recipe default --streams 1 4 16 --threads 1 2 --plot speed.png
+python benchmarks/generation.py --model generator.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common import (
+    ROOT,
+    export_fresh,
+    generation_speed,
+    machine,
+    nested_graphs,
+    plain_recipe,
+    print_line,
+    print_table,
+    reshaped,
+    run_main,
+    say,
+)
+
+FIRST_AUDIO_SECONDS = 0.1
+COLUMNS = (
+    "what",
+    "streams",
+    "threads",
+    "us_per_sample",
+    "us_per_sample_best",
+    "realtime_factor",
+    "nodes_per_sample",
+    "first_audio_seconds",
+    "peak_memory_mb",
+)
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--model", type=Path, nargs="+", metavar="FILE", help="exported files; else fresh weights")
+    add("--recipe", help="fresh weights of a recipe (else of --head)")
+    add("--head", choices=("categorical", "predictive", "regression"), default="categorical")
+    add("--tiers", type=int, nargs="+", help="their frames, slowest first (64 16; or the recipe's)")
+    add("--width", type=int, nargs="+", help="of all layers, one or more (256; or the recipe's)")
+    add("--levels", type=int, default=256, help="of the categorical head (256)")
+    add("--sample-rate", type=int, default=16_000, help="of fresh weights (16000)")
+    add("--streams", type=int, nargs="+", default=[1])
+    add("--threads", type=int, nargs="+", default=[1])
+    add("--seconds", type=float, default=5.0, help="of audio, for each setting (5)")
+    add("--plot", type=Path, metavar="FILE", help="draw speed over streams, threads or width")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for what, path in files(options, Path(folder)):
+            nodes = count_nodes(path)
+            for threads in options.threads:
+                for streams in options.streams:
+                    say(f"{what['what']}: {streams} streams, {threads} threads")
+                    speed = generation_speed(path, streams, threads, options.seconds)
+                    cold = cold_start(path, speed)
+                    row = {"benchmark": "generation", **what, **speed, **cold, **nodes}
+                    rows.append(row | {"machine": machine()})
+                    print_line(rows[-1])
+    print_table(rows, COLUMNS)
+    if options.plot:
+        plot(rows, options.plot)
+
+
+def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any], Path]]:
+    """What to measure: a description and an ONNX file of each."""
+    from keras_rawaudio.recipes import load_recipe
+
+    if options.model:
+        return [({"what": path.name, "model": str(path)}, path) for path in options.model]
+    found: list[tuple[dict[str, Any], Path]] = []
+    for width in options.width or ([None] if options.recipe else [256]):
+        if options.recipe:
+            recipe = reshaped(load_recipe(options.recipe), options.tiers, width)
+            name = recipe.name + (f" x{width}" if width else "")
+        else:
+            recipe = plain_recipe(options.head, options.tiers or (64, 16), width, options.levels)
+            name = recipe.name
+        what = {
+            "what": name,
+            "head": recipe.head["kind"],
+            "tiers": [tier.frame for tier in recipe.tiers],
+            "width": width,
+            "levels": recipe.codec.get("levels"),
+        }
+        place = folder / str(len(found))
+        place.mkdir()
+        found.append((what, export_fresh(recipe, place, options.sample_rate)))
+    return found
+
+
+def count_nodes(path: Path) -> dict[str, Any]:
+    """Nodes of each loop of the exported graph that draws, as written and as ONNX Runtime runs it.
+
+    Returns:
+        `nodes_by_loop` and `optimized_nodes_by_loop` (nodes of each loop's body, outermost
+        first), and `nodes_per_sample`: those that ONNX Runtime runs for one sample, those of
+        slower loops divided among the samples that they serve.
+    """
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        options.log_severity_level = 4
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        optimized = onnx.load(options.optimized_model_filepath)
+    proto = onnx.load(path)
+    tiers = _tiers(proto)
+    loops = _drawing_loops(optimized.graph)
+    # One loop for each tier, and one for the sample where the head draws sample by sample.
+    samples = [*tiers, *[1] * len(loops)]
+    per_sample = sum(n / s for n, s in zip(loops.values(), samples, strict=False))
+    return {
+        "nodes_per_sample": round(per_sample, 2),
+        "nodes_by_loop": _drawing_loops(proto.graph),
+        "optimized_nodes_by_loop": loops,
+    }
+
+
+def _tiers(proto: Any) -> list[int]:
+    import json
+
+    words = {p.key: p.value for p in proto.metadata_props}
+    tiers: list[int] = json.loads(words["keras_rawaudio"])["tiers"]
+    return tiers
+
+
+def _drawing_loops(graph: Any, drawing: bool = False) -> dict[str, int]:
+    """Bodies of the loops inside of the branch that makes audio, outermost first."""
+    found: dict[str, int] = {}
+    for node, inner in nested_graphs(graph):
+        inside = drawing or "audio" in node.output
+        if node.op_type in ("Scan", "Loop") and inside:
+            found[inner.name] = len(inner.node)
+        found |= _drawing_loops(inner, inside)
+    return found
+
+
+def cold_start(path: Path, speed: dict[str, Any]) -> dict[str, Any]:
+    """Run the sampler's own script into a pipe: time to its first 0.1 s of audio, and its memory.
+
+    Args:
+        path: the file.
+        speed: what `generation_speed` returned: the streams, threads and seconds to play.
+
+    Returns:
+        `first_audio_seconds`, from the start of the process, and `peak_memory_mb` while it plays
+        `seconds` (None where the system has no /proc).
+    """
+    streams, threads, seconds = speed["streams"], speed["threads"], speed["seconds"]
+    command = [sys.executable, str(ROOT / "serving" / "generate.py"), str(path), "--out", "-"]
+    command += ["--streams", str(streams), "--threads", str(threads), "--quiet"]
+    command += ["--provider", "cpu", "--random-seed", "0"]
+    _play([*command, "--seconds", "0.1"], 1)  # the files are in memory after this
+    size = 2 * streams * round(min(seconds, FIRST_AUDIO_SECONDS) * speed["sample_rate"])
+    first, memory = _play([*command, "--seconds", str(seconds)], size)
+    return {"first_audio_seconds": round(first, 3), "peak_memory_mb": memory}
+
+
+def _play(command: Sequence[str], first_bytes: int) -> tuple[float, float | None]:
+    begin, first, memory, read = time.perf_counter(), None, None, 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            read += len(chunk)
+            if first is None and read >= first_bytes:
+                first = time.perf_counter() - begin
+            memory = _peak_memory(process.pid) or memory
+    if process.returncode or first is None:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return first, memory
+
+
+def _peak_memory(pid: int) -> float | None:
+    # Not resource usage: that of a child begins at what its parent had.
+    with contextlib.suppress(OSError):
+        if found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
+            return round(int(found[1]) / 1024, 1)
+    return None
+
+
+def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Speed over what was varied: streams, threads or width."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    varied = [k for k in ("streams", "threads", "width") if len({row.get(k) for row in rows}) > 1]
+    x, others = (varied or ["streams"])[0], ["what", *varied[1:]]
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if x == "width":
+            key = f"{row['head']}, frames {row['tiers']}"
+        else:
+            key = ", ".join(str(row["what"]) if k == "what" else f"{row[k]} {k}" for k in others)
+        groups.setdefault(key, []).append(row)
+    for label, group in groups.items():
+        places = [row[x] for row in group]
+        left.plot(places, [row["us_per_sample"] for row in group], "o-", label=label)
+        right.plot(places, [row["realtime_factor"] for row in group], "o-", label=label)
+    for axes, words in ((left, "us a sample of one stream"), (right, "times real time, in sum")):
+        axes.set(xlabel=x, ylabel=words, ylim=(0, None), xscale="log")
+        places = sorted({row[x] for row in rows})
+        axes.set_xticks(places, [str(place) for place in places])
+        axes.set_xticks([], minor=True)
+        axes.grid(alpha=0.3)
+    left.legend(fontsize=8)
+    figure.suptitle(f"{machine()['cpu']}, {rows[0]['sample_rate']} Hz", fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(arguments(), main))

@@ -1,0 +1,199 @@
+"""What a recipe is worth after a budget: trains, exports, generates, measures; a JSON line last.
+
+python benchmarks/quality.py --recipe default --audio cold_day.flac --seconds 600
+python benchmarks/quality.py --run runs/long --generate-seconds 60    # a run that is trained
+
+Half of the streams go on from a seed, 1 s of the validation part; the others begin with nothing.
+Measures are means over all streams (`from_seed` and `from_nothing`: over these), but `copied` is
+the best match of any, and `worst_*` are the worst 10 s (`worst_cepstral_ratio`: third) of any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import generation_speed, machine, overrides, print_line, print_table, run_main, say
+
+SEED_SECONDS = 1.0
+SPEED_SECONDS = 2.0
+MEANS = (
+    "tonal_db",
+    "beat",
+    "toneless_share",
+    "dead_share",
+    "loud_share",
+    "noisy_share",
+    "stuck_share",
+)
+COLUMNS = ("wav", *MEANS, "copied", "verdict")
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--recipe", default="default")
+    add("--audio", nargs="+", help="files and folders to learn from")
+    add("--seconds", type=float, default=600.0, help="of training steps (600)")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="recipe values")
+    add("--run", type=Path, metavar="FOLDER", help="measure this run; nothing is trained")
+    add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
+    add("--work", type=Path, metavar="FOLDER", help="a new folder for all files (in runs/)")
+    add("--streams", type=int, default=4, help="from a seed, and as many from nothing (4)")
+    add("--generate-seconds", type=float, default=60.0, help="of each stream (60)")
+    add("--threads", type=int, default=1, help="that generate (1)")
+    add("--random-seed", type=int, default=0, help="of weights, data order and draws (0)")
+    add("--sample-rate", type=int, help="hertz (default: as train.py)")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    from keras_rawaudio.corpus import Corpus
+    from keras_rawaudio.errors import UserError
+    from keras_rawaudio.exporting.export import export
+    from keras_rawaudio.listening.reference import Reference
+    from keras_rawaudio.training.evaluation import evaluate
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    if not options.run and not options.audio:
+        raise UserError("--audio is missing: name the files or folders to learn from")
+    work = options.work or Path("runs") / time.strftime("quality-%Y%m%d-%H%M%S")
+    run = RunFolder.open(options.run or train(options, work / "run"))
+    work.mkdir(parents=True, exist_ok=True)
+    described = run.describe()
+    corpus = Corpus.open(Path(described["corpus"]))
+
+    say("evaluating the test part")
+    scores = evaluate(run.path, "test")
+    say("exporting")
+    model = export(run.path, work / "exported")
+    speed = generation_speed(model, 1, 1, min(SPEED_SECONDS, options.generate_seconds))
+
+    say("measuring the piece")
+    heldout = [*corpus.segments("validation"), *corpus.segments("test")]
+    reference = Reference.from_segments(corpus.segments("train"), heldout, corpus.sample_rate)
+    streams = generate(options, model, corpus, work, reference)
+    seeded = [s for s in streams if s["seeded"]]
+    seconds, learned = read_log(run)
+    result = {
+        "benchmark": "quality",
+        "recipe": run.read_recipe()["name"],
+        "audio": options.audio or [source["path"] for source in described["data"]["sources"]],
+        "seconds": round(seconds, 1),
+        "test_bits_per_sample": scores.get("bits_per_sample"),
+        "test_variance_unexplained": scores.get("variance_unexplained"),
+        "test_baselines": scores["baselines"],
+        "train_samples_per_second": round(learned),
+        "us_per_generated_sample": speed["us_per_sample"],
+        "realtime_factor": speed["realtime_factor"],
+        "sample_rate": corpus.sample_rate,
+        "parameters": described["parameters"],
+        "generate_seconds": options.generate_seconds,
+        **summary(streams),
+        "from_seed": summary(seeded),
+        "from_nothing": summary([s for s in streams if not s["seeded"]]),
+        "piece_tonal_db": reference.figures["tonal_db"],
+        "piece_beat": reference.figures["beat"],
+        "copied_by_heldout": reference.figures["copied_by_heldout"],
+        "wavs": [stream["wav"] for stream in streams],
+        "spectrogram": work / "spectrogram.png",
+        "run": run.path,
+        "overrides": options.set,
+        "git_revision": described["git_revision"],
+        "machine": machine(),
+        "streams": streams,
+    }
+    print_table([s | {"wav": Path(s["wav"]).name} for s in streams], COLUMNS)
+    print_line(result)
+
+
+def train(options: argparse.Namespace, folder: Path) -> Path:
+    """Train into a new run folder; validating stops the clock, so only steps count."""
+    from keras_rawaudio.corpus import CorpusSettings
+    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.train import train as begin
+
+    quiet = {"training.sample_seconds": 0.0}
+    recipe = load_recipe(options.recipe, quiet | overrides(options.set))
+    begin(
+        options.audio,
+        folder,
+        recipe,
+        Budget(minutes=options.seconds / 60),
+        CorpusSettings(sample_rate=options.sample_rate),
+        options.cache,
+        options.random_seed,
+    )
+    return folder
+
+
+def read_log(run: Any) -> tuple[float, float]:
+    """Seconds of training steps, and samples learned from in a second, over the whole run."""
+    with run.log.open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    windows = run.read_recipe()["windows"]
+    seconds = 60 * float(last["minutes"])
+    return seconds, int(last["step"]) * windows["batch"] * windows["length"] / seconds
+
+
+def generate(
+    options: argparse.Namespace, model: Path, corpus: Any, work: Path, reference: Any
+) -> list[dict[str, Any]]:
+    """Draw, write and measure all streams, and picture the first of each kind."""
+    import soundfile
+    from keras_rawaudio_serving import Sampler
+
+    from keras_rawaudio.listening.plots import spectrogram_figure
+    from keras_rawaudio.listening.reference import measure
+
+    rate = corpus.sample_rate
+    heldout = max(corpus.segments("validation"), key=len).astype(np.float32) / 32768
+    seed = heldout[: round(SEED_SECONDS * rate)]
+    after = heldout[len(seed) : len(seed) + round(options.generate_seconds * rate)]
+    streams, panels = [], [("the piece: what follows the seed", after)]
+    for seeded in (True, False):
+        kind = "seed" if seeded else "nothing"
+        say(f"generating {options.streams} streams from {kind}")
+        sampler = Sampler.load(
+            model,
+            streams=options.streams,
+            threads=options.threads,
+            random_seed=options.random_seed + (not seeded) * 1000,
+            provider="cpu",
+        )
+        if seeded:
+            sampler.prime(seed)
+        drawn = np.clip(sampler.generate(options.generate_seconds), -1, 1)
+        panels.append((f"from {kind}, stream 1", drawn[0]))
+        for number, audio in enumerate(drawn, 1):
+            wav = work / f"from-{kind}-{number}.wav"
+            soundfile.write(wav, audio, rate, "PCM_16")
+            figures = measure(audio, rate, reference)
+            streams.append({"wav": str(wav), "seeded": seeded, **figures})
+    spectrogram_figure(panels, rate, work / "spectrogram.png")
+    return streams
+
+
+def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over streams, and the worst of them."""
+    thirds = np.array([s["cepstral_ratio_by_third"] for s in streams])
+    return {
+        **{key: float(np.mean([s[key] for s in streams])) for key in MEANS},
+        "cepstral_ratio_by_third": thirds.mean(axis=0).tolist(),
+        "copied": max(s["copied"] for s in streams),
+        "worst_tonal_db": min(min(s["tonal_db_by_10_s"]) for s in streams),
+        "worst_beat": min(min(s["beat_by_10_s"]) for s in streams),
+        "worst_cepstral_ratio": float(thirds.max()),
+        "collapsed": sum(s["collapsed_at"] is not None for s in streams),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(arguments(), main))
