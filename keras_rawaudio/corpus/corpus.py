@@ -89,6 +89,11 @@ class Corpus:
         samples = np.memmap(self._path(part), SAMPLE, mode="r")
         return np.split(samples, np.cumsum(lengths)[:-1])
 
+    def starts(self, part: str) -> list[int]:
+        """Where in its own file each of the part's segments begins, in samples."""
+        self._lengths(part)
+        return [segment["start"] for segment in self._description["parts"][part]["segments"]]
+
     def chunks(self, part: str, size: int = 1 << 20) -> Iterator[np.ndarray]:
         """The part from its first to its last sample, whatever its segments.
 

@@ -9,9 +9,10 @@ import numpy as np
 from keras_rawaudio.errors import UserError
 
 STRETCH = 8000  # samples of a stretch
-STRETCHES = 96  # more do not change the result to speak of
+STRETCHES = 40  # more do not change the result to speak of
 WINDOW = 16  # residuals that set the scale
 FLOOR = 1e-4  # least scale
+RADIUS = 0.9998  # a pole there rings for 5000 samples
 
 
 def fit_weighted_prediction(
@@ -19,6 +20,7 @@ def fit_weighted_prediction(
     order: int,
     noise: float = 3e-4,
     iterations: int = 3,
+    radius: float = RADIUS,
     seed: int = 0,
 ) -> np.ndarray:
     """Coefficients that predict well where the audio is quiet, too.
@@ -34,6 +36,8 @@ def fit_weighted_prediction(
         order: how many past values.
         noise: standard deviation of the assumed noise, in the unit of the values.
         iterations: rounds, the first of which is plain least squares.
+        radius: where the outermost pole of the free-running filter may lie; a filter that reaches
+            further is damped (bandwidth expansion), so that what it rings with dies away.
         seed: of the choice of stretches to fit on.
 
     Returns:
@@ -52,7 +56,7 @@ def fit_weighted_prediction(
         Green 1984, "Iteratively reweighted least squares for maximum likelihood estimation".
     """
     stretches = _choose(segments, order, np.random.default_rng(seed))
-    a = np.zeros(order)
+    a: np.ndarray = np.zeros(order)
     for round_number in range(iterations):
         matrix, right = np.zeros((order, order)), np.zeros(order)
         for x in stretches:
@@ -62,16 +66,43 @@ def fit_weighted_prediction(
             weighted = past * weights[:, None]
             matrix += weighted.T @ past + np.eye(order) * noise**2 * weights.sum()
             right += weighted.T @ now
-        a = np.linalg.solve(matrix, right)
-    return a
+        a = np.asarray(np.linalg.solve(matrix, right))
+    outermost = np.abs(np.roots(np.concatenate([[1.0], -a]))).max()
+    return np.asarray(a * min(1.0, radius / outermost) ** np.arange(1, order + 1))
+
+
+def residual_sizes(
+    segments: Sequence[np.ndarray], coefficients: np.ndarray, window: int, seed: int = 0
+) -> np.ndarray:
+    """Mean size of `window` residuals in a row, for places all over the segments.
+
+    Args:
+        segments: as for the fit.
+        coefficients: `(order,)`.
+        window: residuals to average.
+        seed: of the choice of stretches.
+
+    Returns:
+        `(n,)` float64.
+    """
+    order, sizes = len(coefficients), []
+    for x in _choose(segments, order, np.random.default_rng(seed)):
+        past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
+        sizes.append(_running_mean(np.abs(x[order:] - past @ coefficients), window))
+    return np.concatenate(sizes)
 
 
 def _weights(residual: np.ndarray) -> np.ndarray:
     size = np.abs(residual)
-    sums = np.cumsum(np.concatenate([np.zeros(WINDOW), size]))
-    before = np.concatenate([[0.0], (sums[WINDOW:] - sums[:-WINDOW])[:-1] / WINDOW])
-    scale = np.maximum(before + FLOOR, size / 2)  # a sudden loud one must not count too much
-    return np.asarray(1.0 / np.square(scale))
+    before = np.concatenate([np.zeros(WINDOW), size])
+    scale = _running_mean(before, WINDOW)[:-1] + FLOOR
+    # A sudden loud one must not count too much.
+    return np.asarray(1.0 / np.square(np.maximum(scale, size / 2)))
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    return np.asarray((sums[window:] - sums[:-window]) / window)
 
 
 def _choose(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rawaudio.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
@@ -12,6 +14,7 @@ from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
 
 State = dict[str, Any]
+BEATS_A_BAR = 8  # pulses in a turn of the clock
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -106,6 +109,22 @@ class AudioModel(keras.Model):
     def zero_state(self, batch: Any) -> State:
         """The state of `batch` fresh streams."""
         return {name: ops.zeros((batch, *shape)) for name, shape in self.state_spec().items()}
+
+    def prepare(self, segments: Sequence[np.ndarray], rate: int) -> None:
+        """Take what is not learned from the train part: linear prediction, the clock's period.
+
+        Args:
+            segments: codec values of contiguous stretches, each `(n,)`.
+            rate: samples a second.
+        """
+        self.head.fit(segments)
+        if any(tier.clock for tier in self.tiers):
+            from keras_rawaudio.listening.tempo import pulse_period
+
+            bar = BEATS_A_BAR * rate * pulse_period(segments, rate)
+            for tier in self.tiers:
+                if tier.clock:
+                    tier.set_period(bar)
 
     def tier_state(self, tier: int, state: State) -> list[Any]:
         """One tier's part of the state, in its own order."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers import RecurrentStack
+
+CLOCK = "clock"
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -28,6 +31,10 @@ class Tier(keras.layers.Layer):
         forget_bias: start of the LSTM's forget-gate bias.
         activation_noise: noise of the gates' hard activations, see `NoisyActivation`.
         preactivation_noise: standard deviation of Gaussian noise on the gates' pre-activations.
+        clock: harmonics of a clock that the tier hears, in time with the piece: sine and cosine of
+            its phase and of multiples of it. The clock's period is a weight, found on the train
+            part (`set_period`); its phase is state and needs no audio to go on. 0: none.
+        dropout: share of the recurrent outputs that is left out in training.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
 
@@ -62,6 +69,8 @@ class Tier(keras.layers.Layer):
         forget_bias: float | None = None,
         activation_noise: str | None = None,
         preactivation_noise: float = 0.0,
+        clock: int = 0,
+        dropout: float = 0.0,
         rate: int = 1,
         width: int | None = None,
         **kwargs: Any,
@@ -71,6 +80,8 @@ class Tier(keras.layers.Layer):
             raise ValueError("a tier without width hands out one vector a step: rate must be 1")
         self.frame = frame
         self.window = window or frame
+        self.clock = clock
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.rate = rate
         self.width = width
         self._stack_config: dict[str, Any] = {
@@ -90,6 +101,15 @@ class Tier(keras.layers.Layer):
     def build_for(self, conditioned: bool) -> None:
         """Make the weights; `conditioned`: a slower tier stands above this one."""
         self.entry.build((None, self.window))
+        if self.clock:
+            self.period = self.add_weight(
+                shape=(1,), initializer="ones", trainable=False, name="period"
+            )
+            self.hands = self.add_weight(
+                shape=(2 * self.clock, self.input_width),
+                initializer=keras.initializers.RandomNormal(stddev=0.03),
+                name="hands",
+            )
         self.stack.build((None, None, self.input_width))
         if self.upsampling:
             self.upsampling.build((None, self.stack.output_width))
@@ -97,7 +117,26 @@ class Tier(keras.layers.Layer):
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes (without the batch) of the state tensors."""
-        return self.stack.state_shapes()
+        own = [(CLOCK, (1,))] if self.clock else []
+        return own + self.stack.state_shapes()
+
+    def set_period(self, samples: float) -> None:
+        """Set the clock's period, in samples."""
+        self.period.assign([samples])
+
+    def _read_clock(self, state: list[Any], steps: int) -> tuple[Any, list[Any], list[Any]]:
+        """What `steps` steps hear of the clock `(B, steps, input_width)`; its and the other state.
+
+        The phase counts turns and stays in [0, 1): small enough to stay exact for hours.
+        """
+        if not self.clock:
+            return 0.0, [], state
+        turns = self.frame / self.period
+        phase = state[0] + turns * np.arange(steps, dtype="float32")
+        angle = phase[:, :, None] * (2.0 * np.pi * np.arange(1, self.clock + 1, dtype="float32"))
+        heard = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
+        after = state[0] + turns * steps
+        return ops.matmul(heard, self.hands), [after - ops.floor(after)], state[1:]
 
     def zero_state(self, batch: Any) -> list[Any]:
         """The state of a fresh stream."""
@@ -106,14 +145,16 @@ class Tier(keras.layers.Layer):
     def call(
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        inputs = self.entry(frames)
+        heard, clock, state = self._read_clock(state, frames.shape[1])
+        inputs = self.entry(frames) + heard
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
+        outputs = self.dropout(outputs, training=training)
         if self.upsampling:
             T = ops.shape(outputs)[1]
             outputs = ops.reshape(self.upsampling(outputs), (-1, T * self.rate, self.width))
-        return outputs, state
+        return outputs, clock + state
 
     def step(self, frame: Any, conditioning: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One step outside of training.
@@ -126,13 +167,14 @@ class Tier(keras.layers.Layer):
         Returns:
             `(B, rate, width)` (without `width`: `(B, output_width)`) and the new state.
         """
-        inputs = self.entry(frame)
+        heard, clock, state = self._read_clock(state, 1)
+        inputs = self.entry(frame) + (heard[:, 0] if self.clock else heard)
         if conditioning is not None:
             inputs = inputs + conditioning
         output, state = self.stack.step(inputs, state)
         if self.upsampling:
             output = ops.reshape(self.upsampling(output), (-1, self.rate, self.width))
-        return output, state
+        return output, clock + state
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -140,6 +182,8 @@ class Tier(keras.layers.Layer):
             "frame": self.frame,
             "window": self.window,
             **self._stack_config,
+            "clock": self.clock,
+            "dropout": self.dropout.rate,
             "rate": self.rate,
             "width": self.width,
         }

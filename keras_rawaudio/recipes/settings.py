@@ -27,6 +27,8 @@ class TierSettings:
         forget_bias: start of the LSTM's forget-gate bias; `None`: 1.
         activation_noise: `None`, `"half-normal"`, `"normal"` or `"binary"`.
         preactivation_noise: standard deviation of the noise on the gates' pre-activations.
+        clock: harmonics of a clock in time with the piece that the tier hears; 0: none.
+        dropout: share of the recurrent outputs that is left out in training.
     """
 
     frame: int
@@ -38,6 +40,8 @@ class TierSettings:
     forget_bias: float | None = None
     activation_noise: Literal["half-normal", "normal", "binary"] | None = None
     preactivation_noise: float = 0.0
+    clock: int = 0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class TrainingSettings:
         schedule: `"cosine"` down to a hundredth over the budget, or `"constant"`.
         warmup_steps: steps in which the rate rises linearly.
         clip_norm: gradients are scaled down to this global norm; `None`: never.
+        weight_decay: share of each weight, times the learning rate, that a step takes away.
+        average: share of the weights' running average that a step keeps; the average is what is
+            validated, saved and exported; `None`: the weights as they are.
         early_stopping: validations without a new best before training stops; `None`: never.
         validate_every: minutes of training between two validations.
         sample_seconds: length of the audio generated at each validation; 0: none.
@@ -70,6 +77,8 @@ class TrainingSettings:
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 50
     clip_norm: float | None = 1.0
+    weight_decay: float = 0.0
+    average: float | None = 0.998
     early_stopping: int | None = None
     validate_every: float = 1.0
     sample_seconds: float = 2.0

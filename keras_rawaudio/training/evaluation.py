@@ -54,7 +54,7 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
     folder = RunFolder.open(run)
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
-    scores = Scorer(model, corpus.segments(split))()
+    scores = Scorer(model, corpus.segments(split), corpus.starts(split))()
     return {
         "run": str(run),
         "split": split,

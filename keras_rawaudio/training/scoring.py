@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.carry import begin
 from keras_rawaudio.windows import StreamPlan, window_dataset
 
 # Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
@@ -24,9 +25,12 @@ class Scorer:
     Args:
         model: the model; read, never changed.
         segments: int16 arrays, each a contiguous stretch of one file.
+        starts: where in its own file each segment begins; `None`: at 0.
     """
 
-    def __init__(self, model: AudioModel, segments: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, model: AudioModel, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+    ) -> None:
         import tensorflow as tf
 
         self.model = model
@@ -35,7 +39,9 @@ class Scorer:
         window = math.ceil(min(limit, max(map(len, segments))) / model.frame) * model.frame
         plan = StreamPlan([len(s) for s in segments], window, batch)
         self._batch = batch
-        self._data = window_dataset(segments, model.codec.encode, plan, model.context, repeat=False)
+        self._data = window_dataset(
+            segments, model.codec.encode, plan, model.context, repeat=False, starts=starts
+        )
         self._function = tf.function(self._score)
 
     def __call__(self) -> dict[str, float]:
@@ -48,9 +54,8 @@ class Scorer:
         state = self.model.zero_state(self._batch)
         sums = np.zeros(4)
         for batch in self._data:
-            values, state = self._function(
-                batch["x"], batch["y"], batch["reset"], batch["valid"], state
-            )
+            inputs = (batch[k] for k in ("x", "y", "reset", "position", "valid"))
+            values, state = self._function(*inputs, state)
             sums += np.asarray(values, np.float64)
         loss, count, total, squares = sums
         mean = loss / count
@@ -61,11 +66,12 @@ class Scorer:
             result["variance_unexplained"] = loss / (squares - total**2 / count)
         return result
 
-    def _score(self, x: Any, y: Any, reset: Any, valid: Any, state: Any) -> tuple[Any, Any]:
+    def _score(
+        self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any
+    ) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
-        state = {name: value * keep for name, value in state.items()}
+        state = begin(self.model, state, reset, position)
         prediction, state = self.model(x, state, training=False)
         mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
         y_float = tf.cast(y, tf.float64)

@@ -56,4 +56,5 @@ def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
 def _variables(step: TrainingStep) -> dict[str, Any]:
     named = {f"model/{i}": v for i, v in enumerate(step.model.variables)}
     named |= {f"optimizer/{i}": v for i, v in enumerate(step.optimizer.variables)}
+    named |= {f"average/{i}": v for i, v in enumerate(step.averages)}
     return named | {f"carried/{name}": v for name, v in step.carried.items()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.carry import begin
 
 
 class TrainingStep:
@@ -22,8 +25,10 @@ class TrainingStep:
         batch: rows.
         clip_norm: largest global norm of a gradient; `None`: any.
         jit_compile: compile with XLA.
+        average: how much of the running average of the weights a step keeps; `None`: no average.
 
     Reference:
+        Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging".
         Williams and Peng 1990, "An efficient gradient-based algorithm for on-line training of
         recurrent network trajectories".
     """
@@ -35,10 +40,13 @@ class TrainingStep:
         batch: int,
         clip_norm: float | None = None,
         jit_compile: bool = False,
+        average: float | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self.average = average
+        self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
         self.carried = {
             name: tf.Variable(tf.zeros((batch, *shape)), trainable=False, name=name)
             for name, shape in model.state_spec().items()
@@ -50,7 +58,7 @@ class TrainingStep:
         """Learn from one batch.
 
         Args:
-            batch: `x`, `y` and `reset` as `window_dataset` yields them.
+            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them.
             learning_rate: for this step.
 
         Returns:
@@ -58,12 +66,11 @@ class TrainingStep:
             as tensors that are ready when somebody looks.
         """
         self.optimizer.learning_rate.assign(learning_rate)
-        loss, norm = self._function(batch["x"], batch["y"], batch["reset"])
+        loss, norm = self._function(*(batch[k] for k in ("x", "y", "reset", "position")))
         return loss, norm
 
-    def _step(self, x: Any, y: Any, reset: Any) -> tuple[Any, Any]:
-        keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
-        state = {name: value * keep for name, value in self.carried.items()}
+    def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
+        state = begin(self.model, {n: v.value() for n, v in self.carried.items()}, reset, position)
         variables = self.model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
@@ -80,4 +87,23 @@ class TrainingStep:
         self.optimizer.apply(gradients, variables)
         for name, value in state.items():
             self.carried[name].assign(value)
+        if self.average:
+            # The first steps count for little, so that the random start is soon forgotten.
+            n = tf.cast(self.optimizer.iterations, tf.float32)
+            kept = tf.minimum(self.average, (n + 1.0) / (n + 10.0))
+            for average, variable in zip(self.averages, variables, strict=True):
+                average.assign_add((1.0 - kept) * (variable.value - average))
         return loss, norm
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with its averaged weights, for as long as the block lasts."""
+        learned = [tf.identity(v.value) for v in self.model.trainable_variables if self.average]
+        pairs = list(zip(self.model.trainable_variables, self.averages, strict=False))
+        for variable, average in pairs:
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for (variable, _), value in zip(pairs, learned, strict=True):
+                variable.assign(value)

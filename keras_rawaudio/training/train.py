@@ -66,7 +66,8 @@ def _train(
     codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
-    model.head.fit([Encoded(s, codec) for s in corpus.segments("train")])
+    train_part: list[Any] = [Encoded(s, codec) for s in corpus.segments("train")]
+    model.prepare(train_part, corpus.sample_rate)
     quick = baselines(corpus, model, "validation", orders=())
     trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick)
     folder.write_json(folder.recipe, recipe.to_json())

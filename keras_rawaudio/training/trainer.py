@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import log
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -76,12 +77,15 @@ class Trainer:
         )
         self.step = TrainingStep(
             model,
-            OPTIMIZERS[self.settings.optimizer](self.settings.learning_rate),
+            OPTIMIZERS[self.settings.optimizer](
+                self.settings.learning_rate, weight_decay=self.settings.weight_decay or None
+            ),
             recipe.windows.batch,
             self.settings.clip_norm,
             self.settings.jit_compile,
+            self.settings.average,
         )
-        self.scorer = Scorer(model, corpus.segments("validation"))
+        self.scorer = Scorer(model, corpus.segments("validation"), corpus.starts("validation"))
         self.sampler = ReferenceSampler(model)
         self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {})
         self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
@@ -127,6 +131,7 @@ class Trainer:
                 self.plan,
                 self.model.context,
                 *divmod(self.steps, self.plan.batches_per_epoch),
+                starts=self.corpus.starts("train"),
             )
         )
         meter = Meter(self.plan.batch * self.plan.window)
@@ -148,7 +153,8 @@ class Trainer:
     def _validate(self, meter: Meter, rate: float) -> None:
         measure = self.model.head.measure
         self.logs.progress(f"step {self.steps}: validating and listening")
-        scores = self.scorer()
+        with self.step.averaged():
+            scores = self.scorer()
         value = scores[measure]
         refuse_divergence(value)
         row = {
@@ -169,8 +175,7 @@ class Trainer:
         )
         if value < self.best:
             self.best, self.since_best = value, 0
-            with self.run.writing(self.run.best) as partial:
-                self._save_model(partial)
+            self._save_model(self.run.best)
         else:
             self.since_best += 1
             if self.finished:
@@ -181,14 +186,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write last.keras and the snapshot that resume reads."""
-        with self.run.writing(self.run.last) as partial:
-            self._save_model(partial)
+        self._save_model(self.run.last)
         with self.run.writing(self.run.training_state) as partial:
             save_snapshot(partial, self.step, self._progress())
 
-    def _save_model(self, path: Any) -> None:
+    def _save_model(self, path: Path) -> None:
         # Keras asks for the ending .keras, which the temporary name keeps.
-        self.model.save(path)
+        with self.run.writing(path) as partial, self.step.averaged():
+            self.model.save(partial)
 
     def _draw_curve(self) -> None:
         from keras_rawaudio.listening.plots import learning_curve
@@ -207,7 +212,8 @@ class Trainer:
         rate = self.corpus.sample_rate
         source = max(self.corpus.segments("validation"), key=len)
         seed = source[: round(SEED_SECONDS * rate)].astype(np.float32) / 32768
-        audio = self.sampler.generate(round(self.settings.sample_seconds * rate), seed)[0]
+        with self.step.averaged():
+            audio = self.sampler.generate(round(self.settings.sample_seconds * rate), seed)[0]
         stem = self.run.samples / f"step-{self.steps:07d}"
         with self.run.writing(stem.with_suffix(".wav")) as partial:
             soundfile.write(partial, np.clip(audio, -1, 1), rate, "PCM_16")

@@ -28,6 +28,7 @@ def read_batches(
     epoch: int = 0,
     skip_batches: int = 0,
     repeat: bool = False,
+    starts: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Array]]:
     """Yields the batches of `window_dataset` as plain NumPy arrays, without TensorFlow.
 
@@ -48,6 +49,7 @@ def read_batches(
     # Plain views: slicing a memmap object itself costs several times as much.
     plain = [np.asarray(segment).view(np.ndarray) for segment in segments]
     dtype = _dtype(encode)
+    begins = np.zeros(len(segments), np.int64) if starts is None else np.asarray(starts, np.int64)
     skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
     epoch += skipped
     lead = context + 1  # y's first sample has `context` + 1 samples before it
@@ -61,6 +63,7 @@ def read_batches(
                     row[max(-begin, 0) : max(-begin, 0) + len(stretch)] = stretch
                 values = np.asarray(encode(audio / np.float32(32768)), dtype)
                 batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
+                batch["position"] = begins[segment] + offset
                 if isinstance(plan, StreamPlan):
                     batch["valid"] = valid.astype(np.int32)
                 yield batch
@@ -77,6 +80,7 @@ def window_dataset(
     epoch: int = 0,
     skip_batches: int = 0,
     repeat: bool = True,
+    starts: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
 
@@ -96,10 +100,12 @@ def window_dataset(
         epoch: The epoch to begin with.
         skip_batches: Batches of it that have been used already (may exceed an epoch).
         repeat: Go on with the following epochs, endlessly; otherwise stop at the end of this one.
+        starts: Where in its own file each segment begins, in samples; None: at 0.
 
     Returns:
         A dataset of dicts: `x (B, C + N)` and `y (B, N)`, int32 where `encode` gives integers, else
-        float32; `reset (B,)` bool; with a `StreamPlan` also `valid (B,)` int32, the number of
+        float32; `reset (B,)` bool; `position (B,)` int64, where in its file a window's first
+        target stands; with a `StreamPlan` also `valid (B,)` int32, the number of
         targets that count.
 
     Raises:
@@ -119,12 +125,13 @@ def window_dataset(
         "x": tf.TensorSpec((plan.batch, context + plan.window), dtype),
         "y": tf.TensorSpec((plan.batch, plan.window), dtype),
         "reset": tf.TensorSpec((plan.batch,), tf.bool),
+        "position": tf.TensorSpec((plan.batch,), tf.int64),
     }
     if isinstance(plan, StreamPlan):
         signature["valid"] = tf.TensorSpec((plan.batch,), tf.int32)
 
     def batches() -> Iterator[dict[str, Array]]:
-        return read_batches(segments, encode, plan, context, epoch, skip_batches, repeat)
+        return read_batches(segments, encode, plan, context, epoch, skip_batches, repeat, starts)
 
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     if not repeat:

@@ -14,6 +14,9 @@ from keras_rawaudio.models.heads.base import Head
 BLOCK = 64  # predictions that one product of matrices makes
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 SLOPE = 6.0  # residuals count up to so many times their scale
+# Quantiles of the train part that free running stays within: of the scale, and of one residual.
+CEILING = 0.999
+REACH = 0.9975
 TAIL = 1e-5  # draws keep this far from 0 and 1
 
 
@@ -39,6 +42,8 @@ class PredictiveHead(Head):
         mixtures: logistics in the mixture.
         levels: mu-law cells that bits are counted on.
         floor: least `g`, relative to the peak.
+        jitter: in training, noise on the samples that are seen, as a multiple of their own `g`:
+            the model learns to come back from small mistakes of its own.
 
     Example:
         >>> head = PredictiveHead(order=32, width=16)
@@ -66,6 +71,7 @@ class PredictiveHead(Head):
         mixtures: int = 4,
         levels: int = 256,
         floor: float = 1e-4,
+        jitter: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +84,8 @@ class PredictiveHead(Head):
         self.mixtures = mixtures
         self.levels = levels
         self.floor = floor
+        self.jitter = jitter
+        self.seed_generator = keras.random.SeedGenerator() if jitter else None
         self.context = order + residuals
         self.noise_per_sample = mixtures + 1
         self.hidden = [
@@ -94,6 +102,12 @@ class PredictiveHead(Head):
         self.coefficients = self.add_weight(
             shape=(self.order,), initializer=_last_sample, trainable=False, name="coefficients"
         )
+        # The greatest `g`: nothing louder than the train part ever starts to feed itself.
+        self.ceiling = self.add_weight(
+            shape=(1,), initializer="ones", trainable=False, name="ceiling"
+        )
+        # How far a draw may lie from the prediction, for the same reason.
+        self.reach = self.add_weight(shape=(1,), initializer="ones", trainable=False, name="reach")
         self.entry = self.add_weight(
             shape=(2 * self.residuals + 2, self.width), initializer="he_normal", name="entry"
         )
@@ -105,9 +119,19 @@ class PredictiveHead(Head):
 
     def fit(self, segments: Any) -> None:
         """Fit the linear prediction: `segments` of the train part, floats relative to the peak."""
-        from keras_rawaudio.listening.weighted_prediction import fit_weighted_prediction
+        from keras_rawaudio.listening.weighted_prediction import (
+            fit_weighted_prediction,
+            residual_sizes,
+        )
 
-        self.coefficients.assign(fit_weighted_prediction(segments, self.order)[::-1].copy())
+        a = fit_weighted_prediction(segments, self.order)
+        self.coefficients.assign(a[::-1].copy())
+        for limit, window, quantile in (
+            (self.ceiling, self.residuals, CEILING),
+            (self.reach, 1, REACH),
+        ):
+            sizes = residual_sizes(segments, a, window)
+            limit.assign([max(float(np.quantile(sizes, quantile)), self.floor)])
 
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         """`(B, N, 2 + 3 * mixtures)`: prediction, scale, and the mixture about them."""
@@ -115,6 +139,10 @@ class PredictiveHead(Head):
         # One prediction for each of the R samples before the first target, and for every target.
         p = self._predictions(recent, N + R)
         residual = recent[:, self.order :] - p[:, : N + R - 1]
+        if training and self.jitter:
+            recent = recent + self._draw_jitter(residual, N)
+            p = self._predictions(recent, N + R)
+            residual = recent[:, self.order :] - p[:, : N + R - 1]
         last = ops.stack([residual[:, k : k + N] for k in range(R)], axis=-1)
         squashed = self._squash(recent[:, self.order :])
         past = [squashed[:, k : k + N] for k in range(R)]
@@ -122,6 +150,15 @@ class PredictiveHead(Head):
         h, g = self._enter(last, ops.stack([*past, self._squash(p)], axis=-1), conditioning)
         p = p[:, :, None]
         return ops.concatenate([p, g, self._mix(h)], axis=-1)
+
+    def _draw_jitter(self, residual: Any, N: int) -> Any:
+        """Noise for all of `recent`, as strong as the residuals around."""
+        R = self.residuals
+        scale = sum(ops.abs(residual[:, k : k + N]) for k in range(R)) * (self.jitter / R)
+        # Before the first full window, the first scale that there is.
+        first = ops.repeat(scale[:, :1], self.context - 1, axis=1)
+        scale = ops.concatenate([first, scale], axis=1)
+        return scale * keras.random.normal(ops.shape(scale), seed=self.seed_generator)
 
     def _predictions(self, x: Any, count: int) -> Any:
         """`count` predictions, the first from `x[:, :order]`: a banded product block by block."""
@@ -154,6 +191,7 @@ class PredictiveHead(Head):
     def _enter(self, last: Any, squashed: Any, conditioning: Any) -> tuple[Any, Any]:
         """The first hidden layer, from residuals and from squashed samples with `p` behind them."""
         g = ops.maximum(ops.mean(ops.abs(last), axis=-1, keepdims=True), self.floor)
+        g = ops.minimum(g, self.ceiling)
         relative = ops.clip(last / g, -SLOPE, SLOPE)
         seen = ops.concatenate([relative, squashed, ops.log(g * 1000.0)], axis=-1)
         return ops.relu(ops.matmul(seen, self.entry) + conditioning), g
@@ -224,14 +262,14 @@ class PredictiveHead(Head):
         race = logits + chance[:, :K]
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
         offset = ops.sum(chosen * (delta + scales * chance[:, K:]), axis=-1, keepdims=True)
-        return ops.clip(p + g * offset, -1.0, 1.0)
+        return ops.clip(p + ops.clip(g * offset, -self.reach, self.reach), -1.0, 1.0)
 
     def _residual_bank(self) -> Any:
         """`(context, residuals + 1)`: the last residuals, then the prediction."""
         band = self._band(self.context, self.residuals + 1)
         newest = np.zeros((self.context, self.residuals + 1), "float32")
         newest[self.order :, : self.residuals] = np.eye(self.residuals)
-        sign = np.float32([-1.0] * self.residuals + [1.0])
+        sign = np.array([-1.0] * self.residuals + [1.0], "float32")
         return band * sign + newest
 
     def get_config(self) -> dict[str, Any]:
@@ -244,6 +282,7 @@ class PredictiveHead(Head):
             "mixtures": self.mixtures,
             "levels": self.levels,
             "floor": self.floor,
+            "jitter": self.jitter,
         }
 
 
