@@ -31,7 +31,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 demo: .venv/.installed
 	rm -rf demo && mkdir demo
-	$(BIN)/python -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 180)"
+	$(BIN)/python -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 400)"
 	$(BIN)/python train.py --audio demo/piece.wav --recipe demo --run demo/run --minutes 3
 	$(BIN)/python export.py --run demo/run --out demo/exported
 	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --seed-seconds 1 --random-seed 1 --out demo/new.wav

@@ -81,7 +81,7 @@ class TrainingSettings:
     average: float | None = 0.998
     early_stopping: int | None = None
     validate_every: float = 1.0
-    sample_seconds: float = 2.0
+    sample_seconds: float = 4.0
     jit_compile: bool = False
 
 

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 
 from keras_rawaudio.corpus import Corpus
-from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
+from keras_rawaudio.training.listener import Listener
 from keras_rawaudio.training.logs import BRIEF, Logs
 from keras_rawaudio.training.meter import Meter, refuse_divergence
 from keras_rawaudio.training.run_folder import RunFolder
@@ -36,7 +36,6 @@ OPTIMIZERS = {
 # The most of a run's time that validating, listening and saving may take: a long validation part
 # (17 million samples for three hours of audio: three minutes on two cores) makes them rarer.
 VALIDATION_SHARE = 0.2
-SEED_SECONDS = 0.5
 
 
 class Trainer:
@@ -86,7 +85,7 @@ class Trainer:
             self.settings.average,
         )
         self.scorer = Scorer(model, corpus.segments("validation"), corpus.starts("validation"))
-        self.sampler = ReferenceSampler(model)
+        self.listener = Listener(run, corpus, model, self.settings.sample_seconds)
         self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {})
         self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
         self.steps, self.seconds = 0, 0.0
@@ -168,11 +167,14 @@ class Trainer:
             "gradient_norm": meter.norm,
             "samples_per_second": round(meter.speed),
         }
-        self.logs.row(row)
+        heard = self._listen()
+        self.logs.row(row | heard)
         self.logs.line(
             f"{row['minutes']:6.2f} min  step {self.steps}  train {self._in_unit(meter.loss):.3f}  "
             f"validation {self.logs.figure(value)}"
         )
+        if heard.get("verdict"):
+            self.logs.line(" " * 12 + self.listener.words(heard))
         if value < self.best:
             self.best, self.since_best = value, 0
             self._save_model(self.run.best)
@@ -182,7 +184,6 @@ class Trainer:
                 self.logs.line(f"no better for {self.since_best} validations: stopping early")
         self.save()
         self._draw_curve()
-        self._listen()
 
     def save(self) -> None:
         """Write last.keras and the snapshot that resume reads."""
@@ -201,27 +202,14 @@ class Trainer:
         with self.run.writing(self.run.curve) as partial:
             learning_curve(self.logs.rows, partial, self.logs.baselines)
 
-    def _listen(self) -> None:
+    def _listen(self) -> dict[str, Any]:
         """A little free-running audio, so that nobody has to trust the loss alone."""
-        import soundfile
-
-        from keras_rawaudio.listening.plots import spectrogram_figure
-
         if not self.settings.sample_seconds:
-            return
-        rate = self.corpus.sample_rate
-        source = max(self.corpus.segments("validation"), key=len)
-        seed = source[: round(SEED_SECONDS * rate)].astype(np.float32) / 32768
+            return {}
         with self.step.averaged():
-            audio = self.sampler.generate(round(self.settings.sample_seconds * rate), seed)[0]
-        stem = self.run.samples / f"step-{self.steps:07d}"
-        with self.run.writing(stem.with_suffix(".wav")) as partial:
-            soundfile.write(partial, np.clip(audio, -1, 1), rate, "PCM_16")
-        with self.run.writing(stem.with_suffix(".png")) as partial:
-            whole = np.concatenate([seed, audio])
-            title = f"seed, then generated at step {self.steps}"
-            spectrogram_figure([(title, whole)], rate, partial, mark_seconds=SEED_SECONDS)
-        self.logs.audio(self.steps, audio, rate, stem.with_suffix(".png"))
+            audio, picture = self.listener.listen(self.steps)
+        self.logs.audio(self.steps, audio, self.corpus.sample_rate, picture)
+        return self.listener.judge(audio)
 
     def _show(self, meter: Meter) -> None:
         if self.budget.epochs is not None:
