@@ -1,5 +1,6 @@
 """What the noisy LSTM and GRU cells share: weights, noise, and the way through time."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import keras
@@ -117,17 +118,17 @@ class RecurrentCell(keras.Layer):
 
     # -- the way through time ----------------------------------------------------------------------
 
+    @abstractmethod
     def input_bias(self) -> Any:
         """The part of the bias that belongs to the inputs: `(blocks * units,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
         """One step; gives the new states, the output first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
         """All steps of the noiseless cell, `(T, B, ...)`, with a gradient made for speed."""
-        raise NotImplementedError
 
     def project(self, inputs: Any, training: bool = False) -> Any:
         """Inputs `(..., D)` to the gates' pre-activations `(..., G)`, noise on them in training."""

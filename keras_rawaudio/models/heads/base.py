@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import keras
@@ -27,13 +28,13 @@ class Head(keras.layers.Layer):
     context: int = 1
     noise_per_sample: int = 1
 
+    @abstractmethod
     def conditioning_width(self) -> int | None:
         """Width of the conditioning vectors that it wants; `None`: the tier's own output."""
-        raise ValueError("a head says how wide its conditioning is")
 
+    @abstractmethod
     def build_for(self, width: int, frame: int) -> None:
         """Make the weights: conditioning `width` wide, `frame` samples a frame."""
-        raise ValueError("a head makes its own weights")
 
     def fit(self, segments: Any) -> None:
         """Take from the train part (`segments` of codec values) what is not learned."""
@@ -50,6 +51,7 @@ class Head(keras.layers.Layer):
         """
         return noise
 
+    @abstractmethod
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         """The prediction for every sample.
 
@@ -59,8 +61,7 @@ class Head(keras.layers.Layer):
             conditioning: `(B, N, width)` for a head per sample, else `(B, T, width)`.
             training: as in Keras.
         """
-        raise ValueError("a head predicts")
 
+    @abstractmethod
     def loss(self, prediction: Any, target: Any) -> Any:
         """Loss of each sample: nats, or squared error; `(B, N)`."""
-        raise ValueError("a head has a loss")
