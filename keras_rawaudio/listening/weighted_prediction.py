@@ -68,7 +68,7 @@ def fit_weighted_prediction(
             right += weighted.T @ now
         a = np.asarray(np.linalg.solve(matrix, right))
     outermost = np.abs(np.roots(np.concatenate([[1.0], -a]))).max()
-    return np.asarray(a * min(1.0, radius / outermost) ** np.arange(1, order + 1))
+    return np.asarray(a * (radius / max(radius, outermost)) ** np.arange(1, order + 1))
 
 
 def residual_sizes(
