@@ -84,7 +84,7 @@ class AudioModel(keras.Model):
         """The codes that bits per sample are counted on; `None` for a head without bits."""
         if isinstance(self.codec, Quantizer):
             return self.codec
-        if isinstance(self.codec, Peak):
+        if isinstance(self.codec, Peak) and self.head.measure == "bits_per_sample":
             return MuLaw(self.codec.peak, self.head.levels)
         return None
 
