@@ -11,6 +11,7 @@ from keras_rawaudio.codecs import (
     Linear,
     MinMax,
     MuLaw,
+    Peak,
     Quantizer,
     Standardize,
     codec_from_json,
@@ -25,6 +26,7 @@ EXAMPLES = [
     Linear(peak=1.0, levels=65536),
     Standardize(mean=0.01, std=0.2),
     MinMax(low=-0.3, high=0.7),
+    Peak(peak=0.41),
 ]
 QUANTIZERS = [codec for codec in EXAMPLES if isinstance(codec, Quantizer)]
 
@@ -125,7 +127,11 @@ def test_companded_is_the_even_scale(codec):
 @given(st.floats(-1, 1), st.floats(1e-3, 1), st.lists(samples, min_size=1, max_size=20))
 def test_continuous_codecs_invert(centre, scale, audio):
     audio = np.float32(audio)
-    for codec in (Standardize(centre, scale), MinMax(centre - scale, centre + scale)):
+    for codec in (
+        Standardize(centre, scale),
+        MinMax(centre - scale, centre + scale),
+        Peak(max(scale, float(np.abs(audio).max()))),
+    ):
         values = codec.encode(audio)
         assert values.dtype == codec.decode(values).dtype == np.float32
         np.testing.assert_allclose(codec.decode(values), audio, atol=1e-6)
@@ -153,6 +159,8 @@ def test_loud_samples_clip_and_never_wrap():
         for count in (256, 65536):
             codes = kind(peak=0.5, levels=count).encode(loud)
             np.testing.assert_array_equal(codes, [0, 0, 0] + [count - 1] * 3)
+    np.testing.assert_array_equal(Peak(peak=0.5).encode(loud), [-1, -1, -1, 1, 1, 1])
+    assert Peak(peak=0.5).encode(np.float32([0.0])).tolist() == [0.0]
 
 
 def test_scale_and_mean_are_put_back():
@@ -190,6 +198,7 @@ def test_fitted_numbers_are_the_train_parts():
     parts = in_chunks(train=train)
     assert fit_codec("mulaw", parts, levels=64) == MuLaw(float(np.abs(train).max()), 64)
     assert fit_codec("linear", parts) == Linear(float(np.abs(train).max()))
+    assert fit_codec("peak", parts) == Peak(float(np.abs(train).max()))
     standardize = fit_codec("standardize", parts)
     assert standardize.mean == pytest.approx(train.mean(dtype=np.float64))
     assert standardize.std == pytest.approx(train.std(dtype=np.float64))
@@ -243,6 +252,7 @@ def test_impossible_scales_are_refused(wrong):
         lambda: MuLaw(wrong),
         lambda: Standardize(0.0, wrong),
         lambda: MinMax(low=0.0, high=wrong),
+        lambda: Peak(wrong),
     ):
         with pytest.raises(UserError):
             build()

@@ -48,6 +48,11 @@ MODELS = {
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
         PEAK,
     ),
+    "predictive, clocks": (
+        [{"frame": 8, "units": 6, "clock": 3}, {"frame": 4, "units": 5, "clock": 1}],
+        {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
+        PEAK,
+    ),
 }
 NOISY = {
     "half-normal": {"cell": "lstm", "activation_noise": "half-normal"},
@@ -61,6 +66,9 @@ def moved(model, scale=0.3):
     rng = np.random.default_rng(1)
     for weight in model.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + scale * rng.normal(size=weight.shape))
+    for tier in model.tiers:
+        if tier.clock:
+            tier.set_period(37.5)
     if model.head.kind == "predictive":
         model.head.coefficients.assign(rng.normal(size=model.head.order) / model.head.order)
     return model
@@ -238,3 +246,12 @@ def test_tiers_read_codes_as_numbers_around_zero():
     codes = np.arange(16, dtype="int32")
     expected = codec_from_json(MULAW).companded(codes)
     np.testing.assert_allclose(model.tier_input(codes), expected, atol=1e-6)
+
+
+def test_peak_serves_a_head_without_bits():
+    model = AudioModel([{"frame": 4, "units": 3}], {"kind": "regression"}, PEAK)
+    assert model.cells is None
+    assert predict(model, inputs(model, 2, 8))[0].shape == (2, 8)
+    assert AudioModel(*MODELS["predictive, two tiers"]).cells == codec_from_json(
+        {"name": "mulaw", "peak": 0.9, "levels": 256}
+    )

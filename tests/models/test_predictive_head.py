@@ -127,3 +127,70 @@ def test_what_was_fitted_is_saved():
     again.set_weights(head.get_weights())
     recent, conditioning = inputs(head)
     np.testing.assert_array_equal(head(recent, conditioning), again(recent, conditioning))
+
+
+@pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
+def test_no_draw_goes_out_of_reach(value):
+    """Whatever noise and temperature: within `reach` of the prediction, and within the rails."""
+    head = make()
+    head.coefficients.assign(0.1 * head.coefficients)
+    recent, conditioning = inputs(head, samples=1)
+    p = float(ops.convert_to_numpy(head(recent, conditioning))[0, 0, 0])
+    noise = np.full((1, head.noise_per_sample), value)
+    free = step(head, recent, conditioning[:, 0], noise, 20.0)[0]
+    for reach in (0.3, 0.02):
+        head.reach.assign([reach])
+        drawn = step(head, recent, conditioning[:, 0], noise, 20.0)[0]
+        assert abs(free - p) > reach
+        assert drawn == pytest.approx(p + np.copysign(reach, free - p), abs=1e-5)
+    head.reach.assign([50.0])
+    assert abs(step(head, recent, conditioning[:, 0], noise, 1e4)[0]) == 1.0
+
+
+def test_the_ceiling_bounds_the_scale():
+    head = make()
+    recent, conditioning = inputs(head)
+    g = ops.convert_to_numpy(head(recent, conditioning))[..., 1]
+    ceiling = float(np.median(g))
+    noise = np.full((1, head.noise_per_sample), 0.4)
+    last, c = recent[:, -head.context :], conditioning[:, -1]
+    free = step(head, last, c, noise)
+    head.ceiling.assign([ceiling])
+    bounded = ops.convert_to_numpy(head(recent, conditioning))[..., 1]
+    np.testing.assert_allclose(bounded, np.minimum(g, ceiling), rtol=1e-6)
+    # The step path has the same scale: a draw's distance shrinks with it.
+    head.ceiling.assign([0.01 * g.min()])
+    near = step(head, last, c, noise)
+    p = ops.convert_to_numpy(head(recent, conditioning))[0, -1, 0]
+    assert abs(near[0] - p) < 0.1 * abs(free[0] - p)
+
+
+def test_the_limits_are_the_train_parts_quantiles():
+    head = PredictiveHead(order=2, residuals=4, width=8)
+    head.build_for(8, frame=4)
+    rng = np.random.default_rng(0)
+    head.fit([(0.01 * rng.normal(size=60000)).astype("float32")])
+    # White noise is predicted by about nothing: its own sizes are what is left.
+    assert float(head.reach.value[0]) == pytest.approx(0.01 * 3.02, rel=0.05)
+    assert 0.01 < float(head.ceiling.value[0]) < float(head.reach.value[0])
+    head.fit([np.zeros(500, "float32")])
+    assert float(head.ceiling.value[0]) == pytest.approx(head.floor)
+
+
+def test_jitter_is_for_training_alone():
+    """Pitfall 11: what is seen is shaken in training, in proportion to its own residuals."""
+    head = make(jitter=0.2)
+    recent, conditioning = inputs(head)
+    calm = ops.convert_to_numpy(head(recent, conditioning))
+    np.testing.assert_array_equal(head(recent, conditioning, training=False), calm)
+    without = make()
+    for ours, theirs in zip(without.trainable_weights, head.trainable_weights, strict=True):
+        ours.assign(theirs)
+    np.testing.assert_array_equal(without(recent, conditioning, training=True), calm)
+    shaken, again = (
+        ops.convert_to_numpy(head(recent, conditioning, training=True)) for _ in range(2)
+    )
+    assert np.abs(shaken - calm).max() > 1e-4
+    assert np.abs(shaken - again).max() > 1e-4
+    quiet = ops.convert_to_numpy(head(0 * recent, conditioning, training=True))
+    np.testing.assert_array_equal(quiet, head(0 * recent, conditioning))

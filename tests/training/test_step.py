@@ -105,6 +105,7 @@ def test_learns_what_is_easy(build, tiny):
     codes = np.tile(np.arange(0, 16, 2), 100)[: C + N + 1]
     rows = np.tile(codes, (4, 1)).astype(np.int32)
     batch = {"x": rows[:, :-1], "y": rows[:, C + 1 :], "reset": np.ones(4, bool)}
+    batch["position"] = np.zeros(4, np.int64)
     losses = [float(step(batch, 0.02)[0]) for _ in range(80)]
     assert losses[0] > 2.0
     assert losses[-1] < 0.1 * losses[0]
@@ -117,3 +118,73 @@ def test_noise_is_on_in_training(build, tiny, batches):
     batch = batches(model, 1)[0]
     batch["reset"] = np.ones(4, bool)
     assert float(step(batch, 0.0)[0]) != float(step(batch, 0.0)[0])
+
+
+def test_clocks_run_with_the_audio(build, tiny, batches):
+    """Window after window the phase is that of the place in the file; a reset sets it anew."""
+    model = build(tiny(clock=True))
+    period = 777.25
+    model.tiers[0].set_period(period)
+    step = still(model)
+    for batch in batches(model, 4):
+        step(batch, 0.0)
+        expected = (batch["position"] + 64) / period
+        difference = step.carried["tier0_clock"].numpy()[:, 0] - expected
+        np.testing.assert_allclose((difference + 0.5) % 1, 0.5, atol=1e-5)
+
+
+def test_averages_follow_the_weights(build, tiny, batches):
+    """By hand: a running mean whose first steps count for little."""
+    model = build(tiny())
+    step = TrainingStep(model, keras.optimizers.SGD(), batch=4, average=0.5)
+    expected = weights(model)
+    for n, batch in enumerate(batches(model, 5), start=1):
+        step(batch, 0.1)
+        kept = min(0.5, (n + 1) / (n + 10))
+        pairs = zip(expected, weights(model), strict=True)
+        expected = [kept * mean + (1 - kept) * now for mean, now in pairs]
+    for mean, average in zip(expected, step.averages, strict=True):
+        np.testing.assert_allclose(average, mean, atol=1e-6)
+
+
+def test_the_average_of_weights_that_stand_still(build, tiny, batches):
+    model = build(tiny())
+    step = still(model, average=0.9)
+    for variable in model.trainable_variables:
+        variable.assign(variable + 1.0)  # the averages begin elsewhere
+    batch = batches(model, 1)[0]
+    for _ in range(150):
+        step(batch, 0.0)
+    for variable, average in zip(model.trainable_variables, step.averages, strict=True):
+        np.testing.assert_allclose(average, variable, atol=1e-4)
+
+
+def test_averaged_swaps_and_puts_back(build, tiny, batches):
+    model = build(tiny())
+    step = TrainingStep(model, keras.optimizers.SGD(), batch=4, average=0.9)
+    for batch in batches(model, 3):
+        step(batch, 0.1)
+    learned, means = weights(model), [v.numpy() for v in step.averages]
+    assert max(np.abs(a - b).max() for a, b in zip(learned, means, strict=True)) > 1e-4
+
+    def holds(expected):
+        for a, b in zip(weights(model), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    with step.averaged():
+        holds(means)
+    holds(learned)
+    with pytest.raises(RuntimeError), step.averaged():
+        raise RuntimeError
+    holds(learned)
+
+
+def test_without_an_average_the_weights_are_as_they_are(build, tiny, batches):
+    model = build(tiny())
+    step = TrainingStep(model, keras.optimizers.SGD(), batch=4, average=None)
+    step(batches(model, 1)[0], 0.1)
+    assert step.averages == []
+    learned = weights(model)
+    with step.averaged():
+        for a, b in zip(weights(model), learned, strict=True):
+            np.testing.assert_array_equal(a, b)

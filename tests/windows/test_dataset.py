@@ -154,3 +154,26 @@ def test_batches_of_a_pass_follow_each_other_through_the_pipeline():
     for a, b in itertools.pairwise(found):
         on = ~b["reset"]
         np.testing.assert_array_equal(b["y"][on, 0], a["y"][on, -1] + 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_positions_are_places_in_the_file(stream):
+    """The start of the segment in its file, and how far into the segment the first target is."""
+    lengths, starts = [90, 61], [5, 3_000_000_000]  # the second one beyond 32 bits
+    plan = (
+        StreamPlan(lengths, window=12, batch=2)
+        if stream
+        else WindowPlan(lengths, frame=4, frames=3, batch=2, shift=3)
+    )
+    dataset = window_dataset(ramps(lengths), codes, plan, 5, repeat=False, starts=starts)
+    without = window_dataset(ramps(lengths), codes, plan, 5, repeat=False)
+    for batch, bare in zip(take(dataset, -1), take(without, -1), strict=True):
+        assert batch["position"].dtype == np.int64
+        first = batch["y"][:, 0] - SILENCE
+        there = np.ones(2, bool) if not stream else batch["valid"] > 0
+        segment = np.clip(first // 1000 - 1, 0, 1)
+        offset = first - 1000 * (segment + 1)
+        np.testing.assert_array_equal(
+            batch["position"][there], (np.array(starts)[segment] + offset)[there]
+        )
+        np.testing.assert_array_equal(bare["position"][there], offset[there])
