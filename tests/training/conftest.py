@@ -34,6 +34,12 @@ NOISY = DISCRETE | {
     ],
     "head": {"kind": "regression"},
 }
+# The clock's period and the linear prediction are found on the train part, not learned.
+CLOCK = DISCRETE | {
+    "codec": {"name": "peak"},
+    "tiers": [{"frame": 8, "units": 6, "clock": 2, "dropout": 0.2}],
+    "head": {"kind": "predictive", "order": 8, "residuals": 4, "width": 8, "jitter": 0.1},
+}
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +60,10 @@ def corpus(piece, cache):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """Makes a recipe: `tiny(noisy=False, **training settings)`."""
+    """Makes a recipe: `tiny(noisy=False, clock=False, **training settings)`."""
 
-    def make(noisy=False, **training):
-        values = NOISY if noisy else DISCRETE
+    def make(noisy=False, clock=False, **training):
+        values = NOISY if noisy else CLOCK if clock else DISCRETE
         return recipe_from_json(values | {"training": values["training"] | training})
 
     return make

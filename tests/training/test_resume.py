@@ -3,6 +3,7 @@
 import csv
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -51,10 +52,13 @@ def log(run):
         return [{k: v for k, v in row.items() if k not in timed} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("noisy", [False, True])
-def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, noisy):
+@pytest.mark.parametrize(
+    "kind", [{}, {"noisy": True}, {"clock": True, "weight_decay": 0.01}, {"average": None}]
+)
+def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, kind):
     """Pitfall 13: weights, optimizer, data order, carried state, random state and schedule."""
-    recipe, budget = tiny(noisy), Budget(epochs=2)
+    recipe, budget = tiny(**kind), Budget(epochs=2)
+    assert recipe.training.average == kind.get("average", 0.998)
     assert train([piece], tmp_path / "whole", recipe, budget, cache=cache)
     per_epoch = int(log(tmp_path / "whole")[-1]["step"]) // 2
     with monkeypatch.context():
@@ -75,6 +79,8 @@ def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monke
     for name in expected:
         np.testing.assert_array_equal(arrays[name], expected[name], err_msg=name)
     assert log(tmp_path / "parts") == log(tmp_path / "whole")
+    averages = [name for name in arrays if name.startswith("average/")]
+    assert bool(averages) == bool(recipe.training.average)
     grown = RunFolder(tmp_path / "parts").training_state.stat().st_size - size
     assert abs(grown) < 100  # the progress in words, and nothing else
 
@@ -111,3 +117,23 @@ def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, co
         state.write_bytes(content)
     with pytest.raises(UserError, match=r"before its first save|cannot resume from"):
         resume(tmp_path / "run")
+
+
+def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, interrupt):
+    """Pitfall 13: the linear prediction, its limits and the clock's period are in the snapshot."""
+    interrupt(2)
+    assert not train([piece], tmp_path / "run", tiny(clock=True), Budget(epochs=1), cache=cache)
+    run = RunFolder(tmp_path / "run")
+    before = keras.saving.load_model(run.last, compile=False)
+    assert float(before.tiers[0].period.value[0]) > 100  # samples; 1 before it was found
+    assert np.count_nonzero(before.head.coefficients) > 1
+    interrupt(None)
+    assert resume(run.path)
+    after = keras.saving.load_model(run.last, compile=False)
+    for a, b in (
+        (before.tiers[0].period, after.tiers[0].period),
+        (before.head.coefficients, after.head.coefficients),
+        (before.head.ceiling, after.head.ceiling),
+        (before.head.reach, after.head.reach),
+    ):
+        np.testing.assert_array_equal(a, b)
