@@ -36,6 +36,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
         UserError: not a run folder, or a folder that cannot be written.
     """
     folder = RunFolder.open(run)
+    model = load_model(folder, checkpoint)  # before there is a folder to leave behind
     target = Path(out)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,6 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
     try:
-        model = load_model(folder, checkpoint)
         metadata = describe(model, folder, checkpoint)
         export_onnx(model, metadata, partial / "generator.onnx")
         export_saved_model(model, json.dumps(metadata), partial / "saved_model")

@@ -58,6 +58,11 @@ MODELS = {
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
         PEAK,
     ),
+    "predictive, clocks": (
+        [{"frame": 8, "clock": 3, "dropout": 0.5}, {"frame": 4, "cell": "lstm", "clock": 1}],
+        {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
+        PEAK,
+    ),
 }
 
 
@@ -69,6 +74,9 @@ def make(tiers, head, codec) -> AudioModel:
     for weight in model.trainable_weights:
         value = ops.convert_to_numpy(weight)
         weight.assign(value + 0.3 * rng.normal(size=value.shape))
+    for tier in model.tiers:
+        if tier.clock:
+            tier.set_period(37.5)  # several turns in a test's audio
     if model.head.kind == "predictive":
         # Its samples feed back with a factor: little of it, or they run into the rails.
         model.head.mixture.kernel.assign(0.1 * model.head.mixture.kernel)

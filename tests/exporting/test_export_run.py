@@ -107,6 +107,15 @@ def test_bad_folders_are_one_line(run, tmp_path):
     with pytest.raises(UserError, match="no such run folder"):
         export(tmp_path / "missing", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    empty = RunFolder.create(tmp_path / "empty")
+    empty.write_json(empty.description, run[0].describe())
+    empty.write_json(empty.recipe, run[0].read_recipe())
+    for damage in (None, b"not a zip file"):
+        if damage:
+            empty.best.write_bytes(damage)
+        with pytest.raises(UserError, match=r"no best\.keras yet|file is damaged"):
+            export(empty.path, tmp_path / "out" / "deep")
+        assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         export(run[0].path, tmp_path / "file")
