@@ -281,7 +281,8 @@ def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
         if provider == "auto" and use_cuda:
             return _open_session(path, "cpu", streams, threads)
         text = " ".join(str(error).split())[:200]
-        if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
+        unread = type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text
+        if unread or path.stat().st_size == 0:  # of an empty file, releases say different things
             raise ServingError(f"{path} is not an ONNX file") from None
         raise ServingError(f"cannot open {path} with onnxruntime: {text}") from None
     if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
