@@ -55,6 +55,11 @@ MODELS = {
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
         PEAK,
     ),
+    "predictive, clocks": (
+        [{"frame": 8, "units": 6, "clock": 3}, {"frame": 4, "units": 5, "clock": 1}],
+        {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
+        PEAK,
+    ),
 }
 CATEGORICAL_MODELS = [
     name for name, (_, head, _) in MODELS.items() if head["kind"] == "categorical"
@@ -67,6 +72,9 @@ def make(name):
     rng = np.random.default_rng(1)
     for weight in model.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.4 * rng.normal(size=weight.shape))
+    for tier in model.tiers:
+        if tier.clock:
+            tier.set_period(37.5)
     if model.head.kind == "predictive":
         # Its samples feed back with a factor: little of it, or they run into the rails.
         model.head.mixture.kernel.assign(0.1 * model.head.mixture.kernel)
@@ -98,7 +106,7 @@ def window_of(model, values):
     return x.astype("int32" if model.codec.discrete else "float32")
 
 
-def logistic_draws(prediction, noise, temperature):
+def logistic_draws(prediction, noise, temperature, reach):
     """What a mixture of logistics about a linear prediction gives for this noise, by hand."""
     p, g = prediction[..., 0], prediction[..., 1]
     delta, log_scale, logits = np.split(prediction[..., 2:], 3, axis=-1)
@@ -107,7 +115,8 @@ def logistic_draws(prediction, noise, temperature):
     chosen = (logits + temperature[..., None] * gumbel).argmax(axis=-1)[..., None]
     delta, log_scale = (np.take_along_axis(x, chosen, -1)[..., 0] for x in (delta, log_scale))
     logistic = np.log(u[..., -1] / (1 - u[..., -1]))
-    return np.clip(p + g * (delta + np.exp(log_scale) * temperature * logistic), -1, 1)
+    offset = g * (delta + np.exp(log_scale) * temperature * logistic)
+    return np.clip(p + np.clip(offset, -reach, reach), -1, 1)
 
 
 def same_state(left, right, tolerance=1e-5):
@@ -140,7 +149,8 @@ def test_drawn_values_are_what_a_training_window_would_predict(model):
     prediction, expected = model(window_of(model, values), model.zero_state(rows))
     prediction = ops.convert_to_numpy(prediction)[:, P:].astype("float64")
     if model.head.kind == "predictive":
-        prediction = logistic_draws(prediction, noise, temperature[:, None])
+        reach = float(model.head.reach.value[0])
+        prediction = logistic_draws(prediction, noise, temperature[:, None], reach)
     elif model.head.per_sample:
         weights = np.exp(prediction / temperature[:, None, None])
         sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)
