@@ -40,6 +40,7 @@ def main(options: argparse.Namespace) -> None:
     audio = random.normal(size=(rows, model.context + window + 1)).astype(np.float32) / 10
     values = model.codec.encode(audio)
     batch = {"x": values[:, :-1], "y": values[:, -window:], "reset": np.zeros(rows, bool)}
+    batch["position"] = np.zeros(rows, np.int64)
 
     begin = time.perf_counter()
     float(step(batch, 1e-4)[0])

@@ -114,7 +114,10 @@ def _choose(
         for start in range(order, len(segment), STRETCH)
     ]
     if not places:
-        raise UserError(f"linear prediction of order {order} needs a longer stretch of audio")
+        raise UserError(
+            f"the audio is too short: no stretch of it is longer than the {order} samples that the "
+            "linear prediction looks back on; use longer audio or a lower order"
+        )
     if len(places) > STRETCHES:
         places = [places[i] for i in sorted(rng.choice(len(places), STRETCHES, replace=False))]
     return [np.asarray(segments[s][p - order : p + STRETCH], np.float64) for s, p in places]

@@ -82,7 +82,7 @@ def test_silence_is_predicted_by_nothing():
 
 
 def test_too_short():
-    with pytest.raises(UserError, match="longer stretch"):
+    with pytest.raises(UserError, match="too short"):
         fit_weighted_prediction([np.ones(8), np.ones(3)], 8)
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.heads.base import Head
 
 BLOCK = 64  # predictions that one product of matrices makes
@@ -124,6 +125,11 @@ class PredictiveHead(Head):
             residual_sizes,
         )
 
+        if max(map(len, segments)) < 2 * self.context:
+            raise UserError(
+                f"the audio is too short for a linear prediction of order {self.order}; "
+                "use longer audio or a lower head.order"
+            )
         a = fit_weighted_prediction(segments, self.order)
         self.coefficients.assign(a[::-1].copy())
         for limit, window, quantile in (
