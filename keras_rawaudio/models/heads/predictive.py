@@ -268,7 +268,9 @@ class PredictiveHead(Head):
         race = logits + chance[:, :K]
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
         offset = ops.sum(chosen * (delta + scales * chance[:, K:]), axis=-1, keepdims=True)
-        return ops.clip(p + ops.clip(g * offset, -self.reach, self.reach), -1.0, 1.0)
+        reach = ops.convert_to_tensor(self.reach)
+        offset = ops.maximum(ops.minimum(g * offset, reach), -reach)
+        return ops.clip(p + offset, -1.0, 1.0)
 
     def _residual_bank(self) -> Any:
         """`(context, residuals + 1)`: the last residuals, then the prediction."""
