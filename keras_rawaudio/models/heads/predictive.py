@@ -209,8 +209,8 @@ class PredictiveHead(Head):
 
     def _parts(self, mixture: Any) -> tuple[Any, Any, Any]:
         K = self.mixtures
-        scales = ops.exp(ops.clip(mixture[..., K : 2 * K], -5.0, 4.0))
-        return mixture[..., :K], scales, mixture[..., 2 * K :]
+        delta, scales, logits = ops.split(mixture, [K, 2 * K], axis=-1)
+        return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
 
     def loss(self, prediction: Any, target: Any) -> Any:
         p, g = prediction[..., :1], prediction[..., 1:2]
@@ -261,13 +261,14 @@ class PredictiveHead(Head):
         R, K = self.residuals, self.mixtures
         # One product gives the last residuals and the next prediction: unknown samples count as 0.
         seen = ops.matmul(recent, self._residual_bank())
-        last, p = seen[:, :R], seen[:, R:]
+        last, p = ops.split(seen, [R], axis=-1)
         squashed = self._squash(ops.concatenate([recent[:, self.order :], p], axis=-1))
         h, g = self._enter(last, squashed, conditioning)
         delta, scales, logits = self._parts(self._mix(h))
-        race = logits + chance[:, :K]
+        gumbel, logistic = ops.split(chance, [K], axis=-1)
+        race = logits + gumbel
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
-        offset = ops.sum(chosen * (delta + scales * chance[:, K:]), axis=-1, keepdims=True)
+        offset = ops.sum(chosen * (delta + scales * logistic), axis=-1, keepdims=True)
         reach = ops.convert_to_tensor(self.reach)
         offset = ops.maximum(ops.minimum(g * offset, reach), -reach)
         return ops.clip(p + offset, -1.0, 1.0)
