@@ -307,7 +307,7 @@ def test_trains_in_a_compiled_step(cell, noise):
     model.compile(keras.optimizers.Adam(0.03), "mse", jit_compile=compiled_by_xla)
     values = [normal(16, 9, 3), *[0 * x for x in state_of(stack, 16)]]
     target = np.cumsum(values[0][..., :1], axis=1) / 3
-    losses = [float(model.train_on_batch(values, target)) for _ in range(40)]
+    losses = [float(model.train_on_batch(values, target)) for _ in range(80)]
     assert losses[-1] < losses[0] / 2
     seed_state = ops.convert_to_numpy(stack.cells[0].seed_generator.state)
     model.train_on_batch(values, target)

@@ -93,7 +93,8 @@ class PredictiveHead(Head):
             keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
         ]
-        self.mixture = keras.layers.Dense(3 * mixtures, kernel_initializer=_small, name="mixture")
+        small = keras.initializers.RandomNormal(stddev=1e-3)
+        self.mixture = keras.layers.Dense(3 * mixtures, kernel_initializer=small, name="mixture")
 
     def conditioning_width(self) -> int:
         return self.width
@@ -293,10 +294,6 @@ class PredictiveHead(Head):
             "floor": self.floor,
             "jitter": self.jitter,
         }
-
-
-def _small(shape: Any, dtype: Any = None) -> Any:
-    return keras.random.normal(shape, stddev=1e-3, dtype=dtype)
 
 
 def _last_sample(shape: Any, dtype: Any = None) -> Any:
