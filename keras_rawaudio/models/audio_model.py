@@ -73,8 +73,8 @@ class AudioModel(keras.Model):
                 width = self.head.conditioning_width()
                 rate = tiers[i]["frame"] if self.head.per_sample else 1
             self.tiers = [Tier(**tiers[i], rate=rate, width=width, name=f"tier{i}"), *self.tiers]
-        for i, tier in enumerate(self.tiers):
-            tier.build_for(conditioned=i > 0)
+        for tier in self.tiers:
+            tier.build_weights()
         fastest = self.tiers[-1]
         self.head.build_for(fastest.width or fastest.stack.output_width, fastest.frame)
         self.built = True

@@ -49,7 +49,7 @@ class Tier(keras.layers.Layer):
 
     Example:
         >>> tier = Tier(frame=16, units=32, rate=4, width=8)
-        >>> tier.build_for(conditioned=False)
+        >>> tier.build_weights()
         >>> out, state = tier(keras.ops.zeros((2, 5, 16)), None, tier.zero_state(2))
         >>> out.shape
         TensorShape([2, 20, 8])
@@ -98,8 +98,8 @@ class Tier(keras.layers.Layer):
         self.entry = keras.layers.Dense(self.input_width, name="entry")
         self.upsampling = keras.layers.Dense(rate * width, name="upsampling") if width else None
 
-    def build_for(self, conditioned: bool) -> None:
-        """Make the weights; `conditioned`: a slower tier stands above this one."""
+    def build_weights(self) -> None:
+        """Make the weights: all shapes are known from the arguments."""
         self.entry.build((None, self.window))
         if self.clock:
             self.period = self.add_weight(

@@ -16,7 +16,7 @@ HEAD = {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures"
 def make(**options):
     keras.utils.set_random_seed(0)
     tier = Tier(frame=4, units=6, clock=3, rate=2, width=5, **options)
-    tier.build_for(conditioned=False)
+    tier.build_weights()
     tier.set_period(PERIOD)
     tier.hands.assign(np.random.default_rng(0).normal(size=tier.hands.shape))
     return tier
