@@ -31,6 +31,8 @@ MEANS = (
     "loud_share",
     "noisy_share",
     "stuck_share",
+    "offset_share",
+    "clipped_share",
 )
 COLUMNS = ("wav", *MEANS, "copied", "verdict")
 

@@ -10,6 +10,7 @@ import numpy as np
 from keras_rawaudio.listening.spectra import log_mel
 
 COEFFICIENTS = 20
+HOP_SECONDS = 0.032
 LENGTHS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 
 
@@ -47,7 +48,9 @@ def cepstra(audio: np.ndarray, rate: int) -> np.ndarray:
     """
     from scipy.fft import dct
 
-    bands: np.ndarray = dct(log_mel(audio, rate), norm="ortho", axis=1)[:, :COEFFICIENTS]
+    bands: np.ndarray = dct(log_mel(audio, rate, hop=HOP_SECONDS), norm="ortho", axis=1)[
+        :, :COEFFICIENTS
+    ]
     return bands
 
 
@@ -110,12 +113,19 @@ def cepstral_ratio(frames: np.ndarray, whole: Statistics, own: dict[str, list[fl
         whole: statistics of the train part.
         own: from `own_distances`.
     """
-    per_second = 1 / 0.032
-    usual = np.exp(
-        np.interp(
-            np.log(len(frames) / per_second),
-            np.log(own["seconds"]),
-            np.log(np.maximum(own["median"], 1e-9)),
-        )
-    )
-    return frechet_distance(Statistics.of(frames).moments(), whole.moments()) / float(usual)
+    usual = _own_distance(len(frames), own, "median")
+    return frechet_distance(Statistics.of(frames).moments(), whole.moments()) / usual
+
+
+def own_spread(frames: int, own: dict[str, list[float]]) -> float:
+    """The ratio that 90 % of the piece's own excerpts of so many frames stay under.
+
+    A few seconds make the ratio noisy: one under this says no more than that it may be the piece.
+    """
+    return _own_distance(frames, own, "high") / _own_distance(frames, own, "median")
+
+
+def _own_distance(frames: int, own: dict[str, list[float]], which: str) -> float:
+    seconds = frames * HOP_SECONDS
+    distances = np.log(np.maximum(own[which], 1e-9))
+    return float(np.exp(np.interp(np.log(seconds), np.log(own["seconds"]), distances)))

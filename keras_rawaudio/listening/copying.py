@@ -12,7 +12,17 @@ from keras_rawaudio.listening.spectra import log_mel
 STRETCH_SECONDS = 2.0
 EVERY_SECONDS = 0.25
 HOP_SECONDS = 0.032
+DRIFT_SECONDS = 0.1  # two stretches in a row this near to each other's place are one copy
 POSITIONS = 1024  # of the train part at a time, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Seconds that were copied, and where they start: in the audio and in the train part (s)."""
+
+    seconds: float
+    start: float
+    source: float
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,22 @@ class Matches:
             return 0.0, 0.0, 0.0
         i = int(self.correlation.argmax())
         return float(self.correlation[i]), float(self.start[i]), float(self.source[i])
+
+    def longest_copy(self, limit: float) -> Copy | None:
+        """The longest stretch that follows one place in the train part, better than `limit`."""
+        longest: Copy | None = None
+        begin = 0
+        offsets = self.source - self.start
+        for i in range(len(self.start)):
+            if self.correlation[i] <= limit:
+                continue
+            goes_on = i > 0 and self.correlation[i - 1] > limit
+            if not goes_on or abs(offsets[i] - offsets[i - 1]) > DRIFT_SECONDS:
+                begin = i
+            seconds = float(self.start[i] - self.start[begin] + STRETCH_SECONDS)
+            if longest is None or seconds > longest.seconds:
+                longest = Copy(seconds, float(self.start[begin]), float(self.source[begin]))
+        return longest
 
     def copied_seconds(self, limit: float) -> float:
         """Seconds covered by stretches that match better than `limit`."""

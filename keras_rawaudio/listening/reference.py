@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,26 @@ import numpy as np
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.listening.beat import beat_by_window
 from keras_rawaudio.listening.cepstral import (
+    HOP_SECONDS,
     Statistics,
     cepstra,
     cepstral_ratio,
     own_distances,
+    own_spread,
 )
-from keras_rawaudio.listening.collapse import own_loop_difference, verdict
+from keras_rawaudio.listening.collapse import verdict
 from keras_rawaudio.listening.copying import STRETCH_SECONDS, Source
-from keras_rawaudio.listening.health import health, join, shares, thresholds
+from keras_rawaudio.listening.health import Health, health, join, shares, thresholds
+from keras_rawaudio.listening.loops import closest_lap, own_loop_difference
 from keras_rawaudio.listening.prominence import tone_by_frame, tone_by_window
 from keras_rawaudio.listening.spectra import excerpts, mono, windows_of
 
 TONELESS = 0.85  # of the piece's own tone
 COPIED_MARGIN = 0.05
+COPY = 0.8  # a match under this is likeness, whatever held-out audio has
 TRAIN_SECONDS = 1200.0  # measured at most, as evenly spaced excerpts; copies are sought everywhere
 HELDOUT_SECONDS = 120.0
+HELDOUT_SHARE = 0.1  # of a recording that nobody split
 
 
 @dataclass(frozen=True)
@@ -80,27 +85,47 @@ class Reference:
             "rate": rate,
             "tonal_db": float(np.concatenate(frames).mean()),
             "tonal_db_by_10_s": _range(tones),
-            "lowest_tonal_db": float(np.quantile(_by_second(np.concatenate(frames)), 0.01)),
+            "tonal_db_by_second": _range(_by_second(np.concatenate(frames))),
             "beat": float(beats.mean()),
             "beat_by_10_s": _range(beats),
             "thresholds": thresholds(seconds),
-            "level_db": _range(seconds.level),
-            "flatness": _range(seconds.flatness),
-            "change": _range(seconds.change),
-            "cepstral_own": own_distances(timbre, 1 / 0.032),
+            **{name: _range(np.array(values)) for name, values in by_name(seconds).items()},
+            "cepstral_own": own_distances(timbre, 1 / HOP_SECONDS),
             "cepstral_mean": whole.moments()[0].tolist(),
             "cepstral_covariance": whole.moments()[1].tolist(),
             "loop_difference": own_loop_difference(tens, rate),
-            "copied_by_heldout": None,
+            "copied_by_heldout": _best_match(source, heldout, rate),
         }
-        found = [
-            source.matches(mono(part)).correlation
-            for part in excerpts(heldout, rate, HELDOUT_SECONDS)
-        ]
-        matched = np.concatenate([*found, np.zeros(0)])
-        if len(matched):
-            figures["copied_by_heldout"] = float(matched.max())
         return cls(rate, figures, source)
+
+    @classmethod
+    def from_recording(cls, audio: np.ndarray, rate: int) -> Reference:
+        """Measure a recording that nobody split: copies are sought in all of it.
+
+        What music of the same kind matches is found on its last tenth, against the rest.
+
+        Args:
+            audio: mono `(n,)`.
+            rate: samples a second.
+
+        Raises:
+            UserError: it is empty or silent.
+        """
+        whole = cls.from_segments([audio], [], rate)
+        cut = round(len(audio) * (1 - HELDOUT_SHARE))
+        heldout = _best_match(Source([audio[:cut]], rate), [audio[cut:]], rate)
+        return replace(whole, figures={**whole.figures, "copied_by_heldout": heldout})
+
+    @property
+    def spectrum(self) -> Statistics:
+        """Cepstral statistics of the train part."""
+        mean = np.array(self.figures["cepstral_mean"])
+        return Statistics(1.0, mean, self.figures["cepstral_covariance"] + np.outer(mean, mean))
+
+    @property
+    def copy_limit(self) -> float:
+        """The match with the train part from which on audio is a copy of it."""
+        return max(COPY, (self.figures["copied_by_heldout"] or 0.0) + COPIED_MARGIN)
 
 
 def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str, Any]:
@@ -113,11 +138,16 @@ def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str,
 
     Returns:
         `seconds`; `tonal_db`, `tonal_db_by_10_s`, `piece_tonal_db`, `toneless_share` (10 s windows
-        under 85 % of the piece's tone); `beat`, `beat_by_10_s`, `piece_beat`; `dead_share`,
-        `loud_share`, `noisy_share`, `stuck_share` (of the seconds); `cepstral_ratio_by_third`;
+        under 85 % of the piece's tone); `beat`, `beat_by_10_s`, `piece_beat`; `level_db`, `offset`,
+        `clipped`, `flatness`, `change` of all of it; `dead_share`, `loud_share`, `noisy_share`,
+        `stuck_share`, `offset_share`, `clipped_share` (of the seconds); `loop_difference`,
+        `loop_seconds`, `piece_loop_difference`; `cepstral_ratio_by_third`, and
+        `cepstral_ratio_of_piece`, which 90 % of the piece's own excerpts of that length stay under;
         `copied` (best match of any 2 s with the train part), `copied_at`, `copied_from` (seconds in
         the generated audio and in the train part), `copied_seconds` (covered by matches 0.05 better
-        than held-out audio's best), `copied_by_heldout`; `verdict` in words, `collapsed_at`.
+        than held-out audio's best), `copied_by_heldout`, `copy` (the longest stretch that follows
+        the train part at `copy_limit` or better: `seconds`, `start`, `source`; None without one);
+        `verdict` in words, `collapsed_at`.
 
     Raises:
         UserError: another rate than the reference's, or bad audio.
@@ -126,15 +156,13 @@ def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str,
         raise UserError(f"audio at {rate} Hz cannot be measured against {reference.rate} Hz")
     audio, own = mono(generated), reference.figures
     tones, beats = tone_by_window(audio, rate), beat_by_window(audio, rate)
-    whole = Statistics(
-        1.0,
-        np.array(own["cepstral_mean"]),
-        np.array(own["cepstral_covariance"]) + np.outer(own["cepstral_mean"], own["cepstral_mean"]),
-    )
+    seconds = health(audio, rate)
+    loop_difference, loop_seconds = closest_lap(audio, rate)
     thirds = [cepstra(part, rate) for part in np.array_split(audio, 3) if len(part)]
     matches = reference.source.matches(audio)
     copied, copied_at, copied_from = matches.best()
     heldout = own["copied_by_heldout"]
+    copy = matches.longest_copy(reference.copy_limit)
     judged = verdict(audio, rate, reference)
     return {
         "seconds": len(audio) / rate,
@@ -145,10 +173,19 @@ def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str,
         "beat": float(beats.mean()),
         "beat_by_10_s": beats.tolist(),
         "piece_beat": own["beat"],
-        **shares(health(audio, rate), own["thresholds"]),
+        "level_db": float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-12)),
+        "offset": float(audio.mean(dtype=np.float64)),
+        "clipped": float(seconds.clipped.mean()),
+        "flatness": float(seconds.flatness.mean()),
+        "change": float(seconds.change.mean()),
+        **shares(seconds, own["thresholds"]),
+        "loop_difference": loop_difference,
+        "loop_seconds": loop_seconds,
+        "piece_loop_difference": own["loop_difference"],
         "cepstral_ratio_by_third": [
-            cepstral_ratio(third, whole, own["cepstral_own"]) for third in thirds
+            cepstral_ratio(third, reference.spectrum, own["cepstral_own"]) for third in thirds
         ],
+        "cepstral_ratio_of_piece": own_spread(len(thirds[0]), own["cepstral_own"]),
         "copied": copied,
         "copied_at": copied_at,
         "copied_from": copied_from,
@@ -157,9 +194,23 @@ def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str,
         ),
         "copied_stretch_seconds": STRETCH_SECONDS,
         "copied_by_heldout": heldout,
+        "copy": None if copy is None else asdict(copy),
         "verdict": str(judged),
         "collapsed_at": judged.start,
     }
+
+
+def by_name(seconds: Health) -> dict[str, np.ndarray]:
+    """The values of each second by the names that `Reference.figures` has their range under."""
+    values = asdict(seconds)
+    return {"level_db": values.pop("level"), **values}
+
+
+def _best_match(source: Source, heldout: Sequence[np.ndarray], rate: int) -> float | None:
+    """The best match of held-out audio with the train part; None where there is none."""
+    parts = excerpts(heldout, rate, HELDOUT_SECONDS)
+    found = np.concatenate([*(source.matches(mono(p)).correlation for p in parts), np.zeros(0)])
+    return float(found.max()) if len(found) else None
 
 
 def _range(values: np.ndarray) -> dict[str, float]:

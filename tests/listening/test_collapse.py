@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_rawaudio.listening.collapse import Verdict, lasting_start, loop_differences, verdict
+from keras_rawaudio.listening.collapse import Verdict, lasting_start, verdict
+from keras_rawaudio.listening.loops import loop_differences
 from keras_rawaudio.listening.reference import Reference
 
 RATE = 8000
