@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", choices=("best", "last"), default="best", help="which weights (best)"
     )
+    parser.add_argument(
+        "--diagnose",
+        action="store_true",
+        help="also the share of saturated gates and activations of each recurrent layer",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,5 +33,6 @@ def run(options: argparse.Namespace) -> int:
 
     from keras_rawaudio.training.evaluation import evaluate
 
-    print(json.dumps(evaluate(options.run, options.split, options.checkpoint)))
+    scores = evaluate(options.run, options.split, options.checkpoint, options.diagnose)
+    print(json.dumps(scores))
     return 0

@@ -91,7 +91,7 @@ class NoisyActivation(keras.Layer):
 
     def call(self, inputs: Any, training: bool = False, noise: Any = None) -> Any:
         line = self.slope * inputs + self.offset
-        hard = ops.clip(line, *self.limits)
+        hard = self.hard(inputs)
         mean = self.alpha * hard + (1 - self.alpha) * line
         half_normal = self.noise == "half-normal"
         if training:
@@ -109,6 +109,10 @@ class NoisyActivation(keras.Layer):
             outwards = 1.0 if self.alpha > 1 else -1.0
             xi = outwards * ops.sign(inputs) * xi
         return mean + sigma * xi
+
+    def hard(self, inputs: Any) -> Any:
+        """`h`, the hard function alone: at its limits where the unit is saturated."""
+        return ops.clip(self.slope * inputs + self.offset, *self.limits)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

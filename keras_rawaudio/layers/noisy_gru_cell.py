@@ -1,12 +1,13 @@
 """A GRU cell with noise where you want it and a gradient made for speed."""
 
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.layers.recurrent_cell import RecurrentCell
+from keras_rawaudio.layers.recurrent_cell import RecurrentCell, Unit
 from keras_rawaudio.layers.time_loop import scan_time
 
 
@@ -67,15 +68,19 @@ class NoisyGRUCell(RecurrentCell):
     def input_bias(self) -> Any:
         return self.bias[0]
 
-    def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
-        (h,) = state
-        recurrent = ops.matmul(h, self.recurrent_kernel) + self.bias[1]
+    def gates(self, projected: Any, state: Any, gate: Unit, tanh: Unit) -> dict[str, Any]:
+        recurrent = ops.matmul(state[0], self.recurrent_kernel) + self.bias[1]
         gates, candidate = ops.split(projected, [2 * self.units], axis=-1)
         recurrent_gates, recurrent_candidate = ops.split(recurrent, [2 * self.units], axis=-1)
-        gates = self.gate(gates + recurrent_gates, training, noise)
-        update, reset = ops.split(gates, 2, axis=-1)
-        candidate = self.tanh(candidate + reset * recurrent_candidate, training, noise)
-        return (update * (h - candidate) + candidate,)
+        update, reset = ops.split(gate(gates + recurrent_gates), 2, axis=-1)
+        candidate = tanh(candidate + reset * recurrent_candidate)
+        return {"update": update, "reset": reset, "candidate": candidate}
+
+    def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
+        options = {"training": training, "noise": noise}
+        units = partial(self.gate, **options), partial(self.tanh, **options)
+        gates = self.gates(projected, state, *units)
+        return (gates["update"] * (state[0] - gates["candidate"]) + gates["candidate"],)
 
     def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
         # A copy is a tensor on every backend; TensorFlow takes no variables in there.

@@ -1,11 +1,12 @@
 """An LSTM cell with noise where you want it and a gradient made for speed."""
 
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_rawaudio.layers.recurrent_cell import RecurrentCell
+from keras_rawaudio.layers.recurrent_cell import RecurrentCell, Unit
 from keras_rawaudio.layers.time_loop import scan_time
 
 
@@ -72,14 +73,23 @@ class NoisyLSTMCell(RecurrentCell):
     def input_bias(self) -> Any:
         return self.bias
 
-    def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
-        h, c = state
-        sums = projected + ops.matmul(h, self.recurrent_kernel)
+    def gates(self, projected: Any, state: Any, gate: Unit, tanh: Unit) -> dict[str, Any]:
+        sums = projected + ops.matmul(state[0], self.recurrent_kernel)
         taken, kept, candidate, shown = ops.split(sums, 4, axis=-1)
-        gates = self.gate(ops.concatenate([taken, kept, shown], axis=-1), training, noise)
+        gates = gate(ops.concatenate([taken, kept, shown], axis=-1))
         taken, kept, shown = ops.split(gates, 3, axis=-1)
-        c = kept * c + taken * self.tanh(candidate, training, noise)
-        return shown * self.tanh(c, training, noise, which=1), c
+        return {"input": taken, "forget": kept, "candidate": tanh(candidate), "output": shown}
+
+    def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
+        options = {"training": training, "noise": noise}
+        units = partial(self.gate, **options), partial(self.tanh, **options)
+        gates = self.gates(projected, state, *units)
+        c = gates["forget"] * state[1] + gates["input"] * gates["candidate"]
+        return gates["output"] * self.tanh(c, training, noise, which=1), c
+
+    def observe(self, projected: Any, state: list[Any], after: list[Any]) -> dict[str, Any]:
+        memory = self.plain_tanh(after[1])
+        return super().observe(projected, state, after) | {"memory": memory}
 
     def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
         # A copy is a tensor on every backend; TensorFlow takes no variables in there.

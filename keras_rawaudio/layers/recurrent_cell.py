@@ -1,6 +1,7 @@
 """What the noisy LSTM and GRU cells share: weights, noise, and the way through time."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -11,11 +12,12 @@ from keras_rawaudio.layers.binary_stochastic import BinaryStochastic
 from keras_rawaudio.layers.noisy_activation import NoisyActivation
 from keras_rawaudio.layers.time_loop import scan_time
 
+Unit = Callable[[Any], Any]
 ACTIVATION_NOISES = (None, "half-normal", "normal", "binary")
 
 
 class RecurrentCell(keras.Layer):
-    """Base of the cells: a subclass names its states and gates and gives `advance` and `scan`.
+    """Base of the cells: a subclass names its states and gives `gates`, `advance` and `scan`.
 
     The work is cut in two. `project` takes the inputs of all time steps through one matrix
     multiply; `step` (one time step) or `run` (all of them) then does what depends on the state.
@@ -56,7 +58,7 @@ class RecurrentCell(keras.Layer):
         self.state_size = [units] * len(self.state_parts)
         self.output_size = units
         self.gate_units: keras.Layer | None = None
-        self.tanh_units: list[keras.Layer] = []
+        self.tanh_units: list[NoisyActivation] = []
         if activation_noise == "binary":
             self.gate_units = BinaryStochastic(name="gates", dtype=self.dtype_policy)
         elif activation_noise is not None:
@@ -123,6 +125,17 @@ class RecurrentCell(keras.Layer):
         """The part of the bias that belongs to the inputs: `(blocks * units,)`."""
 
     @abstractmethod
+    def gates(self, projected: Any, state: Any, gate: Unit, tanh: Unit) -> dict[str, Any]:
+        """Gates and candidate by name, from the states before the step.
+
+        Args:
+            projected: `(..., B, G)`, from `project`.
+            state: The states, `(..., B, units)` each.
+            gate: What the gates' pre-activations go through.
+            tanh: What the candidate's goes through.
+        """
+
+    @abstractmethod
     def advance(self, projected: Any, state: Any, training: bool, noise: Any) -> tuple[Any, ...]:
         """One step; gives the new states, the output first."""
 
@@ -161,9 +174,7 @@ class RecurrentCell(keras.Layer):
         states = list(self.advance(projected, state, training, noise))
         return states[0], states
 
-    def run(
-        self, projected: Any, state: list[Any], training: bool = False
-    ) -> tuple[Any, list[Any]]:
+    def run(self, projected: Any, state: list[Any], training: bool = False) -> list[Any]:
         """All time steps, time first.
 
         Args:
@@ -172,20 +183,47 @@ class RecurrentCell(keras.Layer):
             training: Whether noise is on.
 
         Returns:
-            The outputs `(T, B, units)` and the states after the last step.
+            Each state after each step, `(T, B, units)`, the output first.
         """
         if self.activation_noise is None:
-            results = self.scan(projected, state)
-        else:
-            noise = self.draw_noise(*ops.shape(projected)[:2]) if training else None
-            sequences = [projected] if noise is None else [projected, noise]
+            return list(self.scan(projected, state))
+        noise = self.draw_noise(*ops.shape(projected)[:2]) if training else None
+        sequences = [projected] if noise is None else [projected, noise]
 
-            def one_step(last: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, ...]:
-                return self.advance(slices[0], last, training, *slices[1:] or (None,))
+        def one_step(last: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, ...]:
+            return self.advance(slices[0], last, training, *slices[1:] or (None,))
 
-            # Short blocks: autodiff of an unrolled step is slow to build.
-            results = scan_time(one_step, tuple(state), sequences, block=4)
-        return results[0], [x[-1] for x in results]
+        # Short blocks: autodiff of an unrolled step is slow to build.
+        return list(scan_time(one_step, tuple(state), sequences, block=4))
+
+    def observe(self, projected: Any, state: list[Any], after: list[Any]) -> dict[str, Any]:
+        """Gates and activations of all time steps, worked out from the states round them.
+
+        Gates lie in [0, 1]; `candidate`, and an LSTM's `memory` as its output gate sees it, in
+        [-1, 1]. Noisy units are shown as their hard functions, which stay at their limits in
+        saturation.
+
+        Args:
+            projected: `(T, B, G)`, from `project`.
+            state: The states before the first step, `(B, units)` each.
+            after: What `run` gave for them.
+
+        Returns:
+            `(T, B, units)` by name.
+        """
+        pairs = zip(state, after, strict=True)
+        before = [ops.concatenate([s[None], a[:-1]]) for s, a in pairs]
+        return self.gates(projected, before, self.plain_gate, self.plain_tanh)
+
+    def plain_gate(self, x: Any) -> Any:
+        """The gates' activation without noise, which ends at its limits."""
+        if isinstance(self.gate_units, NoisyActivation):
+            return self.gate_units.hard(x)
+        return ops.sigmoid(x)
+
+    def plain_tanh(self, x: Any) -> Any:
+        """The hyperbolic tangent, or the hard one, without noise."""
+        return self.tanh_units[0].hard(x) if self.tanh_units else ops.tanh(x)
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
         """Keras' own cell interface, for `keras.layers.RNN`."""

@@ -1,6 +1,6 @@
 """Several recurrent layers as one pure function of inputs and state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -53,6 +53,9 @@ class RecurrentStack(keras.Layer):
     Reference:
         Graves 2013, "Generating sequences with recurrent neural networks", section 2 (skips).
     """
+
+    watcher: Callable[[str, dict[str, Any]], None] | None = None
+    """Told each layer's name and its gates (`RecurrentCell.observe`) in every call, if there."""
 
     def __init__(
         self,
@@ -109,9 +112,13 @@ class RecurrentStack(keras.Layer):
         hidden = ops.transpose(inputs, (1, 0, 2))
         outputs, states = [], []
         for cell, before in zip(self.cells, self._by_layer(state), strict=True):
-            hidden, after = cell.run(cell.project(hidden, training), before, training)
+            projected = cell.project(hidden, training)
+            sequences = cell.run(projected, before, training)
+            if self.watcher:
+                self.watcher(cell.name, cell.observe(projected, before, sequences))
+            hidden = sequences[0]
             outputs.append(hidden)
-            states += after
+            states += [x[-1] for x in sequences]
         return ops.transpose(self._shown(outputs), (1, 0, 2)), states
 
     def compute_output_spec(

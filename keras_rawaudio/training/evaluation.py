@@ -11,6 +11,7 @@ import keras
 from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.diagnosis import Diagnosis, report
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.scoring import Scorer
 from keras_rawaudio.training.train import baselines
@@ -37,16 +38,20 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
     return model
 
 
-def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:
+def evaluate(
+    run: str | Path, split: str = "test", checkpoint: str = "best", diagnose: bool = False
+) -> dict[str, Any]:
     """Score a run on one part, every sample once, state carried from first to last.
 
     Args:
         run: the run folder.
         split: `"train"`, `"validation"` or `"test"`.
         checkpoint: `"best"` or `"last"`.
+        diagnose: look into the recurrent layers, too.
 
     Returns:
-        `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`.
+        `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`;
+        with `diagnose` also `layers`, as `diagnosis.report` has them.
 
     Raises:
         UserError: not a run folder, no such part, no checkpoint yet.
@@ -54,8 +59,9 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
     folder = RunFolder.open(run)
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
-    scores = Scorer(model, corpus.segments(split), corpus.starts(split))()
-    return {
+    part = corpus.segments(split), corpus.starts(split)
+    scores = Scorer(model, *part)()
+    result = {
         "run": str(run),
         "split": split,
         "checkpoint": checkpoint,
@@ -63,3 +69,6 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
         "baselines": baselines(corpus, model, split),
         "samples": scores["samples"],
     }
+    if diagnose:
+        result["layers"] = report(Diagnosis(model, *part)())
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,22 @@ class Logs:
         with self._writer.as_default(step=step):
             tf.summary.audio("generated", audio[None, :, None], rate)
             tf.summary.image("spectrogram", image[None])
+        self._writer.flush()
+
+    def gates(self, step: int, layers: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Show what `Diagnosis` found: histograms, and the saturated shares of each layer."""
+        if self._writer is None:
+            return
+        import tensorflow as tf
+
+        from keras_rawaudio.training.diagnosis import saturation
+
+        with self._writer.as_default(step=step):
+            for layer, values in layers.items():
+                for name, value in values.items():
+                    tf.summary.histogram(f"{layer}/{name}", value)
+                for name, share in saturation(values).items():
+                    tf.summary.scalar(f"{name}/{layer}", share)
         self._writer.flush()
 
     def progress(self, words: str) -> None:

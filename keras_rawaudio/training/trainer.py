@@ -18,6 +18,7 @@ import numpy as np
 from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
+from keras_rawaudio.training.diagnosis import Diagnosis
 from keras_rawaudio.training.listener import Listener
 from keras_rawaudio.training.logs import BRIEF, Logs
 from keras_rawaudio.training.meter import Meter, refuse_divergence
@@ -84,7 +85,9 @@ class Trainer:
             self.settings.jit_compile,
             self.settings.average,
         )
-        self.scorer = Scorer(model, corpus.segments("validation"), corpus.starts("validation"))
+        heldout = corpus.segments("validation"), corpus.starts("validation")
+        self.scorer = Scorer(model, *heldout)
+        self.diagnosis = Diagnosis(model, *heldout)
         self.listener = Listener(run, corpus, model, self.settings.sample_seconds)
         self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {})
         self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
@@ -154,6 +157,7 @@ class Trainer:
         self.logs.progress(f"step {self.steps}: validating and listening")
         with self.step.averaged():
             scores = self.scorer()
+            self.logs.gates(self.steps, self.diagnosis())
         value = scores[measure]
         refuse_divergence(value)
         row = {

@@ -32,17 +32,17 @@ def test_project_step_and_run_agree_under_given_noise(cell_class):
     cell.build((None, 3))
     projected = cell.project(INPUTS.transpose(1, 0, 2), training=True)
     state = [ops.zeros((2, 4)) for _ in cell.state_parts]
-    outputs, after = cell.run(projected, state, training=True)
+    sequences = cell.run(projected, state, training=True)
     twin = keras.random.SeedGenerator(3)
     width = (cell.sigmoids + cell.tanhs) * 4
     noise = keras.random.normal((5, 2, width), seed=twin)
     for t in range(5):
         output, state = cell.step(projected[t], state, training=True, noise=noise[t])
         np.testing.assert_allclose(
-            ops.convert_to_numpy(outputs[t]), ops.convert_to_numpy(output), atol=1e-5
+            ops.convert_to_numpy(sequences[0][t]), ops.convert_to_numpy(output), atol=1e-5
         )
     np.testing.assert_allclose(
-        ops.convert_to_numpy(after[-1]), ops.convert_to_numpy(state[-1]), atol=1e-5
+        ops.convert_to_numpy(sequences[-1][-1]), ops.convert_to_numpy(state[-1]), atol=1e-5
     )
 
 

@@ -7,6 +7,8 @@ import signal
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training import logs, meter, trainer
@@ -177,3 +179,42 @@ def test_long_validations_become_rarer(trainer, tiny):
     assert made._next_validation() == 30
     assert made._next_validation(cost=5.0) == 30
     assert made._next_validation(cost=60.0) == pytest.approx(240)  # a fifth of all time
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
+    """Curves, gradient norms, gates, audio and spectrograms; norms and baselines in the CSV, too.
+
+    Pitfall 12: a squared error stands beside silence, the last sample and the last frame.
+    """
+    beside = {"zero": 1.0, "persistence": 2.0, "copy": 3.0} if noisy else {"order_0": 3.9}
+    made = trainer(tiny(noisy, sample_seconds=2.0), baselines=beside)
+    made.fit()
+    said = capsys.readouterr().err
+    shown = EventAccumulator(str(made.run.tensorboard)).Reload()
+    kinds = {t: shown.SummaryMetadata(t).plugin_data.plugin_name for t in shown.Tags()["tensors"]}
+    gates = ["input", "forget", "output", "memory"] if noisy else ["update", "reset"]
+    assert {t for t, kind in kinds.items() if kind == "histograms"} == {
+        f"tier0_layer0/{name}" for name in [*gates, "candidate"]
+    }
+    assert kinds["generated"] == "audio"
+    assert kinds["spectrogram"] == "images"
+    row = made.logs.rows[-1]
+    for name in ("gradient_norm", *(f"baseline_{name}" for name in beside)):
+        assert kinds[name] == "scalars"
+        assert row[name] > 0
+    for name in ("saturated_gates/tier0_layer0", "saturated_activations/tier0_layer0"):
+        (event,) = shown.Tensors(name)
+        assert 0 <= tensor_util.make_ndarray(event.tensor_proto) <= 1
+    assert all(f"{name.replace('_', ' ')} {value:.3g}" in said for name, value in beside.items())
+
+
+def test_a_collapse_is_said(trainer, tiny, monkeypatch, capsys):
+    """The console says that free running has turned to noise, and the log keeps it."""
+    made = trainer(tiny(sample_seconds=4.0))
+    rate = made.corpus.sample_rate
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 4 * rate)).astype("float32")
+    monkeypatch.setattr(made.listener.sampler, "generate", lambda *arguments: noise)
+    made.fit()
+    assert re.search(r"runs free for 4 s: noise from the start, tone", capsys.readouterr().err)
+    assert made.logs.rows[-1]["verdict"] == "noise from the start"
