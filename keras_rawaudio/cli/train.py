@@ -46,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", type=int, help="hertz (default: 16000, or the files' own)")
     parser.add_argument("--no-trim", action="store_true", help="keep silent heads and tails")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
+    parser.add_argument(
+        "--live",
+        nargs="?",
+        type=int,
+        const=0,
+        metavar="PORT",
+        help="show curve, last sample and verdict on a page of this machine, at any free port",
+    )
     parser.add_argument("--random-seed", type=int, help="of weights and data order (0)")
 
 
@@ -74,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         from keras_rawaudio.training.train import resume
 
         budget = Budget(options.minutes, options.epochs) if given else None
-        return 0 if resume(options.run, budget) else 130
+        return 0 if resume(options.run, budget, options.live) else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
     RunFolder.check_new(options.run)
@@ -98,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
         settings,
         options.cache,
         options.random_seed or 0,
+        options.live,
     )
     return 0 if ended else 130
 

@@ -7,9 +7,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from keras_rawaudio.training.live import LivePage
 
 WORDS = {"bits_per_sample": "bits a sample", "variance_unexplained": "of variance unexplained"}
 BRIEF = {"bits_per_sample": "bits", "variance_unexplained": "unexplained"}
@@ -23,14 +26,21 @@ class Logs:
         tensorboard: folder of event files; `None`: none.
         measure: the head's measure.
         baselines: figures to print beside it.
+        page: shows the lines, too.
     """
 
     def __init__(
-        self, log: Path, tensorboard: Path | None, measure: str, baselines: dict[str, float]
+        self,
+        log: Path,
+        tensorboard: Path | None,
+        measure: str,
+        baselines: dict[str, float],
+        page: LivePage | None = None,
     ) -> None:
         self.log = log
         self.measure = measure
         self.baselines = baselines
+        self.page = page
         self.rows: list[dict[str, Any]] = []
         if log.is_file():
             with log.open(newline="") as file:
@@ -91,6 +101,8 @@ class Logs:
 
     def progress(self, words: str) -> None:
         """A line that the next one overwrites, where somebody is looking."""
+        if self.page:
+            self.page.progress = words
         if self._live:
             width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be undone
             sys.stderr.write("\r\x1b[K" + words[:width])
@@ -98,6 +110,8 @@ class Logs:
 
     def line(self, words: str) -> None:
         """A line that stays."""
+        if self.page:
+            self.page.lines.append(words)
         sys.stderr.write(("\r\x1b[K" if self._live else "") + words + "\n")
         sys.stderr.flush()
 

@@ -16,6 +16,7 @@ from keras_rawaudio.listening.baselines import ORDERS, discrete_baselines, regre
 from keras_rawaudio.models import AudioModel, build_model
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import Recipe, recipe_from_json
+from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.trainer import Trainer
@@ -29,6 +30,7 @@ def train(
     corpus_settings: CorpusSettings | None = None,
     cache: Path | None = None,
     seed: int = 0,
+    live: int | None = None,
 ) -> bool:
     """Train a new generator.
 
@@ -40,16 +42,17 @@ def train(
         corpus_settings: rate, trimming, split.
         cache: where the prepared corpus is kept; `None`: the user's cache folder.
         seed: of the weights and of the data's order.
+        live: the port of a page that shows how it goes, 0 for any; `None`: no page.
 
     Returns:
         Whether the budget was used; `False` after Ctrl-C.
 
     Raises:
-        UserError: audio that cannot be used, or a folder that cannot be written.
+        UserError: audio that cannot be used, a folder that cannot be written, or a port in use.
     """
     # A folder that cannot be written is found before the work.
-    with RunFolder.making(run) as folder:
-        return _train(audio, folder, recipe, budget, corpus_settings, cache, seed)
+    with RunFolder.making(run) as folder, live_page(folder, live) as page:
+        return _train(audio, folder, recipe, budget, corpus_settings, cache, seed, page)
 
 
 def _train(
@@ -60,6 +63,7 @@ def _train(
     corpus_settings: CorpusSettings | None,
     cache: Path | None,
     seed: int,
+    page: LivePage | None,
 ) -> bool:
     corpus = prepare(audio, cache, corpus_settings or CorpusSettings())
     options = {k: v for k, v in recipe.codec.items() if k != "name"}
@@ -69,7 +73,7 @@ def _train(
     train_part: list[Any] = [Encoded(s, codec) for s in corpus.segments("train")]
     model.prepare(train_part, corpus.sample_rate)
     quick = baselines(corpus, model, "validation", orders=())
-    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick)
+    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, page=page)
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
         folder.description,
@@ -91,18 +95,19 @@ def _train(
     return trainer.fit()
 
 
-def resume(run: str | Path, budget: Budget | None = None) -> bool:
+def resume(run: str | Path, budget: Budget | None = None, live: int | None = None) -> bool:
     """Go on with a run where it stopped, as if it had not.
 
     Args:
         run: its folder.
         budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
+        live: as in `train`.
 
     Returns:
         As `train`.
 
     Raises:
-        UserError: not a run folder, or its corpus is gone.
+        UserError: not a run folder, its corpus is gone, or a port in use.
     """
     folder = RunFolder.open(run)
     description = folder.describe()
@@ -112,9 +117,12 @@ def resume(run: str | Path, budget: Budget | None = None) -> bool:
     keras.utils.set_random_seed(description["seed"])
     model = build_model(recipe, codec_from_json(description["codec"]))
     seed, quick = description["seed"], description["baselines"]
-    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, resume=True)
-    folder.write_json(folder.description, {**description, "budget": asdict(budget)})
-    return trainer.fit()
+    with live_page(folder, live) as page:
+        trainer = Trainer(
+            folder, recipe, corpus, model, budget, seed, quick, resume=True, page=page
+        )
+        folder.write_json(folder.description, {**description, "budget": asdict(budget)})
+        return trainer.fit()
 
 
 def baselines(

@@ -20,6 +20,7 @@ from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
 from keras_rawaudio.training.diagnosis import Diagnosis
 from keras_rawaudio.training.listener import Listener
+from keras_rawaudio.training.live import LivePage
 from keras_rawaudio.training.logs import BRIEF, Logs
 from keras_rawaudio.training.meter import Meter, refuse_divergence
 from keras_rawaudio.training.run_folder import RunFolder
@@ -51,6 +52,7 @@ class Trainer:
         seed: of the data's order.
         baselines: figures to print beside the validation's.
         resume: go on from the folder's snapshot.
+        page: shows how it goes.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Trainer:
         seed: int = 0,
         baselines: dict[str, float] | None = None,
         resume: bool = False,
+        page: LivePage | None = None,
     ) -> None:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
@@ -89,7 +92,7 @@ class Trainer:
         self.scorer = Scorer(model, *heldout)
         self.diagnosis = Diagnosis(model, *heldout)
         self.listener = Listener(run, corpus, model, self.settings.sample_seconds)
-        self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {})
+        self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {}, page)
         self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
         self.steps, self.seconds = 0, 0.0
         self.best, self.since_best = float("inf"), 0

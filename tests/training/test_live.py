@@ -1,0 +1,131 @@
+"""The live page: what it says while a training goes on, and that it ends with it."""
+
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+from importlib import resources
+
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training import live, meter
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.step import TrainingStep
+from keras_rawaudio.training.train import resume, train
+
+
+@pytest.fixture(autouse=True)
+def no_last_look(monkeypatch):
+    monkeypatch.setattr(live, "LAST_LOOK", 0.0)
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """Every page that is opened, as it is opened."""
+    opened = []
+    make = live.LivePage.__init__
+
+    def remember(page, *arguments):
+        make(page, *arguments)
+        opened.append(page)
+
+    monkeypatch.setattr(live.LivePage, "__init__", remember)
+    return opened
+
+
+def fetch(page, path=""):
+    with urllib.request.urlopen(page.url + path, timeout=10) as answer:
+        return answer.read(), dict(answer.headers)
+
+
+def state_of(page):
+    return json.loads(fetch(page, "state.json")[0])
+
+
+def test_a_training_as_it_is_seen(tmp_path, piece, cache, tiny, pages, monkeypatch, capsys):
+    """Nothing to show at first; then curve, sample, verdict; and nobody answers afterwards."""
+    states = []
+    learn = TrainingStep.__call__
+
+    def look(*arguments):
+        states.append(state_of(pages[-1]))
+        return learn(*arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", look)
+    monkeypatch.setattr(meter, "LOOK_EVERY", 0.0)
+    run, recipe = tmp_path / "run", tiny(sample_seconds=2.0)
+    assert train([piece], run, recipe, Budget(epochs=1), cache=cache, live=0)
+    assert states[0]["sample"] is states[0]["curve"] is states[0]["verdict"] is None
+    assert f"live: {pages[0].url}" in capsys.readouterr().err
+    assert resume(run, Budget(epochs=2), live=0)
+    seen = states[-1]
+    row = (run / "log.csv").read_text().splitlines()[1].split(",")
+    assert seen["step"] in row
+    assert seen["verdict"] in row
+    assert (run / "samples" / f"{seen['sample']}.wav").is_file()
+    assert seen["curve"]
+    assert "k/s  train" in seen["progress"]
+    assert not any(state["ended"] for state in states)
+    for page in pages:
+        with pytest.raises(urllib.error.URLError):
+            fetch(page)
+    assert not [t for t in threading.enumerate() if "serve_forever" in t.name]
+
+
+def test_what_is_served_and_what_is_not(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.samples.mkdir(parents=True)
+    (run.samples / "step-0000012.wav").write_bytes(b"RIFF")
+    (run.samples / "step-0000012.png").write_bytes(b"PNG")
+    run.log.write_text("step,verdict\n5,healthy\n12,noise from the start\n")
+    run.description.write_text("{}")
+    with live.live_page(run, 0) as page:
+        page.lines.append("a line")
+        state = state_of(page)
+        assert (state["sample"], state["verdict"]) == ("step-0000012", "noise from the start")
+        assert (state["lines"], state["curve"]) == (["a line"], None)
+        for name, content, kind in (
+            ("samples/step-0000012.wav", b"RIFF", "audio/wav"),
+            ("samples/step-0000012.png?123", b"PNG", "image/png"),
+        ):
+            body, headers = fetch(page, name)
+            assert (body, headers["Content-Type"]) == (content, kind)
+            assert headers["Cache-Control"] == "no-store"
+        others = ["run.json", "log.csv", "samples/../run.json", "samples/step-0000013.wav", "x"]
+        for name in [*others, "learning_curve.png"]:
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                fetch(page, name)
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+    run = RunFolder(tmp_path)
+    with live.live_page(run, 0) as page:
+        body, headers = fetch(page)
+        assert page.url.startswith("http://127.0.0.1:")
+    assert body == (resources.files(live.__package__) / "live.html").read_bytes()
+    assert not re.search(rb"https?:|//\w", body)
+    assert headers["Content-Security-Policy"].startswith("default-src 'self';")
+
+
+def test_a_port_in_use_is_refused_before_the_work(tmp_path, piece, cache, tiny):
+    with live.live_page(RunFolder(tmp_path), 0) as page:
+        port = int(page.url.rstrip("/").rsplit(":")[-1])
+        with pytest.raises(UserError, match=rf"--live {port}: .*; take another port"):
+            train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache, live=port)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="--live 65536"):
+        live.LivePage(RunFolder(tmp_path), 65536)
+
+
+def test_the_end_can_be_seen(tmp_path, monkeypatch):
+    """A page that is being watched is served a little longer, and told that it is over."""
+    page = live.LivePage(RunFolder(tmp_path))
+    monkeypatch.setattr(live, "LAST_LOOK", 60.0)
+    slept = []
+    monkeypatch.setattr(live.time, "sleep", lambda s: slept.append((s, state_of(page)["ended"])))
+    assert state_of(page)["ended"] is False
+    page.close()
+    assert slept == [(60.0, True)]
