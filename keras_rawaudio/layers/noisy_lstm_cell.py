@@ -73,8 +73,12 @@ class NoisyLSTMCell(RecurrentCell):
     def input_bias(self) -> Any:
         return self.bias
 
+    def preactivations(self, projected: Any, h: Any) -> Any:
+        """Of the gates and the candidate: `(..., 4 * units)`."""
+        return projected + ops.matmul(h, self.recurrent_kernel)
+
     def gates(self, projected: Any, state: Any, gate: Unit, tanh: Unit) -> dict[str, Any]:
-        sums = projected + ops.matmul(state[0], self.recurrent_kernel)
+        sums = self.preactivations(projected, state[0])
         taken, kept, candidate, shown = ops.split(sums, 4, axis=-1)
         gates = gate(ops.concatenate([taken, kept, shown], axis=-1))
         taken, kept, shown = ops.split(gates, 3, axis=-1)

@@ -118,6 +118,17 @@ class RecurrentCell(keras.Layer):
             noise = noise[..., start : start + self.units]
         return self.tanh_units[which](x, training=training, noise=noise)
 
+    def disturbed(self, preactivations: Any, training: bool) -> Any:
+        """Pre-activations of any shape with their noise, in training."""
+        if not (training and self.preactivation_noise):
+            return preactivations
+        return preactivations + keras.random.normal(
+            ops.shape(preactivations),
+            stddev=self.preactivation_noise,
+            dtype=preactivations.dtype,
+            seed=self.seed_generator,
+        )
+
     # -- the way through time ----------------------------------------------------------------------
 
     @abstractmethod
@@ -141,19 +152,11 @@ class RecurrentCell(keras.Layer):
 
     @abstractmethod
     def scan(self, projected: Any, state: list[Any]) -> tuple[Any, ...]:
-        """All steps of the noiseless cell, `(T, B, ...)`, with a gradient made for speed."""
+        """All steps of the cell without noise on its activations: its states, `(T, B, units)`."""
 
     def project(self, inputs: Any, training: bool = False) -> Any:
         """Inputs `(..., D)` to the gates' pre-activations `(..., G)`, noise on them in training."""
-        projected = ops.matmul(inputs, self.kernel) + self.input_bias()
-        if training and self.preactivation_noise:
-            projected += keras.random.normal(
-                ops.shape(projected),
-                stddev=self.preactivation_noise,
-                dtype=projected.dtype,
-                seed=self.seed_generator,
-            )
-        return projected
+        return self.disturbed(ops.matmul(inputs, self.kernel) + self.input_bias(), training)
 
     def step(
         self, projected: Any, state: list[Any], training: bool = False, noise: Any = None
@@ -187,6 +190,10 @@ class RecurrentCell(keras.Layer):
         """
         if self.activation_noise is None:
             return list(self.scan(projected, state))
+        return list(self.loop(projected, state, training))
+
+    def loop(self, projected: Any, state: list[Any], training: bool = False) -> tuple[Any, ...]:
+        """All steps through `advance`, whose gradient autodiff finds."""
         noise = self.draw_noise(*ops.shape(projected)[:2]) if training else None
         sequences = [projected] if noise is None else [projected, noise]
 
@@ -194,7 +201,7 @@ class RecurrentCell(keras.Layer):
             return self.advance(slices[0], last, training, *slices[1:] or (None,))
 
         # Short blocks: autodiff of an unrolled step is slow to build.
-        return list(scan_time(one_step, tuple(state), sequences, block=4))
+        return scan_time(one_step, tuple(state), sequences, block=4)
 
     def observe(self, projected: Any, state: list[Any], after: list[Any]) -> dict[str, Any]:
         """Gates and activations of all time steps, worked out from the states round them.

@@ -1,17 +1,22 @@
 """Several recurrent layers as one pure function of inputs and state."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.layers.deep_gate_lstm_cell import DeepGateLSTMCell
 from keras_rawaudio.layers.noisy_gru_cell import NoisyGRUCell
 from keras_rawaudio.layers.noisy_lstm_cell import NoisyLSTMCell
 from keras_rawaudio.layers.recurrent_cell import RecurrentCell
 
-CELLS: dict[str, type[RecurrentCell]] = {"gru": NoisyGRUCell, "lstm": NoisyLSTMCell}
+CELLS: dict[str, type[RecurrentCell]] = {
+    "gru": NoisyGRUCell,
+    "lstm": NoisyLSTMCell,
+    "deep-gate-lstm": DeepGateLSTMCell,
+}
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -22,10 +27,11 @@ class RecurrentStack(keras.Layer):
     anew. `step` goes one time step with the same weights, for generation and export.
 
     Args:
-        cell: `"gru"` or `"lstm"`.
+        cell: `"gru"`, `"lstm"` or `"deep-gate-lstm"`.
         units: Width of each layer: one number for all, or a list.
         layers: Number of layers, 1 to 5; may be left out where `units` is a list.
-        skips: Whether the outputs of all layers are shown side by side, instead of the last one's.
+        skips: Whether the outputs of all layers are shown side by side, instead of the last one's;
+            `"memories"`: what all layers remember, an LSTM's cell states.
         activation_noise: See `NoisyLSTMCell`.
         preactivation_noise: See `NoisyLSTMCell`.
         forget_bias: LSTM only; see `NoisyLSTMCell`.
@@ -62,7 +68,7 @@ class RecurrentStack(keras.Layer):
         cell: str = "gru",
         units: int | Sequence[int] = 256,
         layers: int | None = None,
-        skips: bool = False,
+        skips: bool | Literal["memories"] = False,
         activation_noise: str | None = None,
         preactivation_noise: float = 0.0,
         forget_bias: float | None = None,
@@ -117,7 +123,7 @@ class RecurrentStack(keras.Layer):
             if self.watcher:
                 self.watcher(cell.name, cell.observe(projected, before, sequences))
             hidden = sequences[0]
-            outputs.append(hidden)
+            outputs.append(self._handed_on(sequences))
             states += [x[-1] for x in sequences]
         return ops.transpose(self._shown(outputs), (1, 0, 2)), states
 
@@ -134,7 +140,7 @@ class RecurrentStack(keras.Layer):
         hidden, outputs, states = inputs, [], []
         for cell, before in zip(self.cells, self._by_layer(state), strict=True):
             hidden, after = cell.step(cell.project(hidden), before)
-            outputs.append(hidden)
+            outputs.append(self._handed_on(after))
             states += after
         return self._shown(outputs), states
 
@@ -157,6 +163,10 @@ class RecurrentStack(keras.Layer):
     def _by_layer(self, state: list[Any]) -> list[list[Any]]:
         each = len(self.cells[0].state_parts)
         return [list(state[start : start + each]) for start in range(0, len(state), each)]
+
+    def _handed_on(self, states: list[Any]) -> Any:
+        """A layer's output comes first among its states, its memory last."""
+        return states[-1] if self.skips == "memories" else states[0]
 
     def _shown(self, outputs: list[Any]) -> Any:
         if not self.skips or len(outputs) == 1:

@@ -153,6 +153,19 @@ class AudioModel(keras.Model):
         recent = x[:, self.context - (self.head.context - 1) :]
         return self.head(recent, conditioning, training=training), new_state
 
+    def target(self, x: Any, y: Any) -> Any:
+        """What the prediction is compared with `(B, N)`.
+
+        Args:
+            x: `(B, context + N)` codec values that were read.
+            y: `(B, N)`, the sample after each of the last `N`.
+        """
+        if not self.head.reconstruct:
+            return y
+        N = x.shape[1] - self.context
+        first = self.context + 1 - self.tiers[-1].frame
+        return x[:, first : first + N]
+
     def _frames(self, numbers: Any, tier: Tier) -> Any:
         """`(B, context + N)` to `(B, N / frame, window)`: what each step of a tier sees."""
         F, W = tier.frame, tier.window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -24,16 +24,18 @@ class Tier(keras.layers.Layer):
     Args:
         frame: samples that pass between two steps.
         window: past samples that a step sees; `None`: one frame.
-        cell: `"gru"` or `"lstm"`.
+        cell: `"gru"`, `"lstm"` or `"deep-gate-lstm"`.
         units: width of each recurrent layer, or a list of widths.
-        layers: number of recurrent layers.
-        skips: hand on the outputs of all layers, not only the last one's.
+        layers: number of recurrent layers; `None`: as many as `units` lists.
+        skips: hand on the outputs of all layers, not only the last one's; `"memories"`: what all
+            layers remember, an LSTM's cell states.
         forget_bias: start of the LSTM's forget-gate bias.
         activation_noise: noise of the gates' hard activations, see `NoisyActivation`.
         preactivation_noise: standard deviation of Gaussian noise on the gates' pre-activations.
         clock: harmonics of a clock that the tier hears, in time with the piece: sine and cosine of
             its phase and of multiples of it. The clock's period is a weight, found on the train
             part (`set_period`); its phase is state and needs no audio to go on. 0: none.
+        input_noise: standard deviation of Gaussian noise on the frames, in training.
         dropout: share of the recurrent outputs that is left out in training.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
@@ -64,11 +66,12 @@ class Tier(keras.layers.Layer):
         window: int | None = None,
         cell: str = "gru",
         units: int | list[int] = 256,
-        layers: int = 1,
-        skips: bool = True,
+        layers: int | None = None,
+        skips: bool | Literal["memories"] = True,
         forget_bias: float | None = None,
         activation_noise: str | None = None,
         preactivation_noise: float = 0.0,
+        input_noise: float = 0.0,
         clock: int = 0,
         dropout: float = 0.0,
         rate: int = 1,
@@ -81,6 +84,7 @@ class Tier(keras.layers.Layer):
         self.frame = frame
         self.window = window or frame
         self.clock = clock
+        self.input_noise = keras.layers.GaussianNoise(input_noise, name="input_noise")
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.rate = rate
         self.width = width
@@ -146,7 +150,7 @@ class Tier(keras.layers.Layer):
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         heard, clock, state = self._read_clock(state, frames.shape[1])
-        inputs = self.entry(frames) + heard
+        inputs = self.entry(self.input_noise(frames, training=training)) + heard
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
@@ -182,6 +186,7 @@ class Tier(keras.layers.Layer):
             "frame": self.frame,
             "window": self.window,
             **self._stack_config,
+            "input_noise": self.input_noise.stddev,
             "clock": self.clock,
             "dropout": self.dropout.rate,
             "rate": self.rate,

@@ -120,20 +120,22 @@ def check(recipe: Recipe) -> None:
     if not recipe.tiers:
         raise UserError(f"{where}: no tier; name at least one")
     for i, tier in enumerate(recipe.tiers):
-        if tier.frame < 1 or not 1 <= tier.layers <= 5:
+        widths = tier.units if isinstance(tier.units, tuple) else (tier.units,)
+        layers = len(widths) if tier.layers is None else tier.layers
+        if tier.frame < 1 or not 1 <= layers <= 5:
             raise UserError(
                 f"{where}: tier {i} needs a frame of 1 sample or more and 1 to 5 layers"
             )
-        if isinstance(tier.units, tuple) and len(tier.units) != tier.layers:
+        if isinstance(tier.units, tuple) and len(widths) != layers:
             raise UserError(
-                f"{where}: tier {i} has {tier.layers} layers but {len(tier.units)} units; "
+                f"{where}: tier {i} has {layers} layers but {len(widths)} units; "
                 "give as many widths as layers, or one for all"
             )
-        widths = tier.units if isinstance(tier.units, tuple) else (tier.units,)
         if min(widths) < 1:
             raise UserError(f"{where}: tier {i} needs units of 1 or more, not {min(widths)}")
-        if tier.preactivation_noise < 0:
-            raise UserError(f"{where}: preactivation_noise of tier {i} must be 0 or more")
+        for noise in ("preactivation_noise", "input_noise"):
+            if getattr(tier, noise) < 0:
+                raise UserError(f"{where}: {noise} of tier {i} must be 0 or more")
         if tier.window is not None and tier.window < tier.frame:
             raise UserError(
                 f"{where}: tier {i} sees a window of {tier.window}, less than its frame "

@@ -20,26 +20,29 @@ class TierSettings:
     Args:
         frame: samples that pass between two steps of this tier.
         window: past samples that a step sees; `None`: one frame.
-        cell: `"gru"` or `"lstm"`.
+        cell: `"gru"`, `"lstm"` or `"deep-gate-lstm"` (two-layer gates).
         units: width of each layer, or one width a layer.
-        layers: recurrent layers, 1 to 5.
-        skips: hand the states of all layers on, not only the last one's.
+        layers: recurrent layers, 1 to 5; `None`: one for each width in `units`.
+        skips: hand the outputs of all layers on, not only the last one's; `"memories"`: what they
+            remember (an LSTM's cell states) instead.
         forget_bias: start of the LSTM's forget-gate bias; `None`: 1.
         activation_noise: `None`, `"half-normal"`, `"normal"` or `"binary"`.
         preactivation_noise: standard deviation of the noise on the gates' pre-activations.
+        input_noise: standard deviation of the noise on the frames that the tier reads, in training.
         clock: harmonics of a clock in time with the piece that the tier hears; 0: none.
         dropout: share of the recurrent outputs that is left out in training.
     """
 
     frame: int
     window: int | None = None
-    cell: Literal["gru", "lstm"] = "gru"
+    cell: Literal["gru", "lstm", "deep-gate-lstm"] = "gru"
     units: int | tuple[int, ...] = 256
-    layers: int = 1
-    skips: bool = True
+    layers: int | None = None
+    skips: bool | Literal["memories"] = True
     forget_bias: float | None = None
     activation_noise: Literal["half-normal", "normal", "binary"] | None = None
     preactivation_noise: float = 0.0
+    input_noise: float = 0.0
     clock: int = 0
     dropout: float = 0.0
 

@@ -73,6 +73,7 @@ class Scorer:
 
         state = begin(self.model, state, reset, position)
         prediction, state = self.model(x, state, training=False)
+        y = self.model.target(x, y)
         mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
         y_float = tf.cast(y, tf.float64)
         loss = tf.cast(self.model.head.loss(prediction, y), tf.float64)

@@ -76,7 +76,7 @@ class TrainingStep:
             for variable in variables:
                 tape.watch(variable.value)
             prediction, state = self.model(x, state, training=True)
-            loss = tf.reduce_mean(self.model.head.loss(prediction, y))
+            loss = tf.reduce_mean(self.model.head.loss(prediction, self.model.target(x, y)))
         # Dense: the norm of a sparse gradient would count a row that it names twice as two rows.
         gradients = [
             tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in variables])

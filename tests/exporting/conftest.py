@@ -48,6 +48,21 @@ MODELS = {
         {"kind": "regression", "hidden": 4},
         STANDARDIZE,
     ),
+    "regression, memories to an MLP": (
+        [{"frame": 5, "cell": "lstm", "units": [6, 4, 5], "skips": "memories"}],
+        {"kind": "regression", "hidden": 7},
+        STANDARDIZE,
+    ),
+    "regression, the top state is the frame": (
+        [{"frame": 6, "units": [5, 7, 6], "skips": False}],
+        {"kind": "regression", "end_layer": False},
+        MINMAX,
+    ),
+    "regression, gates of two layers": (
+        [{"frame": 5, "cell": "deep-gate-lstm", "layers": 2, "preactivation_noise": 0.1}],
+        {"kind": "regression", "reconstruct": True},
+        STANDARDIZE,
+    ),
     "regression, gru over lstm": (
         [{"frame": 12, "units": 6, "layers": 2, "skips": False}, {"frame": 4, "cell": "lstm"}],
         {"kind": "regression"},

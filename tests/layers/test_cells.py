@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.layers import NoisyGRUCell, NoisyLSTMCell
+from keras_rawaudio.layers import DeepGateLSTMCell, NoisyGRUCell, NoisyLSTMCell
 
-CELLS = [NoisyGRUCell, NoisyLSTMCell]
+CELLS = [NoisyGRUCell, NoisyLSTMCell, DeepGateLSTMCell]
 INPUTS = np.random.default_rng(0).normal(0, 6, (2, 5, 3)).astype("float32")
 
 

@@ -9,7 +9,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers import RecurrentStack
 from keras_rawaudio.layers.time_loop import scan_time
 
-CELLS = ["gru", "lstm"]
+CELLS = ["gru", "lstm", "deep-gate-lstm"]
 
 
 def normal(*shape, seed=0, scale=1.0):
@@ -37,7 +37,7 @@ def run(stack, inputs, state, **kwargs):
     return ops.convert_to_numpy(outputs), [ops.convert_to_numpy(x) for x in state]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_equals_the_keras_layer(cell):
     layer_class = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
     layer = layer_class(5, return_sequences=True, return_state=True)
@@ -76,6 +76,23 @@ def test_widths():
         assert stack.output_width == width
         assert [x.shape[-1] for x in state] == units
         assert stack.state_shapes()[3] == ("layer3_h", (200,))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_memories_are_the_last_state_of_each_layer(cell):
+    """What an LSTM remembers, not what it shows; a GRU shows what it remembers."""
+    stack = built(cell, [4, 5], skips="memories")
+    inputs, state = normal(2, 9, 3), state_of(stack, 2)
+    outputs, after = run(stack, inputs, state)
+    memories = after[0:2] if cell == "gru" else after[1::2]
+    np.testing.assert_allclose(outputs[:, -1], np.concatenate(memories, axis=-1), atol=1e-6)
+    for t in range(9):
+        output, state = stack.step(ops.convert_to_tensor(inputs[:, t]), state)
+        np.testing.assert_allclose(outputs[:, t], ops.convert_to_numpy(output), atol=1e-5)
+    shown = built(cell, [4, 5], skips=True)
+    shown.set_weights(stack.get_weights())
+    same = np.abs(run(shown, inputs, state_of(stack, 2))[0] - outputs).max() < 1e-5
+    assert same == (cell == "gru")
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -197,6 +214,9 @@ def test_noise_only_in_training(cell, noise):
     """Pitfall 11: noise is on in training, off in evaluation and in `step`."""
     stack = built(cell, 6, layers=2, seed=5, **noise)
     # Far enough out that hard units saturate.
+    if cell == "deep-gate-lstm":
+        for layer in stack.cells:
+            layer.gate_kernels.assign(8 * layer.gate_kernels)
     inputs, state = 8 * normal(2, 6, 3), state_of(stack, 2)
     outputs, _ = run(stack, inputs, state)
     np.testing.assert_array_equal(run(stack, inputs, state)[0], outputs)
@@ -209,6 +229,29 @@ def test_noise_only_in_training(cell, noise):
     for t in range(6):
         output, state = stack.step(ops.convert_to_tensor(inputs[:, t]), state)
         np.testing.assert_allclose(ops.convert_to_numpy(output), outputs[:, t], atol=1e-4)
+
+
+def test_gates_of_two_layers_by_hand():
+    """A step of the deep-gate LSTM in plain NumPy."""
+    cell = built("deep-gate-lstm", 4, width=3).cells[0]
+    x, h, c = normal(2, 3), normal(2, 4, seed=1), normal(2, 4, seed=2)
+    _, (shown, memory) = cell.step(cell.project(x), [h, c])
+    U, W, V, a, b = (
+        ops.convert_to_numpy(w)
+        for w in (
+            cell.recurrent_kernel,
+            cell.kernel,
+            cell.gate_kernels,
+            cell.bias,
+            cell.hidden_bias,
+        )
+    )
+    hidden = np.tanh(x @ W + h @ U + b)
+    sums = [hidden[:, 4 * k : 4 * k + 4] @ V[k] + a[4 * k : 4 * k + 4] for k in range(4)]
+    taken, kept, out = (1 / (1 + np.exp(-sums[k])) for k in (0, 1, 3))
+    expected = kept * c + taken * np.tanh(sums[2])
+    np.testing.assert_allclose(ops.convert_to_numpy(memory), expected, atol=1e-6)
+    np.testing.assert_allclose(ops.convert_to_numpy(shown), out * np.tanh(expected), atol=1e-6)
 
 
 def test_same_seed_same_noise():
@@ -270,7 +313,7 @@ def test_save_and_load(tmp_path, cell, noise, length):
         skips=True,
         activation_noise=noise,
         preactivation_noise=0.01,
-        forget_bias=2.0 if cell == "lstm" else None,
+        forget_bias=None if cell == "gru" else 2.0,
         seed=3,
     )
     inputs = keras.Input((length, 3))

@@ -43,6 +43,16 @@ MODELS = {
         {"kind": "regression", "hidden": 7},
         STANDARDIZE,
     ),
+    "regression, memories to an MLP": (
+        [{"frame": 5, "cell": "deep-gate-lstm", "units": [6, 4, 5], "skips": "memories"}],
+        {"kind": "regression", "hidden": 7},
+        STANDARDIZE,
+    ),
+    "regression, the top state is the frame": (
+        [{"frame": 6, "units": [5, 7, 6], "skips": False}],
+        {"kind": "regression", "end_layer": False, "reconstruct": True},
+        STANDARDIZE,
+    ),
     "predictive, two tiers": (
         [{"frame": 8, "units": 6}, {"frame": 4, "cell": "lstm", "units": 5}],
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
@@ -58,6 +68,8 @@ NOISY = {
     "half-normal": {"cell": "lstm", "activation_noise": "half-normal"},
     "binary": {"cell": "gru", "activation_noise": "binary"},
     "gaussian": {"cell": "lstm", "preactivation_noise": 0.3},
+    "gates": {"cell": "deep-gate-lstm", "preactivation_noise": 0.3},
+    "input": {"cell": "gru", "input_noise": 0.3},
 }
 
 
@@ -234,7 +246,35 @@ def test_forget_bias_stands_in_the_built_weights():
         AudioModel([{"frame": 8, "cell": "gru", "forget_bias": 1.0}], CATEGORICAL, MULAW)
 
 
-@pytest.mark.parametrize(("skips", "width"), [(True, 3 + 4 + 5), (False, 5)])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_target_is_the_next_frame_or_the_one_just_read(frames):
+    """Pitfall 3, both ways: on a ramp, what each prediction is compared with."""
+    ramp = np.arange(100, dtype="float32")[None]
+    for reconstruct, first in ((False, 50), (True, 44)):
+        tiers = [{"frame": 6, "window": 9, "units": 4}]
+        model = AudioModel(tiers, {"kind": "regression", "reconstruct": reconstruct}, STANDARDIZE)
+        x = ramp[:, 50 - model.context - 1 :][:, : model.context + 6 * frames]
+        y = ramp[:, 50 : 50 + 6 * frames]
+        target = np.asarray(model.target(x, y))
+        np.testing.assert_array_equal(target, ramp[:, first : first + 6 * frames])
+        seen = np.asarray(model._frames(x, model.tiers[0]))
+        assert (seen[0, 0, -6:] == target[0, :6]).all() == reconstruct
+
+
+def test_a_state_that_is_the_frame_must_be_as_wide():
+    with pytest.raises(ValueError, match="12 wide and a frame 6 samples long"):
+        AudioModel(
+            [{"frame": 6, "units": [6, 6]}], {"kind": "regression", "end_layer": False}, STANDARDIZE
+        )
+    with pytest.raises(ValueError, match="leave out one of them"):
+        AudioModel(
+            [{"frame": 6}], {"kind": "regression", "hidden": 3, "end_layer": False}, STANDARDIZE
+        )
+
+
+@pytest.mark.parametrize(
+    ("skips", "width"), [(True, 3 + 4 + 5), (False, 5), ("memories", 3 + 4 + 5)]
+)
 def test_skips_show_the_states_of_all_layers(skips, width):
     tiers = [{"frame": 4, "units": [3, 4, 5], "layers": 3, "skips": skips}]
     model = AudioModel(tiers, {"kind": "regression"}, STANDARDIZE)

@@ -12,7 +12,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import Recipe, load_recipe, recipe_from_json, recipe_names
 
-SHIPPED = ["categorical", "default", "demo", "frame-gru", "noisy-lstm"]
+SHIPPED = ["categorical", "default", "demo", "frame-gru", "noisy-lstm", "state-gru"]
 
 
 def codec_of(recipe):
@@ -24,8 +24,14 @@ def codec_of(recipe):
 
 def narrow(name):
     """A shipped recipe with little in it, so that it builds at once."""
-    tiers = range(len(load_recipe(name).tiers))
-    return load_recipe(name, {f"tiers.{i}.units": 4 for i in tiers})
+    overrides = {}
+    for i, tier in enumerate(load_recipe(name).tiers):
+        overrides[f"tiers.{i}.units"] = (
+            [4] * len(tier.units) if isinstance(tier.units, tuple) else 4
+        )
+    if name == "state-gru":  # its state is a frame
+        overrides |= {"tiers.0.frame": 4, "windows.length": 100}
+    return load_recipe(name, overrides)
 
 
 def test_the_named_recipes_ship():
@@ -62,7 +68,6 @@ def test_overrides_reach_every_level():
             "windows.batch": 3,
             "training.learning_rate": 1,
             "tiers.0.units": [8, 16],
-            "tiers.0.layers": 2,
             "tiers.1.cell": "lstm",
             "head.width": 20,
             "codec.levels": 64,
@@ -99,7 +104,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
     ("name", "overrides", "words"),
     [
         ("defualt", {}, "did you mean 'default'?"),
-        ("nothing-like-it", {}, "choose from categorical, default"),
+        ("nothing-like-it", {}, "choose from binary-lstm, categorical"),
         ("missing.yaml", {}, "no such recipe file"),
         ("categorical", {"windows.bach": 4}, "did you mean 'batch'?"),
         ("categorical", {"training.learning_rat": 4}, "did you mean 'learning_rate'?"),
@@ -123,8 +128,11 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"tiers.0.units": 0}, "units"),
         ("categorical", {"tiers.0.units": -3}, "units"),
         ("categorical", {"tiers.0.preactivation_noise": -0.1}, "preactivation_noise"),
+        ("categorical", {"tiers.0.input_noise": -0.1}, "input_noise"),
+        ("categorical", {"tiers.0.skips": "memory"}, "'memories'"),
+        ("categorical", {"tiers.0.layers": 0}, "1 to 5 layers"),
         ("categorical", {"tiers.0.window": 10}, "less than its frame"),
-        ("categorical", {"tiers.0.cell": "rnn"}, "'gru' or 'lstm'"),
+        ("categorical", {"tiers.0.cell": "rnn"}, "'gru' or 'lstm' or 'deep-gate-lstm'"),
         ("categorical", {"tiers.0.units": "many"}, "does not fit"),
         ("categorical", {"tiers.0.units": True}, "does not fit"),
         ("categorical", {"training.warmup_steps": 1.5}, "does not fit"),

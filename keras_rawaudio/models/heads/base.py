@@ -20,6 +20,7 @@ class Head(keras.layers.Layer):
         measure: what its loss is reported as: `"bits_per_sample"` or `"variance_unexplained"`.
         context: samples that it sees before the one that it predicts.
         noise_per_sample: numbers in [0, 1) that it needs to draw one sample.
+        reconstruct: whether it learns to give back the frame just read, not the next samples.
     """
 
     kind: ClassVar[str]
@@ -27,6 +28,7 @@ class Head(keras.layers.Layer):
     measure: ClassVar[str]
     context: int = 1
     noise_per_sample: int = 1
+    reconstruct: bool = False
 
     @abstractmethod
     def conditioning_width(self) -> int | None:
