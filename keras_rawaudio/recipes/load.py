@@ -158,6 +158,13 @@ def check(recipe: Recipe) -> None:
             f"{where}: windows of {windows.length} samples do not divide into frames of {frame}; "
             f"try {max(1, round(windows.length / frame)) * frame}"
         )
+    if windows.sequence is not None and (
+        windows.sequence < windows.length or windows.sequence % windows.length
+    ):
+        raise UserError(
+            f"{where}: sequences of {windows.sequence} samples do not divide into windows of "
+            f"{windows.length}; windows.sequence must be a multiple of windows.length"
+        )
     if windows.batch < 1 or (windows.shift != "lanes" and windows.shift < 1):
         raise UserError(f"{where}: windows.batch and windows.shift must be 1 or more")
     if recipe.training.learning_rate <= 0 or recipe.training.validate_every <= 0:

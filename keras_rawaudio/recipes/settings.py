@@ -49,11 +49,20 @@ class TierSettings:
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How the audio is cut: `length` samples a row, `batch` rows, `shift` samples between rows."""
+    """How the audio is cut.
+
+    Args:
+        length: samples that a row predicts in one step of training: gradients reach back so far.
+        batch: rows.
+        shift: samples between the rows, or `"lanes"`: rows spread evenly over the corpus.
+        sequence: samples after which a row's state begins anew, a multiple of `length`; `None`:
+            not before the end of its stretch of audio.
+    """
 
     length: int = 1024
     batch: int = 8
     shift: int | Literal["lanes"] = "lanes"
+    sequence: int | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Trainer:
             batch=recipe.windows.batch,
             shift=recipe.windows.shift,
             seed=seed,
+            sequence=recipe.windows.sequence,
         )
         self.step = TrainingStep(
             model,

@@ -72,6 +72,11 @@ class WindowPlan:
       at sample `o` of segment `z` has `W(g) = (n_z - o) // N + sum_{s > z} (n_s - g % N) // N`
       windows. For one segment: `sum_p max(0, (n - ((p + 1) * batch - 1) * shift) // N)`.
 
+    A *sequence* of several windows takes the window's place in all of this, its length that of `N`:
+    rows begin with one, walk by it and are dealt it. It is read window by window, so that gradients
+    reach no further than a window, and `reset` marks where each begins. With one window a sequence
+    nothing is ever carried over.
+
     Args:
         lengths: Samples in each segment.
         frame: Samples in a frame, F.
@@ -80,6 +85,8 @@ class WindowPlan:
         shift: Samples between the starts of neighbouring rows: 1 gives the original experiments'
             shifted batches, `frame // K` offset augmentation; or `"lanes"`, evenly spread rows.
         seed: Seeds the order of passes, together with the epoch's number.
+        sequence: Samples in a sequence, a multiple of the window's; None: state is carried to the
+            end of the segment.
 
     Raises:
         UserError: If a number is out of range, no segment holds a window, or the segments are too
@@ -100,6 +107,7 @@ class WindowPlan:
     batch: int
     shift: int | Literal["lanes"] = "lanes"
     seed: int = 0
+    sequence: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("frame", "frames", "batch", "shift"):
@@ -113,18 +121,24 @@ class WindowPlan:
                 )
         if self.seed < 0:
             raise UserError(f"seed must not be negative, not {self.seed}")
+        if self._stride < 1 or self._stride % self.window:
+            raise UserError(
+                f"sequence must be a multiple of a window's {self.window} samples, "
+                f"not {self.sequence}"
+            )
+        unit = "sequence" if self.sequence else "window"
         if not len(self._usable):
             longest = max(self.lengths, default=0)
             raise UserError(
-                f"no stretch of audio holds one window: the longest has {longest} samples, a window"
-                f" {self.window} ({self.frames} frames of {self.frame}); use fewer frames a window"
-                " or longer audio"
+                f"no stretch of audio holds one {unit}: the longest has {longest} samples, a {unit}"
+                f" {self._stride} ({self._stride // self.frame} frames of {self.frame}); use fewer"
+                f" frames a {unit} or longer audio"
             )
         if not self.batches_per_epoch:
             most = next(b for b in range(self.batch - 1, 0, -1) if self._lengths(b).any())
             raise UserError(
-                f"too little audio for a batch of {self.batch} windows of {self.window} samples"
-                f" with shift {self.shift}: use a batch of at most {most}, fewer frames a window,"
+                f"too little audio for a batch of {self.batch} {unit}s of {self._stride} samples"
+                f" with shift {self.shift}: use a batch of at most {most}, fewer frames a {unit},"
                 " or more audio"
             )
 
@@ -136,7 +150,7 @@ class WindowPlan:
     @cached_property
     def batches_per_epoch(self) -> int:
         """Batches in any epoch (the closed form stands in the class's description)."""
-        return int(self._lengths_of_passes.sum())
+        return int(self._lengths_of_passes.sum()) * self._windows
 
     @property
     def passes(self) -> int:
@@ -154,7 +168,7 @@ class WindowPlan:
             Blocks of up to `BLOCK` batches of one pass.
         """
         for number in np.random.default_rng((self.seed, epoch)).permutation(self.passes):
-            length = int(self._lengths_of_passes[number])
+            length = int(self._lengths_of_passes[number]) * self._windows
             if skip >= length:
                 skip -= length
                 continue
@@ -174,12 +188,12 @@ class WindowPlan:
         for number, length in enumerate(self._lengths_of_passes):
             base, counts = self._rows(number, self.batch)
             used = np.clip(length - (np.cumsum(counts, axis=1) - counts), 0, counts)
-            begins, ends = base, base + used * self.window
+            begins, ends = base, base + used * self._stride
             if self.passes == 1:
                 return total - _union(
-                    (begins + self._borders)[used > 0], (used * self.window)[used > 0]
+                    (begins + self._borders)[used > 0], (used * self._stride)[used > 0]
                 )
-            # Rows begin less than a window apart, so what they read of a segment has no holes.
+            # Rows begin less than a stride apart, so what they read of a segment has no holes.
             begin = np.minimum(begin, np.where(used > 0, begins, begin).min(axis=0))
             end = np.maximum(end, np.where(used > 0, ends, end).max(axis=0))
         return total - int(np.maximum(end - begin, 0).sum())
@@ -193,11 +207,22 @@ class WindowPlan:
         line = f"{unused} of {total} samples ({100 * unused / total:.1f} %) are in no window"
         if short:
             line += f", {short} of {len(self.lengths)} segments being shorter than one"
-        return f"{line} ({self.window} samples): shorter windows or a smaller batch would use more"
+        unit = "sequence" if self.sequence else "window"
+        return f"{line} ({self._stride} samples): shorter {unit}s or a smaller batch would use more"
+
+    @property
+    def _stride(self) -> int:
+        """Samples that rows walk by: a sequence, or a window."""
+        return self.window if self.sequence is None else self.sequence
+
+    @property
+    def _windows(self) -> int:
+        """Windows in a stride."""
+        return self._stride // self.window
 
     @cached_property
     def _usable(self) -> Int64s:
-        return np.flatnonzero(np.asarray(self.lengths, np.int64) >= self.window)
+        return np.flatnonzero(np.asarray(self.lengths, np.int64) >= self._stride)
 
     @cached_property
     def _n(self) -> Int64s:
@@ -213,40 +238,42 @@ class WindowPlan:
 
     def _lengths(self, batch: int) -> Int64s:
         if self.shift == "lanes":
-            return np.array([(self._n // self.window).sum() // batch])
+            return np.array([(self._n // self._stride).sum() // batch])
         passes = range(self._passes(batch))
         return np.array([self._rows(p, batch).counts.sum(axis=1).min() for p in passes])
 
     def _passes(self, batch: int) -> int:
-        return 1 if self.shift == "lanes" else -(-self.window // (batch * self.shift))
+        return 1 if self.shift == "lanes" else -(-self._stride // (batch * self.shift))
 
     def _rows(self, number: int, batch: int) -> _Rows:
         row = number * batch + np.arange(batch)
         if self.shift == "lanes":
-            windows = self._n // self.window
-            ends = np.cumsum(windows)
+            strides = self._n // self._stride
+            ends = np.cumsum(strides)
             begin = row * (ends[-1] // batch)
             segment = np.searchsorted(ends, begin, side="right")
-            offset = (begin - (ends - windows)[segment]) * self.window
+            offset = (begin - (ends - strides)[segment]) * self._stride
             phase = np.zeros_like(row)
         else:
             begin = row * self.shift
             segment = np.searchsorted(self._borders, begin, side="right") - 1
-            offset, phase = begin - self._borders[segment], begin % self.window
+            offset, phase = begin - self._borders[segment], begin % self._stride
         each = np.arange(len(self._n))
         base = np.where(each == segment[:, None], offset[:, None], phase[:, None])
-        counts = np.maximum(self._n - base, 0) // self.window
+        counts = np.maximum(self._n - base, 0) // self._stride
         return _Rows(base, np.where(each < segment[:, None], 0, counts))
 
     def _block(self, rows: _Rows, batches: Int64s) -> Windows:
         """What the rows read in these batches of their pass."""
         ends = np.cumsum(rows.counts, axis=1)
         row = np.arange(self.batch)
-        at = np.stack([np.searchsorted(e, batches, side="right") for e in ends], axis=1)
+        stride, window = np.divmod(batches, self._windows)
+        at = np.stack([np.searchsorted(e, stride, side="right") for e in ends], axis=1)
         entered = (ends - rows.counts)[row, at]
-        offset = rows.base[row, at] + (batches[:, None] - entered) * self.window
+        walked = (stride[:, None] - entered) * self._stride + window[:, None] * self.window
+        offset = rows.base[row, at] + walked
         # The first batch of a pass is one, too: a row has entered its first segment at 0.
-        reset = batches[:, None] == entered
+        reset = walked % self._stride == 0 if self.sequence else walked == 0
         return Windows(self._usable[at], offset, reset, np.full_like(offset, self.window))
 
 

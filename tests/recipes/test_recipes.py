@@ -120,6 +120,8 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"windows.length": 100}, "try 128"),
         ("categorical", {"windows.length": 8}, "try 64"),
         ("categorical", {"windows.batch": 0}, "1 or more"),
+        ("categorical", {"windows.sequence": 1000}, "multiple of windows.length"),
+        ("categorical", {"windows.sequence": 0}, "multiple of windows.length"),
         ("categorical", {"windows.shift": 0}, "1 or more"),
         ("categorical", {"windows.shift": "lane"}, "'lanes'"),
         ("categorical", {"tiers.0.frame": 0}, "1 sample or more"),

@@ -37,11 +37,13 @@ def walk(lengths, window, batch, shift, number):
 
 
 def all_passes(plan):
+    """Each pass, its rows walked sequence by sequence, each of them cut into windows."""
+    stride = plan.sequence or plan.window
     one = plan.shift == "lanes"
-    count = 1 if one else -(-plan.window // (plan.batch * plan.shift))
-    return [
-        walk(plan.lengths, plan.window, plan.batch, plan.shift, number) for number in range(count)
-    ]
+    count = 1 if one else -(-stride // (plan.batch * plan.shift))
+    passes = [walk(plan.lengths, stride, plan.batch, plan.shift, number) for number in range(count)]
+    pieces = range(0, stride, plan.window)
+    return [[[(s, o + p) for s, o in row for p in pieces] for row in rows] for rows in passes]
 
 
 def batches(plan, epoch=0, skip=0):
@@ -63,6 +65,8 @@ def plans(draw):
         "shift": draw(st.one_of(st.just("lanes"), st.integers(1, 30))),
         "seed": draw(st.integers(0, 3)),
     }
+    if windows := draw(st.integers(0, 3)):
+        arguments["sequence"] = windows * arguments["frame"] * arguments["frames"]
     try:
         return WindowPlan(**arguments)
     except UserError:
@@ -76,7 +80,8 @@ def test_an_epoch_is_the_walks_of_its_passes_in_some_order(plan):
     for rows in all_passes(plan):
         steps = []
         for n, at in enumerate(zip(*rows, strict=True)):
-            before = [row[n - 1][0] if n else None for row in rows]
+            begins = plan.sequence and n % (plan.sequence // plan.window) == 0
+            before = [None if begins or not n else row[n - 1][0] for row in rows]
             steps.append([(s, o, s != b) for (s, o), b in zip(at, before, strict=True)])
         expected.append(steps)
     found = batches(plan)
@@ -124,6 +129,22 @@ def test_rows_carry_on_or_reset(plan):
                 assert (segment, offset - plan.window) == previous[i][:2]
         previous = steps
     assert all(reset for *_, reset in batches(plan)[0])
+
+
+def test_sequences_of_windows_begin_anew():
+    """8 windows in 2 rows, 2 a sequence; and sequences of one window carry nothing over."""
+    plan = WindowPlan([43, 40], frame=5, frames=2, batch=2, sequence=20)
+    block = next(plan.epoch(0))
+    assert block.offset.T.tolist() == [[0, 10, 20, 30], [0, 10, 20, 30]]
+    assert block.reset.T.tolist() == [[True, False, True, False]] * 2
+    shifted = WindowPlan([43, 40], frame=5, frames=2, batch=2, shift=10, sequence=20)
+    assert next(shifted.epoch(0)).offset.T.tolist()[1][:2] == [10, 20]
+    alone = WindowPlan([43, 40], frame=5, frames=2, batch=2, sequence=10)
+    assert next(alone.epoch(0)).reset.all()
+    with pytest.raises(UserError, match="multiple of a window's 10 samples, not 15"):
+        WindowPlan([100], frame=5, frames=2, batch=1, sequence=15)
+    with pytest.raises(UserError, match=r"one sequence: .* 200 \(40 frames of 5\)"):
+        WindowPlan([100], frame=5, frames=2, batch=1, sequence=200)
 
 
 def test_unequal_lengths_reset_each_row_by_itself():
