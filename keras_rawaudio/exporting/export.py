@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporting.onnx_model import export_onnx
 from keras_rawaudio.exporting.saved_model import export_saved_model
 from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.listening.health import health, join, thresholds
+from keras_rawaudio.listening.reference import TRAIN_SECONDS
+from keras_rawaudio.listening.spectra import excerpts, mono
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluation import load_model
@@ -71,8 +76,24 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
             {"name": name, "shape": list(shape), "initial": fill}
             for name, (shape, fill) in spec.items()
         ],
+        "limits": limits(run),
         "recipe": run.read_recipe(),
         "checkpoint": checkpoint,
         "git_revision": git_revision(),
         "versions": versions(),
     }
+
+
+def limits(run: RunFolder) -> dict[str, float]:
+    """What counts as ill in free running: `thresholds` of the train part, to choose streams by.
+
+    Returns:
+        Nothing, and says so, where the corpus is gone or silent: the generator plays without.
+    """
+    try:
+        corpus = Corpus.open(Path(run.describe()["corpus"]))
+        parts = excerpts(corpus.segments("train"), corpus.sample_rate, TRAIN_SECONDS)
+        return thresholds(join([health(mono(part), corpus.sample_rate) for part in parts]))
+    except UserError as error:
+        print(f"note: --keep will not know what is usual in this piece: {error}", file=sys.stderr)
+        return {}

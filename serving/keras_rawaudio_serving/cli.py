@@ -50,6 +50,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--temperature", nargs="+", metavar="T", help="of the draws (1); one value, or one a stream"
     )
     add("--streams", type=int, default=1, metavar="N", help="independent streams (1)")
+    add(
+        "--keep",
+        type=int,
+        metavar="K",
+        help="keep the K best of the streams, by health, and say why",
+    )
     add("--random-seed", type=int, metavar="N", help="same number, same file; default: a new one")
     add(
         "--provider",
@@ -100,7 +106,7 @@ def _run(args: argparse.Namespace) -> None:
     to_file = args.out not in (None, "-")
     _check(args, to_file)
     if to_file:
-        output_paths(args.out, args.streams)  # before the model is even opened
+        output_paths(args.out, args.keep or args.streams)  # before the model is even opened
     from .sampler import Sampler
 
     sampler = Sampler.load(
@@ -116,7 +122,7 @@ def _run(args: argparse.Namespace) -> None:
     blocks = sampler.stream(args.seconds, block)
     seed = _seed(args, sampler, say)
     with ExitStack() as stack:
-        outputs = _open_outputs(args, sampler, stack)
+        outputs = _open_outputs(args, sampler, say, stack)
         _introduce(args, sampler, say)
         if seed is not None:
             sampler.prime(seed.audio)
@@ -159,6 +165,11 @@ def _check(args: argparse.Namespace, to_file: bool) -> None:
         raise ServingError("how long? give --seconds")
     if args.seed_audio is None and (args.keep_seed or args.seed_start or args.seed_seconds):
         raise ServingError("--seed-start, --seed-seconds and --keep-seed need --seed-audio")
+    if args.keep is not None:
+        if not to_file or args.play:
+            raise ServingError("--keep chooses at the end: it needs --out FILE, and no --play")
+        if not 1 <= args.keep <= args.streams:
+            raise ServingError(f"--keep is {args.keep}: it must be 1 to --streams ({args.streams})")
     for flag, value in (("--seconds", args.seconds), ("--block", args.block)):
         if value is not None and not 0 < value < float("inf"):
             raise ServingError(f"{flag} is {value:g}: it must be more than 0")
@@ -185,12 +196,18 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> "Seed | 
     return seed
 
 
-def _open_outputs(args: argparse.Namespace, sampler: "Sampler", stack: ExitStack) -> "list[Output]":
+def _open_outputs(
+    args: argparse.Namespace, sampler: "Sampler", say: "_Say", stack: ExitStack
+) -> "list[Output]":
     from .output import FileOutput, PipeOutput
 
     outputs: list[Output] = []
     if args.out == "-":
         outputs.append(stack.enter_context(PipeOutput()))
+    elif args.keep is not None:
+        from .curating import BestFiles
+
+        outputs.append(stack.enter_context(BestFiles(args.out, sampler, args.keep, say)))
     elif args.out is not None:
         outputs.append(stack.enter_context(FileOutput(args.out, args.streams, sampler.sample_rate)))
     if args.play:

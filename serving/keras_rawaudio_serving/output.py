@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -69,17 +70,30 @@ class FileOutput:
     """One 16-bit mono file a stream, in WAV, FLAC or OGG by extension.
 
     Written beside their final place and renamed at the end: no half-written file is ever left.
+
+    Args:
+        path: of the one file; several are numbered.
+        streams: how many are written.
+        sample_rate: of the files.
+        keep: how many of them become files in the end, those that `kept` lists; all by default.
+
+    Attributes:
+        kept: numbers of the streams to keep, from 0, in the order of the files.
     """
 
-    def __init__(self, path: str | Path, streams: int, sample_rate: int) -> None:
+    def __init__(
+        self, path: str | Path, streams: int, sample_rate: int, keep: int | None = None
+    ) -> None:
         import soundfile
 
-        self.paths = output_paths(path, streams)
+        self.paths = output_paths(path, keep or streams)
+        self.kept: Sequence[int] = range(keep or streams)
         container, subtype = FORMATS[Path(path).suffix.lower()]
         self._parts: list[Path] = []
         self._files: list[soundfile.SoundFile] = []
         try:
-            for final in self.paths:
+            final = self.paths[0]
+            for _ in range(streams):
                 handle, name = tempfile.mkstemp(
                     f"{final.suffix}.part", f".{final.stem}-", final.parent
                 )
@@ -125,11 +139,13 @@ class FileOutput:
     def _commit(self) -> None:
         umask = os.umask(0)
         os.umask(umask)
-        for file, part in zip(self._files, self._parts, strict=True):
+        for file in self._files:
             file.close()
+        parts = [self._parts[stream] for stream in self.kept]
+        for part in parts:
             if part.name.lower().endswith(".ogg.part"):
                 fix_serial_numbers(part)
-        for part, final in zip(self._parts, self.paths, strict=True):
+        for part, final in zip(parts, self.paths, strict=True):
             part.chmod(0o666 & ~umask)  # mkstemp gives 0600; a new file should be like any other
             os.replace(part, final)
 

@@ -11,9 +11,12 @@ from keras import ops
 
 import keras_rawaudio
 from keras_rawaudio.codecs import codec_from_json
+from keras_rawaudio.corpus import prepare
+from keras_rawaudio.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporting.export import export
+from keras_rawaudio.exporting.export import export, limits
 from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.listening.health import health, thresholds
 from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
@@ -22,12 +25,19 @@ NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.width": 8}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    return prepare([write_demo_piece(folder / "piece.wav", 4.0, 2000)], folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, corpus):
     """A run folder as training leaves it: best and last checkpoints that differ."""
     run = RunFolder.create(tmp_path_factory.mktemp("runs") / "song")
     recipe = load_recipe("categorical", NARROW)
     run.write_json(run.recipe, recipe.to_json())
-    run.write_json(run.description, {"format_version": FORMAT_VERSION, "sample_rate": 11025})
+    description = {"format_version": FORMAT_VERSION, "sample_rate": 11025}
+    run.write_json(run.description, {**description, "corpus": str(corpus.folder)})
     model = build_model(recipe, codec_from_json({"name": "mulaw", "peak": 0.7, "levels": 256}))
     for path, scale in ((run.last, 0.0), (run.best, 1.0)):
         rng = np.random.default_rng(0)
@@ -44,6 +54,17 @@ def exported(run, tmp_path_factory):
     return export(run[0].path, out)
 
 
+def test_limits_are_those_of_the_train_part(run, corpus, capsys):
+    """What --keep judges by; where the corpus is gone there are none, and it is said."""
+    (segment,) = corpus.segments("train")
+    assert limits(run[0]) == thresholds(health(segment, 2000))
+    gone = RunFolder(run[0].path.parent / "moved")
+    gone.path.mkdir()
+    gone.write_json(gone.description, {"corpus": str(gone.path / "nowhere")})
+    assert limits(gone) == {}
+    assert "note: --keep will not know what is usual" in capsys.readouterr().err
+
+
 def test_the_metadata_is_complete(run, exported):
     _, model, recipe = run
     found = onnx.load(exported).metadata_props
@@ -57,6 +78,7 @@ def test_the_metadata_is_complete(run, exported):
     assert metadata["head"] == "categorical"
     assert metadata["noise_per_sample"] == 1
     assert metadata["deterministic"] is False
+    assert metadata["limits"] == limits(run[0])
     assert metadata["codec"] == model.codec.to_json()
     assert metadata["checkpoint"] == "best"
     assert recipe_from_json(metadata["recipe"]) == recipe
