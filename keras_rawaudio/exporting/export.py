@@ -49,7 +49,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
     try:
-        metadata = describe(model, folder, checkpoint)
+        metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
         export_onnx(model, metadata, partial / "generator.onnx")
         export_saved_model(model, json.dumps(metadata), partial / "saved_model")
         shutil.rmtree(target / "saved_model", ignore_errors=True)
@@ -76,7 +76,6 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
             {"name": name, "shape": list(shape), "initial": fill}
             for name, (shape, fill) in spec.items()
         ],
-        "limits": limits(run),
         "recipe": run.read_recipe(),
         "checkpoint": checkpoint,
         "git_revision": git_revision(),
