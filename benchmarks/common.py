@@ -122,6 +122,10 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
     model.head.fit([codec.encode(piece)])
+    # A bias of zeros would be left out of the exported graph, and those of trained models are not.
+    for weight in model.trainable_weights:
+        if not keras.ops.any(weight != 0):
+            weight.assign(keras.random.normal(weight.shape, stddev=1e-3))
     return model
 
 

@@ -146,14 +146,16 @@ def _tiers(proto: Any) -> list[int]:
     return tiers
 
 
-def _drawing_loops(graph: Any, drawing: bool = False) -> dict[str, int]:
-    """Bodies of the loops inside of the branch that makes audio, outermost first."""
+def _drawing_loops(graph: Any) -> dict[str, int]:
+    """Nodes in the bodies of the loops, outermost first, with the branch in them that draws."""
     found: dict[str, int] = {}
     for node, inner in nested_graphs(graph):
-        inside = drawing or "audio" in node.output
-        if node.op_type in ("Scan", "Loop") and inside:
-            found[inner.name] = len(inner.node)
-        found |= _drawing_loops(inner, inside)
+        if node.op_type == "Scan":
+            branches = [
+                g for n, g in nested_graphs(inner) if n.op_type == "If" and g.name == "draw"
+            ]
+            found[inner.name] = len(inner.node) + sum(len(g.node) for g in branches)
+        found |= _drawing_loops(inner)
     return found
 
 

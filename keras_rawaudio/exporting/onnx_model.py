@@ -41,9 +41,10 @@ def export_onnx(model: AudioModel, metadata: dict[str, Any], path: Path) -> None
 class _Composer:
     """Builds the graph from the innermost loop outwards.
 
-    Names of tensors: `history` and the tiers' states under the model's names, with a prefix for
-    each loop. Inside of loops time comes first, so that Scan can slice it: noise is `(F, B, K)`,
-    conditioning `(F, B, width)`, values `(F, B)`.
+    One nest of loops reads the forced frames and then draws the others: only where values come
+    from is there an `If`. Names of tensors: `history` and the tiers' states under the model's
+    names, with a prefix for each loop. Inside of loops time comes first, so that Scan can slice
+    it: given values are `(F, B)`, chance is `(F, B, K)`, conditioning `(F, B, width)`.
     """
 
     def __init__(self, model: AudioModel) -> None:
@@ -51,64 +52,33 @@ class _Composer:
         self.spec = generator_state_spec(model)
         self.states = list(self.spec)
         self.constants: dict[str, onnx.TensorProto] = {}
-        history = (None, model.context + 1)
+        self.layout = self._layout_step()
         self.tier_steps = [self._tier_step(i) for i in range(len(model.tiers))]
-        frame = model.tiers[-1].frame
-
-        def remember(past: Any, values: Any) -> Any:
-            return ops.concatenate([past[:, frame:], ops.transpose(values)], axis=1)
-
-        self.remember = self._convert("remember", remember, [history, (frame, None)])
-        self.encode = self._convert(
-            "encode", lambda a: model.codec.encode(a, xp=ops), [(None, None)]
-        )
-        self.decode = self._convert(
-            "decode", lambda v: model.codec.decode(v, xp=ops), [(None, None)]
-        )
-        self.prepare_noise = self._convert(
-            "chance",
-            lambda noise, temperature: prepare_noise(model, noise, temperature),
-            [(None, None, model.head.noise_per_sample), (None,)],
-        )
         self.head_step = self._head_step()
+        self.remember = self._remember_step()
+        self.finish = self._finish_step()
 
     def compose(self) -> onnx.ModelProto:
-        nodes = [
-            self._node("Shape", ["forced"], "forced_shape"),
-            self._node("Gather", ["forced_shape", self._integers([1])], "forced_length"),
-            self._node("Shape", ["noise"], "noise_shape"),
-            self._node("Gather", ["noise_shape", self._integers([1])], "noise_length"),
-            self._node("Greater", ["forced_length", self._integers([0])], "is_forced"),
-            self._node("Greater", ["noise_length", self._integers([0])], "is_drawn"),
-            self._node("Unsqueeze", ["temperature", self._integers([1])], "temperature_column"),
-        ]
-        # Scan refuses a length of zero, so each of the two stands behind an If.
-        primed = [f"primed/{s}" for s in self.states]
-        nodes.append(
-            helper.make_node(
-                "If",
-                ["is_forced"],
-                primed,
-                name="prime",
-                then_branch=self._prime_branch(),
-                else_branch=self._skip_branch("unprimed", self.states),
-            )
-        )
+        given = ["forced", "noise", "temperature"]
+        nodes, (values, chance, is_drawn) = self.layout.inline("layout", given)
         after = [f"{s}_next" for s in self.states]
-        nodes.append(
+        nodes += [
+            self._node("Unsqueeze", ["temperature", self._integers([1])], "temperature_column"),
+            self._node("Shape", [is_drawn], "frames"),
+            self._node("Greater", ["frames", self._integers([0])], "is_any"),
             helper.make_node(
                 "If",
-                ["is_drawn"],
-                ["audio", *after],
-                name="draw",
-                then_branch=self._draw_branch(primed),
-                else_branch=self._skip_branch("undrawn", primed, empty_audio=True),
-            )
-        )
-        K = self.model.head.noise_per_sample
+                ["is_any"],
+                [*after, "values"],
+                name="advance",
+                then_branch=self._frames([*self.states, values, chance, is_drawn]),
+                else_branch=self._no_frames([*self.states, values]),
+            ),
+        ]
+        finish, _ = self.finish.inline("finish", ["values", "forced"], ["audio"])
         inputs = [
             _value("forced", ["batch", "forced_samples"]),
-            _value("noise", ["batch", "samples", K]),
+            _value("noise", ["batch", "samples", self.model.head.noise_per_sample]),
             _value("temperature", ["batch"]),
             *(_value(s, ["batch", *shape]) for s, (shape, _) in self.spec.items()),
         ]
@@ -116,152 +86,145 @@ class _Composer:
             _value("audio", ["batch", "samples"]),
             *(_value(f"{s}_next", ["batch", *shape]) for s, (shape, _) in self.spec.items()),
         ]
-        graph = helper.make_graph(
-            nodes, "generator", inputs, outputs, initializer=list(self.constants.values())
-        )
         proto = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="keras_rawaudio"
+            self._graph("generator", [*nodes, *finish], inputs, outputs),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            producer_name="keras_rawaudio",
         )
         proto.ir_version = IR_VERSION
         return proto
 
-    # The branches
+    # Scan refuses a sequence of length zero, so the loops stand behind an If.
 
-    def _prime_branch(self) -> onnx.GraphProto:
-        nodes, (values,) = self.encode.inline("prime/encode", ["forced"])
-        F = self.model.frame
-        nodes += [
-            self._node("Reshape", [values, self._integers([0, -1, F])], "prime/frames"),
-            self._node("Transpose", ["prime/frames"], "prime/by_time", perm=[1, 2, 0]),
-        ]
-        outputs = [f"prime/{s}" for s in self.states]
-        body = self._read_body(0)
-        nodes.append(_scan(body, [*self.states, "prime/by_time"], outputs, 1))
-        return helper.make_graph(nodes, "prime", [], [self._state_value(o) for o in outputs])
+    def _frames(self, given: list[str]) -> onnx.GraphProto:
+        outputs = [f"frames/{s}" for s in self.states]
+        scan = _scan(self._body(0), given, [*outputs, "frames/values"], 3)
+        return self._branch("frames", [scan], [*outputs, "frames/values"])
 
-    def _draw_branch(self, states: Sequence[str]) -> onnx.GraphProto:
-        F, K = self.model.frame, self.model.head.noise_per_sample
-        outputs = [f"draw/{s}" for s in self.states]
-        nodes, (chance,) = self.prepare_noise.inline("draw/chance", ["noise", "temperature"])
-        nodes += [
-            self._node("Reshape", [chance, self._integers([0, -1, F, K])], "draw/frames"),
-            self._node("Transpose", ["draw/frames"], "draw/by_time", perm=[1, 2, 0, 3]),
-            _scan(self._draw_body(0), [*states, "draw/by_time"], [*outputs, "draw/values"], 1),
-            self._node("Transpose", ["draw/values"], "draw/by_row", perm=[2, 0, 1]),
-            self._node("Reshape", ["draw/by_row", self._integers([0, -1])], "draw/flat"),
-        ]
-        decoded, (audio,) = self.decode.inline("draw/decode", ["draw/flat"])
-        nodes += decoded
-        values = [_value(audio, ["batch", "samples"]), *map(self._state_value, outputs)]
-        return helper.make_graph(nodes, "draw", [], values)
+    def _no_frames(self, given: list[str]) -> onnx.GraphProto:
+        outputs = [f"no_frames/{s}" for s in [*self.states, "values"]]
+        pairs = zip(given, outputs, strict=True)
+        return self._branch(
+            "no_frames", [self._node("Identity", [a], b) for a, b in pairs], outputs
+        )
 
-    def _skip_branch(
-        self, name: str, states: Sequence[str], empty_audio: bool = False
+    def _branch(
+        self, name: str, nodes: list[onnx.NodeProto], outputs: list[str]
     ) -> onnx.GraphProto:
-        outputs = [f"{name}/{s}" for s in self.states]
-        pairs = zip(states, outputs, strict=True)
-        nodes = [self._node("Identity", [state], output) for state, output in pairs]
-        values = [self._state_value(o) for o in outputs]
-        if empty_audio:
-            # No samples long, but as wide as the batch: the noise, which has none, without its K.
-            zero = self._integers([0], scalar=True)
-            nodes.append(self._node("Gather", ["noise", zero], f"{name}/audio", axis=2))
-            values = [_value(f"{name}/audio", ["batch", "samples"]), *values]
-        return helper.make_graph(nodes, name, [], values)
+        values = [*map(_state, outputs[:-1]), _inner(outputs[-1], 3)]
+        return self._graph(name, nodes, [], values)
 
     # The bodies of the loops: one for each tier and one for the sample
 
-    def _read_body(self, i: int) -> onnx.GraphProto:
-        at = f"read{i}"
-        conditioning, nodes, output, states = self._begin_body(at, i)
-        if i == len(self.model.tiers) - 1:
-            more, (history,) = self.remember.inline(
-                f"{at}/remember", [f"{at}/{HISTORY}", f"{at}/values"]
-            )
-            nodes += more
-            states[HISTORY] = history
+    def _body(self, i: int) -> onnx.GraphProto:
+        at, tier, head = f"loop{i}", self.model.tiers[i], self.model.head
+        own = [f"tier{i}_{n}" for n, _ in tier.state_spec()]
+        states = {s: f"{at}/{s}" for s in self._states_from(i)}
+        given, chance, values = f"{at}/given", f"{at}/chance", f"{at}/values"
+        if i:
+            inputs = [_inner(f"{at}/conditioning", 2), _inner(given, 2), _inner(chance, 3)]
         else:
-            below = self.model.tiers[i + 1].frame
-            shape = self._integers([self._rate(i), below, -1])
-            nodes.append(self._node("Reshape", [f"{at}/values", shape], f"{at}/below"))
-            results = [f"{at}/{s}_below" for s in self._states_from(i + 1)]
-            given = [states[s] for s in self._states_from(i + 1)]
-            body = self._read_body(i + 1)
-            nodes.append(_scan(body, [*given, output, f"{at}/below"], results, 2))
-            states.update(zip(self._states_from(i + 1), results, strict=True))
-        inputs = [*self._body_states(at, i), *conditioning, _inner(f"{at}/values", 2)]
-        return helper.make_graph(
-            nodes, at, inputs, [self._state_value(states[s]) for s in self._states_from(i)]
-        )
+            marks = helper.make_tensor_value_info("is_drawn", TensorProto.BOOL, [])
+            inputs = [_inner(given, 2), _inner(chance, 3), marks]
+        inputs = [*map(_state, states.values()), *inputs]
 
-    def _draw_body(self, i: int) -> onnx.GraphProto:
-        at = f"draw{i}"
-        conditioning, nodes, output, states = self._begin_body(at, i)
+        seen = [states[HISTORY], *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
+        nodes, (output, *after) = self.tier_steps[i].inline(f"{at}/tier", seen)
+        states.update(zip(own, after, strict=True))
         if i == len(self.model.tiers) - 1:
-            more, values = self._draw_samples(at, output)
-            nodes += more
-            more, (history,) = self.remember.inline(f"{at}/remember", [f"{at}/{HISTORY}", values])
-            nodes += more
-            states[HISTORY] = history
-        else:
-            below, K = self.model.tiers[i + 1].frame, self.model.head.noise_per_sample
-            shape = self._integers([self._rate(i), below, -1, K])
-            nodes.append(self._node("Reshape", [f"{at}/noise", shape], f"{at}/below"))
-            results = [f"{at}/{s}_below" for s in self._states_from(i + 1)]
-            given = [states[s] for s in self._states_from(i + 1)]
             nodes.append(
-                _scan(
-                    self._draw_body(i + 1),
-                    [*given, output, f"{at}/below"],
-                    [*results, f"{at}/frames"],
-                    2,
+                helper.make_node(
+                    "If",
+                    ["is_drawn"],
+                    [values],
+                    name=f"If/{values}",
+                    then_branch=self._draw_frame(states[HISTORY], output, chance),
+                    else_branch=self._graph(
+                        "read",
+                        [self._node("Identity", [given], "read/values")],
+                        [],
+                        [_inner("read/values", 2)],
+                    ),
                 )
             )
-            states.update(zip(self._states_from(i + 1), results, strict=True))
-            values = f"{at}/drawn"
-            shape = self._integers([self.model.tiers[i].frame, -1])
-            nodes.append(self._node("Reshape", [f"{at}/frames", shape], values))
-        inputs = [*self._body_states(at, i), *conditioning, _inner(f"{at}/noise", 3)]
-        outputs = [self._state_value(states[s]) for s in self._states_from(i)]
-        return helper.make_graph(nodes, at, inputs, [*outputs, _inner(values, 2)])
+            more, (states[HISTORY],) = self.remember.inline(
+                f"{at}/remember", [states[HISTORY], values]
+            )
+            nodes += more
+        else:
+            below = self.model.tiers[i + 1].frame
+            rate, K = tier.frame // below, head.noise_per_sample
+            faster = self._states_from(i + 1)
+            results = [f"{at}/{s}_after" for s in faster]
+            sliced = [output, f"{at}/given_below", f"{at}/chance_below"]
+            nodes += [
+                self._node("Reshape", [given, self._integers([rate, below, -1])], sliced[1]),
+                self._node("Reshape", [chance, self._integers([rate, below, -1, K])], sliced[2]),
+                _scan(
+                    self._body(i + 1),
+                    [*(states[s] for s in faster), *sliced],
+                    [*results, f"{at}/frames"],
+                    3,
+                ),
+                self._node("Reshape", [f"{at}/frames", self._integers([tier.frame, -1])], values),
+            ]
+            states.update(zip(faster, results, strict=True))
+        return self._graph(at, nodes, inputs, [*map(_state, states.values()), _inner(values, 2)])
 
-    def _begin_body(
-        self, at: str, i: int
-    ) -> tuple[list[onnx.ValueInfoProto], list[onnx.NodeProto], str, dict[str, str]]:
-        """A tier's step at the head of its loop's body."""
-        conditioning = [f"{at}/conditioning"] if i else []
-        own = [n for n, _ in self.model.tiers[i].state_spec()]
-        own = [f"tier{i}_{n}" for n in own]
-        given = [f"{at}/{HISTORY}", *conditioning, *(f"{at}/{s}" for s in own)]
-        nodes, (output, *after) = self.tier_steps[i].inline(f"{at}/tier", given)
-        states = {s: f"{at}/{s}" for s in self._states_from(i)}
-        states.update(zip(own, after, strict=True))
-        return [_inner(c, 2) for c in conditioning], nodes, output, states
-
-    def _draw_samples(self, at: str, conditioning: str) -> tuple[list[onnx.NodeProto], str]:
+    def _draw_frame(self, history: str, conditioning: str, chance: str) -> onnx.GraphProto:
+        """The branch that draws a frame of the fastest tier."""
+        values = "draw/values"
         if not self.model.head.per_sample:
-            nodes, (values,) = self.head_step.inline(f"{at}/head", [conditioning])
-            return nodes, values
-        recent, column, values = f"{at}/recent", f"{at}/column", f"{at}/values"
-        inputs = [recent, f"{at}/word", f"{at}/chance", "temperature_column"]
-        step, (drawn, after) = self.head_step.inline(f"{at}/head", inputs)
-        body = helper.make_graph(
+            nodes, _ = self.head_step.inline("draw/head", [conditioning], [values])
+            return self._graph("draw", nodes, [], [_inner(values, 2)])
+        inputs = ["sample/recent", "sample/word", "sample/chance", "temperature_column"]
+        step, (value, after) = self.head_step.inline("sample/head", inputs)
+        body = self._graph(
+            "sample",
             step,
-            f"{at}_sample",
             [_inner(n, 2) for n in inputs[:3]],
-            [_inner(after, 2), _inner(drawn, 2)],
+            [_inner(after, 2), _inner(value, 2)],
         )
         ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
-        first, last = f"{at}/first_recent", f"{at}/last_recent"
         frame = self._integers([self.model.tiers[-1].frame, -1])
         nodes = [
-            self._node("Slice", [f"{at}/{HISTORY}", *ends], first),
-            _scan(body, [first, conditioning, f"{at}/noise"], [last, column], 2),
-            self._node("Reshape", [column, frame], values),
+            self._node("Slice", [history, *ends], "draw/recent"),
+            _scan(body, ["draw/recent", conditioning, chance], ["draw/last", "draw/column"], 2),
+            self._node("Reshape", ["draw/column", frame], values),
         ]
-        return nodes, values
+        return self._graph("draw", nodes, [], [_inner(values, 2)])
 
     # The steps, as Keras has them
+
+    def _layout_step(self) -> Step:
+        """Frames by time, first those to read and then those to draw: values, chance, which."""
+        model = self.model
+        F, K = model.frame, model.head.noise_per_sample
+
+        def layout(forced: Any, noise: Any, temperature: Any) -> list[Any]:
+            B = ops.shape(forced)[0]
+            read, drawn = model.codec.encode(forced, xp=ops), noise[:, :, 0]
+            chance = prepare_noise(model, noise, temperature)
+            unused = ops.zeros((B, ops.shape(forced)[1], K))
+            values = ops.concatenate([read, ops.zeros_like(drawn)], axis=1)
+            chance = ops.concatenate([unused, chance], axis=1)
+            drawn = ops.concatenate([ops.zeros_like(forced[0]), ops.ones_like(drawn[0])], axis=0)
+            return [
+                ops.transpose(ops.reshape(values, (B, -1, F)), (1, 2, 0)),
+                ops.transpose(ops.reshape(chance, (B, -1, F, K)), (1, 2, 0, 3)),
+                drawn[::F] > 0,
+            ]
+
+        return self._convert("layout", layout, [(None, None), (None, None, K), (None,)])
+
+    def _finish_step(self) -> Step:
+        """Drawn values, one row a stream, as audio."""
+
+        def finish(values: Any, forced: Any) -> Any:
+            rows = ops.reshape(ops.transpose(values, (2, 0, 1)), (ops.shape(values)[2], -1))
+            return self.model.codec.decode(rows[:, ops.shape(forced)[1] :], xp=ops)
+
+        return self._convert("finish", finish, [(None, self.model.frame, None), (None, None)])
 
     def _tier_step(self, i: int) -> Step:
         model, tier = self.model, self.model.tiers[i]
@@ -301,6 +264,14 @@ class _Composer:
         ]
         return self._convert("head", step, shapes)
 
+    def _remember_step(self) -> Step:
+        frame = self.model.tiers[-1].frame
+
+        def remember(history: Any, values: Any) -> Any:
+            return ops.concatenate([history[:, frame:], ops.transpose(values)], axis=1)
+
+        return self._convert("remember", remember, [(None, self.model.context + 1), (frame, None)])
+
     # Small helpers
 
     def _convert(self, name: str, function: Any, shapes: Any) -> Step:
@@ -308,24 +279,31 @@ class _Composer:
         self.constants.update({c.name: c for c in step.constants})
         return step
 
-    def _rate(self, i: int) -> int:
-        return self.model.tiers[i].frame // self.model.tiers[i + 1].frame
+    def _graph(
+        self,
+        name: str,
+        nodes: list[onnx.NodeProto],
+        inputs: list[onnx.ValueInfoProto],
+        outputs: list[onnx.ValueInfoProto],
+    ) -> onnx.GraphProto:
+        """A graph that holds the constants of its nodes: ONNX Runtime packs no others' matrices."""
+        constants: dict[str, onnx.TensorProto] = {}
+        for node in nodes:
+            for place, used in enumerate(node.input):
+                if used in self.constants:
+                    constants[used] = onnx.TensorProto()
+                    constants[used].CopyFrom(self.constants[used])
+                    node.input[place] = constants[used].name = f"{name}/{used}"
+        return helper.make_graph(nodes, name, inputs, outputs, list(constants.values()))
 
     def _states_from(self, i: int) -> list[str]:
         """States that move inside of tier `i`'s loop."""
         slower = tuple(f"tier{k}_" for k in range(i))
         return [s for s in self.states if not (slower and s.startswith(slower))]
 
-    def _body_states(self, at: str, i: int) -> list[onnx.ValueInfoProto]:
-        return [self._state_value(f"{at}/{s}") for s in self._states_from(i)]
-
-    def _state_value(self, name: str) -> onnx.ValueInfoProto:
-        return _inner(name, 2)
-
-    def _integers(self, values: list[int], scalar: bool = False) -> str:
-        name = "int/" + "_".join(map(str, values)) + ("/scalar" if scalar else "")
-        dims = [] if scalar else [len(values)]
-        self.constants[name] = helper.make_tensor(name, TensorProto.INT64, dims, values)
+    def _integers(self, values: list[int]) -> str:
+        name = "int/" + "_".join(map(str, values))
+        self.constants[name] = helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
         return name
 
     @staticmethod
@@ -340,6 +318,10 @@ def _value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
 def _inner(name: str, rank: int) -> onnx.ValueInfoProto:
     """A tensor in a loop: runtimes before 1.24 want a shape, if only of free sizes."""
     return _value(name, [f"{name}/{axis}" for axis in range(rank)])
+
+
+def _state(name: str) -> onnx.ValueInfoProto:
+    return _inner(name, 2)
 
 
 def _scan(

@@ -8,6 +8,8 @@ from typing import Any
 
 import onnx
 
+from keras_rawaudio.exporting.simplify import simplify
+
 OPSET = 17
 
 
@@ -29,18 +31,22 @@ class Step:
     inputs: list[str]
     outputs: list[str]
 
-    def inline(self, prefix: str, inputs: Sequence[str]) -> tuple[list[onnx.NodeProto], list[str]]:
+    def inline(
+        self, prefix: str, inputs: Sequence[str], outputs: Sequence[str] = ()
+    ) -> tuple[list[onnx.NodeProto], list[str]]:
         """The nodes once more, wired to other inputs.
 
         Args:
             prefix: makes the names of this copy unique.
             inputs: what to feed, in order.
+            outputs: what to call the outputs; by default as they are, with the prefix.
 
         Returns:
             The nodes and the names of the outputs.
         """
         constants = {c.name for c in self.constants}
         names = dict(zip(self.inputs, inputs, strict=True))
+        names.update(zip(self.outputs, outputs, strict=False))
 
         def renamed(name: str) -> str:
             return name if not name or name in constants else names.get(name, f"{prefix}/{name}")
@@ -79,6 +85,7 @@ def convert(
         model, _ = tf2onnx.convert.from_function(
             tf.function(function), input_signature=signature, opset=OPSET
         )
+    simplify(model)
     graph = model.graph
     constants, renamed = [], {}
     for constant in graph.initializer:

@@ -81,52 +81,57 @@ class CategoricalHead(Head):
             layer.build((None, self.width))
         self.built = True
 
-    def _enter(self, codes: list[Any], past: Any, conditioning: Any) -> Any:
-        """The first hidden layer: `codes[k]` is the code `k + 1` samples ago."""
-        h = conditioning + ops.matmul(self._companded(past), self.past)
-        for k, code in enumerate(codes):
-            h = h + ops.take(self.tables, ops.cast(code, "int32") + k * self.levels, axis=0)
-        return ops.relu(h)
-
-    def _companded(self, codes: Any) -> Any:
-        return ops.cast(codes, "float32") * (2.0 / (self.levels - 1)) - 1.0
-
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
         N = ops.shape(conditioning)[1]
         last = self.context - 1
         codes = [recent[:, last - k : last - k + N] for k in range(self.embedded)]
         first = self.context - self.linear
         past = ops.stack([recent[:, first + k : first + k + N] for k in range(self.linear)], -1)
-        h = self._enter(codes, past, conditioning)
+        h = conditioning + ops.matmul(self._companded(past), self.past)
+        for k, code in enumerate(codes):
+            h = h + ops.take(self.tables, ops.cast(code, "int32") + k * self.levels, axis=0)
+        h = ops.relu(h)
         for layer in self.hidden:
             h = layer(h)
         return self.logits(h)
+
+    def _companded(self, codes: Any) -> Any:
+        return ops.cast(codes, "float32") * (2.0 / (self.levels - 1)) - 1.0
 
     def loss(self, prediction: Any, target: Any) -> Any:
         target = ops.cast(target, "int32")
         return ops.sparse_categorical_crossentropy(target, prediction, from_logits=True)
 
-    def step(self, recent: Any, conditioning: Any, noise: Any, temperature: Any) -> Any:
-        """Draw one sample.
+    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
+        """Noise below the end of the cumulative sums, which rounding leaves a hair off 1."""
+        return ops.minimum(noise, 1.0 - self.levels * 2.0**-23)
+
+    def step(self, recent: Any, conditioning: Any, chance: Any, temperature: Any) -> Any:
+        """Draw one sample: the same sums as `call` does, in as few operations as can be.
 
         Args:
             recent: `(B, context)` codes before it, oldest first.
             conditioning: `(B, width)`.
-            noise: `(B, 1)` in [0, 1).
+            chance: `(B, 1)` from `prepare_noise`.
             temperature: `(B, 1)`; divides the logits.
 
         Returns:
             `(B, 1)`: the code, as a float.
         """
-        codes = [recent[:, self.context - 1 - k] for k in range(self.embedded)]
-        h = self._enter(codes, recent[:, self.context - self.linear :], conditioning)
+        # Constants that meet constants cost nothing: what makes numbers of codes goes into weights.
+        scale, offset = 2.0 / (self.levels - 1), -ops.sum(self.past, axis=0, keepdims=True)
+        past = ops.matmul(recent[:, self.context - self.linear :], scale * self.past)
+        h = past + conditioning
+        for k in range(self.embedded):
+            table = self.tables[k * self.levels : (k + 1) * self.levels] + offset / self.embedded
+            code = ops.cast(ops.take(recent, self.context - 1 - k, axis=1), "int32")
+            h = h + ops.take(table, code, axis=0)
+        h = ops.relu(h if self.embedded else h + offset)
         for layer in self.hidden:
             h = layer(h)
         sums = ops.cumsum(ops.softmax(self.logits(h) / temperature), axis=-1)
         # Inverse transform: as many codes lie below the draw as cumulative sums do not exceed it.
-        # Rounding leaves their end a hair off 1: measured by it, no draw lands beyond the mass.
-        below = ops.cast(sums <= noise * sums[:, -1:], "float32")
-        return ops.sum(below, axis=-1, keepdims=True)
+        return ops.sum(ops.cast(sums <= chance, "float32"), axis=-1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:
         return {
