@@ -61,7 +61,7 @@ def spectrogram_figure(
     """
     if not panels:
         raise UserError("nothing to draw: give one audio or more")
-    figure = _figure(11, 0.4 + 3.1 * len(panels))
+    figure = new_figure(11, 0.4 + 3.1 * len(panels))
     grid = figure.add_gridspec(2 * len(panels), 1, height_ratios=[1, 4] * len(panels))
     drawn = [(title, mono(audio)) for title, audio in panels]
     images = [spectrogram(audio, rate) for _, audio in drawn]
@@ -104,7 +104,7 @@ def spectrogram_figure(
     assert shown is not None
     bar = figure.colorbar(shown, ax=spectra_axes, pad=0.01, aspect=30)
     bar.set_label("level (dB of full scale)")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def spectrogram(audio: np.ndarray, rate: int) -> np.ndarray:
@@ -157,7 +157,7 @@ def learning_curve(
     train = np.array([float(row.get("train_loss", np.nan)) for row in rows])
     if measure == "bits_per_sample":
         train = train / math.log(2)
-    figure = _figure(8, 4.5)
+    figure = new_figure(8, 4.5)
     axes = figure.add_subplot()
     alone = "o" if len(rows) == 1 else None
     axes.plot(minutes, train, color="tab:gray", linewidth=1, marker=alone, label="training")
@@ -188,7 +188,7 @@ def learning_curve(
     axes.grid(alpha=0.3)
     note = "not shown, above: " + ", ".join(beyond) if beyond else None
     axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=7)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _waveform(axes: Any, audio: np.ndarray, rate: int) -> None:
@@ -203,7 +203,7 @@ def _waveform(axes: Any, audio: np.ndarray, rate: int) -> None:
     axes.yaxis.label.set_size(7)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -212,6 +212,6 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: str | PathLike[str]) -> None:
+def save_figure(figure: Figure, path: str | PathLike[str]) -> None:
     ending = Path(path).suffix.lstrip(".").lower()
     figure.savefig(path, format=ending or "png")

@@ -73,7 +73,9 @@ def test_importing_the_package_is_light() -> None:
     run_light("import keras_rawaudio, keras_rawaudio.errors")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["export"], ["evaluate"], ["spectrogram"]])
+@pytest.mark.parametrize(
+    "command", [[], ["explore"], ["train"], ["export"], ["evaluate"], ["spectrogram"]]
+)
 def test_help_is_light(command: list[str]) -> None:
     pytest.importorskip("keras_rawaudio.cli")
     run_light(
