@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from keras_rawaudio.generation.advance import HISTORY, generator_state_spec, pre
 from keras_rawaudio.models import AudioModel
 
 METADATA_KEY = "keras_rawaudio"
+SCORE = "score"
 # Old enough for runtimes of 2023, new enough for opset 17.
 IR_VERSION = 8
 
@@ -25,7 +27,8 @@ def export_onnx(model: AudioModel, metadata: dict[str, Any], path: Path) -> None
 
     Its inputs are `forced (batch, P)`, `noise (batch, N, K)`, `temperature (batch,)` and the state
     tensors; its outputs `audio (batch, N)` and `<state>_next`. What they mean is what
-    `keras_rawaudio.generation.advance` says.
+    `keras_rawaudio.generation.advance` says. A head with bits adds `bits (batch, P)`, what each
+    forced sample cost, where the input `score` is true; it may be left out, and then they are 0.
 
     Args:
         model: the model.
@@ -55,13 +58,18 @@ class _Composer:
         self.layout = self._layout_step()
         self.tier_steps = [self._tier_step(i) for i in range(len(model.tiers))]
         self.head_step = self._head_step()
+        # What comes out for each sample: its value and, where a head has bits, those of one read.
+        self.made = ["values"]
+        if model.head.measure == "bits_per_sample":
+            self.score = self._score_step()
+            self.made.append("bits")
         self.remember = self._remember_step()
         self.finish = self._finish_step()
 
     def compose(self) -> onnx.ModelProto:
         given = ["forced", "noise", "temperature"]
         nodes, (values, chance, is_drawn) = self.layout.inline("layout", given)
-        after = [f"{s}_next" for s in self.states]
+        after, made = [f"{s}_next" for s in self.states], [f"made/{m}" for m in self.made]
         nodes += [
             self._node("Unsqueeze", ["temperature", self._integers([1])], "temperature_column"),
             self._node("Shape", [is_drawn], "frames"),
@@ -69,13 +77,13 @@ class _Composer:
             helper.make_node(
                 "If",
                 ["is_any"],
-                [*after, "values"],
+                [*after, *made],
                 name="advance",
                 then_branch=self._frames([*self.states, values, chance, is_drawn]),
-                else_branch=self._no_frames([*self.states, values]),
+                else_branch=self._no_frames([*self.states, *(values for _ in made)]),
             ),
         ]
-        finish, _ = self.finish.inline("finish", ["values", "forced"], ["audio"])
+        finish, (_, *bits) = self.finish.inline("finish", ["forced", *made], ["audio", "bits"])
         inputs = [
             _value("forced", ["batch", "forced_samples"]),
             _value("noise", ["batch", "samples", self.model.head.noise_per_sample]),
@@ -85,9 +93,15 @@ class _Composer:
         outputs = [
             _value("audio", ["batch", "samples"]),
             *(_value(f"{s}_next", ["batch", *shape]) for s, (shape, _) in self.spec.items()),
+            *(_value(name, ["batch", "forced_samples"]) for name in bits),
         ]
+        graph = self._graph("generator", [*nodes, *finish], inputs, outputs)
+        if bits:
+            # An input with a value of its own may be left out.
+            graph.input.append(helper.make_tensor_value_info(SCORE, TensorProto.BOOL, []))
+            graph.initializer.append(helper.make_tensor(SCORE, TensorProto.BOOL, [], [False]))
         proto = helper.make_model(
-            self._graph("generator", [*nodes, *finish], inputs, outputs),
+            graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             producer_name="keras_rawaudio",
         )
@@ -97,12 +111,11 @@ class _Composer:
     # Scan refuses a sequence of length zero, so the loops stand behind an If.
 
     def _frames(self, given: list[str]) -> onnx.GraphProto:
-        outputs = [f"frames/{s}" for s in self.states]
-        scan = _scan(self._body(0), given, [*outputs, "frames/values"], 3)
-        return self._branch("frames", [scan], [*outputs, "frames/values"])
+        outputs = [f"frames/{name}" for name in [*self.states, *self.made]]
+        return self._branch("frames", [_scan(self._body(0), given, outputs, 3)], outputs)
 
     def _no_frames(self, given: list[str]) -> onnx.GraphProto:
-        outputs = [f"no_frames/{s}" for s in [*self.states, "values"]]
+        outputs = [f"no_frames/{name}" for name in [*self.states, *self.made]]
         pairs = zip(given, outputs, strict=True)
         return self._branch(
             "no_frames", [self._node("Identity", [a], b) for a, b in pairs], outputs
@@ -111,8 +124,9 @@ class _Composer:
     def _branch(
         self, name: str, nodes: list[onnx.NodeProto], outputs: list[str]
     ) -> onnx.GraphProto:
-        values = [*map(_state, outputs[:-1]), _inner(outputs[-1], 3)]
-        return self._graph(name, nodes, [], values)
+        count = len(self.states)
+        made = [_inner(output, 3) for output in outputs[count:]]
+        return self._graph(name, nodes, [], [*map(_state, outputs[:count]), *made])
 
     # The bodies of the loops: one for each tier and one for the sample
 
@@ -120,7 +134,7 @@ class _Composer:
         at, tier, head = f"loop{i}", self.model.tiers[i], self.model.head
         own = [f"tier{i}_{n}" for n, _ in tier.state_spec()]
         states = {s: f"{at}/{s}" for s in self._states_from(i)}
-        given, chance, values = f"{at}/given", f"{at}/chance", f"{at}/values"
+        given, chance, made = f"{at}/given", f"{at}/chance", [f"{at}/{m}" for m in self.made]
         if i:
             inputs = [_inner(f"{at}/conditioning", 2), _inner(given, 2), _inner(chance, 3)]
         else:
@@ -136,19 +150,14 @@ class _Composer:
                 helper.make_node(
                     "If",
                     ["is_drawn"],
-                    [values],
-                    name=f"If/{values}",
+                    made,
+                    name=f"If/{made[0]}",
                     then_branch=self._draw_frame(states[HISTORY], output, chance),
-                    else_branch=self._graph(
-                        "read",
-                        [self._node("Identity", [given], "read/values")],
-                        [],
-                        [_inner("read/values", 2)],
-                    ),
+                    else_branch=self._read_frame(states[HISTORY], output, given),
                 )
             )
             more, (states[HISTORY],) = self.remember.inline(
-                f"{at}/remember", [states[HISTORY], values]
+                f"{at}/remember", [states[HISTORY], made[0]]
             )
             nodes += more
         else:
@@ -157,19 +166,41 @@ class _Composer:
             faster = self._states_from(i + 1)
             results = [f"{at}/{s}_after" for s in faster]
             sliced = [output, f"{at}/given_below", f"{at}/chance_below"]
+            frames, whole = [f"{m}_below" for m in made], self._integers([tier.frame, -1])
             nodes += [
                 self._node("Reshape", [given, self._integers([rate, below, -1])], sliced[1]),
                 self._node("Reshape", [chance, self._integers([rate, below, -1, K])], sliced[2]),
                 _scan(
                     self._body(i + 1),
                     [*(states[s] for s in faster), *sliced],
-                    [*results, f"{at}/frames"],
+                    [*results, *frames],
                     3,
                 ),
-                self._node("Reshape", [f"{at}/frames", self._integers([tier.frame, -1])], values),
+                *(self._node("Reshape", [f, whole], m) for f, m in zip(frames, made, strict=True)),
             ]
             states.update(zip(faster, results, strict=True))
-        return self._graph(at, nodes, inputs, [*map(_state, states.values()), _inner(values, 2)])
+        outputs = [*map(_state, states.values()), *(_inner(m, 2) for m in made)]
+        return self._graph(at, nodes, inputs, outputs)
+
+    def _read_frame(self, history: str, conditioning: str, given: str) -> onnx.GraphProto:
+        """The branch that reads a frame of the fastest tier."""
+        made = [f"read/{m}" for m in self.made]
+        nodes = [self._node("Identity", [given], made[0])]
+        if "bits" in self.made:
+            seen = [history, conditioning, given]
+            score, (bits,) = self.score.inline("read/score", seen)
+            none = self._node("Sub", [given, given], "read/no_bits")
+            nodes.append(
+                helper.make_node(
+                    "If",
+                    [SCORE],
+                    made[1:],
+                    name="If/score",
+                    then_branch=self._graph("score", score, [], [_inner(bits, 2)]),
+                    else_branch=self._graph("no_score", [none], [], [_inner("read/no_bits", 2)]),
+                )
+            )
+        return self._graph("read", nodes, [], [_inner(m, 2) for m in made])
 
     def _draw_frame(self, history: str, conditioning: str, chance: str) -> onnx.GraphProto:
         """The branch that draws a frame of the fastest tier."""
@@ -191,8 +222,10 @@ class _Composer:
             self._node("Slice", [history, *ends], "draw/recent"),
             _scan(body, ["draw/recent", conditioning, chance], ["draw/last", "draw/column"], 2),
             self._node("Reshape", ["draw/column", frame], values),
+            # Nobody asks for the bits of what is drawn: it can be read.
+            self._node("Sub", [values, values], "draw/bits"),
         ]
-        return self._graph("draw", nodes, [], [_inner(values, 2)])
+        return self._graph("draw", nodes, [], [_inner(f"draw/{m}", 2) for m in self.made])
 
     # The steps, as Keras has them
 
@@ -218,13 +251,34 @@ class _Composer:
         return self._convert("layout", layout, [(None, None), (None, None, K), (None,)])
 
     def _finish_step(self) -> Step:
-        """Drawn values, one row a stream, as audio."""
+        """One row a stream: drawn values as audio, and the bits of what was read."""
 
-        def finish(values: Any, forced: Any) -> Any:
-            rows = ops.reshape(ops.transpose(values, (2, 0, 1)), (ops.shape(values)[2], -1))
-            return self.model.codec.decode(rows[:, ops.shape(forced)[1] :], xp=ops)
+        def finish(forced: Any, *made: Any) -> list[Any]:
+            values, *bits = (
+                ops.reshape(ops.transpose(m, (2, 0, 1)), (ops.shape(m)[2], -1)) for m in made
+            )
+            read = ops.shape(forced)[1]
+            audio = self.model.codec.decode(values[:, read:], xp=ops)
+            return [audio, *(b[:, :read] for b in bits)]
 
-        return self._convert("finish", finish, [(None, self.model.frame, None), (None, None)])
+        frames = (None, self.model.frame, None)
+        return self._convert("finish", finish, [(None, None), *(frames for _ in self.made)])
+
+    def _score_step(self) -> Step:
+        """The bits of each sample of a given frame of the fastest tier."""
+        model, head = self.model, self.model.head
+
+        def score(history: Any, conditioning: Any, given: Any) -> Any:
+            values = ops.transpose(given)
+            recent = ops.concatenate([history[:, -head.context :], values[:, :-1]], axis=1)
+            prediction = head(recent, ops.transpose(conditioning, (1, 0, 2)))
+            return ops.transpose(head.loss(prediction, values)) * (1 / math.log(2))
+
+        frame = model.tiers[-1].frame
+        conditioning = (frame, None, head.conditioning_width())
+        return self._convert(
+            "score", score, [(None, model.context + 1), conditioning, (frame, None)]
+        )
 
     def _tier_step(self, i: int) -> Step:
         model, tier = self.model, self.model.tiers[i]

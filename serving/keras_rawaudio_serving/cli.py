@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--keep",
         type=int,
         metavar="K",
-        help="keep the K best of the streams, by health, and say why",
+        help="keep the K best of the streams, by health and likelihood, and say why",
     )
     add("--random-seed", type=int, metavar="N", help="same number, same file; default: a new one")
     add(
@@ -116,6 +116,7 @@ def _run(args: argparse.Namespace) -> None:
         random_seed=args.random_seed,
         provider=args.provider,
         threads=args.threads,
+        score=args.keep is not None,
     )
     say = _Say(args.quiet)
     block = args.block or (FILE_BLOCK if to_file else LIVE_BLOCK)

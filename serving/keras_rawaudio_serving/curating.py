@@ -1,4 +1,4 @@
-"""Which of many streams to keep: health against the piece's own seconds."""
+"""Which of many streams to keep: health against the piece's own seconds, then likelihood."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -27,16 +27,18 @@ class Judged:
         stream: its number, from 0.
         faults: share of its seconds that has each fault.
         ill: share of its seconds that has any.
+        bits: that a sample of it cost the model; None where unknown.
     """
 
     stream: int
     faults: Mapping[str, float]
     ill: float
+    bits: float | None = None
 
     @property
-    def rank(self) -> tuple[float, float]:
-        """Sorts the best first."""
-        return max(self.ill - TOLERATED, 0.0), self.ill
+    def rank(self) -> tuple[float, float, float]:
+        """Sorts the best first: the healthiest, of the healthy the likeliest."""
+        return max(self.ill - TOLERATED, 0.0), self.bits or 0.0, self.ill
 
     @property
     def fault(self) -> str | None:
@@ -46,9 +48,10 @@ class Judged:
         return max(self.faults, key=lambda name: self.faults[name])
 
     def __str__(self) -> str:
-        """In words: "healthy", "noisy 30%, stuck 10% of its seconds"."""
+        """In words: "healthy, 3.41 bits a sample", "noisy 30%, stuck 10% of its seconds"."""
         listed = [f"{name} {share:.0%}" for name, share in self.faults.items() if share]
-        return "healthy" if self.fault is None else ", ".join(listed) + " of its seconds"
+        words = "healthy" if self.fault is None else ", ".join(listed) + " of its seconds"
+        return words if self.bits is None else f"{words}, {self.bits:.2f} bits a sample"
 
 
 class Jury:
@@ -57,6 +60,8 @@ class Jury:
     A second is `dead`, `loud`, `noisy`, `stuck`, `offset` or `clipped` beyond a limit that 1 % of
     the train part's seconds cross; the exported file carries these. Without them only digital
     silence and clipping are found.
+
+    Likelihood alone would choose the dullest, were they not ill: stuck, or dead.
 
     Args:
         streams: how many.
@@ -88,8 +93,12 @@ class Jury:
             self._judge(audio[:, start : start + self.rate])
         self._rest = audio[:, whole:]
 
-    def ranking(self) -> list[Judged]:
-        """All streams, best first, at the end."""
+    def ranking(self, bits: np.ndarray | None = None) -> list[Judged]:
+        """All streams, best first, at the end.
+
+        Args:
+            bits: a sample, of each stream; None where unknown.
+        """
         left = self._rest.shape[1]
         if left and (2 * left >= self.rate or not self._seconds):
             self._judge(self._rest)
@@ -98,7 +107,8 @@ class Jury:
         judged = []
         for stream, ill in enumerate(self._ill / seconds):
             faults = {name: float(count[stream]) / seconds for name, count in self._faults.items()}
-            judged.append(Judged(stream, faults, float(ill)))
+            own = None if bits is None else float(bits[stream])
+            judged.append(Judged(stream, faults, float(ill), own))
         return sorted(judged, key=lambda one: one.rank)
 
     def _judge(self, second: np.ndarray) -> None:
@@ -182,14 +192,14 @@ class BestFiles(FileOutput):
         if not limits:
             say("the model carries no limits of its piece: only silence and clipping are judged")
         self._jury = Jury(sampler.streams, sampler.sample_rate, limits)
-        self._say = say
+        self._sampler, self._say = sampler, say
 
     def write(self, block: np.ndarray) -> None:
         super().write(block)
         self._jury.write(block)
 
     def _commit(self) -> None:
-        ranking = self._jury.ranking()
+        ranking = self._jury.ranking(self._sampler.bits)
         best, others = ranking[: len(self.paths)], ranking[len(self.paths) :]
         self.kept = [judged.stream for judged in best]
         super()._commit()
@@ -200,7 +210,9 @@ class BestFiles(FileOutput):
 
 
 def summary(dropped: Sequence[Judged]) -> str:
-    """Why the others went: "60 dropped: 41 no worse, but too many, 17 noisy, 2 stuck"."""
-    reasons = Counter(judged.fault or "no worse, but too many" for judged in dropped)
+    """Why the others went: "60 dropped: 41 less likely, 17 noisy, 2 stuck"."""
+    known = any(judged.bits is not None for judged in dropped)
+    otherwise = "less likely" if known else "no worse, but too many"
+    reasons = Counter(judged.fault or otherwise for judged in dropped)
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return f"{len(dropped)} dropped: {listed}"

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,8 @@ DEFAULT_BLOCK_SECONDS = 0.5
 FIRST_BLOCK_SECONDS = 0.1
 # A recurrent step is too small for a GPU until many streams share it.
 CUDA_STREAMS = 64
+# One block in so many is scored: it is read again, which takes about half as long as drawing it.
+SCORED_BLOCKS = 4
 
 
 class Sampler:
@@ -34,6 +36,7 @@ class Sampler:
             has a sequence of its own, the same however many there are. Default: a fresh one.
         provider: "cpu", "cuda", or "auto": CUDA only where it is there and pays (64 streams).
         threads: processor threads; several streams are divided between them.
+        score: whether to find out how likely the model holds what it draws, see `bits`.
 
     Attributes:
         metadata: what the file says about itself.
@@ -61,6 +64,7 @@ class Sampler:
         random_seed: int | None = None,
         provider: str = "auto",
         threads: int = 1,
+        score: bool = False,
     ) -> None:
         if streams < 1:
             raise ServingError(f"streams is {streams}: it must be 1 or more")
@@ -82,6 +86,7 @@ class Sampler:
         self.sample_rate = self.metadata.sample_rate
         self.frame = self.metadata.frame
         self._inputs = {i.name for i in self._session.get_inputs()}
+        self._scores = score and "bits" in {o.name for o in self._session.get_outputs()}
         self._outputs = ["audio", *(f"{s.name}_next" for s in self.metadata.states)]
         missing = {"forced", "noise", *(s.name for s in self.metadata.states)} - self._inputs
         missing |= set(self._outputs) - {o.name for o in self._session.get_outputs()}
@@ -112,6 +117,15 @@ class Sampler:
             if not (np.isfinite(one) and one > 0):
                 raise ServingError(f"temperature is {one:g}: it must be more than 0")
         self._temperature = np.array(np.broadcast_to(values, (self.streams,)))
+
+    @property
+    def bits(self) -> np.ndarray | None:
+        """float64 (streams,): bits that a sample cost the model at temperature 1, so far.
+
+        From every fourth block. None without `score`, or where the file cannot say: fewer bits are
+        likelier audio.
+        """
+        return self._bits / self._scored if self._scores and self._scored else None
 
     def reset(self, random_seed: int | None = None) -> None:
         """Back to the beginning: fresh state, and the noise again from its start.
@@ -211,6 +225,8 @@ class Sampler:
 
     def _fresh_state(self) -> None:
         self._left = np.empty((self.streams, 0), np.float32)
+        self._blocks = self._scored = 0
+        self._bits = np.zeros(self.streams)
         self._states = [
             {
                 s.name: np.full((g.stop - g.start, *s.shape), s.initial, np.float32)
@@ -228,26 +244,55 @@ class Sampler:
             noise = self._noise.draw(samples, per_sample)
 
         def run(group: int) -> np.ndarray:
-            rows = self._groups[group]
-            feeds = {
-                "forced": forced[rows],
-                "noise": noise[rows],
-                "temperature": self._temperature[rows],
-                **self._states[group],
-            }
-            # A deterministic graph may have no use for, and so no input for, the temperature.
-            feeds = {name: value for name, value in feeds.items() if name in self._inputs}
-            audio, *states = self._session.run(self._outputs, feeds)
+            audio, *states = self._run(group, self._outputs, forced, noise, self._states[group])
             self._states[group] = dict(zip(self._states[group], states, strict=True))
-            return np.asarray(audio)
+            return audio
 
-        if self._pool is None:
-            audio = run(0)
-        else:
-            audio = np.concatenate(list(self._pool.map(run, range(len(self._groups)))))
+        before = list(self._states)
+        audio = self._each_group(run)
         if not np.isfinite(audio).all():
             raise ServingError("the model gave NaN or infinite samples: train it again, or longer")
+        if self._scores and samples:
+            if self._blocks % SCORED_BLOCKS == 0:
+                self._score(audio, before)
+            self._blocks += 1
         return audio
+
+    def _score(self, audio: np.ndarray, before: list[dict[str, np.ndarray]]) -> None:
+        """Read what was drawn from the states that it was drawn from."""
+        none = np.empty((self.streams, 0, self.metadata.noise_per_sample), np.float32)
+
+        def read(group: int) -> np.ndarray:
+            (bits,) = self._run(group, ["bits"], audio, none, before[group], score=np.array(True))
+            return bits.sum(axis=1, dtype=np.float64)
+
+        self._bits += self._each_group(read)
+        self._scored += audio.shape[1]
+
+    def _run(
+        self,
+        group: int,
+        outputs: list[str],
+        forced: np.ndarray,
+        noise: np.ndarray,
+        states: dict[str, np.ndarray],
+        **more: np.ndarray,
+    ) -> list[np.ndarray]:
+        rows = self._groups[group]
+        feeds = {
+            "forced": forced[rows],
+            "noise": noise[rows],
+            "temperature": self._temperature[rows],
+            **states,
+        }
+        # A deterministic graph may have no use for, and so no input for, the temperature.
+        feeds = {name: value for name, value in feeds.items() if name in self._inputs}
+        return [np.asarray(value) for value in self._session.run(outputs, feeds | more)]
+
+    def _each_group(self, run: Callable[[int], np.ndarray]) -> np.ndarray:
+        if self._pool is None:
+            return run(0)
+        return np.concatenate(list(self._pool.map(run, range(len(self._groups)))))
 
 
 def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:

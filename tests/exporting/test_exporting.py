@@ -75,6 +75,52 @@ def test_nothing_to_read_and_nothing_to_draw_changes_nothing(generator, player):
         np.testing.assert_array_equal(after[name], value)
 
 
+def test_what_is_read_is_scored(generator):
+    """Bits of what is read are what training's loss has for it, across calls as in one."""
+    model, F = generator.model, generator.model.frame
+    if model.head.measure != "bits_per_sample":
+        pytest.skip("a head without bits")
+    forced, noise, temperature = generator.inputs(3, read=5, drawn=2)
+    state, found = generator.fresh_state(3), []
+    for part in (forced[:, : 2 * F], forced[:, 2 * F :]):
+        given = {"forced": part, "noise": noise, "temperature": temperature, **state}
+        (unasked,) = generator.session.run(["bits"], given)
+        assert not unasked.any()
+        found.append(generator.session.run(["bits"], given | {"score": np.array(True)})[0])
+        _, state = generator.onnx(part, noise[:, :0], temperature, state)
+    values = np.asarray(model.codec.encode(forced))
+    silence = np.repeat(generator.fresh_state(3)["history"][:, :1], model.context + 1, axis=1)
+    x = np.concatenate([silence.astype(values.dtype), values], axis=1)[:, :-1]
+    prediction, _ = model(x, model.zero_state(3))
+    expected = np.asarray(model.head.loss(prediction, values)) / np.log(2)
+    assert found[0].shape == (3, 2 * F)
+    # Cells of little mass are differences of large numbers.
+    np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=0.01)
+
+
+def test_the_sampler_knows_the_bits_of_what_it_drew(generator):
+    """Blocks are read again from the states they were drawn from; what is drawn stays the same."""
+    from keras_rawaudio_serving.sampler import SCORED_BLOCKS, Sampler
+
+    F = generator.model.frame
+    options = {"streams": 3, "threads": 2, "random_seed": 5, "provider": "cpu"}
+    plain = Sampler.load(generator.path, **options)
+    scoring = Sampler.load(generator.path, score=True, **options)
+    seconds = (2 * SCORED_BLOCKS + 1) * F / scoring.sample_rate
+    audio = scoring.generate(seconds, block_seconds=F / scoring.sample_rate)
+    np.testing.assert_array_equal(audio, plain.generate(seconds, F / plain.sample_rate))
+    assert plain.bits is None
+    if generator.model.head.measure != "bits_per_sample":
+        assert scoring.bits is None
+        return
+    given = {"forced": audio, "noise": np.zeros((3, 0, generator.model.head.noise_per_sample))}
+    given |= {"temperature": np.ones(3), **generator.fresh_state(3)}
+    given = {name: value.astype("float32") for name, value in given.items()}
+    given["score"] = np.array(True)
+    bits = generator.session.run(["bits"], given)[0].reshape(3, -1, F)
+    np.testing.assert_allclose(scoring.bits, bits[:, ::SCORED_BLOCKS].mean(axis=(1, 2)), atol=0.01)
+
+
 def test_streams_of_a_batch_do_not_meet(generator):
     """Pitfall 8: permuting rows permutes the exported generator's outputs."""
     inputs, state = generator.inputs(4, read=2, drawn=3), generator.fresh_state(4)
@@ -126,7 +172,9 @@ def test_inputs_and_outputs_are_those_of_the_contract(generator):
     assert shapes["forced"][0] == "batch"
     for name, (shape, _) in spec.items():
         assert shapes[name] == ["batch", *shape]
-    assert [o.name for o in session.get_outputs()] == ["audio", *(f"{n}_next" for n in spec)]
+    bits = ["bits"] if generator.model.head.measure == "bits_per_sample" else []
+    names = [o.name for o in session.get_outputs()]
+    assert names == ["audio", *(f"{n}_next" for n in spec), *bits]
     assert {i.type for i in session.get_inputs()} == {"tensor(float)"}
     assert {o.type for o in session.get_outputs()} == {"tensor(float)"}
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from keras_rawaudio_serving import Sampler
 from keras_rawaudio_serving.cli import main
-from keras_rawaudio_serving.curating import Judged, Jury, faults, flat_tops
+from keras_rawaudio_serving.curating import Judged, Jury, faults, flat_tops, summary
 from keras_rawaudio_serving.output import to_pcm16
 
 from keras_rawaudio.listening import health
@@ -61,6 +61,18 @@ def test_each_fault_is_named(block: int) -> None:
         "clipping": "clipped 100% of its seconds",
     }
     assert [judged.ill for judged in ranking] == sorted(judged.ill for judged in ranking)
+
+
+def test_of_the_healthy_the_likeliest_come_first() -> None:
+    """Health first: the best bits are those of what is stuck or silent."""
+    melody, silence = sounds()["melody"], np.zeros(10 * RATE)
+    jury = Jury(4, RATE, LIMITS)
+    jury.write(np.stack([melody, silence, melody, 3 * melody]))
+    ranking = jury.ranking(np.array([3.5, 0.1, 3.2, 3.4]))
+    assert [judged.stream for judged in ranking] == [2, 3, 0, 1]
+    assert str(ranking[0]) == "healthy, 3.20 bits a sample"
+    assert str(ranking[3]) == "dead 100%, stuck 100% of its seconds, 0.10 bits a sample"
+    assert summary(ranking[1:]) == "3 dropped: 2 less likely, 1 dead"
 
 
 def test_without_limits_silence_and_clipping_are_found() -> None:
