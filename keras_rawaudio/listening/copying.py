@@ -84,7 +84,11 @@ class Source:
         self.scale = np.sqrt(np.maximum(squares - self.mean**2, 1e-4))
 
     def matches(self, audio: np.ndarray) -> Matches:
-        """The best place in the train part for each two seconds of `audio`, every 0.25 s.
+        """`matches_of` one audio `(n,)`."""
+        return self.matches_of([audio])[0]
+
+    def matches_of(self, audios: Sequence[np.ndarray]) -> list[Matches]:
+        """The best place in the train part for each two seconds of each audio, every 0.25 s.
 
         Formula: Pearson's correlation between two patches of 62 frames by 40 log mel bands, each
         band less its mean over the train part and divided by its deviation (else the average
@@ -102,9 +106,10 @@ class Source:
         a matrix product, which for patches this small beats the FFT.
         """
         length = round(STRETCH_SECONDS / HOP_SECONDS)
-        mel = self._standardised(log_mel(audio, self.rate))
         step = round(EVERY_SECONDS / HOP_SECONDS)
-        queries = _unit_patches(mel, length)[::step]
+        mels = [self._standardised(log_mel(audio, self.rate)) for audio in audios]
+        each = [_unit_patches(mel, length)[::step] for mel in mels]
+        queries = np.concatenate(each)
         best = np.full(len(queries), -1.0)
         source = np.zeros(len(queries))
         for offset, spectrum in zip(self.starts, self.spectra, strict=False):
@@ -118,7 +123,14 @@ class Source:
                 source[better] = offset + (first + where[better]) * HOP_SECONDS
         if all(len(spectrum) < length for spectrum in self.spectra):  # nothing to match with
             best, source = best[:0], source[:0]
-        return Matches(np.arange(len(best)) * step * HOP_SECONDS, best, source)
+            each = [part[:0] for part in each]
+        borders = np.cumsum([len(part) for part in each])[:-1]
+        return [
+            Matches(np.arange(len(found)) * step * HOP_SECONDS, found, places)
+            for found, places in zip(
+                np.split(best, borders), np.split(source, borders), strict=True
+            )
+        ]
 
     def _standardised(self, mel: np.ndarray) -> np.ndarray:
         scaled: np.ndarray = ((mel - self.mean) / self.scale).astype(np.float32)

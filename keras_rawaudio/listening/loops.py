@@ -12,7 +12,8 @@ HOP_SECONDS = 0.016
 SHORTEST_LOOP = 0.1
 EXACT_LOOP = 0.1  # difference from one lap to the next, 1 for unrelated sounds
 EQUAL = 0.02
-UNLIKE = 0.2  # sounds differ by this before they can come back
+UNLIKE = 0.7  # sounds differ by this before they can come back
+STEADY = 0.2  # audio that never differs by this has no lap
 
 
 def loop_differences(audio: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +85,8 @@ def find_loop(audio: np.ndarray, rate: int, own_limit: float) -> tuple[float, fl
 def closest_lap(audio: np.ndarray, rate: int) -> tuple[float, float]:
     """The lag, up to half of the audio, at which it is most like itself.
 
-    Lags before the first at which it is unlike itself (0.2) do not count: sounds last.
+    Lags before the first at which it is as unlike itself as it gets (0.7, or 90 % of the greatest
+    difference) do not count: sounds last.
 
     Known answers: 0 at the period for an exact loop; about 1 for noise; 1 and no period for audio
     that never changes.
@@ -107,10 +109,9 @@ def closest_lap(audio: np.ndarray, rate: int) -> tuple[float, float]:
         (0.0, 1.024)
     """
     lags, differences = loop_differences(audio, rate)
-    unlike = np.flatnonzero(differences > UNLIKE)
-    if len(unlike) == 0:
+    if len(lags) == 0 or differences.max() < STEADY:
         return 1.0, 0.0
-    begin = int(unlike[0])
+    begin = int((differences >= min(UNLIKE, 0.9 * differences.max())).argmax())
     best = _first_dip(differences, begin, float(differences[begin:].min()) + EQUAL)
     assert best is not None
     return float(differences[best]), float(lags[best] * HOP_SECONDS)

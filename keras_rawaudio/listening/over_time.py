@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_rawaudio.listening.beat import beat_by_window
 from keras_rawaudio.listening.cepstral import cepstra, cepstral_ratio, own_spread
+from keras_rawaudio.listening.copying import Matches
 from keras_rawaudio.listening.health import health
 from keras_rawaudio.listening.prominence import tone_by_window
 from keras_rawaudio.listening.reference import Reference, by_name
@@ -43,13 +44,16 @@ class Track:
     high: float
 
 
-def over_time(generated: np.ndarray, rate: int, reference: Reference) -> list[Track]:
+def over_time(
+    generated: np.ndarray, rate: int, reference: Reference, matches: Matches | None = None
+) -> list[Track]:
     """Level, tone, flatness, change, timbre, beat, copying, offset and clipping over time.
 
     Args:
         generated: mono `(n,)`, without its seed.
         rate: samples a second, the reference's.
         reference: the piece.
+        matches: of this audio with `reference.source`, where they are known already.
 
     Returns:
         One track a measure. The beat needs stretches of 10 s, and is left out for less than 20 s.
@@ -70,7 +74,7 @@ def over_time(generated: np.ndarray, rate: int, reference: Reference) -> list[Tr
     timbre = np.array(
         [cepstral_ratio(s, reference.spectrum, own["cepstral_own"]) for s in stretches]
     )
-    matches = reference.source.matches(audio)
+    matches = matches or reference.source.matches(audio)
     found = [
         tracks["level_db"],
         _track("tone (dB)", audio, rate, tone, own["tonal_db_by_second"]),

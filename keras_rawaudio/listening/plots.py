@@ -19,8 +19,11 @@ from keras_rawaudio.listening.spectra import magnitudes, mono
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from keras_rawaudio.listening.over_time import Track
+
 COLUMNS = 1400  # more are averaged: pictures are not wider
 RANGE_DECIBELS = 80.0
+ACROSS = 3  # panels of measures side by side
 WORDS = {
     "bits_per_sample": "bits per sample",
     "variance_unexplained": "fraction of variance unexplained",
@@ -188,6 +191,58 @@ def learning_curve(
     axes.grid(alpha=0.3)
     note = "not shown, above: " + ", ".join(beyond) if beyond else None
     axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=7)
+    save_figure(figure, path)
+
+
+def tracks_figure(
+    streams: Sequence[tuple[str, Sequence[Track]]], path: str | PathLike[str]
+) -> None:
+    """Draw each measure over time in a panel of its own, the piece's own range shaded.
+
+    Args:
+        streams: pairs of a name and its tracks; tracks of one name share a panel, and the range of
+            the first of them is what is shaded.
+        path: where to write.
+
+    Raises:
+        UserError: no tracks.
+        OSError: the file cannot be written.
+    """
+    panels: dict[str, list[tuple[str, Track]]] = {}
+    for stream, tracks in streams:
+        for track in tracks:
+            panels.setdefault(track.name, []).append((stream, track))
+    if not panels:
+        raise UserError("no measures to draw: give one audio or more")
+    across = min(ACROSS, len(panels))
+    rows = math.ceil(len(panels) / across)
+    figure = new_figure(11, 0.5 + 1.9 * rows)
+    grid = figure.add_gridspec(rows, across)
+    last = max(float(track.seconds[-1]) for lot in panels.values() for _, track in lot)
+    lines: dict[str, Any] = {}
+    for number, (name, lot) in enumerate(panels.items()):
+        axes = figure.add_subplot(grid[divmod(number, across)])
+        own = lot[0][1]
+        axes.axhspan(own.low, own.high, color="tab:green", alpha=0.15, linewidth=0)
+        for stream, track in lot:
+            colour = lines[stream].get_color() if stream in lines else f"C{len(lines)}"
+            lines[stream] = axes.plot(
+                track.seconds, track.values, marker=".", markersize=4, color=colour, linewidth=1.2
+            )[0]
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.set_xlim(0, last * 1.05 + 0.5)
+        axes.grid(alpha=0.25)
+        if number >= len(panels) - across:
+            axes.set_xlabel("time (s)", fontsize=8)
+    figure.legend(
+        list(lines.values()),
+        list(lines),
+        loc="outside upper left",
+        ncols=4,
+        fontsize=8,
+        frameon=False,
+    )
     save_figure(figure, path)
 
 

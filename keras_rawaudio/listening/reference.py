@@ -19,7 +19,7 @@ from keras_rawaudio.listening.cepstral import (
     own_spread,
 )
 from keras_rawaudio.listening.collapse import verdict
-from keras_rawaudio.listening.copying import STRETCH_SECONDS, Source
+from keras_rawaudio.listening.copying import STRETCH_SECONDS, Matches, Source
 from keras_rawaudio.listening.health import Health, health, join, shares, thresholds
 from keras_rawaudio.listening.loops import closest_lap, own_loop_difference
 from keras_rawaudio.listening.prominence import tone_by_frame, tone_by_window
@@ -128,13 +128,16 @@ class Reference:
         return max(COPY, (self.figures["copied_by_heldout"] or 0.0) + COPIED_MARGIN)
 
 
-def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str, Any]:
+def measure(
+    generated: np.ndarray, rate: int, reference: Reference, matches: Matches | None = None
+) -> dict[str, Any]:
     """Every measure of one generated file, ready for `json.dumps`.
 
     Args:
         generated: mono `(n,)`, without its seed.
         rate: samples a second; must be the reference's.
         reference: the piece.
+        matches: of this audio with `reference.source`, where they are known already.
 
     Returns:
         `seconds`; `tonal_db`, `tonal_db_by_10_s`, `piece_tonal_db`, `toneless_share` (10 s windows
@@ -159,7 +162,7 @@ def measure(generated: np.ndarray, rate: int, reference: Reference) -> dict[str,
     seconds = health(audio, rate)
     loop_difference, loop_seconds = closest_lap(audio, rate)
     thirds = [cepstra(part, rate) for part in np.array_split(audio, 3) if len(part)]
-    matches = reference.source.matches(audio)
+    matches = matches or reference.source.matches(audio)
     copied, copied_at, copied_from = matches.best()
     heldout = own["copied_by_heldout"]
     copy = matches.longest_copy(reference.copy_limit)

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.listening.plots import learning_curve, spectrogram, spectrogram_figure
+from keras_rawaudio.listening.over_time import Track
+from keras_rawaudio.listening.plots import (
+    learning_curve,
+    spectrogram,
+    spectrogram_figure,
+    tracks_figure,
+)
 
 RATE = 8000
 PNG = b"\x89PNG"
@@ -56,6 +62,15 @@ def test_learning_curves_are_drawn(tmp_path, measure, count):
     assert (tmp_path / "curve.png").read_bytes()[:4] == PNG
     rows[-1][measure] = float("nan")
     learning_curve(rows, tmp_path / "curve.png")
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_tracks_are_drawn(tmp_path, count):
+    tracks = [Track(f"$x_{i}", np.arange(3), np.arange(3), 0.0, 1.0) for i in range(count)]
+    tracks_figure([("one", tracks), ("two $y_1", tracks[:1])], tmp_path / "tracks.png")
+    assert (tmp_path / "tracks.png").read_bytes()[:4] == PNG
+    with pytest.raises(UserError, match="no measures"):
+        tracks_figure([], tmp_path / "none.png")
 
 
 def test_importing_the_room_is_light():
