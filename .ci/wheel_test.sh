@@ -27,6 +27,8 @@ train=$work/package/bin/keras-rawaudio
 "$work/package/bin/python" -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('piece.wav', 20)"
 "$train" train --audio piece.wav --recipe demo --run run --minutes 0.2
 "$train" evaluate --run run --split test
+test -s run/report.html  # the template came along, and the training has used it
+"$train" compare run
 "$train" export --run run --out exported
 "$work/serving/bin/keras-rawaudio-generate" exported/generator.onnx --seconds 1.5 \
     --seed-audio piece.wav --seed-start 1 --seed-seconds 0.5 --random-seed 7 --out new.wav

@@ -1,4 +1,4 @@
-"""The command line: `keras-rawaudio explore | train | export | evaluate | spectrogram`.
+"""The command line: `keras-rawaudio explore | train | export | report | judge | ...`.
 
 Each command is one file with its flags and one call; what is heavy is imported by the call.
 """
@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 import keras_rawaudio
-from keras_rawaudio.cli import evaluate, explore, export, spectrogram, train
+from keras_rawaudio.cli import compare, evaluate, explore, export, judge, report, spectrogram, train
 from keras_rawaudio.errors import UserError
 
-COMMANDS = (explore, train, export, evaluate, spectrogram)
+COMMANDS = (explore, train, export, evaluate, report, judge, compare, spectrogram)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

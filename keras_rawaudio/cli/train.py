@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
         from keras_rawaudio.training.train import resume
 
         budget = Budget(options.minutes, options.epochs) if given else None
-        return 0 if resume(options.run, budget, options.live) else 130
+        ended = resume(options.run, budget, options.live)
+        return _leave(options.run) if ended else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
     RunFolder.check_new(options.run)
@@ -108,7 +110,20 @@ def run(options: argparse.Namespace) -> int:
         options.random_seed or 0,
         options.live,
     )
-    return 0 if ended else 130
+    return _leave(options.run) if ended else 130
+
+
+def _leave(run: str) -> int:
+    """Leave a page to look at and to listen to; what goes wrong there is no failed training."""
+    try:
+        from keras_rawaudio.reporting.report import write_report
+
+        print(f"look and listen: {write_report(run)}", file=sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:
+        reason = str(error) or type(error).__name__
+        words = f"keras-rawaudio report --run {run} tries again"
+        print(f"note: the training is complete, but no page: {reason}; {words}", file=sys.stderr)
+    return 0
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:

@@ -94,6 +94,17 @@ class Corpus:
         self._lengths(part)
         return [segment["start"] for segment in self._description["parts"][part]["segments"]]
 
+    def place(self, part: str, second: float) -> tuple[Path, float]:
+        """The file, and the second of it, that a second of a part was taken from."""
+        left = round(second * self.sample_rate)
+        segments = [s for s in self._description["parts"][part]["segments"] if s["samples"]]
+        for segment in segments:
+            if left < segment["samples"] or segment is segments[-1]:
+                break
+            left -= segment["samples"]
+        path = Path(self._description["sources"][segment["source"]]["path"])
+        return path, (segment["start"] + left) / self.sample_rate
+
     def chunks(self, part: str, size: int = 1 << 20) -> Iterator[np.ndarray]:
         """The part from its first to its last sample, whatever its segments.
 

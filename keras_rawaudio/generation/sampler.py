@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class ReferenceSampler:
         self,
         samples: int,
         seed_audio: np.ndarray | None = None,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
         streams: int = 1,
         random_seed: int = 0,
     ) -> np.ndarray:
@@ -68,7 +69,8 @@ class ReferenceSampler:
         Args:
             samples: how many.
             seed_audio: `(n,)` float32 at the model's rate, read first and not returned.
-            temperature: 1 draws from the model's own distribution, lower is more cautious.
+            temperature: 1 draws from the model's own distribution, lower is more cautious; one for
+                all streams, or one a stream.
             streams: how many at once.
             random_seed: the same seed draws the same audio.
 

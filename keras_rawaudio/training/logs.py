@@ -41,10 +41,7 @@ class Logs:
         self.measure = measure
         self.baselines = baselines
         self.page = page
-        self.rows: list[dict[str, Any]] = []
-        if log.is_file():
-            with log.open(newline="") as file:
-                self.rows = [{k: _number(v) for k, v in r.items()} for r in csv.DictReader(file)]
+        self.rows = read_log(log)
         self._live = sys.stderr.isatty()
         self._writer: Any = None
         if tensorboard is not None:
@@ -132,6 +129,14 @@ class Logs:
             writer.writeheader()
             writer.writerows(self.rows)
         partial.replace(self.log)
+
+
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """The rows of a `log.csv`, one a validation, numbers as numbers; none without the file."""
+    if not log.is_file():
+        return []
+    with log.open(newline="") as file:
+        return [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def _number(text: str) -> Any:

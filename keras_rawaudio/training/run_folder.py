@@ -28,6 +28,8 @@ class RunFolder:
     log.csv             one row a validation
     learning_curve.png  the same, drawn
     samples/            free-running audio and spectrograms, by step
+    report.html         all of it to look at and listen to
+    measures.json       what the report measured, for comparing runs
     tensorboard/        event files
     ```
 
@@ -46,6 +48,8 @@ class RunFolder:
         self.curve = self.path / "learning_curve.png"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
+        self.report = self.path / "report.html"
+        self.measures = self.path / "measures.json"
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:

@@ -74,6 +74,32 @@ CASES = {
     "explore-no-samples": ("explore none.wav --out new", "none.wav.*0 samples"),
     "explore-nan": ("explore nan.wav --out new", "nan.wav.*not a finite number"),
     "explore-nowhere": ("explore song.wav --out song.wav/new", "cannot write to song.wav/new"),
+    "report-nothing": ("report --run new/run", "no such run folder"),
+    "report-no-run": ("report --run folder", "is not a run folder"),
+    "report-no-time": ("report --run folder --seconds -1", "--seconds must be from 0"),
+    "compare-nothing": ("compare folder song.wav", "no run folder among folder, song.wav"),
+    "judge-nothing": ("judge --real song.wav --generated new.wav --out a.html", "new.wav"),
+    "judge-no-audio": ("judge --real notes.wav --generated song.wav --out a.html", "notes.wav"),
+    "judge-silence": ("judge --real silent.wav --generated song.wav --out a.html", "silent"),
+    "judge-short": ("judge --real song.wav --generated short.wav --out a.html", "short.wav is too"),
+    "judge-no-seed": (
+        "judge --real song.wav --generated song.wav --out a.html --seed-start 1",
+        "--seed-audio is missing",
+    ),
+    "judge-late-seed": (
+        "judge --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
+        "--seed-start 9",
+        "song.wav ends before the seed begins",
+    ),
+    "judge-bad-seed": (
+        "judge --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
+        "--seed-seconds 0",
+        "--seed-seconds must be",
+    ),
+    "judge-nowhere": (
+        "judge --real song.wav --generated song.wav --out song.wav/a.html",
+        "cannot write song.wav/a.html",
+    ),
     "draw-nothing": ("spectrogram sing.wav --out new.png", "no such file: sing.wav"),
     "draw-no-audio": ("spectrogram notes.wav --out new.png", "notes.wav"),
     "draw-no-samples": ("spectrogram none.wav --out new.png", ""),

@@ -196,6 +196,18 @@ def test_segments_are_the_files(tmp_path, prepare):
     assert [len(s) for part in PARTS for s in corpus.segments(part)] == list(lengths.values())
 
 
+def test_a_second_of_a_part_is_found_in_its_file(tmp_path, prepare):
+    silence = np.zeros(8000, np.float32)
+    files = {tmp_path / "a.wav": np.concatenate([silence, noise(6)]), tmp_path / "b.wav": noise(5)}
+    corpus = prepare(*(write(path, audio) for path, audio in files.items()))
+    for part in PARTS:
+        samples = np.concatenate(corpus.segments(part)) / np.float32(32768)
+        for index in (0, len(samples) // 2, len(samples) - 1):
+            path, second = corpus.place(part, index / 8000)
+            np.testing.assert_allclose(files[path][round(second * 8000)], samples[index], atol=1e-4)
+    assert corpus.place("train", 0)[1] >= 0.9
+
+
 def test_levels_of_files_are_kept(tmp_path, prepare):
     """Pitfall 6: no file is rescaled; the whole corpus shares one codec."""
     for number, gain in enumerate([0.9, 0.01, 0.2, 0.3]):

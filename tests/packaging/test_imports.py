@@ -16,6 +16,7 @@ FORBIDDEN = {
     "layers": {"tensorflow", "scipy", "torch", "jax"},
     "models": {"tensorflow", "scipy", "torch", "jax"},
     "listening": {"tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx"},
+    "reporting": HEAVY,
 }
 # What an extra brings: one module may import it, inside the function that needs it.
 EXTRAS = {
@@ -73,9 +74,14 @@ def test_importing_the_package_is_light() -> None:
     run_light("import keras_rawaudio, keras_rawaudio.errors")
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["explore"], ["train"], ["export"], ["evaluate"], ["spectrogram"]]
-)
+def test_what_needs_no_model_loads_no_tensorflow() -> None:
+    run_light("import keras_rawaudio.reporting.judge, keras_rawaudio.reporting.compare")
+
+
+COMMANDS = ("explore", "train", "export", "evaluate", "report", "judge", "compare", "spectrogram")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_is_light(command: list[str]) -> None:
     pytest.importorskip("keras_rawaudio.cli")
     run_light(

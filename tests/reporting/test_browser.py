@@ -1,0 +1,55 @@
+"""The pages in a real Chromium: they render, the players play, nothing is fetched."""
+
+import os
+import shutil
+
+import pytest
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+PLAYERS = """() => Promise.all([...document.querySelectorAll("audio")].map(async player => {
+    player.muted = true;
+    await player.play();
+    await new Promise(heard => player.addEventListener("timeupdate", heard, { once: true }));
+    player.pause();
+    return [player.readyState, player.duration, player.error];
+}))"""
+PICTURES = "[...document.images].map(image => [image.complete, image.naturalWidth])"
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path")
+    rights = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=rights)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_the_report_of_a_run(run, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(run.report.as_uri())
+    assert page.title() == "run"
+    played = page.evaluate(PLAYERS)
+    assert len(played) >= 9
+    for ready, duration, error in played:
+        assert ready >= 3, "HAVE_FUTURE_DATA"
+        assert error is None
+        assert 0.5 < duration < 4
+    assert all(done and drawn > 500 for done, drawn in page.evaluate(PICTURES))
+    assert len(page.evaluate(PICTURES)) == 4
+    assert page.evaluate(WIDER) == 0
+    assert [url for url in asked if not url.startswith("data:")] == [run.report.as_uri()]
+    assert wrong == []
+    page.close()

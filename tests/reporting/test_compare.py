@@ -1,0 +1,89 @@
+"""Runs side by side, from folders that hold as much as is read."""
+
+import csv
+import json
+
+import pytest
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.training.run_folder import FORMAT_VERSION
+
+BITS, UNEXPLAINED = "bits_per_sample", "variance_unexplained"
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes a run folder by name, with a best validation."""
+
+    def make(name, best, units=64, measure=BITS, measures=None, verdict="healthy"):
+        folder = tmp_path / name
+        folder.mkdir()
+        told = {
+            "format_version": FORMAT_VERSION,
+            "data": {"sources": [{"path": "music/song.flac"}]},
+            "sample_rate": 8000,
+            "measure": measure,
+            "baselines": {"order_0": 7.5, "order_1": 6.0},
+            "parameters": 12345,
+            "seed": 0,
+        }
+        (folder / "run.json").write_text(json.dumps(told))
+        recipe = {"name": "default", "tiers": [{"units": units}], "head": {"order": 256}}
+        (folder / "recipe.json").write_text(json.dumps(recipe))
+        if best is not None:
+            rows = [
+                {measure: best + 1, "verdict": "silence from the start", "minutes": 1.0},
+                {measure: best, "verdict": verdict, "minutes": 2.0},
+            ]
+            rows = [row | {"samples_per_second": 50000, "tonal_db": 20.5} for row in rows]
+            with (folder / "log.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        if measures:
+            (folder / "measures.json").write_text(json.dumps(measures))
+        return str(folder)
+
+    return make
+
+
+def test_the_best_is_first_and_settings_that_differ_are_shown(make_run, tmp_path, capfd):
+    measures = {"tonal_db": 19.0, "piece_tonal_db": 22.0, "copied": 0.5, "copied_by_heldout": 0.7}
+    measures["findings"] = [["healthy"], ["turns to noise after 4 s"]]
+    runs = [
+        make_run("untrained", None),
+        make_run("untrained-too", None),
+        make_run("frames", 0.7, measure=UNEXPLAINED),
+        make_run("small", 4.25, units=32),
+        make_run("large", 3.5, measures=measures),
+    ]
+    page = tmp_path / "compared.html"
+    assert main(["compare", *runs, str(tmp_path), "--out", str(page)]) == 0
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    names = [line.split()[1].rpartition("/")[2] for line in lines[1:6]]
+    assert names == ["large", "small", "untrained", "untrained-too", "frames"]
+    assert "3.500 bits" in lines[1]
+    assert "turns to noise after 4 s" in lines[1]
+    assert "19.0 (22.0)" in lines[1]
+    assert "0.50 (0.70)" in lines[1]
+    assert "healthy" in lines[2]
+    assert "20.5" in lines[2]
+    assert "0.700 unexplained" in lines[5]
+    settings = lines[lines.index("") + 1 :]
+    assert [line.split() for line in settings] == [
+        ["setting", "1", "2", "3", "4", "5"],
+        ["tiers.0.units", "64", "32", "64", "64", "64"],
+    ]
+    assert f"skipped: {tmp_path}" in err
+    text = page.read_text()
+    assert text.index("/large<") < text.index("/small<") < text.index("/untrained<")
+    assert "tiers.0.units" in text
+
+
+def test_a_real_run_is_compared_by_its_report(run, capfd):
+    assert main(["compare", str(run.path)]) == 0
+    header, line = capfd.readouterr().out.splitlines()
+    assert header.split()[:4] == ["run", "best", "baseline", "verdict"]
+    measures = json.loads(run.measures.read_text())
+    assert f"{measures['tonal_db']:.1f} ({measures['piece_tonal_db']:.1f})" in line
