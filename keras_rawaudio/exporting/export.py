@@ -13,6 +13,7 @@ from typing import Any
 from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporting.onnx_model import export_onnx
+from keras_rawaudio.exporting.price import bits_per_sample
 from keras_rawaudio.exporting.saved_model import export_saved_model
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.listening.health import health, join, thresholds
@@ -26,22 +27,25 @@ from keras_rawaudio.training.run_folder import RunFolder
 FORMAT_VERSION = 1
 
 
-def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
+def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
     """Export a run's generator.
 
     Args:
         run: the run folder.
         out: the folder to write `generator.onnx` and `saved_model/` into.
         checkpoint: `"best"` or `"last"`.
+        int8: the ONNX file's widest layers in 8 bits, and what that costs in its metadata.
 
     Returns:
         The path of `generator.onnx`.
 
     Raises:
-        UserError: not a run folder, or a folder that cannot be written.
+        UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
+            does not draw sample by sample, or no corpus to measure the price on.
     """
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
+    arithmetic = price(model, folder) if int8 else "float32"
     target = Path(out)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -50,8 +54,10 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best") -> Path:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
     try:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
-        export_onnx(model, metadata, partial / "generator.onnx")
-        export_saved_model(model, json.dumps(metadata), partial / "saved_model")
+        metadata["arithmetic"] = arithmetic
+        export_onnx(model, metadata, partial / "generator.onnx", int8)
+        saved = json.dumps(metadata | {"arithmetic": "float32"})
+        export_saved_model(model, saved, partial / "saved_model")
         shutil.rmtree(target / "saved_model", ignore_errors=True)
         for name in ("saved_model", "generator.onnx"):
             os.replace(partial / name, target / name)
@@ -80,6 +86,19 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
         "checkpoint": checkpoint,
         "git_revision": git_revision(),
         "versions": versions(),
+    }
+
+
+def price(model: AudioModel, run: RunFolder) -> dict[str, Any]:
+    """What 8 bits cost on the test part: bits per sample with them, and without."""
+    if not (model.head.per_sample and model.head.measure == "bits_per_sample"):
+        raise UserError(f"--int8 is not for a {model.head.kind} head: its draws need their 32 bits")
+    segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
+    exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
+    return {
+        "layers": "int8 from 2**17 weights",
+        "test_bits_per_sample": round(rounded, 4),
+        "test_bits_per_sample_float32": round(exact, 4),
     }
 
 

@@ -12,6 +12,7 @@ import onnx
 from keras import ops
 from onnx import TensorProto, helper
 
+from keras_rawaudio.exporting.int8 import quantized
 from keras_rawaudio.exporting.steps import OPSET, Step, convert
 from keras_rawaudio.generation.advance import HISTORY, generator_state_spec, prepare_noise
 from keras_rawaudio.models import AudioModel
@@ -22,7 +23,9 @@ SCORE = "score"
 IR_VERSION = 8
 
 
-def export_onnx(model: AudioModel, metadata: dict[str, Any], path: Path) -> None:
+def export_onnx(
+    model: AudioModel, metadata: dict[str, Any], path: Path, int8: bool = False
+) -> None:
     """Write the generator as one self-contained ONNX file.
 
     Its inputs are `forced (batch, P)`, `noise (batch, N, K)`, `temperature (batch,)` and the state
@@ -34,11 +37,17 @@ def export_onnx(model: AudioModel, metadata: dict[str, Any], path: Path) -> None
         model: the model.
         metadata: goes into the file as JSON.
         path: where to write.
+        int8: the widest layers in 8 bits.
     """
-    proto = _Composer(model).compose()
+    proto = compose(model, int8)
     helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())
+
+
+def compose(model: AudioModel, int8: bool = False) -> onnx.ModelProto:
+    """The generator's graph, without metadata; arguments as in `export_onnx`."""
+    return _Composer(model, int8).compose()
 
 
 class _Composer:
@@ -50,8 +59,9 @@ class _Composer:
     it: given values are `(F, B)`, chance is `(F, B, K)`, conditioning `(F, B, width)`.
     """
 
-    def __init__(self, model: AudioModel) -> None:
+    def __init__(self, model: AudioModel, int8: bool) -> None:
         self.model = model
+        self.int8 = int8
         self.spec = generator_state_spec(model)
         self.states = list(self.spec)
         self.constants: dict[str, onnx.TensorProto] = {}
@@ -330,6 +340,7 @@ class _Composer:
 
     def _convert(self, name: str, function: Any, shapes: Any) -> Step:
         step = convert(name, function, shapes)
+        step = quantized(step) if self.int8 else step
         self.constants.update({c.name: c for c in step.constants})
         return step
 

@@ -79,6 +79,7 @@ def test_the_metadata_is_complete(run, exported):
     assert metadata["noise_per_sample"] == 1
     assert metadata["deterministic"] is False
     assert metadata["limits"] == limits(run[0])
+    assert metadata["arithmetic"] == "float32"
     assert metadata["codec"] == model.codec.to_json()
     assert metadata["checkpoint"] == "best"
     assert recipe_from_json(metadata["recipe"]) == recipe
@@ -121,6 +122,20 @@ def test_exporting_again_replaces_and_leaves_nothing_behind(run, exported):
     assert export(run[0].path, exported.parent, checkpoint="last") == exported
     assert exported.read_bytes() != before
     assert sorted(p.name for p in exported.parent.iterdir()) == ["generator.onnx", "saved_model"]
+
+
+def test_int8_says_what_it_costs(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rawaudio.exporting.int8.LEAST_WEIGHTS", 16)
+    path = export(run[0].path, tmp_path / "int8", int8=True)
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto, full_check=True)
+    said = json.loads({p.key: p.value for p in proto.metadata_props}["keras_rawaudio"])
+    arithmetic = said["arithmetic"]
+    exact = arithmetic["test_bits_per_sample_float32"]
+    assert 0 < exact < 100
+    assert arithmetic["test_bits_per_sample"] == pytest.approx(exact, rel=0.1)
+    saved = tf.saved_model.load(str(path.parent / "saved_model"))
+    assert json.loads(saved.metadata().numpy())["arithmetic"] == "float32"
 
 
 def test_bad_folders_are_one_line(run, tmp_path):
