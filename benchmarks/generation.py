@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ COLUMNS = (
     "us_per_sample",
     "us_per_sample_best",
     "realtime_factor",
+    "block_p999",
     "nodes_per_sample",
     "first_audio_seconds",
     "peak_memory_mb",
@@ -54,12 +56,13 @@ def arguments() -> argparse.ArgumentParser:
     add("--head", choices=("categorical", "predictive", "regression"), default="categorical")
     add("--tiers", type=int, nargs="+", help="their frames, slowest first (64 16; or the recipe's)")
     add("--width", type=int, nargs="+", help="of all layers, one or more (256; or the recipe's)")
-    add("--levels", type=int, default=256, help="of the categorical head (256)")
+    add("--levels", type=int, nargs="+", default=[256], help="of the categorical head (256)")
+    add("--int8", action="store_true", help="fresh weights exported with --int8")
     add("--sample-rate", type=int, default=16_000, help="of fresh weights (16000)")
     add("--streams", type=int, nargs="+", default=[1])
     add("--threads", type=int, nargs="+", default=[1])
     add("--seconds", type=float, default=5.0, help="of audio, for each setting (5)")
-    add("--plot", type=Path, metavar="FILE", help="draw speed over streams, threads or width")
+    add("--plot", type=Path, metavar="FILE", help="draw speed over what is varied")
     return parser
 
 
@@ -88,15 +91,16 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
     if options.model:
         return [({"what": path.name, "model": str(path)}, path) for path in options.model]
     found: list[tuple[dict[str, Any], Path]] = []
-    for width in options.width or ([None] if options.recipe else [256]):
+    widths = options.width or ([None] if options.recipe else [256])
+    for width, levels in product(widths, [256] if options.recipe else options.levels):
         if options.recipe:
             recipe = reshaped(load_recipe(options.recipe), options.tiers, width)
             name = recipe.name + (f" x{width}" if width else "")
         else:
-            recipe = plain_recipe(options.head, options.tiers or (64, 16), width, options.levels)
-            name = recipe.name
+            recipe = plain_recipe(options.head, options.tiers or (64, 16), width, levels)
+            name = recipe.name + (f" {levels} levels" if len(options.levels) > 1 else "")
         what = {
-            "what": name,
+            "what": name + (" int8" if options.int8 else ""),
             "head": recipe.head["kind"],
             "tiers": [tier.frame for tier in recipe.tiers],
             "width": width,
@@ -104,7 +108,7 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
         }
         place = folder / str(len(found))
         place.mkdir()
-        found.append((what, export_fresh(recipe, place, options.sample_rate)))
+        found.append((what, export_fresh(recipe, place, options.sample_rate, options.int8)))
     return found
 
 
@@ -203,18 +207,22 @@ def _peak_memory(pid: int) -> float | None:
 
 
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Speed over what was varied: streams, threads or width."""
+    """Speed over what was varied: streams, threads, width or levels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    varied = [k for k in ("streams", "threads", "width") if len({row.get(k) for row in rows}) > 1]
+    varied = [
+        k
+        for k in ("streams", "threads", "width", "levels")
+        if len({row.get(k) for row in rows}) > 1
+    ]
     x, others = (varied or ["streams"])[0], ["what", *varied[1:]]
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if x == "width":
+        if x in ("width", "levels"):
             key = f"{row['head']}, frames {row['tiers']}"
         else:
             key = ", ".join(str(row["what"]) if k == "what" else f"{row[k]} {k}" for k in others)

@@ -1,6 +1,7 @@
 """How fast the input pipeline alone delivers: samples a second and peak memory, a JSON line last.
 
 python benchmarks/pipeline.py                      # three hours of noise at 16 kHz
+python benchmarks/pipeline.py --audio FOLDER       # audio files: how long preparing takes, too
 python benchmarks/pipeline.py --corpus FOLDER      # a prepared corpus
 """
 
@@ -64,6 +65,24 @@ def measure(batches, samples: int, seconds: float) -> dict[str, float]:
     }
 
 
+def preparing(audio: list[Path], folder: Path) -> tuple[list[np.ndarray], dict[str, float]]:
+    """Prepares audio files into `folder`: the train part's segments, and what it took."""
+    from keras_rawaudio.corpus import prepare
+
+    begin, cpu = time.perf_counter(), time.process_time()
+    corpus = prepare(audio, folder)
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    parts = ("train", "validation", "test")
+    hours = sum(corpus.samples(part) for part in parts) / corpus.sample_rate / 3600
+    return list(corpus.segments("train")), {
+        "preparing_seconds": round(seconds, 1),
+        "preparing_cpu_seconds": round(cpu, 1),
+        "preparing_peak_memory_mib": peak_memory(),
+        "hours": round(hours, 2),
+        "sample_rate": corpus.sample_rate,
+    }
+
+
 def peak_memory() -> int:
     """MiB resident at most so far; mapped pages that were read count, too."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -72,21 +91,25 @@ def peak_memory() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, help="a prepared corpus, instead of noise")
+    parser.add_argument("--audio", type=Path, nargs="+", help="audio files or folders to prepare")
     parser.add_argument("--hours", type=float, default=3.0, help="of noise (default 3)")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each setting (default 5)")
     parser.add_argument("--context", type=int, default=128, help="samples before a window")
     arguments = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow  # noqa: F401  (so that its own memory can be told apart)
-
-    bare = peak_memory()
+    prepared: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.corpus:
+        if arguments.audio:
+            segments, prepared = preparing(arguments.audio, Path(folder))
+        elif arguments.corpus:
             from keras_rawaudio.corpus import Corpus
 
             segments = list(Corpus.open(arguments.corpus).segments("train"))
         else:
             segments = synthetic(Path(folder), arguments.hours)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow  # noqa: F401  (so that its own memory can be told apart)
+
+        bare = peak_memory()
         lengths = [len(segment) for segment in segments]
         results = []
         for batch, frame, frames, shift in SETTINGS:
@@ -105,6 +128,7 @@ def main() -> None:
             print(json.dumps(what), flush=True)
     result = {
         "benchmark": "pipeline",
+        **prepared,
         "corpus_samples": sum(lengths),
         "cpus": os.cpu_count(),
         "peak_memory_mib": peak_memory(),

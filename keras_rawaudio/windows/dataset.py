@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ Array = npt.NDArray[Any]
 Encode = Callable[[Array], Array]
 
 PREFETCH = 4
+# Samples between two times of letting go: 64 MB of pages at most are held of a map of hours.
+HELD = 1 << 25
 
 
 def read_batches(
@@ -53,6 +56,7 @@ def read_batches(
     skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
     epoch += skipped
     lead = context + 1  # y's first sample has `context` + 1 samples before it
+    held = 0
     while True:
         for block in plan.epoch(epoch, skip):
             for segment, offset, reset, valid in zip(*block, strict=True):
@@ -67,6 +71,10 @@ def read_batches(
                 if isinstance(plan, StreamPlan):
                     batch["valid"] = valid.astype(np.int32)
                 yield batch
+                held += audio.size
+                if held > HELD:
+                    held = 0
+                    _let_go(segments)
         if not repeat:
             return
         epoch, skip = epoch + 1, 0
@@ -138,6 +146,14 @@ def window_dataset(
         left = plan.batches_per_epoch - skip_batches % plan.batches_per_epoch
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(left))
     return dataset.prefetch(PREFETCH)
+
+
+def _let_go(segments: Sequence[Array]) -> None:
+    """Give back the pages of memory maps that were read; the next read finds them in the cache."""
+    maps = {id(m): m for s in segments if (m := getattr(s, "_mmap", None)) is not None}
+    for each in maps.values():
+        if hasattr(mmap, "MADV_DONTNEED"):
+            each.madvise(mmap.MADV_DONTNEED)
 
 
 def _dtype(encode: Encode) -> type[np.int32] | type[np.float32]:

@@ -226,8 +226,14 @@ def _introduce(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> Non
             say("this model is deterministic: all streams will be alike")
     elif args.random_seed is None:
         say(f"--random-seed {sampler.random_seed} makes the same again")
-    if args.provider == "auto" and sampler.provider == "cuda":
-        say(f"{args.streams} streams: on CUDA")
+    if args.provider == "auto":
+        from .sampler import CUDA_STREAMS, cuda_is_there
+
+        streams = f"{args.streams} stream" + "s" * (args.streams > 1)
+        if sampler.provider == "cuda":
+            say(f"{streams}: on CUDA")
+        elif cuda_is_there() and args.streams < CUDA_STREAMS:
+            say(f"{streams}: on the CPU, the faster one below {CUDA_STREAMS} streams")
 
 
 class _Say:

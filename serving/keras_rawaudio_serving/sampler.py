@@ -295,6 +295,13 @@ class Sampler:
         return np.concatenate(list(self._pool.map(run, range(len(self._groups)))))
 
 
+def cuda_is_there() -> bool:
+    """Whether the installed onnxruntime could use CUDA."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
     if provider not in ("auto", "cpu", "cuda"):
         raise ServingError(f"unknown provider {provider!r}: choose auto, cpu or cuda")
@@ -304,7 +311,7 @@ def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
         raise ServingError(f"cannot read the model: {path} is not a readable file")
     import onnxruntime
 
-    available = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    available = cuda_is_there()
     if provider == "cuda" and not available:
         raise ServingError(
             "this onnxruntime has no CUDA: install onnxruntime-gpu, or use --provider cpu"

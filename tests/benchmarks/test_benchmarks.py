@@ -42,6 +42,7 @@ GENERATION_KEYS = [
     "threads",
     "first_audio_seconds",
     "peak_memory_mb",
+    "block_p999",
     "nodes_per_sample",
     "nodes_by_loop",
 ]

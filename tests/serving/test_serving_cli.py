@@ -283,6 +283,19 @@ def test_cuda_that_does_not_start(
     assert capfd.readouterr().out == ""
 
 
+def test_auto_takes_the_cpu_for_few_streams_and_says_so(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    for streams, said in ((1, "1 stream: on the CPU"), (63, "63 streams: on the CPU")):
+        words = f"--seconds 0.1 --streams {streams} --provider"
+        assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
+        assert f"{said}, the faster one below 64 streams" in capsys.readouterr().err
+        assert main(_words(toy(), f"{words} cpu", out=tmp_path / "a.wav")) == 0
+        assert "on the CPU" not in capsys.readouterr().err
+
+
 def test_cuda_that_is_not_there(
     toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

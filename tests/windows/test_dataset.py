@@ -1,6 +1,8 @@
 """The pipeline, with integer ramps: every value says where in which segment it comes from."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +179,19 @@ def test_positions_are_places_in_the_file(stream):
             batch["position"][there], (np.array(starts)[segment] + offset)[there]
         )
         np.testing.assert_array_equal(bare["position"][there], offset[there])
+
+
+def test_pages_of_a_memory_map_are_let_go(tmp_path, monkeypatch):
+    """An epoch over hours of audio leaves no more of them in memory than was asked for."""
+    path = tmp_path / "train.i16"
+    np.arange(1 << 20, dtype=np.int64).astype(np.int16).tofile(path)
+    segments = [np.memmap(path, np.int16, "r")]
+    plan = WindowPlan([1 << 20], frame=256, frames=16, batch=4, shift="lanes")
+    expected = list(read_batches(segments, codes, plan, 3))
+    monkeypatch.setattr("keras_rawaudio.windows.dataset.HELD", 1 << 14)
+    assert same(list(read_batches(segments, codes, plan, 3)), expected)
+    smaps = Path("/proc/self/smaps")
+    if smaps.exists():
+        mine = smaps.read_text().split(str(path))[1]
+        resident = int(re.search(r"Rss:\s+(\d+) kB", mine)[1])
+        assert resident < 1024  # of 2048
