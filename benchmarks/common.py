@@ -150,7 +150,8 @@ def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> 
 
     Returns:
         `us_per_sample` of one stream's sample, `us_per_step` of all streams together,
-        `us_per_sample_best` (the fastest block's), `realtime_factor` of all streams in sum,
+        `us_per_sample_best` (the fastest block's), `cpu_us_per_sample` (processor time of all
+        threads, which other programs change less), `realtime_factor` of all streams in sum,
         `realtime_factor_per_stream`, and `block_p999`, the 99.9th percentile of the time that a
         block takes, as a share of its own length: above 1, a listener hears a gap.
     """
@@ -159,18 +160,20 @@ def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> 
     sampler = Sampler.load(path, streams=streams, threads=threads, random_seed=0, provider="cpu")
     sampler.generate(0.2)  # the first runs allocate
     blocks: list[tuple[int, float]] = []
+    cpu = time.process_time()
     mark = begin = time.perf_counter()
     for block in sampler.stream(seconds, block_seconds=0.1):
         now = time.perf_counter()
         blocks.append((block.shape[1], now - mark))
         mark = now
-    wall = time.perf_counter() - begin
+    wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
     samples = sum(n for n, _ in blocks)
     per_sample = [spent / n for n, spent in blocks]
     return {
         "us_per_sample": round(1e6 * wall / samples / streams, 3),
         "us_per_step": round(1e6 * wall / samples, 3),
         "us_per_sample_best": round(1e6 * min(per_sample) / streams, 3),
+        "cpu_us_per_sample": round(1e6 * cpu / samples / streams, 3),
         "realtime_factor": round(samples * streams / sampler.sample_rate / wall, 3),
         "realtime_factor_per_stream": round(samples / sampler.sample_rate / wall, 3),
         "block_p999": round(float(np.percentile(per_sample, 99.9)) * sampler.sample_rate, 3),

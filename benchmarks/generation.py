@@ -40,6 +40,7 @@ COLUMNS = (
     "threads",
     "us_per_sample",
     "us_per_sample_best",
+    "cpu_us_per_sample",
     "realtime_factor",
     "block_p999",
     "nodes_per_sample",
@@ -229,9 +230,12 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
         groups.setdefault(key, []).append(row)
     for label, group in groups.items():
         places = [row[x] for row in group]
-        left.plot(places, [row["us_per_sample"] for row in group], "o-", label=label)
+        left.plot(places, [row["cpu_us_per_sample"] for row in group], "o-", label=label)
         right.plot(places, [row["realtime_factor"] for row in group], "o-", label=label)
-    for axes, words in ((left, "us a sample of one stream"), (right, "times real time, in sum")):
+    for axes, words in (
+        (left, "us of processor time a sample"),
+        (right, "times real time, in sum"),
+    ):
         axes.set(xlabel=x, ylabel=words, ylim=(0, None), xscale="log")
         places = sorted({row[x] for row in rows})
         axes.set_xticks(places, [str(place) for place in places])

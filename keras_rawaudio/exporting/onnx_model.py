@@ -282,7 +282,9 @@ class _Composer:
             values = ops.transpose(given)
             recent = ops.concatenate([history[:, -head.context :], values[:, :-1]], axis=1)
             prediction = head(recent, ops.transpose(conditioning, (1, 0, 2)))
-            return ops.transpose(head.loss(prediction, values)) * (1 / math.log(2))
+            # What tf2onnx writes is infinite where a probability is too small for a float.
+            nats = ops.minimum(head.loss(prediction, values), 100.0)
+            return ops.transpose(nats) * (1 / math.log(2))
 
         frame = model.tiers[-1].frame
         conditioning = (frame, None, head.conditioning_width())
