@@ -22,7 +22,7 @@ def save_snapshot(path: Path, step: TrainingStep, progress: dict[str, Any]) -> N
         step: holds the model, the optimizer and the carried state.
         progress: plain JSON: steps, seconds, the best validation, ...
     """
-    variables = _variables(step)
+    variables = step.variables()
     arrays: dict[str, Any] = {k: keras.ops.convert_to_numpy(v) for k, v in variables.items()}
     with path.open("wb") as file:
         np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
@@ -39,7 +39,7 @@ def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path.parent} was left before its first save; train it anew")
-    variables = _variables(step)
+    variables = step.variables()
     try:
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
@@ -51,10 +51,3 @@ def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
     for name, value in arrays.items():
         variables[name].assign(value)
     return progress
-
-
-def _variables(step: TrainingStep) -> dict[str, Any]:
-    named = {f"model/{i}": v for i, v in enumerate(step.model.variables)}
-    named |= {f"optimizer/{i}": v for i, v in enumerate(step.optimizer.variables)}
-    named |= {f"average/{i}": v for i, v in enumerate(step.averages)}
-    return named | {f"carried/{name}": v for name, v in step.carried.items()}

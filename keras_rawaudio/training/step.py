@@ -52,7 +52,7 @@ class TrainingStep:
             for name, shape in model.state_spec().items()
         }
         optimizer.build(model.trainable_variables)
-        self._function = tf.function(self._step, jit_compile=jit_compile)
+        self.function = tf.function(self._step, jit_compile=jit_compile)
 
     def __call__(self, batch: dict[str, Any], learning_rate: float) -> tuple[Any, Any]:
         """Learn from one batch.
@@ -66,8 +66,15 @@ class TrainingStep:
             as tensors that are ready when somebody looks.
         """
         self.optimizer.learning_rate.assign(learning_rate)
-        loss, norm = self._function(*(batch[k] for k in ("x", "y", "reset", "position")))
+        loss, norm = self.function(*(batch[k] for k in ("x", "y", "reset", "position")))
         return loss, norm
+
+    def variables(self) -> dict[str, Any]:
+        """All that training changes, by name: weights, random state, slots, averages, state."""
+        named = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
+        named |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
+        named |= {f"average/{i}": v for i, v in enumerate(self.averages)}
+        return named | {f"carried/{name}": v for name, v in self.carried.items()}
 
     def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
         state = begin(self.model, {n: v.value() for n, v in self.carried.items()}, reset, position)

@@ -19,6 +19,7 @@ from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
 from keras_rawaudio.training.diagnosis import Diagnosis
+from keras_rawaudio.training.forecast import announce
 from keras_rawaudio.training.listener import Listener
 from keras_rawaudio.training.live import LivePage
 from keras_rawaudio.training.logs import BRIEF, Logs
@@ -115,6 +116,7 @@ class Trainer:
         if self.finished:
             self.logs.line(f"this run stopped early: no better for {self.since_best} validations")
             return True
+        announce(self.step, self.plan, self.logs.line)
         with self._interruptible():
             self._loop()
         if self._used_up() or self.finished:
