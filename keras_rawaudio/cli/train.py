@@ -129,6 +129,7 @@ def _leave(run: str) -> int:
 def overrides(options: argparse.Namespace) -> dict[str, Any]:
     """What flags say over the recipe, by dotted key."""
     values = {key: getattr(options, key) for _, key, _, _ in OVERRIDES}
+    values = {key: value for key, value in values.items() if value is not None}
     if options.shift is not None:
         values["windows.shift"] = _value("--shift", options.shift)
     for word in options.set:
@@ -136,7 +137,7 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
         if not equals or not key:
             raise UserError(f"--set {word}: write it as key=value")
         values[key] = _value(f"--set {key}", value)
-    return {key: value for key, value in values.items() if value is not None}
+    return values
 
 
 def _value(where: str, word: str) -> Any:

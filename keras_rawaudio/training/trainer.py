@@ -116,8 +116,8 @@ class Trainer:
         if self.finished:
             self.logs.line(f"this run stopped early: no better for {self.since_best} validations")
             return True
-        announce(self.step, self.plan, self.logs.line)
         with self._interruptible():
+            announce(self.step, self.plan, self.logs.line)
             self._loop()
         if self._used_up() or self.finished:
             return True

@@ -117,7 +117,7 @@ def test_networks_train(name, tmp_path, piece, cache):
 def test_two_layers_and_an_hourglass_build(corpus, cell, units):
     overrides = {"tiers.0.cell": cell, "tiers.0.units": units}
     if isinstance(units, list):
-        overrides["tiers.0.layers"] = None
+        overrides["tiers.0.layers"] = len(units)
     model = build_model(
         load_recipe("frame-gru", overrides), fit_codec("standardize", corpus.parts())
     )

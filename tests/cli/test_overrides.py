@@ -1,0 +1,23 @@
+"""What the flags of `train` lay over a recipe."""
+
+import argparse
+
+from keras_rawaudio.cli.train import add_arguments, overrides
+from keras_rawaudio.recipes import load_recipe
+
+
+def test_flags_and_set_say_what_they_say_and_nothing_else():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = "--run r --batch 3 --shift 2 --set training.clip_norm=null tiers.0.units=[3,4]"
+    values = overrides(parser.parse_args([*words.split(), "training.learning_rate=1e-3"]))
+    assert values == {
+        "windows.batch": 3,
+        "windows.shift": 2,
+        "training.clip_norm": None,  # nothing is a value, too: no clipping
+        "tiers.0.units": [3, 4],
+        "training.learning_rate": 1e-3,
+    }
+    recipe = load_recipe("frame-gru", values | {"tiers.0.frame": 250})
+    assert recipe.training.clip_norm is None
+    assert overrides(parser.parse_args(["--run", "r"])) == {}
