@@ -64,6 +64,7 @@ class _Composer:
         self.int8 = int8
         self.spec = generator_state_spec(model)
         self.states = list(self.spec)
+        self.head_states = [f"head_{name}" for name, _ in model.head.state_spec()]
         self.constants: dict[str, onnx.TensorProto] = {}
         self.layout = self._layout_step()
         self.tier_steps = [self._tier_step(i) for i in range(len(model.tiers))]
@@ -156,16 +157,23 @@ class _Composer:
         nodes, (output, *after) = self.tier_steps[i].inline(f"{at}/tier", seen)
         states.update(zip(own, after, strict=True))
         if i == len(self.model.tiers) - 1:
-            nodes.append(
-                helper.make_node(
-                    "If",
-                    ["is_drawn"],
-                    made,
-                    name=f"If/{made[0]}",
-                    then_branch=self._draw_frame(states[HISTORY], output, chance),
-                    else_branch=self._read_frame(states[HISTORY], output, given),
+            if self.head_states:
+                # What it would have said is part of what comes next: the head reads along.
+                told = [states[HISTORY], output, chance, *(states[s] for s in self.head_states)]
+                more, (drawn, *after) = self.head_step.inline(f"{at}/head", told)
+                states.update(zip(self.head_states, after, strict=True))
+                nodes += [*more, self._node("Where", ["is_drawn", drawn, given], made[0])]
+            else:
+                nodes.append(
+                    helper.make_node(
+                        "If",
+                        ["is_drawn"],
+                        made,
+                        name=f"If/{made[0]}",
+                        then_branch=self._draw_frame(states[HISTORY], output, chance),
+                        else_branch=self._read_frame(states[HISTORY], output, given),
+                    )
                 )
-            )
             more, (states[HISTORY],) = self.remember.inline(
                 f"{at}/remember", [states[HISTORY], made[0]]
             )
@@ -215,9 +223,19 @@ class _Composer:
     def _draw_frame(self, history: str, conditioning: str, chance: str) -> onnx.GraphProto:
         """The branch that draws a frame of the fastest tier."""
         values = "draw/values"
-        if not self.model.head.per_sample:
-            nodes, _ = self.head_step.inline("draw/head", [conditioning], [values])
-            return self._graph("draw", nodes, [], [_inner(values, 2)])
+        if self.model.head.per_sample:
+            nodes = self._draw_samples(history, conditioning, chance, values)
+        else:
+            told = [history, conditioning, chance]
+            nodes, _ = self.head_step.inline("draw/head", told, [values])
+        if "bits" in self.made:
+            # Nobody asks for the bits of what is drawn: it can be read.
+            nodes.append(self._node("Sub", [values, values], "draw/bits"))
+        return self._graph("draw", nodes, [], [_inner(f"draw/{m}", 2) for m in self.made])
+
+    def _draw_samples(
+        self, history: str, conditioning: str, chance: str, values: str
+    ) -> list[onnx.NodeProto]:
         inputs = ["sample/recent", "sample/word", "sample/chance", "temperature_column"]
         step, (value, after) = self.head_step.inline("sample/head", inputs)
         body = self._graph(
@@ -228,14 +246,11 @@ class _Composer:
         )
         ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
         frame = self._integers([self.model.tiers[-1].frame, -1])
-        nodes = [
+        return [
             self._node("Slice", [history, *ends], "draw/recent"),
             _scan(body, ["draw/recent", conditioning, chance], ["draw/last", "draw/column"], 2),
             self._node("Reshape", ["draw/column", frame], values),
-            # Nobody asks for the bits of what is drawn: it can be read.
-            self._node("Sub", [values, values], "draw/bits"),
         ]
-        return self._graph("draw", nodes, [], [_inner(f"draw/{m}", 2) for m in self.made])
 
     # The steps, as Keras has them
 
@@ -277,17 +292,23 @@ class _Composer:
     def _score_step(self) -> Step:
         """The bits of each sample of a given frame of the fastest tier."""
         model, head = self.model, self.model.head
+        tier = model.tiers[-1]
 
         def score(history: Any, conditioning: Any, given: Any) -> Any:
             values = ops.transpose(given)
             recent = ops.concatenate([history[:, -head.context :], values[:, :-1]], axis=1)
-            prediction = head(recent, ops.transpose(conditioning, (1, 0, 2)))
+            if head.per_sample:
+                prediction = head(recent, ops.transpose(conditioning, (1, 0, 2)))
+            else:
+                prediction, _ = head(recent, conditioning[:, None], [])
             # What tf2onnx writes is infinite where a probability is too small for a float.
-            nats = ops.minimum(head.loss(prediction, values), 100.0)
+            nats = ops.minimum(head.score(prediction, values), 100.0)
             return ops.transpose(nats) * (1 / math.log(2))
 
-        frame = model.tiers[-1].frame
-        conditioning = (frame, None, head.conditioning_width())
+        frame = tier.frame
+        conditioning: tuple[int | None, ...] = (None, tier.width or tier.stack.output_width)
+        if head.per_sample:
+            conditioning = (frame, *conditioning)
         return self._convert(
             "score", score, [(None, model.context + 1), conditioning, (frame, None)]
         )
@@ -312,10 +333,8 @@ class _Composer:
 
     def _head_step(self) -> Step:
         head: Any = self.model.head
-        tier = self.model.tiers[-1]
         if not head.per_sample:
-            width = tier.width or tier.stack.output_width
-            return self._convert("head", lambda c: ops.transpose(head.draw(c)), [(None, width)])
+            return self._frame_head_step()
 
         def step(recent: Any, conditioning: Any, noise: Any, temperature: Any) -> list[Any]:
             value = head.step(recent, conditioning, noise, temperature)
@@ -329,6 +348,21 @@ class _Composer:
             (None, 1),
         ]
         return self._convert("head", step, shapes)
+
+    def _frame_head_step(self) -> Step:
+        head, tier = self.model.head, self.model.tiers[-1]
+
+        def step(history: Any, conditioning: Any, chance: Any, *state: Any) -> list[Any]:
+            recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
+            values, after = head.draw(recent, conditioning, by_row, list(state))
+            return [ops.transpose(values), *after]
+
+        shapes: list[tuple[int | None, ...]] = [
+            (None, self.model.context + 1),
+            (None, tier.width or tier.stack.output_width),
+            (tier.frame, None, head.noise_per_sample),
+        ]
+        return self._convert("head", step, shapes + [(None, *s) for _, s in head.state_spec()])
 
     def _remember_step(self) -> Step:
         frame = self.model.tiers[-1].frame

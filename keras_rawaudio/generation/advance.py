@@ -119,6 +119,15 @@ def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tu
     return output, {**state, **model.named_state(i, values)}
 
 
+def _head_step(
+    model: AudioModel, conditioning: Any, chance: Any, state: State
+) -> tuple[Any, State]:
+    """A frame from a head that is not per sample."""
+    recent = state[HISTORY][:, -model.head.context :]
+    values, after = model.head.draw(recent, conditioning, chance, model.head_state(state))
+    return values, {**state, **model.named_head_state(after)}
+
+
 def _remember(state: State, values: Any) -> State:
     history = ops.concatenate([state[HISTORY][:, values.shape[1] :], values], axis=1)
     return {**state, HISTORY: history}
@@ -127,6 +136,8 @@ def _remember(state: State, values: Any) -> State:
 def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state: State) -> State:
     output, state = _tier_step(model, i, conditioning, state)
     if i == len(model.tiers) - 1:
+        if model.head.state_spec():  # what it would have said is part of what comes next
+            state = _head_step(model, output, ops.zeros_like(frame)[:, :, None], state)[1]
         return _remember(state, frame)
     below = model.tiers[i + 1].frame
     frames = ops.reshape(frame, (-1, model.tiers[i].frame // below, below))
@@ -153,7 +164,8 @@ def _draw_frame(
 
         return _loop(noises.shape[1], state, faster_step)
     if not head.per_sample:
-        return _remember(state, head.draw(output))
+        values, state = _head_step(model, output, noise, state)
+        return _remember(state, values)
 
     def sample_step(t: Any, state: State) -> State:
         recent = state[HISTORY][:, -head.context :]

@@ -26,7 +26,7 @@ class AudioModel(keras.Model):
 
     Args:
         tiers: settings of each tier as `Tier` takes them, without `rate` and `width`.
-        head: `{"kind": "categorical" | "regression", **options}`.
+        head: `{"kind": one of HEADS, **options}`.
         codec: what `Codec.to_json` wrote; the model speaks this codec's values.
 
     Call arguments:
@@ -100,11 +100,12 @@ class AudioModel(keras.Model):
 
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes (without the batch) of the recurrent state."""
-        return {
+        tiers = {
             f"tier{i}_{name}": shape
             for i, tier in enumerate(self.tiers)
             for name, shape in tier.state_spec()
         }
+        return tiers | {f"head_{name}": shape for name, shape in self.head.state_spec()}
 
     def zero_state(self, batch: Any) -> State:
         """The state of `batch` fresh streams."""
@@ -135,6 +136,15 @@ class AudioModel(keras.Model):
         names = [name for name, _ in self.tiers[tier].state_spec()]
         return {f"tier{tier}_{name}": v for name, v in zip(names, values, strict=True)}
 
+    def head_state(self, state: State) -> list[Any]:
+        """The head's part of the state, in its own order."""
+        return [state[f"head_{name}"] for name, _ in self.head.state_spec()]
+
+    def named_head_state(self, values: list[Any]) -> State:
+        """The head's state under the model's names."""
+        names = [name for name, _ in self.head.state_spec()]
+        return {f"head_{name}": v for name, v in zip(names, values, strict=True)}
+
     def tier_input(self, values: Any) -> Any:
         """Codec values as the numbers that tiers read: around zero, about one wide."""
         if isinstance(self.codec, Quantizer):
@@ -151,7 +161,11 @@ class AudioModel(keras.Model):
             )
             new_state.update(self.named_state(i, values))
         recent = x[:, self.context - (self.head.context - 1) :]
-        return self.head(recent, conditioning, training=training), new_state
+        if self.head.per_sample:
+            return self.head(recent, conditioning, training=training), new_state
+        given = self.head_state(state)
+        prediction, values = self.head(recent, conditioning, given, training=training)
+        return prediction, {**new_state, **self.named_head_state(values)}
 
     def target(self, x: Any, y: Any) -> Any:
         """What the prediction is compared with `(B, N)`.

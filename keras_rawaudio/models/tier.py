@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers import RecurrentStack
+from keras_rawaudio.models.spectral_view import SpectralView
 
 CLOCK = "clock"
 
@@ -37,6 +38,7 @@ class Tier(keras.layers.Layer):
             part (`set_period`); its phase is state and needs no audio to go on. 0: none.
         input_noise: standard deviation of Gaussian noise on the frames, in training.
         dropout: share of the recurrent outputs that is left out in training.
+        spectrum: see the spectra of the window, as `SpectralView` takes them; `None`: its samples.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
 
@@ -74,6 +76,7 @@ class Tier(keras.layers.Layer):
         input_noise: float = 0.0,
         clock: int = 0,
         dropout: float = 0.0,
+        spectrum: dict[str, Any] | None = None,
         rate: int = 1,
         width: int | None = None,
         **kwargs: Any,
@@ -86,6 +89,8 @@ class Tier(keras.layers.Layer):
         self.clock = clock
         self.input_noise = keras.layers.GaussianNoise(input_noise, name="input_noise")
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.spectrum = spectrum
+        self.view = SpectralView(**spectrum, window=self.window, name="view") if spectrum else None
         self.rate = rate
         self.width = width
         self._stack_config: dict[str, Any] = {
@@ -104,7 +109,9 @@ class Tier(keras.layers.Layer):
 
     def build_weights(self) -> None:
         """Make the weights: all shapes are known from the arguments."""
-        self.entry.build((None, self.window))
+        if self.view:
+            self.view.build_weights()
+        self.entry.build((None, self.view.features if self.view else self.window))
         if self.clock:
             self.period = self.add_weight(
                 shape=(1,), initializer="ones", trainable=False, name="period"
@@ -150,7 +157,7 @@ class Tier(keras.layers.Layer):
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         heard, clock, state = self._read_clock(state, frames.shape[1])
-        inputs = self.entry(self.input_noise(frames, training=training)) + heard
+        inputs = self._enter(self.input_noise(frames, training=training)) + heard
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
@@ -172,13 +179,16 @@ class Tier(keras.layers.Layer):
             `(B, rate, width)` (without `width`: `(B, output_width)`) and the new state.
         """
         heard, clock, state = self._read_clock(state, 1)
-        inputs = self.entry(frame) + (heard[:, 0] if self.clock else heard)
+        inputs = self._enter(frame) + (heard[:, 0] if self.clock else heard)
         if conditioning is not None:
             inputs = inputs + conditioning
         output, state = self.stack.step(inputs, state)
         if self.upsampling:
             output = ops.reshape(self.upsampling(output), (-1, self.rate, self.width))
         return output, clock + state
+
+    def _enter(self, frames: Any) -> Any:
+        return self.entry(self.view(frames) if self.view else frames)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -189,6 +199,7 @@ class Tier(keras.layers.Layer):
             "input_noise": self.input_noise.stddev,
             "clock": self.clock,
             "dropout": self.dropout.rate,
+            "spectrum": self.spectrum,
             "rate": self.rate,
             "width": self.width,
         }

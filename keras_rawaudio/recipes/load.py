@@ -16,8 +16,10 @@ DISCRETE_CODECS = ("mulaw", "linear")
 CONTINUOUS_CODECS = ("standardize", "minmax")
 HEAD_CODECS = {
     "categorical": DISCRETE_CODECS,
+    "mixture": ("peak",),
     "predictive": ("peak",),
     "regression": CONTINUOUS_CODECS,
+    "spectrum": CONTINUOUS_CODECS,
 }
 
 

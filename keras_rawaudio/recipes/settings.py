@@ -14,6 +14,25 @@ from keras_rawaudio.errors import UserError
 
 
 @dataclass(frozen=True)
+class SpectrumSettings:
+    """Spectra that a tier sees in place of its window's samples.
+
+    Args:
+        size: samples in a spectrum, even.
+        hop: samples between two spectra; the window holds as many as fit.
+        form: `"parts"` (real and imaginary) or `"polar"` (log amplitude and phase).
+        relative: phases as turns from the spectrum before, instead of themselves.
+        filters: of a small convnet that reads the spectra as an image; 0: none.
+    """
+
+    size: int
+    hop: int
+    form: Literal["parts", "polar"] = "polar"
+    relative: bool = False
+    filters: int = 0
+
+
+@dataclass(frozen=True)
 class TierSettings:
     """One recurrent tier.
 
@@ -31,6 +50,7 @@ class TierSettings:
         input_noise: standard deviation of the noise on the frames that the tier reads, in training.
         clock: harmonics of a clock in time with the piece that the tier hears; 0: none.
         dropout: share of the recurrent outputs that is left out in training.
+        spectrum: see the window's spectra; `None`: its samples.
     """
 
     frame: int
@@ -45,6 +65,7 @@ class TierSettings:
     input_noise: float = 0.0
     clock: int = 0
     dropout: float = 0.0
+    spectrum: SpectrumSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +186,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build(typing.cast(type, hint), value, where)
     if origin in (types.UnionType, typing.Union):
         for option in args:
+            if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+                return _convert(option, value, where)  # and say what is wrong inside of it
             try:
                 return _convert(option, value, where)
             except UserError:

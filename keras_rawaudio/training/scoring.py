@@ -48,22 +48,21 @@ class Scorer:
         """The measures of the model as it stands.
 
         Returns:
-            `loss` (mean nats or squared error a sample), the head's own measure
+            `loss` (the mean of what training makes small), the head's own measure
             (`bits_per_sample` or `variance_unexplained`) and `samples`, how many were scored.
         """
         state = self.model.zero_state(self._batch)
-        sums = np.zeros(4)
+        sums = np.zeros(5)
         for batch in self._data:
             inputs = (batch[k] for k in ("x", "y", "reset", "position", "valid"))
             values, state = self._function(*inputs, state)
             sums += np.asarray(values, np.float64)
-        loss, count, total, squares = sums
-        mean = loss / count
-        result = {"loss": mean, "samples": int(count)}
+        loss, score, count, total, squares = sums
+        result = {"loss": loss / count, "samples": int(count)}
         if self.model.head.measure == "bits_per_sample":
-            result["bits_per_sample"] = mean / math.log(2)
+            result["bits_per_sample"] = score / count / math.log(2)
         else:
-            result["variance_unexplained"] = loss / (squares - total**2 / count)
+            result["variance_unexplained"] = score / (squares - total**2 / count)
         return result
 
     def _score(
@@ -76,9 +75,10 @@ class Scorer:
         y = self.model.target(x, y)
         mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
         y_float = tf.cast(y, tf.float64)
-        loss = tf.cast(self.model.head.loss(prediction, y), tf.float64)
+        head = self.model.head
+        judged = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
         sums = [
             tf.reduce_sum(value * mask)
-            for value in (loss, tf.ones_like(mask), y_float, tf.square(y_float))
+            for value in (*judged, tf.ones_like(mask), y_float, tf.square(y_float))
         ]
         return tf.stack(sums), state

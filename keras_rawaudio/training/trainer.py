@@ -95,7 +95,7 @@ class Trainer:
         self.diagnosis = Diagnosis(model, *heldout)
         self.listener = Listener(run, corpus, model, self.settings.sample_seconds)
         self.logs = Logs(run.log, run.tensorboard, model.head.measure, baselines or {}, page)
-        self._unit = log(2) if model.head.measure == "bits_per_sample" else self._train_variance()
+        self._unit = self._loss_unit()
         self.steps, self.seconds = 0, 0.0
         self.best, self.since_best = float("inf"), 0
         self._stop = False
@@ -185,8 +185,9 @@ class Trainer:
         )
         if heard.get("verdict"):
             self.logs.line(" " * 12 + self.listener.words(heard))
-        if value < self.best:
-            self.best, self.since_best = value, 0
+        # What training makes small decides: a head may be judged by something else.
+        if scores["loss"] < self.best:
+            self.best, self.since_best = scores["loss"], 0
             self._save_model(self.run.best)
         else:
             self.since_best += 1
@@ -233,8 +234,13 @@ class Trainer:
         )
 
     def _in_unit(self, loss: float) -> float:
-        """A training loss as the head's measure, so that it can stand beside the validation's."""
+        """A training loss beside the validation's measure: in its unit, where it has one."""
         return loss / self._unit
+
+    def _loss_unit(self) -> float:
+        if not self.model.head.loss_is_score:
+            return 1.0
+        return log(2) if self.model.head.measure == "bits_per_sample" else self._train_variance()
 
     def _fraction(self) -> float:
         return self.budget.fraction(self.steps, self.seconds, self.plan.batches_per_epoch)

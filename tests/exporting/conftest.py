@@ -68,6 +68,33 @@ MODELS = {
         {"kind": "regression"},
         MINMAX,
     ),
+    "regression, overlaps": (
+        [{"frame": 4, "window": 10}],
+        {"kind": "regression", "span": 12, "cost": {"squared": 1, "huber": 0.5}},
+        MINMAX,
+    ),
+    "mixture": (
+        [{"frame": 8}, {"frame": 4}],
+        {"kind": "mixture", "mixtures": 3, "hidden": 5},
+        PEAK,
+    ),
+    "spectrum, parts": (
+        [{"frame": 4, "window": 18, "spectrum": {"size": 8, "hop": 4, "form": "parts"}}],
+        {"kind": "spectrum"},
+        MINMAX,
+    ),
+    "spectrum, phases as turns, an image": (
+        [
+            {"frame": 8},
+            {
+                "frame": 4,
+                "window": 20,
+                "spectrum": {"size": 8, "hop": 4, "relative": True, "filters": 3},
+            },
+        ],
+        {"kind": "spectrum", "form": "polar", "relative": True, "span": 8},
+        STANDARDIZE,
+    ),
     "predictive, gru over gru": (
         [{"frame": 8}, {"frame": 4}],
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},

@@ -55,6 +55,21 @@ MODELS = {
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
         PEAK,
     ),
+    "regression, overlaps": (
+        [{"frame": 8, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        {"kind": "regression", "span": 12, "window": "triangle"},
+        STANDARDIZE,
+    ),
+    "mixture": (
+        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5}],
+        {"kind": "mixture", "mixtures": 3},
+        PEAK,
+    ),
+    "spectrum": (
+        [{"frame": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
+        {"kind": "spectrum", "form": "polar", "relative": True},
+        STANDARDIZE,
+    ),
     "predictive, clocks": (
         [{"frame": 8, "units": 6, "clock": 3}, {"frame": 4, "units": 5, "clock": 1}],
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
@@ -81,6 +96,31 @@ def make(name):
         model.head.mixture.bias.assign(0.3 * model.head.mixture.bias - 0.3)
         model.head.coefficients.assign(rng.normal(size=model.head.order) / model.head.order)
     return model
+
+
+def gaussian_draws(prediction, noise, temperature, frame):
+    """What a mixture of Gaussians over frames gives for this noise, by hand."""
+    means, widths, logits = np.split(prediction, 3, axis=-1)
+    u = noise.astype("float64")
+    normal = np.sqrt(-2 * np.log(u[..., 0])) * np.cos(2 * np.pi * u[..., 1])
+    gumbel = -np.log(-np.log(u[..., 2]))
+    drawn = np.zeros(normal.shape)
+    for start in range(0, normal.shape[1], frame):
+        # The first numbers of a frame choose for all of it.
+        race = gumbel[:, start : start + logits.shape[-1]]
+        chosen = (logits[:, start] + temperature * race).argmax(axis=-1)[:, None, None]
+        here = slice(start, start + frame)
+        mean, width = (np.take_along_axis(x[:, here], chosen, -1)[..., 0] for x in (means, widths))
+        drawn[:, here] = mean + np.exp(width) * temperature * normal[:, here]
+    return np.clip(drawn, -1, 1)
+
+
+def predicted(model, x):
+    """What a training window says, as numbers, and the state after it."""
+    prediction, state = model(x, model.zero_state(len(x)))
+    if model.head.kind == "spectrum":
+        prediction = prediction["signal"]
+    return ops.convert_to_numpy(prediction), state
 
 
 @pytest.fixture(params=list(MODELS), scope="module")
@@ -146,11 +186,13 @@ def test_drawn_values_are_what_a_training_window_would_predict(model):
     state = read(model, forced, fresh_state(model, rows))
     drawn, after = draw(model, noise, temperature, state)
     values = np.concatenate([forced, drawn], axis=1)
-    prediction, expected = model(window_of(model, values), model.zero_state(rows))
-    prediction = ops.convert_to_numpy(prediction)[:, P:].astype("float64")
+    prediction, expected = predicted(model, window_of(model, values))
+    prediction = prediction[:, P:].astype("float64")
     if model.head.kind == "predictive":
         reach = float(model.head.reach.value[0])
         prediction = logistic_draws(prediction, noise, temperature[:, None], reach)
+    elif model.head.kind == "mixture":
+        prediction = gaussian_draws(prediction, noise, temperature[:, None], model.tiers[-1].frame)
     elif model.head.per_sample:
         weights = np.exp(prediction / temperature[:, None, None])
         sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)

@@ -58,6 +58,38 @@ MODELS = {
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
         PEAK,
     ),
+    "regression, overlaps": (
+        [{"frame": 8, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        {"kind": "regression", "span": 12, "window": "triangle"},
+        STANDARDIZE,
+    ),
+    "mixture": (
+        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5}],
+        {"kind": "mixture", "mixtures": 3},
+        PEAK,
+    ),
+    "spectrum, parts": (
+        [{"frame": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
+        {"kind": "spectrum", "span": 8},
+        STANDARDIZE,
+    ),
+    "spectrum, phases as turns, an image": (
+        [
+            {
+                "frame": 4,
+                "window": 20,
+                "units": 6,
+                "spectrum": {"size": 8, "hop": 4, "relative": True, "filters": 3},
+            }
+        ],
+        {"kind": "spectrum", "form": "polar", "relative": True, "span": 8},
+        STANDARDIZE,
+    ),
+    "spectrum, amplitude": (
+        [{"frame": 4, "units": 6}],
+        {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden": 5, "iterations": 2},
+        STANDARDIZE,
+    ),
     "predictive, clocks": (
         [{"frame": 8, "units": 6, "clock": 3}, {"frame": 4, "units": 5, "clock": 1}],
         {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
@@ -96,6 +128,8 @@ def inputs(model, rows, samples, seed=0):
 
 def predict(model, x, state=None, **options):
     prediction, state = model(x, state or model.zero_state(len(x)), **options)
+    if model.head.kind == "spectrum":
+        prediction = prediction["signal"]
     return ops.convert_to_numpy(prediction), state
 
 
@@ -108,8 +142,8 @@ def model(request):
 def test_shapes_and_dtypes(model):
     x = inputs(model, 3, 2 * model.frame)
     prediction, state = predict(model, x)
-    widths = {"categorical": (16,), "predictive": (2 + 3 * 3,), "regression": ()}
-    assert prediction.shape == (3, 2 * model.frame, *widths[model.head.kind])
+    widths = {"categorical": (16,), "predictive": (2 + 3 * 3,), "mixture": (3 * 3,)}
+    assert prediction.shape == (3, 2 * model.frame, *widths.get(model.head.kind, ()))
     assert {n: tuple(s.shape[1:]) for n, s in state.items()} == model.state_spec()
     assert prediction.dtype == np.float32
     assert {str(weight.dtype) for weight in model.trainable_weights} == {"float32"}

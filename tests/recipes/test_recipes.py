@@ -12,7 +12,16 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import Recipe, load_recipe, recipe_from_json, recipe_names
 
-SHIPPED = ["categorical", "default", "demo", "frame-gru", "noisy-lstm", "state-gru"]
+SHIPPED = [
+    "categorical",
+    "default",
+    "demo",
+    "frame-gru",
+    "frame-mixture",
+    "frame-spectrum",
+    "noisy-lstm",
+    "state-gru",
+]
 
 
 def codec_of(recipe):
@@ -143,6 +152,10 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"tiers": []}, "at least one"),
         ("categorical", {"head.kind": "categoricl"}, "did you mean 'categorical'?"),
         ("categorical", {"head.kind": "regression"}, "needs the codec"),
+        ("frame-mixture", {"codec.name": "standardize"}, "needs the codec peak"),
+        ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax"),
+        ("frame-spectrum", {"tiers.0.spectrum": {"size": 64}}, "'hop' is missing"),
+        ("frame-spectrum", {"tiers.0.spectrum.filter": 1}, "no setting 'filter'"),
         ("categorical", {"codec.name": "standardize"}, "needs the codec"),
         ("categorical", {"head": "categorical"}, "head"),
     ],
@@ -191,6 +204,27 @@ def test_head_options_are_checked_where_the_head_is_known(overrides, words):
     recipe = load_recipe("categorical", overrides)
     with pytest.raises(UserError) as error:
         build_model(recipe, codec_of(load_recipe("categorical")))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        ("frame-gru", {"head.span": 600}, "span of 600 samples is not whole hops of 250"),
+        ("frame-gru", {"head.window": "hahn"}, "no window 'hahn'"),
+        ("frame-gru", {"head.cost": "hubert"}, "no cost 'hubert'"),
+        ("frame-gru", {"head.cost": {"huber": -1}}, "must be above 0"),
+        ("frame-mixture", {"head.mixtures": 0}, "mixtures >= 1"),
+        ("frame-spectrum", {"head.form": "cartesian"}, "no form 'cartesian'"),
+        ("frame-spectrum", {"head.span": 100}, "not whole hops"),
+        ("frame-spectrum", {"tiers.0.window": 128}, "tier's window longer"),
+    ],
+)
+def test_frame_heads_are_checked_where_they_are_built(name, overrides, words):
+    recipe = load_recipe(name, overrides)
+    with pytest.raises(UserError) as error:
+        build_model(recipe, codec_of(recipe))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -2,11 +2,21 @@
 
 from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.heads.categorical import CategoricalHead
+from keras_rawaudio.models.heads.mixture import MixtureHead
 from keras_rawaudio.models.heads.predictive import PredictiveHead
 from keras_rawaudio.models.heads.regression import RegressionHead
+from keras_rawaudio.models.heads.spectrum import SpectrumHead
 
 HEADS: dict[str, type[Head]] = {
-    h.kind: h for h in (CategoricalHead, PredictiveHead, RegressionHead)
+    h.kind: h for h in (CategoricalHead, MixtureHead, PredictiveHead, RegressionHead, SpectrumHead)
 }
 
-__all__ = ["HEADS", "CategoricalHead", "Head", "PredictiveHead", "RegressionHead"]
+__all__ = [
+    "HEADS",
+    "CategoricalHead",
+    "Head",
+    "MixtureHead",
+    "PredictiveHead",
+    "RegressionHead",
+    "SpectrumHead",
+]

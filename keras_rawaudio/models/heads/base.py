@@ -12,7 +12,8 @@ class Head(keras.layers.Layer):
     """Turns the fastest tier's output into a prediction, a loss and, in generation, samples.
 
     A head is either `per_sample` (it is given one conditioning vector a sample and the samples
-    just before it) or works on a whole frame at once.
+    just before it, and draws with `step`) or works on a whole frame at once (and draws with
+    `draw`). One of the second kind may carry a state of its own.
 
     Attributes:
         kind: its name in a recipe.
@@ -21,6 +22,7 @@ class Head(keras.layers.Layer):
         context: samples that it sees before the one that it predicts.
         noise_per_sample: numbers in [0, 1) that it needs to draw one sample.
         reconstruct: whether it learns to give back the frame just read, not the next samples.
+        loss_is_score: whether training makes small what `measure` counts.
     """
 
     kind: ClassVar[str]
@@ -29,6 +31,7 @@ class Head(keras.layers.Layer):
     context: int = 1
     noise_per_sample: int = 1
     reconstruct: bool = False
+    loss_is_score: bool = True
 
     @abstractmethod
     def conditioning_width(self) -> int | None:
@@ -53,17 +56,45 @@ class Head(keras.layers.Layer):
         """
         return noise
 
+    def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Names and shapes (without the batch) of what it carries from frame to frame."""
+        return []
+
     @abstractmethod
-    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """The prediction for every sample.
 
         Args:
             recent: `(B, context - 1 + N)` codec values; the last `context` up to and including
                 `recent[:, context - 1 + t]` come before sample `t`.
             conditioning: `(B, N, width)` for a head per sample, else `(B, T, width)`.
+            state: a list as `state_spec` says; only for a head that is not per sample.
             training: as in Keras.
+
+        Returns:
+            The prediction; with the state after it, by a head that is not per sample.
         """
+
+    def draw(
+        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        """The next frame, outside of training, by a head that is not per sample.
+
+        Args:
+            recent: `(B, context)` codec values before it.
+            conditioning: `(B, width)`.
+            chance: `(B, frame, noise_per_sample)` from `prepare_noise`.
+            state: as `state_spec` says.
+
+        Returns:
+            `(B, frame)` codec values and the new state.
+        """
+        raise NotImplementedError(f"a {self.kind} head draws sample by sample")
 
     @abstractmethod
     def loss(self, prediction: Any, target: Any) -> Any:
-        """Loss of each sample: nats, or squared error; `(B, N)`."""
+        """What training makes small, for each sample; `(B, N)`."""
+
+    def score(self, prediction: Any, target: Any) -> Any:
+        """What `measure` is the mean of, for each sample: nats, or squared error; `(B, N)`."""
+        return self.loss(prediction, target)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_rawaudio.layers.overlap import overlap_add, sum_to_one
+from keras_rawaudio.models.costs import weighted
 from keras_rawaudio.models.heads.base import Head
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class RegressionHead(Head):
-    """Predicts every sample of the next frame in one go, judged by the squared error.
+    """Predicts every sample of the next frame in one go.
+
+    With a `span` of several frames, each step predicts that many samples ahead. What is heard of a
+    sample is then the mean of all predictions that were made of it, weighted by a window whose
+    copies sum to one; what is not yet heard waits in the state.
 
     Args:
         hidden: width of a hidden layer between the tier and the frame; 0: none.
@@ -20,11 +27,15 @@ class RegressionHead(Head):
             frame, so that the tier is as wide as its frame is long (and within [-1, 1]).
         reconstruct: learn to give back the frame just read, instead of the next one (a denoising
             recurrent autoencoder, where the tier has `input_noise`).
+        span: samples that one prediction covers, a multiple of the frame; `None`: one frame.
+        window: `"hann"`, `"triangle"` or `"flat"`: how predictions that overlap are weighted.
+        cost: what training makes small: `"squared"`, `"huber"`, `"spectral"`, or names to weights.
 
     Example:
-        >>> head = RegressionHead()
+        >>> head = RegressionHead(span=500)
         >>> head.build_for(64, frame=250)
-        >>> head(None, keras.ops.zeros((2, 10, 64))).shape
+        >>> signal, state = head(None, keras.ops.zeros((2, 10, 64)), [keras.ops.zeros((2, 250))])
+        >>> signal.shape
         TensorShape([2, 2500])
     """
 
@@ -37,6 +48,9 @@ class RegressionHead(Head):
         hidden: int = 0,
         end_layer: bool = True,
         reconstruct: bool = False,
+        span: int | None = None,
+        window: str = "hann",
+        cost: str | Mapping[str, float] = "squared",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -45,6 +59,11 @@ class RegressionHead(Head):
         self.hidden = hidden
         self.end_layer = end_layer
         self.reconstruct = reconstruct
+        self.span = span
+        self.window = window
+        self.cost = cost
+        self._cost = weighted(cost)
+        self.loss_is_score = cost == "squared"
         self.hidden_layer = (
             keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
         )
@@ -53,30 +72,46 @@ class RegressionHead(Head):
         return None
 
     def build_for(self, width: int, frame: int) -> None:
+        self.frame = frame
+        self.ahead = (self.span or frame) - frame
+        if self.ahead and (self.reconstruct or not self.end_layer):
+            raise ValueError("a span beyond the frame needs the end layer, and no reconstruct")
+        self.weights_in_time = sum_to_one(frame + self.ahead, frame, self.window)
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
         if self.end_layer:
-            self.output_layer = keras.layers.Dense(frame, name="frame")
+            self.output_layer = keras.layers.Dense(frame + self.ahead, name="frame")
             self.output_layer.build((None, self.hidden or width))
         elif width != frame:
             raise ValueError(
                 f"without an end layer the tier's output is the frame, but it is {width} wide and "
                 f"a frame {frame} samples long; set units to {frame} and skips to false"
             )
-        self.frame = frame
         self.built = True
 
-    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
-        T = ops.shape(conditioning)[1]
-        return ops.reshape(self.draw(conditioning), (-1, T * self.frame))
+    def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
+        return [("pending", (self.ahead,))] if self.ahead else []
 
-    def draw(self, conditioning: Any) -> Any:
-        """The next frame: `(..., width)` to `(..., frame)`."""
+    def call(
+        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+    ) -> tuple[Any, list[Any]]:
         if self.hidden_layer:
             conditioning = self.hidden_layer(conditioning)
-        return self.output_layer(conditioning) if self.end_layer else conditioning
+        frames = self.output_layer(conditioning) if self.end_layer else conditioning
+        if self.ahead:
+            signal, pending = overlap_add(frames * self.weights_in_time, state[0])
+            return signal, [pending]
+        return ops.reshape(frames, (-1, frames.shape[1] * self.frame)), []
+
+    def draw(
+        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        return self(recent, conditioning[:, None], state)
 
     def loss(self, prediction: Any, target: Any) -> Any:
+        return self._cost(prediction, ops.cast(target, "float32"))
+
+    def score(self, prediction: Any, target: Any) -> Any:
         return ops.square(prediction - ops.cast(target, "float32"))
 
     def get_config(self) -> dict[str, Any]:
@@ -85,4 +120,7 @@ class RegressionHead(Head):
             "hidden": self.hidden,
             "end_layer": self.end_layer,
             "reconstruct": self.reconstruct,
+            "span": self.span,
+            "window": self.window,
+            "cost": self.cost if isinstance(self.cost, str) else dict(self.cost),
         }

@@ -1,0 +1,92 @@
+"""The real Fourier transform of short frames, as products of matrices that any graph can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+LEAST = 1e-6  # keeps phases of silence, and their gradients, finite
+
+
+class Fourier:
+    """The real Fourier transform of frames, orthonormal: it keeps sums of squares.
+
+    Bin `k` is `numpy.fft.rfft`'s, times `sqrt(2 / size)`; the first and the last times
+    `sqrt(1 / size)`. Frames are short, so a product of matrices costs little, and ONNX before
+    opset 17 has no transform of its own.
+
+    Args:
+        size: samples in a frame, even.
+
+    Example:
+        >>> fourier = Fourier(8)
+        >>> re, im = fourier.forward(ops.ones((1, 8)))
+        >>> round(float(re[0, 0]), 4), fourier.bins
+        (2.8284, 5)
+    """
+
+    def __init__(self, size: int) -> None:
+        if size < 2 or size % 2:
+            raise ValueError(f"a Fourier transform needs frames of an even size, not {size}")
+        self.size = size
+        self.bins = size // 2 + 1
+        turns = np.outer(np.arange(size), np.arange(self.bins)) % size / size
+        scale = np.full(self.bins, np.sqrt(2 / size))
+        scale[[0, -1]] = np.sqrt(1 / size)
+        sine = -np.sin(2 * np.pi * turns)
+        sine[:, [0, -1]] = 0.0
+        self._cosine = (np.cos(2 * np.pi * turns) * scale).astype("float32")
+        self._sine = (sine * scale).astype("float32")
+
+    def forward(self, frames: Any) -> tuple[Any, Any]:
+        """`(..., size)` to real and imaginary parts, `(..., bins)` each."""
+        return ops.matmul(frames, self._cosine), ops.matmul(frames, self._sine)
+
+    def backward(self, re: Any, im: Any) -> Any:
+        """The inverse: `(..., bins)` each to `(..., size)`."""
+        return ops.matmul(re, self._cosine.T) + ops.matmul(im, self._sine.T)
+
+
+def amplitude(re: Any, im: Any) -> Any:
+    """Of complex numbers, in parts."""
+    return ops.sqrt(ops.square(re) + ops.square(im) + LEAST**2)
+
+
+def direction(re: Any, im: Any) -> tuple[Any, Any]:
+    """The phase as a point on the unit circle, `(cos, sin)`; that of silence is 0."""
+    re = re + LEAST
+    size = ops.sqrt(ops.square(re) + ops.square(im) + LEAST**4)
+    return re / size, im / size
+
+
+def turned(by: tuple[Any, Any], point: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The sum of two phases, both as `(cos, sin)`."""
+    return by[0] * point[0] - by[1] * point[1], by[0] * point[1] + by[1] * point[0]
+
+
+def turn_between(before: tuple[Any, Any], after: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The relative phase `after - before`, all as `(cos, sin)`."""
+    return turned((before[0], -before[1]), after)
+
+
+def phase_distance(a: Any, b: Any) -> Any:
+    """How far two phases lie apart: `sin^2((a - b) / 2)`.
+
+    It is never negative; 0 for equal phases alone, where whole turns count for nothing; the same
+    both ways; at most 1, for opposite phases; and smooth everywhere, unlike the difference of two
+    angles, which jumps at half a turn.
+
+    Args:
+        a: phases in radians, any shape.
+        b: likewise.
+
+    Returns:
+        In [0, 1], of the same shape.
+
+    Example:
+        >>> round(float(phase_distance(ops.array(0.0), ops.array(3.14159265))), 6)
+        1.0
+    """
+    return ops.square(ops.sin((a - b) * 0.5))

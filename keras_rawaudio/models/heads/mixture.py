@@ -1,0 +1,151 @@
+"""A distribution over a whole next frame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.codecs import MuLaw
+from keras_rawaudio.models.heads.base import Head
+
+LEAST_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
+WIDTHS = (-7.0, 2.0)  # of the logarithms of standard deviations
+TAIL = 1e-6
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class MixtureHead(Head):
+    """Gaussians over all samples of the next frame: one is chosen for the frame, then drawn from.
+
+    Samples are floats relative to the train part's peak. Bits are counted on mu-law cells, as for
+    the predictive head: the mass of a Gaussian on the cell that a sample falls into (its density
+    times the cell's width, where that mass is too small for 32 bits). The bits of a frame are those
+    of the mixture of whole frames, so that samples of one frame may hang together.
+
+    Args:
+        mixtures: Gaussians, 1 or more, at most as many as a frame has samples.
+        hidden: width of a hidden layer between the tier and the frame; 0: none.
+        levels: mu-law cells that bits are counted on.
+
+    Example:
+        >>> head = MixtureHead(mixtures=2)
+        >>> head.build_for(16, frame=8)
+        >>> prediction, _ = head(None, keras.ops.zeros((1, 5, 16)), [])
+        >>> head.loss(prediction, keras.ops.zeros((1, 40))).shape
+        TensorShape([1, 40])
+
+    Reference:
+        Bishop 1994, "Mixture density networks"; Salimans et al. 2017, "PixelCNN++", section 2.1.
+    """
+
+    kind = "mixture"
+    per_sample = False
+    measure = "bits_per_sample"
+    # A point of the unit square for the Gaussian, and a number for the choice.
+    noise_per_sample = 3
+
+    def __init__(
+        self, mixtures: int = 4, hidden: int = 0, levels: int = 256, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if mixtures < 1:
+            raise ValueError("a mixture head needs mixtures >= 1")
+        self.mixtures = mixtures
+        self.hidden = hidden
+        self.levels = levels
+        self.hidden_layer = (
+            keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
+        )
+
+    def conditioning_width(self) -> None:
+        return None
+
+    def build_for(self, width: int, frame: int) -> None:
+        K = self.mixtures
+        if frame < K:
+            raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
+        self.frame = frame
+        self.output_layer = keras.layers.Dense(K * (2 * frame + 1), name="mixture")
+        if self.hidden_layer:
+            self.hidden_layer.build((None, width))
+        self.output_layer.build((None, self.hidden or width))
+        # Gaussians of several widths to choose from at the start.
+        widths = np.tile(np.linspace(-3.0, -1.0, K + 2)[1:-1], frame)
+        bias = np.concatenate([np.zeros(K * frame), widths, np.zeros(K)])
+        self.output_layer.bias.assign(bias)
+        self.built = True
+
+    def call(
+        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+    ) -> tuple[Any, list[Any]]:
+        """`(B, N, 3 * mixtures)`: means, logs of deviations, and logits, the same in a frame."""
+        K, F = self.mixtures, self.frame
+        if self.hidden_layer:
+            conditioning = self.hidden_layer(conditioning)
+        means, widths, logits = ops.split(
+            self.output_layer(conditioning), [K * F, 2 * K * F], axis=-1
+        )
+        shape = (-1, conditioning.shape[1] * F, K)
+        gaussians = [ops.reshape(means, shape), ops.clip(ops.reshape(widths, shape), *WIDTHS)]
+        return ops.concatenate([*gaussians, ops.repeat(logits, F, axis=1)], axis=-1), []
+
+    def loss(self, prediction: Any, target: Any) -> Any:
+        means, widths, logits = ops.split(prediction, 3, axis=-1)
+        y = ops.cast(target, "float32")[:, :, None]
+        shape = (-1, prediction.shape[1] // self.frame, self.frame, self.mixtures)
+        frames = ops.sum(ops.reshape(self._log_mass(y, means, widths), shape), axis=2)
+        weights = ops.log_softmax(logits[:, :: self.frame], axis=-1)
+        nats = ops.logsumexp(weights + frames, axis=-1)
+        return ops.repeat(nats * (-1.0 / self.frame), self.frame, axis=1)
+
+    def _log_mass(self, y: Any, mean: Any, log_width: Any) -> Any:
+        """Log of the Gaussians' mass on the mu-law cells that samples fall into."""
+        cells = MuLaw(1.0, self.levels)
+        code = cells.encode(y, xp=ops)
+        low, high = (cells.expand(cells.companded(code + d, ops), ops) for d in (-0.5, 0.5))
+        width = ops.exp(log_width)
+        z = (y - mean) / width
+        density = -0.5 * ops.square(z) - log_width - 0.5 * math.log(2 * math.pi)
+        # The outermost cells reach on.
+        below = ops.where(code <= 0, -1e4, low) - mean
+        above = ops.where(code >= self.levels - 1, 1e4, high) - mean
+        root = 1.0 / (math.sqrt(2.0) * width)
+        mass = 0.5 * (ops.erf(above * root) - ops.erf(below * root))
+        exact = ops.log(ops.maximum(mass, LEAST_MASS))
+        return ops.where(mass > LEAST_MASS, exact, density + ops.log(high - low))
+
+    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
+        """A Gaussian number and a Gumbel one for each sample, times the temperature.
+
+        Reference:
+            Box and Muller 1958; Gumbel 1954 (the largest of logits and noise is a draw from their
+            softmax).
+        """
+        u = ops.clip(noise, TAIL, 1.0 - TAIL)
+        radius = ops.sqrt(-2.0 * ops.log(u[..., :1]))
+        normal = radius * ops.cos((2.0 * math.pi) * u[..., 1:2])
+        gumbel = -ops.log(-ops.log(u[..., 2:]))
+        # As many numbers come out as went in.
+        return ops.concatenate([normal, gumbel, ops.zeros_like(gumbel)], axis=-1) * temperature
+
+    def draw(
+        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        prediction, _ = self(recent, conditioning[:, None], state)
+        means, widths, logits = ops.split(prediction, 3, axis=-1)
+        race = logits[:, 0] + chance[:, : self.mixtures, 1]
+        chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")[:, None]
+        drawn = means + ops.exp(widths) * chance[:, :, :1]
+        return ops.clip(ops.sum(chosen * drawn, axis=-1), -1.0, 1.0), []
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "mixtures": self.mixtures,
+            "hidden": self.hidden,
+            "levels": self.levels,
+        }

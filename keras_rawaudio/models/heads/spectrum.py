@@ -1,0 +1,217 @@
+"""The spectrum of the next frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.layers.fourier import (
+    Fourier,
+    amplitude,
+    direction,
+    phase_distance,
+    turned,
+)
+from keras_rawaudio.layers.griffin_lim import GriffinLim
+from keras_rawaudio.layers.overlap import cut, overlap_add, sum_to_one
+from keras_rawaudio.layers.time_loop import scan_time
+from keras_rawaudio.models.heads.base import Head
+
+FORMS = {"parts": 2, "polar": 3, "amplitude": 1}  # numbers that a bin takes
+LEAST = 1e-3  # amplitudes below this are silence to the logarithm
+LOUDEST = 6.0  # log amplitude
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class SpectrumHead(Head):
+    """Predicts the windowed spectrum of the `span` samples ahead, every frame.
+
+    Spectra become frames again, weighted and added up where they overlap: with the square root of a
+    Hann window before and after, true spectra give the signal back exactly.
+
+    Args:
+        form: `"parts"` (real and imaginary part, judged by squared error), `"polar"` (log amplitude
+            by squared error, phase by `phase_distance` weighted with the target's amplitude), or
+            `"amplitude"` (log amplitude alone; phases come from Griffin-Lim).
+        span: samples in a spectrum, even, a multiple of the frame; `None`: four frames.
+        hidden: width of a hidden layer between the tier and the spectrum; 0: none.
+        relative: with `"polar"`, the phase is a turn from the phase of the `span` samples before.
+        iterations: of Griffin-Lim, for each frame.
+        momentum: of Griffin-Lim.
+
+    Example:
+        >>> head = SpectrumHead("polar", span=16)
+        >>> head.build_for(8, frame=4)
+        >>> recent, state = keras.ops.zeros((1, 15 + 20)), [keras.ops.zeros((1, 12))]
+        >>> prediction, state = head(recent, keras.ops.zeros((1, 5, 8)), state)
+        >>> prediction["signal"].shape
+        TensorShape([1, 20])
+    """
+
+    kind = "spectrum"
+    per_sample = False
+    measure = "variance_unexplained"
+    loss_is_score = False
+
+    def __init__(
+        self,
+        form: str = "parts",
+        span: int | None = None,
+        hidden: int = 0,
+        relative: bool = False,
+        iterations: int = 8,
+        momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if form not in FORMS:
+            raise ValueError(
+                f"a spectrum head has no form {form!r}; choose from {', '.join(FORMS)}"
+            )
+        if relative and form != "polar":
+            raise ValueError("a relative phase needs the form 'polar'")
+        self.form = form
+        self.span = span
+        self.hidden = hidden
+        self.relative = relative
+        self.iterations = iterations
+        self.momentum = momentum
+        self.hidden_layer = (
+            keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
+        )
+
+    def conditioning_width(self) -> None:
+        return None
+
+    def build_for(self, width: int, frame: int) -> None:
+        self.frame = frame
+        self.size = self.span or 4 * frame
+        self.context = self.size if self.relative else 1
+        self.fourier = Fourier(self.size)
+        self.window_in_time = np.sqrt(sum_to_one(self.size, frame))
+        self.rebuild = GriffinLim(self.size, frame, self.iterations, self.momentum)
+        self.output_layer = keras.layers.Dense(FORMS[self.form] * self.fourier.bins, name="bins")
+        if self.hidden_layer:
+            self.hidden_layer.build((None, width))
+        self.output_layer.build((None, self.hidden or width))
+        self.built = True
+
+    def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
+        return [("pending", (self.size - self.frame,))]
+
+    def call(
+        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """The spectra in their form, `bins (B, T, ...)`, and what is heard, `signal (B, N)`."""
+        if self.hidden_layer:
+            conditioning = self.hidden_layer(conditioning)
+        bins = self._finish(self.output_layer(conditioning), recent)
+        if self.form == "amplitude":
+            # Frame after frame, which training has no use for: its loss is that of the amplitudes.
+            T = bins.shape[1]
+            if training:
+                return {"bins": bins, "signal": ops.zeros_like(recent[:, : T * self.frame])}, state
+            signal, pending = self._rebuild(bins, state[0])
+        else:
+            re, im = self._parts(bins)
+            frames = self.fourier.backward(re, im) * self.window_in_time
+            signal, pending = overlap_add(frames, state[0])
+        return {"bins": bins, "signal": signal}, [pending]
+
+    def _finish(self, raw: Any, recent: Any) -> Any:
+        """What the last layer gives, as a spectrum in the head's form: phases become points."""
+        if self.form != "polar":
+            return raw
+        level, cos, sin = ops.split(raw, 3, axis=-1)
+        # Around a phase of 0, so that an untrained model has one.
+        cos, sin = direction(cos + 1.0, sin)
+        if self.relative:
+            samples = self.size + (raw.shape[1] - 1) * self.frame
+            heard = cut(recent[:, :samples], self.size, self.frame)
+            cos, sin = turned(direction(*self._transform(heard)), (cos, sin))
+        return ops.concatenate([level, cos, sin], axis=-1)
+
+    def _transform(self, frames: Any) -> tuple[Any, Any]:
+        return self.fourier.forward(frames * self.window_in_time)
+
+    def _parts(self, bins: Any) -> tuple[Any, Any]:
+        """Real and imaginary parts of `"parts"` or `"polar"`."""
+        if self.form == "parts":
+            re, im = ops.split(bins, 2, axis=-1)
+            return re, im
+        level, cos, sin = ops.split(bins, 3, axis=-1)
+        size = self._amplitude(level)
+        return size * cos, size * sin
+
+    @staticmethod
+    def _level(re: Any, im: Any) -> Any:
+        return ops.log(amplitude(re, im) + LEAST)
+
+    @staticmethod
+    def _amplitude(level: Any) -> Any:
+        return ops.relu(ops.exp(ops.minimum(level, LOUDEST)) - LEAST)
+
+    def _rebuild(self, level: Any, pending: Any) -> tuple[Any, Any]:
+        def step(carry: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, ...]:
+            frame = self.rebuild(slices[0], carry[0]) * self.window_in_time
+            signal, pending = overlap_add(frame[:, None], carry[0])
+            return pending, signal
+
+        by_time = ops.transpose(self._amplitude(level), (1, 0, 2))
+        start = (pending, pending[:, : self.frame])
+        pendings, signals = scan_time(step, start, [by_time])
+        signal = ops.reshape(ops.transpose(signals, (1, 0, 2)), (-1, level.shape[1] * self.frame))
+        return signal, pendings[-1]
+
+    def draw(
+        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        prediction, state = self(recent, conditioning[:, None], state)
+        return prediction["signal"], state
+
+    def loss(self, prediction: Any, target: Any) -> Any:
+        """The mean over a frame's bins, given to each of its samples.
+
+        The last frames reach beyond the target and do not count; the others count for them.
+        """
+        bins = prediction["bins"]
+        rest = ((0, 0), (0, self.size - self.frame))
+        target = ops.pad(ops.cast(target, "float32"), rest)
+        re, im = self._transform(cut(target, self.size, self.frame))
+        T = bins.shape[1]
+        whole = max(1, T - self.size // self.frame + 1)
+        if self.form == "parts":
+            p_re, p_im = self._parts(bins)
+            # Over the samples of a frame: that of real and imaginary parts is the same sum.
+            loss = ops.sum(ops.square(p_re - re) + ops.square(p_im - im), axis=-1) / self.size
+        else:
+            levels = bins[..., : self.fourier.bins]
+            loss = ops.mean(ops.square(levels - self._level(re, im)), axis=-1)
+        if self.form == "polar":
+            loss = loss + self._phase_loss(bins, re, im)
+        counted = np.where(np.arange(T) < whole, T / whole, 0.0).astype("float32")
+        return ops.repeat(loss * counted, self.frame, axis=1)
+
+    def _phase_loss(self, bins: Any, re: Any, im: Any) -> Any:
+        _, cos, sin = ops.split(bins, 3, axis=-1)
+        phase_cos, phase_sin = direction(re, im)
+        weight = amplitude(re, im)
+        distance = phase_distance(ops.arctan2(sin, cos), ops.arctan2(phase_sin, phase_cos))
+        return ops.sum(weight * distance, axis=-1) / (ops.sum(weight, axis=-1) + LEAST)
+
+    def score(self, prediction: Any, target: Any) -> Any:
+        return ops.square(prediction["signal"] - ops.cast(target, "float32"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "form": self.form,
+            "span": self.span,
+            "hidden": self.hidden,
+            "relative": self.relative,
+            "iterations": self.iterations,
+            "momentum": self.momentum,
+        }

@@ -1,0 +1,64 @@
+"""The experiments of 2016, from training to the sampler: what can be laid over a frame recipe."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.corpus.synthesis import write_demo_piece
+
+RATE = 2000
+SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame=32 windows.length=256 windows.batch=4"
+# Between them: each codec, each cost, averaging or not, each form of a spectrum, the convnet.
+CASES = {
+    "minmax": ("frame-gru", "codec.name=minmax head.cost=huber"),
+    "standardize": ("frame-gru", "head.span=128 head.window=triangle"),
+    "costs": ("frame-gru", "head.span=64 head.cost={squared:1.0,spectral:0.1}"),
+    "mixture": ("frame-mixture", "head.mixtures=3"),
+    "parts": ("frame-gru", "head={kind:spectrum,form:parts,span:64}"),
+    "polar, convnet": (
+        "frame-spectrum",
+        "tiers.0.window=160 tiers.0.spectrum={size:64,hop:32,relative:true,filters:2} head.span=64",
+    ),
+    "amplitude": (
+        "frame-gru",
+        "tiers.0.window=64 tiers.0.spectrum={size:64,hop:32} "
+        "head={kind:spectrum,form:amplitude,span:128,iterations:2}",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    write_demo_piece(home / "song.wav", 4.0, RATE)
+    return home
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_train_export_evaluate_generate(home, case, capfd):
+    from keras_rawaudio_serving import Sampler
+
+    recipe, words = CASES[case]
+    values = [word.replace(":", ": ") for word in f"{SMALL} {words}".split()]
+    run = home / case
+    command = f"train --audio {home}/song.wav --cache {home}/cache --recipe {recipe} --epochs 2"
+    command += " --sample-seconds 0 --run"
+    assert main([*command.split(), str(run), "--set", *values]) == 0
+    capfd.readouterr()
+    assert main(["evaluate", "--run", str(run)]) == 0
+    report = json.loads(capfd.readouterr().out)
+    measure = "bits_per_sample" if case == "mixture" else "variance_unexplained"
+    assert 0 < report[measure] < 20
+    assert main(["export", "--run", str(run), "--out", str(run / "exported")]) == 0
+    sampler = Sampler.load(run / "exported" / "generator.onnx", streams=2, random_seed=1)
+    piece, _ = soundfile.read(home / "song.wav", dtype="float32")
+    sampler.prime(piece[:501])
+    audio = sampler.generate(1.0015)
+    assert audio.shape == (2, round(1.0015 * RATE))  # no multiple of a frame
+    assert np.std(audio) > 1e-4
+    # Chance is an input: a regression has none, a mixture draws each stream for itself.
+    first, second = audio[:, :32]
+    assert np.allclose(first, second, atol=1e-3) == (case != "mixture")
