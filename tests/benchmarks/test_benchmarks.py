@@ -97,6 +97,64 @@ def test_quality(tmp_path):
     assert [s["seeded"] for s in line["streams"]] == [True, False]
 
 
+QUESTIONS = """
+- name: costs
+  asked: Which cost?
+  systems:
+    squared: {words: squares, recipe: frame-gru, set: [tiers.0.units=8, windows.length=1000]}
+    gaussian:
+      words: a Gaussian
+      recipe: frame-mixture
+      set: [tiers.0.units=8, windows.length=1000, head.mixtures=1]
+  answer: Squares leave {squared.score:.3f}, the zero predictor {squared.zero:.2f}.
+- name: later
+  asked: And then?
+  systems: {default: {words: the default, recipe: default}}
+"""
+
+
+def test_answers(tmp_path):
+    piece = write_demo_piece(tmp_path / "piece.wav", 40.0, 1000)
+    (tmp_path / "questions.yaml").write_text(QUESTIONS)
+    where = ["--questions", "questions.yaml", "--out", "docs"]
+    words = ["--audio", piece, "--row", "costs", "--seconds", 0.5, "--cache", "cache"]
+    lines = run("answers", *words, *where, "--work", "work", cwd=tmp_path)
+    squares = "frame-gru tiers.0.units=8 windows.length=1000"
+    assert lines[0]["system"] == squares
+    known = json.loads((tmp_path / "docs" / "answers.json").read_text())
+    assert set(known) == {line["system"] for line in lines}
+    assert known[squares]["measure"] == "variance_unexplained"
+    assert set(known[squares]["moments"]) == {"1", "5", "20"}
+    page = (tmp_path / "docs" / "answers.md").read_text()
+    # The words' figures are the run's own.
+    assert f"Squares leave {known[squares]['score']:.3f}, the zero predictor" in page
+    assert "Not measured yet: `--row later`" in page
+    assert str(tmp_path) not in page + (tmp_path / "docs" / "answers.json").read_text()
+    assert (tmp_path / "docs" / "img" / "answers" / "costs.png").stat().st_size > 1000
+    # From what is known, the page comes out once more.
+    run("answers", "--render", *where, cwd=tmp_path)
+    assert (tmp_path / "docs" / "answers.md").read_text() == page
+
+
+def test_the_questions_name_what_there_is():
+    """Every system of the page is one that can be built; every answer names its own figures."""
+    import string
+
+    import yaml
+
+    from keras_rawaudio.recipes import load_recipe
+
+    rows = yaml.safe_load((BENCHMARKS / "answers.yaml").read_text())
+    assert len({row["name"] for row in rows}) == len(rows) >= 12
+    for row in rows:
+        for system in row["systems"].values():
+            values = dict(word.split("=", 1) for word in system.get("set", []))
+            values = {name: yaml.safe_load(value) for name, value in values.items()}
+            load_recipe(system["recipe"], values)
+        fields = {field for _, field, _, _ in string.Formatter().parse(row.get("answer", ""))}
+        assert {field.split(".")[0] for field in fields if field} <= set(row["systems"])
+
+
 def test_a_mistake_is_told_in_one_line(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "quality.py"), "--recipe", "defualt"]
     done = subprocess.run(
