@@ -27,7 +27,7 @@ def sum_to_one(span: int, hop: int, shape: str = "hann") -> np.ndarray:
     Example:
         >>> sum_to_one(4, 2, "flat").tolist()
         [0.5, 0.5, 0.5, 0.5]
-        >>> sum_to_one(8, 2).reshape(4, 2).sum(axis=0).tolist()
+        >>> sum_to_one(8, 2).reshape(4, 2).sum(axis=0).round(6).tolist()
         [1.0, 1.0]
     """
     if hop < 1 or span < hop or span % hop:
