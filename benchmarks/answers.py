@@ -4,14 +4,16 @@ python benchmarks/answers.py --audio cold_day.flac                       # all r
 python benchmarks/answers.py --audio cold_day.flac --row shifts noise    # these
 python benchmarks/answers.py --render                                    # the page alone, once more
 
-Questions, systems and the words of the answers stand in answers.yaml; figures in answers.json, from
-where the page takes them. A system that two rows name is trained once.
+Seconds are the processor's: 60 of them on two cores are 120 s of processor time, however much else
+the machine does. Questions, systems and the words of the answers stand in answers.yaml; figures in
+answers.json, from where the page takes them. A system that two rows name is trained once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -87,6 +89,10 @@ def answer(rows: Sequence[dict[str, Any]], options: argparse.Namespace, work: Pa
     """Train what the rows name, and write figures and pictures as they come."""
     import keras
 
+    from keras_rawaudio.training import meter
+
+    cores = os.cpu_count() or 1
+    meter.CLOCK = lambda: time.process_time() / cores
     made: dict[str, np.ndarray] = {}
     (options.out / "img" / "answers").mkdir(parents=True, exist_ok=True)
     for row in rows:
@@ -230,9 +236,9 @@ def page(rows: Sequence[dict[str, Any]], known: dict[str, Any]) -> str:
         processor = every[-1]["machine"]
         lines += [
             f"Made by `python benchmarks/answers.py --audio {audio} --seconds {seconds[0]}`: each "
-            f"system learned for {budget} s on {processor['cpus']} cores of an "
-            f"{processor['cpu']}, which had other work to do, too; hence the column *learned*, "
-            "millions of samples that it saw. One run each: differences of a few hundredths are "
+            f"system learned for {budget} s of the time of {processor['cpus']} cores of an "
+            f"{processor['cpu']}; *learned* says how many million samples it saw. One run each: "
+            "differences of a few hundredths are "
             "chance. Figures are in `answers.json`; `--render` writes this page from them.",
             "",
             "A score is a share of the test part's variance that the next frame's prediction "
