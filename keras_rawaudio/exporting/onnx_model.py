@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
-from keras import ops
 from onnx import TensorProto, helper
 
-from keras_rawaudio.exporting.int8 import quantized
-from keras_rawaudio.exporting.steps import OPSET, Step, convert
-from keras_rawaudio.generation.advance import HISTORY, generator_state_spec, prepare_noise
+from keras_rawaudio.exporting.model_steps import ModelSteps
+from keras_rawaudio.exporting.steps import OPSET, Step
+from keras_rawaudio.generation.advance import HISTORY, generator_state_spec
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.heads.predictive import WORD
 
 METADATA_KEY = "keras_rawaudio"
 SCORE = "score"
@@ -55,31 +54,22 @@ class _Composer:
 
     One nest of loops reads the forced frames and then draws the others: only where values come
     from is there an `If`. Names of tensors: `history` and the tiers' states under the model's
-    names, with a prefix for each loop. Inside of loops time comes first, so that Scan can slice
-    it: given values are `(F, B)`, chance is `(F, B, K)`, conditioning `(F, B, width)`.
+    names, with a prefix for each loop. Inside of loops time comes first, so that Scan can slice it.
     """
 
     def __init__(self, model: AudioModel, int8: bool) -> None:
         self.model = model
-        self.int8 = int8
         self.spec = generator_state_spec(model)
         self.states = list(self.spec)
         self.head_states = [f"head_{name}" for name, _ in model.head.state_spec()]
-        self.constants: dict[str, onnx.TensorProto] = {}
-        self.layout = self._layout_step()
-        self.tier_steps = [self._tier_step(i) for i in range(len(model.tiers))]
-        self.head_step = self._head_step()
+        self.steps = ModelSteps(model, int8)
+        self.constants = self.steps.constants
         # What comes out for each sample: its value and, where a head has bits, those of one read.
-        self.made = ["values"]
-        if model.head.measure == "bits_per_sample":
-            self.score = self._score_step()
-            self.made.append("bits")
-        self.remember = self._remember_step()
-        self.finish = self._finish_step()
+        self.made = ["values", "bits"] if self.steps.score else ["values"]
 
     def compose(self) -> onnx.ModelProto:
         given = ["forced", "noise", "temperature"]
-        nodes, (values, chance, is_drawn) = self.layout.inline("layout", given)
+        nodes, (values, chance, is_drawn) = self.steps.layout.inline("layout", given)
         after, made = [f"{s}_next" for s in self.states], [f"made/{m}" for m in self.made]
         nodes += [
             self._node("Unsqueeze", ["temperature", self._integers([1])], "temperature_column"),
@@ -94,7 +84,9 @@ class _Composer:
                 else_branch=self._no_frames([*self.states, *(values for _ in made)]),
             ),
         ]
-        finish, (_, *bits) = self.finish.inline("finish", ["forced", *made], ["audio", "bits"])
+        finish, (_, *bits) = self.steps.finish.inline(
+            "finish", ["forced", *made], ["audio", "bits"]
+        )
         inputs = [
             _value("forced", ["batch", "forced_samples"]),
             _value("noise", ["batch", "samples", self.model.head.noise_per_sample]),
@@ -153,28 +145,24 @@ class _Composer:
             inputs = [_inner(given, 2), _inner(chance, 3), marks]
         inputs = [*map(_state, states.values()), *inputs]
 
-        seen = [states[HISTORY], *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
-        nodes, (output, *after) = self.tier_steps[i].inline(f"{at}/tier", seen)
+        source = states[WORD if tier.words else HISTORY]
+        seen = [source, *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
+        nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
         states.update(zip(own, after, strict=True))
         if i == len(self.model.tiers) - 1:
-            if self.head_states:
-                # What it would have said is part of what comes next: the head reads along.
-                told = [states[HISTORY], output, chance, *(states[s] for s in self.head_states)]
-                more, (drawn, *after) = self.head_step.inline(f"{at}/head", told)
-                states.update(zip(self.head_states, after, strict=True))
-                nodes += [*more, self._node("Where", ["is_drawn", drawn, given], made[0])]
-            else:
-                nodes.append(
-                    helper.make_node(
-                        "If",
-                        ["is_drawn"],
-                        made,
-                        name=f"If/{made[0]}",
-                        then_branch=self._draw_frame(states[HISTORY], output, chance),
-                        else_branch=self._read_frame(states[HISTORY], output, given),
-                    )
+            own = [states[s] for s in self.head_states]
+            states.update({s: f"{at}/{s}_after" for s in self.head_states})
+            nodes.append(
+                helper.make_node(
+                    "If",
+                    ["is_drawn"],
+                    [*made, *(states[s] for s in self.head_states)],
+                    name=f"If/{made[0]}",
+                    then_branch=self._draw_frame(states[HISTORY], output, chance, own),
+                    else_branch=self._read_frame(states[HISTORY], output, given, own),
                 )
-            more, (states[HISTORY],) = self.remember.inline(
+            )
+            more, (states[HISTORY],) = self.steps.remember.inline(
                 f"{at}/remember", [states[HISTORY], made[0]]
             )
             nodes += more
@@ -200,185 +188,99 @@ class _Composer:
         outputs = [*map(_state, states.values()), *(_inner(m, 2) for m in made)]
         return self._graph(at, nodes, inputs, outputs)
 
-    def _read_frame(self, history: str, conditioning: str, given: str) -> onnx.GraphProto:
-        """The branch that reads a frame of the fastest tier."""
-        made = [f"read/{m}" for m in self.made]
-        nodes = [self._node("Identity", [given], made[0])]
-        if "bits" in self.made:
-            seen = [history, conditioning, given]
-            score, (bits,) = self.score.inline("read/score", seen)
+    def _read_frame(
+        self, history: str, conditioning: str, given: str, own: list[str]
+    ) -> onnx.GraphProto:
+        """The branch that reads a frame of the fastest tier; `own` is the head's state."""
+        seen = [history, conditioning, given, *own]
+        nodes = [self._node("Identity", [given], "read/values")]
+        if self.steps.score:
+            score, (bits,) = self.steps.score.inline("read/score", seen)
             none = self._node("Sub", [given, given], "read/no_bits")
             nodes.append(
                 helper.make_node(
                     "If",
                     [SCORE],
-                    made[1:],
+                    ["read/bits"],
                     name="If/score",
                     then_branch=self._graph("score", score, [], [_inner(bits, 2)]),
                     else_branch=self._graph("no_score", [none], [], [_inner("read/no_bits", 2)]),
                 )
             )
-        return self._graph("read", nodes, [], [_inner(m, 2) for m in made])
+        results = [f"read/{name}" for name in [*self.made, *self.head_states]]
+        if self.steps.listen:
+            listen, _ = self.steps.listen.inline("read/head", seen, results[len(self.made) :])
+            nodes += listen
+        return self._graph("read", nodes, [], [_inner(r, 2) for r in results])
 
-    def _draw_frame(self, history: str, conditioning: str, chance: str) -> onnx.GraphProto:
-        """The branch that draws a frame of the fastest tier."""
-        values = "draw/values"
+    def _draw_frame(
+        self, history: str, conditioning: str, chance: str, own: list[str]
+    ) -> onnx.GraphProto:
+        """The branch that draws one."""
+        results = [f"draw/{name}" for name in [*self.made, *self.head_states]]
+        told, after = [history, conditioning, chance], results[len(self.made) :]
         if self.model.head.per_sample:
-            nodes = self._draw_samples(history, conditioning, chance, values)
+            nodes = self._draw_samples(history, conditioning, chance, results[0])
+        elif self.steps.plan:
+            nodes = self._draw_turns(self.steps.plan, told, own, [results[0], *after])
         else:
-            told = [history, conditioning, chance]
-            nodes, _ = self.head_step.inline("draw/head", told, [values])
-        if "bits" in self.made:
+            nodes, _ = self.steps.head.inline("draw/head", [*told, *own], [results[0], *after])
+        if self.steps.score:
             # Nobody asks for the bits of what is drawn: it can be read.
-            nodes.append(self._node("Sub", [values, values], "draw/bits"))
-        return self._graph("draw", nodes, [], [_inner(f"draw/{m}", 2) for m in self.made])
+            nodes.append(self._node("Sub", [results[0], results[0]], results[1]))
+        return self._graph("draw", nodes, [], [_inner(r, 2) for r in results])
 
     def _draw_samples(
         self, history: str, conditioning: str, chance: str, values: str
     ) -> list[onnx.NodeProto]:
         inputs = ["sample/recent", "sample/word", "sample/chance", "temperature_column"]
-        step, (value, after) = self.head_step.inline("sample/head", inputs)
+        step, (value, after) = self.steps.head.inline("sample/head", inputs)
         body = self._graph(
             "sample",
             step,
             [_inner(n, 2) for n in inputs[:3]],
             [_inner(after, 2), _inner(value, 2)],
         )
-        ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
         frame = self._integers([self.model.tiers[-1].frame, -1])
         return [
-            self._node("Slice", [history, *ends], "draw/recent"),
+            self._recent(history),
             _scan(body, ["draw/recent", conditioning, chance], ["draw/last", "draw/column"], 2),
             self._node("Reshape", ["draw/column", frame], values),
         ]
 
-    # The steps, as Keras has them
-
-    def _layout_step(self) -> Step:
-        """Frames by time, first those to read and then those to draw: values, chance, which."""
-        model = self.model
-        F, K = model.frame, model.head.noise_per_sample
-
-        def layout(forced: Any, noise: Any, temperature: Any) -> list[Any]:
-            B = ops.shape(forced)[0]
-            read, drawn = model.codec.encode(forced, xp=ops), noise[:, :, 0]
-            chance = prepare_noise(model, noise, temperature)
-            unused = ops.zeros((B, ops.shape(forced)[1], K))
-            values = ops.concatenate([read, ops.zeros_like(drawn)], axis=1)
-            chance = ops.concatenate([unused, chance], axis=1)
-            drawn = ops.concatenate([ops.zeros_like(forced[0]), ops.ones_like(drawn[0])], axis=0)
-            return [
-                ops.transpose(ops.reshape(values, (B, -1, F)), (1, 2, 0)),
-                ops.transpose(ops.reshape(chance, (B, -1, F, K)), (1, 2, 0, 3)),
-                drawn[::F] > 0,
-            ]
-
-        return self._convert("layout", layout, [(None, None), (None, None, K), (None,)])
-
-    def _finish_step(self) -> Step:
-        """One row a stream: drawn values as audio, and the bits of what was read."""
-
-        def finish(forced: Any, *made: Any) -> list[Any]:
-            values, *bits = (
-                ops.reshape(ops.transpose(m, (2, 0, 1)), (ops.shape(m)[2], -1)) for m in made
-            )
-            read = ops.shape(forced)[1]
-            audio = self.model.codec.decode(values[:, read:], xp=ops)
-            return [audio, *(b[:, :read] for b in bits)]
-
-        frames = (None, self.model.frame, None)
-        return self._convert("finish", finish, [(None, None), *(frames for _ in self.made)])
-
-    def _score_step(self) -> Step:
-        """The bits of each sample of a given frame of the fastest tier."""
-        model, head = self.model, self.model.head
-        tier = model.tiers[-1]
-
-        def score(history: Any, conditioning: Any, given: Any) -> Any:
-            values = ops.transpose(given)
-            recent = ops.concatenate([history[:, -head.context :], values[:, :-1]], axis=1)
-            if head.per_sample:
-                prediction = head(recent, ops.transpose(conditioning, (1, 0, 2)))
-            else:
-                prediction, _ = head(recent, conditioning[:, None], [])
-            # What tf2onnx writes is infinite where a probability is too small for a float.
-            nats = ops.minimum(head.score(prediction, values), 100.0)
-            return ops.transpose(nats) * (1 / math.log(2))
-
-        frame = tier.frame
-        conditioning: tuple[int | None, ...] = (None, tier.width or tier.stack.output_width)
-        if head.per_sample:
-            conditioning = (frame, *conditioning)
-        return self._convert(
-            "score", score, [(None, model.context + 1), conditioning, (frame, None)]
+    def _draw_turns(
+        self, plan: Step, told: list[str], own: list[str], results: list[str]
+    ) -> list[onnx.NodeProto]:
+        turns, kept = self.steps.turns, self.steps.kept
+        values, *after = results
+        nodes, planned = plan.inline("draw/plan", told)
+        moved = [f"turn/{s}" for s in self.head_states[:-kept]]
+        now = [f"turn/now{i}" for i in range(turns)]
+        given = ["turn/past", *now, *planned[turns:-kept], *moved]
+        turn, (frame, past, *state) = self.steps.head.inline("turn/head", given)
+        body = self._graph(
+            "turn",
+            turn,
+            [_inner(n, 2) for n in ["turn/past", *moved, *now]],
+            [_inner(n, 2) for n in [past, *state, frame]],
         )
-
-    def _tier_step(self, i: int) -> Step:
-        model, tier = self.model, self.model.tiers[i]
-        last = i == len(model.tiers) - 1
-
-        def step(history: Any, *given: Any) -> list[Any]:
-            conditioning, before = (given[0], given[1:]) if i else (None, given)
-            frame = model.tier_input(history[:, -tier.window :])
-            output, state = tier.step(frame, conditioning, list(before))
-            if not last or model.head.per_sample:
-                output = ops.transpose(output, (1, 0, 2))
-            return [output, *state]
-
-        shapes: list[tuple[int | None, ...]] = [(None, model.context + 1)]
-        if i:
-            shapes.append((None, tier.input_width))
-        shapes += [(None, *shape) for _, shape in tier.state_spec()]
-        return self._convert(f"tier{i}", step, shapes)
-
-    def _head_step(self) -> Step:
-        head: Any = self.model.head
-        if not head.per_sample:
-            return self._frame_head_step()
-
-        def step(recent: Any, conditioning: Any, noise: Any, temperature: Any) -> list[Any]:
-            value = head.step(recent, conditioning, noise, temperature)
-            after = ops.concatenate([recent[:, 1:], value], axis=1)
-            return [value, after]
-
-        shapes = [
-            (None, head.context),
-            (None, head.conditioning_width()),
-            (None, head.noise_per_sample),
-            (None, 1),
+        begin = ["draw/recent", *own[:-kept], *planned[:turns]]
+        end = ["draw/last", *after[:-kept], "draw/turns"]
+        frame_shape = self._integers([self.model.tiers[-1].frame, -1])
+        known = zip(planned[-kept:], after[-kept:], strict=True)
+        return [
+            *nodes,
+            self._recent(told[0]),
+            _scan(body, begin, end, turns),
+            self._node("Reshape", ["draw/turns", frame_shape], values),
+            *(self._node("Identity", [a], b) for a, b in known),
         ]
-        return self._convert("head", step, shapes)
 
-    def _frame_head_step(self) -> Step:
-        head, tier = self.model.head, self.model.tiers[-1]
-
-        def step(history: Any, conditioning: Any, chance: Any, *state: Any) -> list[Any]:
-            recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
-            values, after = head.draw(recent, conditioning, by_row, list(state))
-            return [ops.transpose(values), *after]
-
-        shapes: list[tuple[int | None, ...]] = [
-            (None, self.model.context + 1),
-            (None, tier.width or tier.stack.output_width),
-            (tier.frame, None, head.noise_per_sample),
-        ]
-        return self._convert("head", step, shapes + [(None, *s) for _, s in head.state_spec()])
-
-    def _remember_step(self) -> Step:
-        frame = self.model.tiers[-1].frame
-
-        def remember(history: Any, values: Any) -> Any:
-            return ops.concatenate([history[:, frame:], ops.transpose(values)], axis=1)
-
-        return self._convert("remember", remember, [(None, self.model.context + 1), (frame, None)])
+    def _recent(self, history: str) -> onnx.NodeProto:
+        ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
+        return self._node("Slice", [history, *ends], "draw/recent")
 
     # Small helpers
-
-    def _convert(self, name: str, function: Any, shapes: Any) -> Step:
-        step = convert(name, function, shapes)
-        step = quantized(step) if self.int8 else step
-        self.constants.update({c.name: c for c in step.constants})
-        return step
 
     def _graph(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_rawaudio.models.audio_model import AudioModel, State
+from keras_rawaudio.models.heads.predictive import WORD
 
 HISTORY = "history"
 # Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
@@ -115,7 +116,8 @@ def _loop(count: Any, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
 def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tuple[Any, State]:
     tier = model.tiers[i]
     frame = model.tier_input(state[HISTORY][:, -tier.window :])
-    output, values = tier.step(frame, conditioning, model.tier_state(i, state))
+    seen = model.head.said(state[WORD]) if tier.words else frame
+    output, values = tier.step(seen, conditioning, model.tier_state(i, state))
     return output, {**state, **model.named_state(i, values)}
 
 
@@ -136,8 +138,10 @@ def _remember(state: State, values: Any) -> State:
 def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state: State) -> State:
     output, state = _tier_step(model, i, conditioning, state)
     if i == len(model.tiers) - 1:
-        if model.head.state_spec():  # what it would have said is part of what comes next
-            state = _head_step(model, output, ops.zeros_like(frame)[:, :, None], state)[1]
+        if model.head.state_spec():
+            recent, given = state[HISTORY][:, -model.head.context :], model.head_state(state)
+            after = model.head.listen(recent, output, frame, given)
+            state = {**state, **model.named_head_state(after)}
         return _remember(state, frame)
     below = model.tiers[i + 1].frame
     frames = ops.reshape(frame, (-1, model.tiers[i].frame // below, below))

@@ -62,37 +62,22 @@ def fit_weighted_prediction(
         for x in stretches:
             past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
             now = x[order:]
-            weights = np.ones(len(now)) if round_number == 0 else _weights(now - past @ a)
+            weights = np.ones(len(now)) if round_number == 0 else error_weights(now - past @ a)
             weighted = past * weights[:, None]
             matrix += weighted.T @ past + np.eye(order) * noise**2 * weights.sum()
             right += weighted.T @ now
         a = np.asarray(np.linalg.solve(matrix, right))
+    return damped(a, radius)
+
+
+def damped(a: np.ndarray, radius: float) -> np.ndarray:
+    """The filter with its poles drawn inwards, where the outermost lies beyond `radius`."""
     outermost = np.abs(np.roots(np.concatenate([[1.0], -a]))).max()
-    return np.asarray(a * (radius / max(radius, outermost)) ** np.arange(1, order + 1))
+    return np.asarray(a * (radius / max(radius, outermost)) ** np.arange(1, len(a) + 1))
 
 
-def residual_sizes(
-    segments: Sequence[np.ndarray], coefficients: np.ndarray, window: int, seed: int = 0
-) -> np.ndarray:
-    """Mean size of `window` residuals in a row, for places all over the segments.
-
-    Args:
-        segments: as for the fit.
-        coefficients: `(order,)`.
-        window: residuals to average.
-        seed: of the choice of stretches.
-
-    Returns:
-        `(n,)` float64.
-    """
-    order, sizes = len(coefficients), []
-    for x in _choose(segments, order, np.random.default_rng(seed)):
-        past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
-        sizes.append(_running_mean(np.abs(x[order:] - past @ coefficients), window))
-    return np.concatenate(sizes)
-
-
-def _weights(residual: np.ndarray) -> np.ndarray:
+def error_weights(residual: np.ndarray) -> np.ndarray:
+    """How much each error counts: by the scale of the errors before it."""
     size = np.abs(residual)
     before = np.concatenate([np.zeros(WINDOW), size])
     scale = _running_mean(before, WINDOW)[:-1] + FLOOR

@@ -72,11 +72,16 @@ class AudioModel(keras.Model):
             else:
                 width = self.head.conditioning_width()
                 rate = tiers[i]["frame"] if self.head.per_sample else 1
-            self.tiers = [Tier(**tiers[i], rate=rate, width=width, name=f"tier{i}"), *self.tiers]
+            settings = {"rate": rate, "width": width, "name": f"tier{i}", **tiers[i]}
+            if settings.pop("outline", False):
+                settings["words"] = self.head.words
+            self.tiers = [Tier(**settings), *self.tiers]
         for tier in self.tiers:
             tier.build_weights()
         fastest = self.tiers[-1]
-        self.head.build_for(fastest.width or fastest.stack.output_width, fastest.frame)
+        if fastest.words:
+            self.head.heard = fastest.heard_width
+        self.head.build_for(fastest.width or fastest.output_width, fastest.frame)
         self.built = True
 
     @property
@@ -153,14 +158,14 @@ class AudioModel(keras.Model):
 
     def call(self, x: Any, state: State, training: bool = False) -> tuple[Any, State]:
         numbers = self.tier_input(x)
+        recent = x[:, self.context - (self.head.context - 1) :]
         conditioning, new_state = None, {}
         for i, tier in enumerate(self.tiers):
-            frames = self._frames(numbers, tier)
+            frames = self.head.words_before(recent) if tier.words else self._frames(numbers, tier)
             conditioning, values = tier(
                 frames, conditioning, self.tier_state(i, state), training=training
             )
             new_state.update(self.named_state(i, values))
-        recent = x[:, self.context - (self.head.context - 1) :]
         if self.head.per_sample:
             return self.head(recent, conditioning, training=training), new_state
         given = self.head_state(state)

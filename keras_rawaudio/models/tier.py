@@ -37,13 +37,15 @@ class Tier(keras.layers.Layer):
             its phase and of multiples of it. The clock's period is a weight, found on the train
             part (`set_period`); its phase is state and needs no audio to go on. 0: none.
         input_noise: standard deviation of Gaussian noise on the frames, in training.
-        dropout: share of the recurrent outputs that is left out in training.
+        dropout: share of the recurrent outputs, of what words are entered as, and of the rows that
+            hear the clock, that is left out in training.
         spectrum: see the spectra of the window, as `SpectralView` takes them; `None`: its samples.
+        words: read the outline's last word, one-hot out of so many, instead of samples; 0: samples.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
 
     Call arguments:
-        frames: `(B, T, window)` floats.
+        frames: `(B, T, window)` floats; `(B, T, words)` for a tier that reads words.
         conditioning: `(B, T, input_width)` floats from the slower tier, or `None`.
         state: list of `(B, units)` tensors, as `state_spec` names them.
         training: adds the noise.
@@ -77,6 +79,7 @@ class Tier(keras.layers.Layer):
         clock: int = 0,
         dropout: float = 0.0,
         spectrum: dict[str, Any] | None = None,
+        words: int = 0,
         rate: int = 1,
         width: int | None = None,
         **kwargs: Any,
@@ -89,8 +92,14 @@ class Tier(keras.layers.Layer):
         self.clock = clock
         self.input_noise = keras.layers.GaussianNoise(input_noise, name="input_noise")
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.clock_dropout = keras.layers.Dropout(dropout, (None, 1, 1), name="clock_dropout")
         self.spectrum = spectrum
         self.view = SpectralView(**spectrum, window=self.window, name="view") if spectrum else None
+        if spectrum and words:
+            raise ValueError("a tier reads spectra or words, not both")
+        self.words = words
+        # What it hears of the clock is handed on beside its words, for those who fill them in.
+        self.heard_width = self._first_width(units) if words and clock else 0
         self.rate = rate
         self.width = width
         self._stack_config: dict[str, Any] = {
@@ -103,15 +112,25 @@ class Tier(keras.layers.Layer):
             "preactivation_noise": preactivation_noise,
         }
         self.stack = RecurrentStack(**self._stack_config, name="stack")
-        self.input_width = units if isinstance(units, int) else units[0]
+        self.input_width = self._first_width(units)
         self.entry = keras.layers.Dense(self.input_width, name="entry")
         self.upsampling = keras.layers.Dense(rate * width, name="upsampling") if width else None
+
+    @staticmethod
+    def _first_width(units: int | list[int]) -> int:
+        return units if isinstance(units, int) else units[0]
+
+    @property
+    def output_width(self) -> int:
+        """Width of what a tier without `width` hands out."""
+        return self.stack.output_width + self.heard_width
 
     def build_weights(self) -> None:
         """Make the weights: all shapes are known from the arguments."""
         if self.view:
             self.view.build_weights()
-        self.entry.build((None, self.view.features if self.view else self.window))
+        features = self.view.features if self.view else self.window
+        self.entry.build((None, self.words or features))
         if self.clock:
             self.period = self.add_weight(
                 shape=(1,), initializer="ones", trainable=False, name="period"
@@ -123,7 +142,7 @@ class Tier(keras.layers.Layer):
             )
         self.stack.build((None, None, self.input_width))
         if self.upsampling:
-            self.upsampling.build((None, self.stack.output_width))
+            self.upsampling.build((None, self.output_width))
         self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -157,11 +176,18 @@ class Tier(keras.layers.Layer):
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         heard, clock, state = self._read_clock(state, frames.shape[1])
-        inputs = self._enter(self.input_noise(frames, training=training)) + heard
+        inputs = self._enter(self.input_noise(frames, training=training))
+        if self.words:  # known by heart, words would leave nothing to listen for
+            inputs = self.dropout(inputs, training=training)
+        if self.clock:
+            heard = self.clock_dropout(heard, training=training)
+        inputs = inputs + heard
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
         outputs = self.dropout(outputs, training=training)
+        if self.heard_width:
+            outputs = ops.concatenate([outputs, heard], axis=-1)
         if self.upsampling:
             T = ops.shape(outputs)[1]
             outputs = ops.reshape(self.upsampling(outputs), (-1, T * self.rate, self.width))
@@ -183,6 +209,8 @@ class Tier(keras.layers.Layer):
         if conditioning is not None:
             inputs = inputs + conditioning
         output, state = self.stack.step(inputs, state)
+        if self.heard_width:
+            output = ops.concatenate([output, heard[:, 0]], axis=-1)
         if self.upsampling:
             output = ops.reshape(self.upsampling(output), (-1, self.rate, self.width))
         return output, clock + state
@@ -200,6 +228,7 @@ class Tier(keras.layers.Layer):
             "clock": self.clock,
             "dropout": self.dropout.rate,
             "spectrum": self.spectrum,
+            "words": self.words,
             "rate": self.rate,
             "width": self.width,
         }

@@ -148,6 +148,12 @@ def check(recipe: Recipe) -> None:
                 f"{where}: tier {i} is a GRU, which has no forget gate; "
                 "leave forget_bias out or use cell: lstm"
             )
+    outlines = [tier.outline for tier in recipe.tiers]
+    if any(outlines[:-1]) or (outlines[-1] and kind != "predictive"):
+        raise UserError(
+            f"{where}: an outline is for the last tier alone, under a predictive head; "
+            "leave outline out elsewhere"
+        )
     for slow, fast in zip(recipe.tiers, recipe.tiers[1:], strict=False):
         if slow.frame % fast.frame or slow.frame == fast.frame:
             raise UserError(

@@ -51,6 +51,7 @@ class TierSettings:
         clock: harmonics of a clock in time with the piece that the tier hears; 0: none.
         dropout: share of the recurrent outputs that is left out in training.
         spectrum: see the window's spectra; `None`: its samples.
+        outline: read the last word of a predictive head's outline, instead of samples.
     """
 
     frame: int
@@ -66,6 +67,7 @@ class TierSettings:
     clock: int = 0
     dropout: float = 0.0
     spectrum: SpectrumSettings | None = None
+    outline: bool = False
 
 
 @dataclass(frozen=True)

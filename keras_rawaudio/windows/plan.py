@@ -62,7 +62,9 @@ class WindowPlan:
     which read again what others have read).
 
     `shift="lanes"`: the windows of all segments, each cut from its first sample, are dealt to the
-    rows in `batch` equal, contiguous lanes; one pass is an epoch.
+    rows in `batch` equal, contiguous lanes; one pass is an epoch. After the first epoch they are
+    cut from a random one among the `n_s % N + 1` first samples that leave room for as many, so that
+    frames do not fall on the same samples each time.
 
     All rows of a pass run the same number of windows, so that batches are full; nothing wraps
     around. Hence, with `n_s` the lengths of the segments of at least `N` samples:
@@ -173,6 +175,8 @@ class WindowPlan:
                 skip -= length
                 continue
             rows = self._rows(int(number), self.batch)
+            if self.shift == "lanes" and epoch:
+                rows = rows._replace(base=rows.base + self._late(epoch))
             for first in range(skip, length, BLOCK):
                 yield self._block(rows, np.arange(first, min(first + BLOCK, length)))
             skip = 0
@@ -262,6 +266,11 @@ class WindowPlan:
         base = np.where(each == segment[:, None], offset[:, None], phase[:, None])
         counts = np.maximum(self._n - base, 0) // self._stride
         return _Rows(base, np.where(each < segment[:, None], 0, counts))
+
+    def _late(self, epoch: int) -> Int64s:
+        """How many samples later than at its first each segment's windows begin in this epoch."""
+        rng = np.random.default_rng((self.seed, epoch, 1))
+        return np.asarray(rng.integers(self._n % self._stride + 1))
 
     def _block(self, rows: _Rows, batches: Int64s) -> Windows:
         """What the rows read in these batches of their pass."""

@@ -25,6 +25,14 @@ PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
 MINMAX = {"name": "minmax", "low": -0.5, "high": 0.7}
 CATEGORICAL = {"kind": "categorical", "width": 8, "embedded": 2, "linear": 5}
+PREDICTIVE = {
+    "kind": "predictive",
+    "words": 8,
+    "filters": 3,
+    "order": 16,
+    "width": 8,
+    "mixtures": 2,
+}
 
 # Between them: each cell, one and more tiers, several layers, windows wider than a frame, skips or
 # not, each head and codec, each noise.
@@ -96,13 +104,13 @@ MODELS = {
         STANDARDIZE,
     ),
     "predictive, gru over gru": (
-        [{"frame": 8}, {"frame": 4}],
-        {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
+        [{"frame": 64}, {"frame": 32, "outline": True}],
+        PREDICTIVE,
         PEAK,
     ),
-    "predictive, clocks": (
-        [{"frame": 8, "clock": 3, "dropout": 0.5}, {"frame": 4, "cell": "lstm", "clock": 1}],
-        {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3},
+    "predictive, a clock, no outline": (
+        [{"frame": 32, "cell": "lstm", "clock": 3, "dropout": 0.5}],
+        PREDICTIVE,
         PEAK,
     ),
 }
@@ -123,7 +131,8 @@ def make(tiers, head, codec) -> AudioModel:
         # Its samples feed back with a factor: little of it, or they run into the rails.
         model.head.mixture.kernel.assign(0.1 * model.head.mixture.kernel)
         model.head.mixture.bias.assign(0.3 * model.head.mixture.bias - 0.3)
-        model.head.coefficients.assign(rng.normal(size=model.head.order) / model.head.order)
+        model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
+        model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
     return model
 
 

@@ -1,4 +1,4 @@
-"""Linear prediction for likelihood: known processes, quiet passages, poles, residuals."""
+"""Linear prediction for likelihood: known processes, quiet passages, poles."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,9 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.listening.linear_prediction import fit_linear_prediction
 from keras_rawaudio.listening.weighted_prediction import (
     RADIUS,
+    damped,
+    error_weights,
     fit_weighted_prediction,
-    residual_sizes,
 )
 
 
@@ -46,7 +47,9 @@ def test_quiet_passages_count():
 
     def log_size(a):
         """Mean log of the residual's size in each half: what the likelihood is about."""
-        return [np.log(residual_sizes([x], a, 16)).mean() for x in halves]
+        residuals = [np.convolve(x, [1, *-a], "valid") for x in halves]
+        means = [np.convolve(np.abs(r), np.full(16, 1 / 16), "valid") for r in residuals]
+        return [np.log(m).mean() for m in means]
 
     plain = np.array(log_size(fit_linear_prediction(halves, 2)))
     weighted = np.array(log_size(fit_weighted_prediction(halves, 2)))
@@ -86,12 +89,21 @@ def test_too_short():
         fit_weighted_prediction([np.ones(8), np.ones(3)], 8)
 
 
-def test_residual_sizes_by_hand():
-    x = np.array([0.0, 1.0, 3.0, 2.0, 2.0, 6.0])
-    # Against the last value: 1, 2, 1, 0, 4.
-    np.testing.assert_allclose(residual_sizes([x], np.array([1.0]), 1), [1, 2, 1, 0, 4])
-    np.testing.assert_allclose(residual_sizes([x], np.array([1.0]), 2), [1.5, 1.5, 0.5, 2])
-    # Two before: 2 * x[t-1] - x[t-2] misses by 1, -3, 1, 4; two segments do not meet.
-    a = np.array([2.0, -1.0])
-    np.testing.assert_allclose(residual_sizes([x, x[:3]], a, 1), [1, 3, 1, 4, 1])
-    assert residual_sizes([x], a, 9).size == 0
+def test_damping_draws_every_pole_inwards_alike():
+    a = -np.poly([1.1, 0.5, -0.4])[1:]
+    damp = damped(a, 0.99)
+    poles = np.sort(np.roots([1.0, *-damp]).real)
+    np.testing.assert_allclose(poles, np.array([-0.4, 0.5, 1.1]) * 0.99 / 1.1, atol=1e-9)
+    np.testing.assert_array_equal(damped(damp, 0.991), damp)
+
+
+def test_errors_count_by_the_scale_of_those_before():
+    errors = np.full(200, 0.02)
+    errors[100] = 5.0
+    weights = error_weights(errors)
+    assert weights[99] == pytest.approx(1 / 0.0201**2, rel=1e-6)
+    assert weights[100] == pytest.approx(1 / 2.5**2)  # not by 0.02: it would drown the others
+    scale = (15 * 0.02 + 5.0) / 16 + 1e-4
+    np.testing.assert_allclose(weights[101:117], 1 / scale**2)
+    assert weights[117] == pytest.approx(weights[99])
+    assert np.isfinite(error_weights(np.zeros(40))).all()

@@ -10,7 +10,7 @@ from keras_rawaudio.models.tier import Tier
 
 PERIOD = 37.5
 PEAK = {"name": "peak", "peak": 0.9}
-HEAD = {"kind": "predictive", "order": 9, "residuals": 4, "width": 8, "mixtures": 3}
+HEAD = {"kind": "mixture", "mixtures": 3}
 
 
 def make(**options):

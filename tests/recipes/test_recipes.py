@@ -135,6 +135,8 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"windows.shift": "lane"}, "'lanes'"),
         ("categorical", {"tiers.0.frame": 0}, "1 sample or more"),
         ("categorical", {"tiers.0.layers": 6}, "1 to 5 layers"),
+        ("categorical", {"tiers.1.outline": True}, "last tier alone, under a predictive head"),
+        ("default", {"tiers.0.outline": 1}, "does not fit"),
         ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
         ("categorical", {"tiers.0.units": 0}, "units"),
         ("categorical", {"tiers.0.units": -3}, "units"),

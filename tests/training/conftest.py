@@ -34,11 +34,11 @@ NOISY = DISCRETE | {
     ],
     "head": {"kind": "regression"},
 }
-# The clock's period and the linear prediction are found on the train part, not learned.
+# The clock's period, the filters and the words are found on the train part, not learned.
 CLOCK = DISCRETE | {
     "codec": {"name": "peak"},
-    "tiers": [{"frame": 8, "units": 6, "clock": 2, "dropout": 0.2}],
-    "head": {"kind": "predictive", "order": 8, "residuals": 4, "width": 8, "jitter": 0.1},
+    "tiers": [{"frame": 32, "outline": True, "units": 6, "clock": 2, "dropout": 0.2}],
+    "head": {"kind": "predictive", "words": 8, "filters": 3, "order": 16, "width": 8},
 }
 
 

@@ -120,19 +120,22 @@ def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, co
 
 
 def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, interrupt):
-    """Pitfall 13: the linear prediction, its limits and the clock's period are in the snapshot."""
+    """Pitfall 13: filters, words, limits and the clock's period are in the snapshot."""
     interrupt(2)
     assert not train([piece], tmp_path / "run", tiny(clock=True), Budget(epochs=1), cache=cache)
     run = RunFolder(tmp_path / "run")
     before = keras.saving.load_model(run.last, compile=False)
     assert float(before.tiers[0].period.value[0]) > 100  # samples; 1 before it was found
-    assert np.count_nonzero(before.head.coefficients) > 1
+    filters = np.reshape(before.head.bank.before, (16, 8, 3))[:, 0]
+    assert (np.count_nonzero(filters, axis=0) > 1).all()  # 1 before they were fitted
     interrupt(None)
     assert resume(run.path)
     after = keras.saving.load_model(run.last, compile=False)
     for a, b in (
         (before.tiers[0].period, after.tiers[0].period),
-        (before.head.coefficients, after.head.coefficients),
+        (before.head.bank.before, after.head.bank.before),
+        (before.head.bank.within, after.head.bank.within),
+        (before.head.outline.vocabulary, after.head.outline.vocabulary),
         (before.head.ceiling, after.head.ceiling),
         (before.head.reach, after.head.reach),
     ):

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import keras
+from keras import ops
 
 
 class Head(keras.layers.Layer):
@@ -23,6 +24,7 @@ class Head(keras.layers.Layer):
         noise_per_sample: numbers in [0, 1) that it needs to draw one sample.
         reconstruct: whether it learns to give back the frame just read, not the next samples.
         loss_is_score: whether training makes small what `measure` counts.
+        steps: turns in which a frame is drawn by a head that is not per sample; 0: at once.
     """
 
     kind: ClassVar[str]
@@ -32,6 +34,7 @@ class Head(keras.layers.Layer):
     noise_per_sample: int = 1
     reconstruct: bool = False
     loss_is_score: bool = True
+    steps: int = 0
 
     @abstractmethod
     def conditioning_width(self) -> int | None:
@@ -90,6 +93,48 @@ class Head(keras.layers.Layer):
             `(B, frame)` codec values and the new state.
         """
         raise NotImplementedError(f"a {self.kind} head draws sample by sample")
+
+    def plan(
+        self, recent: Any, conditioning: Any, chance: Any
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """The first half of `draw`, for a head that draws a frame in `steps` turns.
+
+        Args:
+            recent: as for `draw`.
+            conditioning: as for `draw`.
+            chance: as for `draw`.
+
+        Returns:
+            What `turn` is given turn by turn, each `(steps, B, n)`; what it is given every time,
+            each `(B, n)`; and the last tensors of the state after the frame, which no turn moves.
+        """
+        raise NotImplementedError(f"a {self.kind} head draws a frame at once")
+
+    def turn(
+        self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        """One turn: the next `frame / steps` samples `(B, n)`, and the state that turns move.
+
+        Args:
+            past: `(B, context)` codec values before them.
+            turns: from `plan`, this turn's.
+            held: from `plan`.
+            state: the first tensors of the head's state.
+        """
+        raise NotImplementedError(f"a {self.kind} head draws a frame at once")
+
+    def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
+        """The state after a frame that was given, not drawn.
+
+        Args:
+            recent: `(B, context)` codec values before it.
+            conditioning: `(B, width)`.
+            frame: `(B, frame)` codec values.
+            state: as `state_spec` says.
+        """
+        # What it would have said is part of what comes next.
+        chance = ops.zeros((*ops.shape(frame), self.noise_per_sample))
+        return self.draw(recent, conditioning, chance, state)[1]
 
     @abstractmethod
     def loss(self, prediction: Any, target: Any) -> Any:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.codecs import MuLaw
+from keras_rawaudio.models.cells import cell_edges
 from keras_rawaudio.models.heads.base import Head
 
 LEAST_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
@@ -104,19 +104,14 @@ class MixtureHead(Head):
 
     def _log_mass(self, y: Any, mean: Any, log_width: Any) -> Any:
         """Log of the Gaussians' mass on the mu-law cells that samples fall into."""
-        cells = MuLaw(1.0, self.levels)
-        code = cells.encode(y, xp=ops)
-        low, high = (cells.expand(cells.companded(code + d, ops), ops) for d in (-0.5, 0.5))
+        low, high = cell_edges(y, self.levels)
         width = ops.exp(log_width)
         z = (y - mean) / width
         density = -0.5 * ops.square(z) - log_width - 0.5 * math.log(2 * math.pi)
-        # The outermost cells reach on.
-        below = ops.where(code <= 0, -1e4, low) - mean
-        above = ops.where(code >= self.levels - 1, 1e4, high) - mean
         root = 1.0 / (math.sqrt(2.0) * width)
-        mass = 0.5 * (ops.erf(above * root) - ops.erf(below * root))
+        mass = 0.5 * (ops.erf((high - mean) * root) - ops.erf((low - mean) * root))
         exact = ops.log(ops.maximum(mass, LEAST_MASS))
-        return ops.where(mass > LEAST_MASS, exact, density + ops.log(high - low))
+        return ops.where(mass > LEAST_MASS, exact, density + ops.log(ops.minimum(high - low, 1.0)))
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
         """A Gaussian number and a Gumbel one for each sample, times the temperature.

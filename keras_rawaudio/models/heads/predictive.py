@@ -1,8 +1,7 @@
-"""A distribution around a linear prediction: it starts from what is known for nothing."""
+"""Audio to fit an outline: logistics around the predictions of a filter bank."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -10,49 +9,57 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.models.bands import loudness
+from keras_rawaudio.models.cells import cell_edges
+from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
 from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.outline import Outline
 
-BLOCK = 64  # predictions that one product of matrices makes
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
-SLOPE = 6.0  # residuals count up to so many times their scale
-# Quantiles of the train part that free running stays within: of the scale, and of one residual.
+SLOPE = 6.0  # errors count up to so many times their scale
+# Quantiles of the train part that free running stays within: of the scale of errors, of one error.
 CEILING = 0.999
 REACH = 0.9975
+WORD = "head_word"  # the last word, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
+LOOKED_AT = 64  # samples that the level of the moment is read from
+STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretches, how long
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class PredictiveHead(Head):
-    """Logistics around a linear prediction, scaled by the last residuals.
+    """Draws each frame in two steps: a word of the `Outline` for it, then its samples, 8 at a time.
 
-    `p` is the linear prediction from the last `order` samples, fitted on the train part (`fit`)
-    and then left alone; `g` is the mean size of the last `residuals` residuals. A small network
-    sees these residuals over `g`, the last samples companded, `log g`, the companded `p` and the
-    tier's conditioning, and says how a mixture of `mixtures` logistics lies about the prediction:
-    means `p + g * delta`, scales `g * exp(s)`, and weights. It starts near zero, so that an
-    untrained model is an adaptive linear predictor already.
+    What the tier says is the word and nothing else. A `FilterBank` predicts the next samples in
+    several ways; their errors of late, the last samples, the word and the clock tell a small
+    network which filters to trust, and how a mixture of logistics lies about what they predict:
+    means `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the mean size of the last
+    errors. It starts near zero, so that an untrained model is an adaptive predictor already.
+    Within its 8 samples each prediction rests on the samples just drawn; only the network does not
+    run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
-    mu-law cells: the mass of the mixture on the cell that the sample falls into.
+    mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
+    of the word is shared out among the samples of its frame.
 
     Args:
-        order: past samples that the linear prediction sees.
-        residuals: recent residuals, and samples, that the network sees.
+        words: of the outline.
+        filters: of the bank.
+        order: past samples that a filter sees, a multiple of 8.
         width: width of the hidden layers.
         layers: hidden layers, 1 or more.
         mixtures: logistics in the mixture.
         levels: mu-law cells that bits are counted on.
-        floor: least `g`, relative to the peak.
-        jitter: in training, noise on the samples that are seen, as a multiple of their own `g`:
-            the model learns to come back from small mistakes of its own.
+        dropout: share of what the network sees and says within that is left out in training.
 
     Example:
-        >>> head = PredictiveHead(order=32, width=16)
-        >>> head.build_for(16, frame=8)
-        >>> recent = keras.ops.zeros((1, head.context - 1 + 40))
-        >>> mixture = head(recent, keras.ops.zeros((1, 40, 16)))
-        >>> head.loss(mixture, keras.ops.zeros((1, 40))).shape
-        TensorShape([1, 40])
+        >>> head = PredictiveHead(words=8, filters=4, order=32, width=16)
+        >>> head.build_for(16, frame=32)
+        >>> recent = keras.ops.zeros((1, head.context - 1 + 64))
+        >>> state = [keras.ops.zeros((1, *shape)) for _, shape in head.state_spec()]
+        >>> mixture, state = head(recent, keras.ops.zeros((1, 2, 16)), state)
+        >>> head.loss(mixture, keras.ops.zeros((1, 64))).shape
+        TensorShape([1, 64])
 
     Reference:
         Salimans et al. 2017, "PixelCNN++", section 2.1 (logistics on cells); Valin and Skoglund
@@ -60,241 +67,330 @@ class PredictiveHead(Head):
     """
 
     kind = "predictive"
-    per_sample = True
+    per_sample = False
     measure = "bits_per_sample"
 
     def __init__(
         self,
-        order: int = 128,
-        residuals: int = 16,
-        width: int = 128,
+        words: int = 128,
+        filters: int = 32,
+        order: int = 256,
+        width: int = 256,
         layers: int = 2,
         mixtures: int = 4,
         levels: int = 256,
-        floor: float = 1e-4,
-        jitter: float = 0.0,
+        dropout: float = 0.15,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if order < 1 or residuals < 1 or layers < 1 or mixtures < 1:
-            raise ValueError("a predictive head needs order, residuals, layers, mixtures >= 1")
+        if layers < 1 or mixtures < 1:
+            raise ValueError("a predictive head needs layers, mixtures >= 1")
+        self.heard = 0  # the last numbers of the conditioning, which tell the time
+        self.words = words
+        self.filters = filters
         self.order = order
-        self.residuals = residuals
         self.width = width
         self.layers = layers
         self.mixtures = mixtures
         self.levels = levels
-        self.floor = floor
-        self.jitter = jitter
-        self.seed_generator = keras.random.SeedGenerator() if jitter else None
-        self.context = order + residuals
-        self.noise_per_sample = mixtures + 1
+        self.bank = FilterBank(filters, order, name="bank")
+        self.noise_per_sample = mixtures + 2
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.condition = keras.layers.Dense(width // 2, name="condition")
         self.hidden = [
             keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
         ]
         small = keras.initializers.RandomNormal(stddev=1e-3)
-        self.mixture = keras.layers.Dense(3 * mixtures, kernel_initializer=small, name="mixture")
+        self.trust = keras.layers.Dense(filters, kernel_initializer=small, name="trust")
+        self.mixture = keras.layers.Dense(
+            self.bank.frame * 3 * mixtures, kernel_initializer=small, name="mixture"
+        )
 
-    def conditioning_width(self) -> int:
-        return self.width
+    def conditioning_width(self) -> None:
+        return None
 
     def build_for(self, width: int, frame: int) -> None:
-        # Oldest sample first, as everywhere; before `fit`, the last sample again.
-        self.coefficients = self.add_weight(
-            shape=(self.order,), initializer=_last_sample, trainable=False, name="coefficients"
+        F = self.bank.frame
+        if frame % F or frame < LOOKED_AT // 2:
+            raise ValueError(
+                f"a predictive head needs a tier whose frame is a multiple of {F} and "
+                f"{LOOKED_AT // 2} samples or more, not {frame}"
+            )
+        self.frame = frame
+        self.steps = frame // F
+        self.outline = Outline(self.words, frame, name="outline")
+        self.context = max(self.order + F, 2 * frame + 1, LOOKED_AT)
+        self.outline.build_for(width - self.heard)
+        self.bank.build_weights()
+        sounds = self.outline.bands.features
+        self.condition.build((None, 2 * sounds + self.heard))
+        # Where in the frame each step stands.
+        self.places = self.add_weight(
+            shape=(self.steps, self.width // 2), initializer="random_normal", name="places"
         )
-        # The greatest `g`: nothing louder than the train part ever starts to feed itself.
+        self.upsampling = self.add_weight(
+            shape=(self.width // 2, self.steps * self.width),
+            initializer="glorot_normal",
+            name="upsampling",
+        )
+        self.favour = self.add_weight(
+            shape=(self.words, self.filters), initializer="zeros", name="favour"
+        )
+        seen = 3 * self.filters + 2 * self.bank.remembered + 5
+        self.entry = keras.layers.Dense(self.width, name="entry")
+        self.entry.build((None, seen))
+        for layer in [*self.hidden, self.trust, self.mixture]:
+            layer.build((None, self.width))
+        spread = np.linspace(-1.2, 0.6, self.mixtures)
+        bias = np.stack([0 * spread, spread, 0 * spread])
+        self.mixture.bias.assign(np.tile(bias.ravel(), F).astype("float32"))
+        # The greatest `g`, and how far a draw may lie from the prediction: nothing louder than the
+        # train part ever starts to feed itself.
         self.ceiling = self.add_weight(
             shape=(1,), initializer="ones", trainable=False, name="ceiling"
         )
-        # How far a draw may lie from the prediction, for the same reason.
         self.reach = self.add_weight(shape=(1,), initializer="ones", trainable=False, name="reach")
-        self.entry = self.add_weight(
-            shape=(2 * self.residuals + 2, self.width), initializer="he_normal", name="entry"
-        )
-        for layer in [*self.hidden, self.mixture]:
-            layer.build((None, self.width))
-        spread = np.linspace(-1.2, 0.6, self.mixtures)
-        self.mixture.bias.assign(np.concatenate([0 * spread, spread, 0 * spread]))
         self.built = True
 
+    def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
+        return [*self.bank.state_spec(), ("word", (self.words,))]
+
     def fit(self, segments: Any) -> None:
-        """Fit the linear prediction: `segments` of the train part, floats relative to the peak."""
-        from keras_rawaudio.listening.weighted_prediction import (
-            fit_weighted_prediction,
-            residual_sizes,
-        )
-
-        if max(map(len, segments)) < 2 * self.context:
+        """Fit bank, vocabulary and limits: `segments` of the train part, relative to the peak."""
+        if max(map(len, segments)) < 2 * max(self.context, self.frame * self.words // 8):
             raise UserError(
-                f"the audio is too short for a linear prediction of order {self.order}; "
-                "use longer audio or a lower head.order"
+                f"the audio is too short for linear prediction of order {self.order} and an "
+                f"outline of {self.words} words of {self.frame} samples; use longer audio, or "
+                "a lower head.order and head.words"
             )
-        a = fit_weighted_prediction(segments, self.order)
-        self.coefficients.assign(a[::-1].copy())
-        for limit, window, quantile in (
-            (self.ceiling, self.residuals, CEILING),
-            (self.reach, 1, REACH),
+        self.bank.fit(segments)
+        self.outline.fit(segments)
+        rng = np.random.default_rng(0)
+        scales, errors = [], []
+        length = min(STRETCH, max(map(len, segments)) - self.context) // self.frame * self.frame
+        long = [s for s in segments if len(s) >= self.context + length]
+        for _ in range(STRETCHES):
+            segment = long[rng.integers(len(long))]
+            start = rng.integers(len(segment) - self.context - length + 1)
+            x = ops.convert_to_tensor(segment[None, start : start + self.context + length])
+            target = ops.reshape(x[:, self.context :], (1, -1, self.bank.frame))
+            heard = self._hear(x[:, :-1], self.bank.zero_state(1))
+            p = ops.sum(heard["all"] * heard["weights"][:, :, None], axis=-1)
+            scales.append(ops.convert_to_numpy(heard["scale"]).ravel())
+            errors.append(ops.convert_to_numpy(ops.abs(target - p)).ravel())
+        for limit, sizes, quantile in (
+            (self.ceiling, scales, CEILING),
+            (self.reach, errors, REACH),
         ):
-            sizes = residual_sizes(segments, a, window)
-            limit.assign([max(float(np.quantile(sizes, quantile)), self.floor)])
+            limit.assign([max(float(np.quantile(np.concatenate(sizes), quantile)), FLOOR)])
 
-    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
-        """`(B, N, 2 + 3 * mixtures)`: prediction, scale, and the mixture about them."""
-        N, R = conditioning.shape[1], self.residuals
-        # One prediction for each of the R samples before the first target, and for every target.
-        p = self._predictions(recent, N + R)
-        residual = recent[:, self.order :] - p[:, : N + R - 1]
-        if training and self.jitter:
-            recent = recent + self._draw_jitter(residual, N)
-            p = self._predictions(recent, N + R)
-            residual = recent[:, self.order :] - p[:, : N + R - 1]
-        last = ops.stack([residual[:, k : k + N] for k in range(R)], axis=-1)
-        squashed = self._squash(recent[:, self.order :])
-        past = [squashed[:, k : k + N] for k in range(R)]
-        p = p[:, R:]
-        h, g = self._enter(last, ops.stack([*past, self._squash(p)], axis=-1), conditioning)
-        p = p[:, :, None]
-        return ops.concatenate([p, g, self._mix(h)], axis=-1)
+    def call(
+        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+    ) -> tuple[Any, list[Any]]:
+        """`(B, N, 3 + 3 * mixtures)`: prediction, scale, nats for the word, and the mixture."""
+        T, F = conditioning.shape[1] * self.steps, self.bank.frame
+        spoken, time = self._split(conditioning)
+        heard = self._hear(recent, state)
+        moments = heard["moments"]
+        word = self.outline.word(moments[:, 1:])
+        cost = self.outline.cost(spoken, word) * (1.0 / self.frame)
+        words, favour, sound = self._condition(time, word, moments[:, :-1])
+        favour, sound = (ops.repeat(v, self.steps, axis=1) for v in (favour, sound))
+        seen = self._see(heard, sound)
+        trust, mixture = self._say(seen, words, training)
+        weights = ops.softmax(heard["trust"] + trust + favour)
+        p = ops.sum(heard["all"] * weights[:, :, None], axis=-1)
+        flat = ops.stack([p, ops.repeat(heard["scale"], F, axis=-1)], axis=-1)
+        cost = ops.reshape(ops.repeat(cost, self.frame, axis=1), (-1, T, F, 1))
+        mixture = ops.reshape(mixture, (-1, T, F, 3 * self.mixtures))
+        prediction = ops.concatenate([flat, cost, mixture], axis=-1)
+        prediction = ops.reshape(prediction, (-1, T * F, 3 + 3 * self.mixtures))
+        return prediction, [*heard["state"], word[:, -1]]
 
-    def _draw_jitter(self, residual: Any, N: int) -> Any:
-        """Noise for all of `recent`, as strong as the residuals around."""
-        R = self.residuals
-        scale = sum(ops.abs(residual[:, k : k + N]) for k in range(R)) * (self.jitter / R)
-        # Before the first full window, the first scale that there is.
-        first = ops.repeat(scale[:, :1], self.context - 1, axis=1)
-        scale = ops.concatenate([first, scale], axis=1)
-        return scale * keras.random.normal(ops.shape(scale), seed=self.seed_generator)
+    def _hear(self, recent: Any, state: list[Any]) -> dict[str, Any]:
+        """What can be known of a window from its samples, for each of its steps."""
+        F, R = self.bank.frame, self.bank.remembered
+        N = recent.shape[1] - self.context + 1
+        begin = self.context - F - self.order
+        errors, costs, state = self.bank.hear(recent[:, begin : self.context + N - F], state[:3])
+        state[2] = self.bank.ahead(recent[:, -(self.order + F - 1) : 1 - F])
+        # The last sample is not known, and nothing rests on it.
+        known = ops.pad(recent[:, begin + F :], ((0, 0), (0, 1)))
+        every = ops.reshape(self.bank.predict(known), (-1, N // F, F, self.filters))
+        last = ops.stack([errors[:, F + k : F + k + N : F] for k in range(R)], axis=2)
+        views = [
+            recent[:, self.context - LOOKED_AT + k : self.context - LOOKED_AT + k + N : F]
+            for k in range(LOOKED_AT)
+        ]
+        return {
+            **self._judge(costs, last, ops.stack(views, axis=2)),
+            "all": every,
+            "moments": self.outline.describe(recent[:, self._before(2) :]),
+            "state": state,
+        }
 
-    def _predictions(self, x: Any, count: int) -> Any:
-        """`count` predictions, the first from `x[:, :order]`: a banded product block by block."""
-        blocks = -(-count // BLOCK)
-        views = -(-(self.order + BLOCK) // BLOCK)
-        x = ops.pad(x, ((0, 0), (0, (blocks + views) * BLOCK - x.shape[1])))
-        rows = ops.reshape(x, (-1, blocks + views, BLOCK))
-        seen = ops.concatenate([rows[:, k : k + blocks] for k in range(views)], axis=-1)
-        band = self._band(self.order + BLOCK, BLOCK)
-        p = ops.matmul(seen[:, :, : self.order + BLOCK], band)
-        return ops.stop_gradient(ops.reshape(p, (-1, blocks * BLOCK))[:, :count])
+    def _before(self, frames: int) -> int:
+        """Where in `recent` that many frames before the first begin, as the outline counts."""
+        return self.context - frames * self.frame - 1
 
-    def _band(self, rows: int, columns: int) -> Any:
-        """`(rows, columns)`: column `k` predicts what follows `x[k : k + order]`."""
-        # A vector one longer than the rows, repeated, wraps round one place further a column.
-        padded = ops.pad(self.coefficients, (0, rows + 1 - self.order))
-        return ops.transpose(
-            ops.reshape(ops.tile(padded, columns)[: columns * rows], (columns, rows))
+    def words_before(self, recent: Any) -> Any:
+        """The word of the frame before each frame that `recent` leads to: `(B, T, words)`."""
+        return self.outline.word(self.outline.describe(recent[:, self._before(2) : -self.frame]))
+
+    def said(self, word: Any) -> Any:
+        """The last word `(B, words)` as the tier hears it: that of silence before the first."""
+        silence = self.outline.word(self.outline.describe(ops.zeros((1, 2 * self.frame))))
+        return word + (1.0 - ops.sum(word, axis=-1, keepdims=True)) * silence[:, 0]
+
+    def _judge(self, costs: Any, last: Any, samples: Any) -> dict[str, Any]:
+        """What memories of costs `(..., 3 * K)`, the last errors `(..., R, K)` and the last samples
+        say: whom to trust, how it has done, and how loud it is."""
+        trust, long = self.bank.judge(costs)
+        weights = ops.softmax(trust)
+        error = ops.squeeze(ops.matmul(last, ops.expand_dims(weights, -1)), -1)
+        scale = ops.mean(ops.abs(error), axis=-1, keepdims=True) + FLOOR
+        return {
+            "trust": trust,
+            "weights": weights,
+            "long": long,
+            "error": error,
+            "scale": ops.minimum(scale, self.ceiling),
+            "samples": samples[..., -self.bank.remembered :],
+            "level": loudness(samples),
+        }
+
+    def _split(self, conditioning: Any) -> tuple[Any, Any]:
+        """What the tier says of the next word, and the time."""
+        width = conditioning.shape[-1] - self.heard
+        return conditioning[..., :width], conditioning[..., width:]
+
+    def _condition(self, time: Any, word: Any, before: Any) -> tuple[Any, Any, Any]:
+        """For frames `(B, Q, ...)`: conditioning of every step `(B, Q * steps, width)`, logits
+        `(B, Q, filters)`, and the levels that the word stands for `(B, Q, 2)`."""
+        sound = self.outline.sound(word)
+        told = self.condition(ops.concatenate([sound, before, time], axis=-1))
+        told = ops.relu(told[:, :, None] + self.places)
+        weight = ops.reshape(self.upsampling, (-1, self.steps, self.width))
+        words = ops.einsum("bqsh,hsw->bqsw", told, weight)
+        words = ops.reshape(words, (-1, word.shape[1] * self.steps, self.width))
+        return words, ops.matmul(word, self.favour), sound[..., -2:]
+
+    def _see(self, heard: dict[str, Any], sound: Any) -> Any:
+        """The network's input."""
+        return ops.concatenate(
+            [
+                heard["weights"],
+                heard["long"],
+                ops.clip(heard["error"] / heard["scale"], -SLOPE, SLOPE),
+                ops.arcsinh(255.0 * heard["samples"]) * 0.16,
+                ops.log(heard["scale"] * 1000.0),
+                heard["level"],
+                sound - heard["level"],
+            ],
+            axis=-1,
         )
 
-    def _compand(self, x: Any) -> Any:
-        mu = float(self.levels - 1)
-        return ops.sign(x) * ops.log(1.0 + mu * ops.abs(x)) * (1.0 / math.log1p(mu))
-
-    @staticmethod
-    def _squash(x: Any) -> Any:
-        """Much like mu-law, by a function that is one node of a graph: what the network sees."""
-        return ops.arcsinh(x * 255.0) * 0.16
-
-    def _enter(self, last: Any, squashed: Any, conditioning: Any) -> tuple[Any, Any]:
-        """The first hidden layer, from residuals and from squashed samples with `p` behind them."""
-        g = ops.maximum(ops.mean(ops.abs(last), axis=-1, keepdims=True), self.floor)
-        g = ops.minimum(g, self.ceiling)
-        relative = ops.clip(last / g, -SLOPE, SLOPE)
-        seen = ops.concatenate([relative, squashed, ops.log(g * 1000.0)], axis=-1)
-        return ops.relu(ops.matmul(seen, self.entry) + conditioning), g
-
-    def _mix(self, h: Any) -> Any:
+    def _say(self, seen: Any, words: Any, training: bool = False) -> tuple[Any, Any]:
+        h = ops.relu(self.entry(seen) + words)
         for layer in self.hidden:
-            h = layer(h)
-        return self.mixture(h)
+            h = layer(self.dropout(h, training=training))
+        return self.trust(h), self.mixture(h)
 
     def _parts(self, mixture: Any) -> tuple[Any, Any, Any]:
-        K = self.mixtures
-        delta, scales, logits = ops.split(mixture, [K, 2 * K], axis=-1)
+        delta, scales, logits = ops.split(mixture, 3, axis=-1)
         return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
 
     def loss(self, prediction: Any, target: Any) -> Any:
-        p, g = prediction[..., :1], prediction[..., 1:2]
-        delta, scales, logits = self._parts(prediction[..., 2:])
-        low, high = (edge[..., None] for edge in self._cell(target))
+        p, g, word = (prediction[..., i : i + 1] for i in range(3))
+        delta, scales, logits = self._parts(prediction[..., 3:])
+        low, high = (edge[..., None] for edge in cell_edges(target, self.levels))
         centre = p + g * delta
         width = g * scales
-        mass = ops.sigmoid((high - centre) / width) - ops.sigmoid((low - centre) / width)
+        below, above = (low - centre) / width, (high - centre) / width
+        # On the side where the two are small, so that their difference keeps its digits.
+        side = ops.where(below + above > 0.0, -1.0, 1.0)
+        mass = side * (ops.sigmoid(side * above) - ops.sigmoid(side * below))
         mass = ops.sum(ops.softmax(logits) * mass, axis=-1)
-        return -ops.log((1.0 - UNIFORM) * mass + UNIFORM / self.levels)
-
-    def _cell(self, target: Any) -> tuple[Any, Any]:
-        """Edges of the mu-law cell that a sample falls into; the outermost reach on."""
-        top = float(self.levels - 1)
-        code = ops.floor((self._compand(target) + 1.0) * (0.5 * top) + 0.5)
-        low, high = ((code + d) * (2.0 / top) - 1.0 for d in (-0.5, 0.5))
-        low, high = self._expand(low), self._expand(high)
-        return ops.where(code <= 0, -1e4, low), ops.where(code >= top, 1e4, high)
-
-    def _expand(self, companded: Any) -> Any:
-        mu = float(self.levels - 1)
-        size = ops.exp(ops.abs(companded) * math.log1p(mu)) - 1.0
-        return ops.sign(companded) * size * (1.0 / mu)
+        return word[..., 0] - ops.log((1.0 - UNIFORM) * mass + UNIFORM / self.levels)
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """`mixtures` Gumbel variables, of which the largest chooses, and one logistic."""
-        u = ops.clip(noise, TAIL, 1.0 - TAIL)
-        gumbel = -ops.log(-ops.log(u[..., : self.mixtures]))
-        last = u[..., self.mixtures :]
-        logistic = ops.log(last) - ops.log(1.0 - last)
-        return ops.concatenate([gumbel, logistic], axis=-1) * temperature
-
-    def step(self, recent: Any, conditioning: Any, chance: Any, temperature: Any) -> Any:
-        """Draw one sample.
-
-        Args:
-            recent: `(B, context)` samples before it, oldest first.
-            conditioning: `(B, width)`.
-            chance: `(B, mixtures + 1)` from `prepare_noise`, which has the temperature in it.
-            temperature: not needed any more.
-
-        Returns:
-            `(B, 1)`: the sample, relative to the peak.
+        """Gumbel variables, of which the largest chooses, for the mixture and (the last) for a
+        word, with one logistic before the last.
 
         Reference:
             Gumbel 1954 (the largest of logits and noise is a draw from their softmax).
         """
-        R, K = self.residuals, self.mixtures
-        # One product gives the last residuals and the next prediction: unknown samples count as 0.
-        seen = ops.matmul(recent, self._residual_bank())
-        last, p = ops.split(seen, [R], axis=-1)
-        squashed = self._squash(ops.concatenate([recent[:, self.order :], p], axis=-1))
-        h, g = self._enter(last, squashed, conditioning)
-        delta, scales, logits = self._parts(self._mix(h))
-        gumbel, logistic = ops.split(chance, [K], axis=-1)
+        u = ops.clip(noise, TAIL, 1.0 - TAIL)
+        M = self.mixtures
+        gumbel = -ops.log(-ops.log(u))
+        logistic = ops.log(u[..., M : M + 1]) - ops.log(1.0 - u[..., M : M + 1])
+        parts = [gumbel[..., :M], logistic, gumbel[..., M + 1 :]]
+        return ops.concatenate(parts, axis=-1) * temperature
+
+    def plan(
+        self, recent: Any, conditioning: Any, chance: Any
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
+        spoken, time = self._split(conditioning)
+        word = self.outline.draw(spoken, chance[:, : self.words, -1])
+        words, favour, sound = self._condition(time[:, None], word[:, None], before)
+        width = self.bank.frame * (self.mixtures + 1)
+        chances = ops.reshape(chance[..., : self.mixtures + 1], (-1, self.steps, width))
+        turns = [ops.transpose(v, (1, 0, 2)) for v in (words, chances)]
+        return turns, [favour[:, 0], sound[:, 0]], [word]
+
+    def turn(
+        self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        F, K, M = self.bank.frame, self.filters, self.mixtures
+        (told, chance), (favour, sound) = turns, held
+        errors, costs = self.bank.hear_frame(past[:, -F:], state)
+        heard = self._judge(costs, errors, past[:, -LOOKED_AT:])
+        extra, mixture = self._say(self._see(heard, sound), told)
+        delta, scales, logits = self._parts(ops.reshape(mixture, (-1, F, 3 * M)))
+        gumbel, logistic = ops.split(ops.reshape(chance, (-1, F, M + 1)), [M], axis=-1)
         race = logits + gumbel
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
-        offset = ops.sum(chosen * (delta + scales * logistic), axis=-1, keepdims=True)
-        reach = ops.convert_to_tensor(self.reach)
-        offset = ops.maximum(ops.minimum(g * offset, reach), -reach)
-        return ops.clip(p + offset, -1.0, 1.0)
+        drawn = ops.sum(chosen * (delta + scales * logistic), axis=-1)
+        # Where it is louder than the word says, as much quieter. A level is a quarter of the
+        # logarithm of a power, so half that of an amplitude.
+        louder = ops.clip(2.0 * (sound[:, :1] - heard["level"][:, :1]), -1.5, 0.0)
+        offset = drawn * (heard["scale"] * ops.exp(louder))
+        offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
+        ahead = self.bank.ahead(past[:, -self.order :])
+        weights = ops.softmax(heard["trust"] + extra + favour)
+        frame = ops.clip(self.bank.mix(ahead, weights, offset), -1.0, 1.0)
+        return frame, [ops.reshape(errors, (-1, 2 * F * K)), costs, ahead]
 
-    def _residual_bank(self) -> Any:
-        """`(context, residuals + 1)`: the last residuals, then the prediction."""
-        band = self._band(self.context, self.residuals + 1)
-        newest = np.zeros((self.context, self.residuals + 1), "float32")
-        newest[self.order :, : self.residuals] = np.eye(self.residuals)
-        sign = np.array([-1.0] * self.residuals + [1.0], "float32")
-        return band * sign + newest
+    def draw(
+        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        turns, held, word = self.plan(recent, conditioning, chance)
+
+        def turn(t: Any, past: Any, state: Any) -> tuple[Any, Any, Any]:
+            now = [ops.take(v, t, axis=0) for v in turns]
+            frame, state = self.turn(past, now, held, list(state))
+            return t + 1, ops.concatenate([past[:, self.bank.frame :], frame], axis=1), state
+
+        start = (ops.zeros((), "int32"), recent, list(state[:3]))
+        _, past, after = ops.while_loop(lambda t, *_: t < self.steps, turn, start)
+        return past[:, -self.frame :], [*after, *word]
+
+    def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
+        window = ops.concatenate([recent, frame[:, :-1]], axis=1)
+        heard = self._hear(window, state)
+        return [*heard["state"], self.outline.word(heard["moments"][:, -1])]
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "words": self.words,
+            "filters": self.filters,
             "order": self.order,
-            "residuals": self.residuals,
             "width": self.width,
             "layers": self.layers,
             "mixtures": self.mixtures,
             "levels": self.levels,
-            "floor": self.floor,
-            "jitter": self.jitter,
+            "dropout": self.dropout.rate,
         }
-
-
-def _last_sample(shape: Any, dtype: Any = None) -> Any:
-    return ops.convert_to_tensor(np.eye(shape[0], dtype="float32")[-1])
