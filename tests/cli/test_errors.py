@@ -41,8 +41,11 @@ CASES = {
     "nan": ("train --audio nan.wav --run new/run", "nan.wav.*(NaN|not a number|finite)"),
     "silent": ("train --audio silent.wav --run new/run", "silence.*silent.wav"),
     "no-audio": ("train --run new/run", "--audio is missing"),
-    "window": (f"train {SONG} --window 100", "do not divide into frames of 64; try 128"),
-    "frames": (f"train {SONG} --set tiers.0.frame=60", "60 do not divide into frames of 8"),
+    "window": (f"train {SONG} --window 100", "do not divide into frames of 128; try 128"),
+    "frames": (
+        f"train {SONG} --recipe categorical --set tiers.0.frame=60",
+        "60 do not divide into frames of 8",
+    ),
     "recipe": (f"train {SONG} --recipe defalt", "did you mean 'default'"),
     "recipe-file": (f"train {SONG} --recipe my.yaml", "no such recipe file: my.yaml"),
     "key": (f"train {SONG} --set training.learning_rat=1", "did you mean 'learning_rate'"),
