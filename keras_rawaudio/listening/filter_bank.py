@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_rawaudio.listening.clusters import clusters
 from keras_rawaudio.listening.weighted_prediction import (
     RADIUS,
     damped,
@@ -112,13 +113,11 @@ def _products(
 
 def _by_spectrum(blocks: list[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:
     """A first sorting: blocks of like spectra."""
-    from scipy.cluster.vq import kmeans2
-
     window = np.hanning(BLOCK)
     spectra = np.abs(np.fft.rfft([x[-BLOCK:] * window for x in blocks]))[:, : BLOCK // 4]
     levels = np.log(spectra + 1e-3)
     levels -= levels.mean(1, keepdims=True)
-    return np.asarray(kmeans2(levels, count, minit="++", seed=rng, missing="warn")[1])
+    return clusters(levels, count, rng)[1]
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray, total: float, noise: float = 3e-4) -> np.ndarray:

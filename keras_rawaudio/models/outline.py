@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rawaudio.listening.clusters import clusters
 from keras_rawaudio.models.bands import Bands
 
 MOST = 20_000  # moments that the vocabulary is made from
@@ -68,8 +69,6 @@ class Outline(keras.layers.Layer):
 
     def fit(self, segments: Sequence[np.ndarray]) -> None:
         """Make the vocabulary from `segments` of the train part."""
-        from scipy.cluster.vq import kmeans2
-
         size = 2 * self.frame
         places = [
             (s, start)
@@ -87,9 +86,7 @@ class Outline(keras.layers.Layer):
         )
         importance = self._importance()
         count = min(self.words, len(moments))
-        centres, _ = kmeans2(
-            moments * importance, count, iter=25, minit="++", seed=rng, missing="warn"
-        )
+        centres, _ = clusters(moments * importance, count, rng)
         repeated = np.resize(centres / importance, self.vocabulary.shape)
         self.vocabulary.assign(repeated.astype("float32"))
 
