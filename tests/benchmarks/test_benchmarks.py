@@ -114,7 +114,7 @@ QUESTIONS = """
 
 
 def test_answers(tmp_path):
-    piece = write_demo_piece(tmp_path / "piece.wav", 80.0, 2000)
+    piece = write_demo_piece(tmp_path / "piece.wav", 260.0, 2000)
     (tmp_path / "questions.yaml").write_text(QUESTIONS)
     where = ["--questions", "questions.yaml", "--out", "docs"]
     words = ["--audio", piece, "--row", "costs", "--seconds", 0.5, "--cache", "cache"]

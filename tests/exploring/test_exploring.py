@@ -95,7 +95,7 @@ def test_outlines_are_the_extremes_of_each_column(piece, start, length, size):
         outline.add(position, piece[position : min(position + size, 30_000)])
     columns = len(outline.low)
     edges = [start + i * length // columns for i in range(columns + 1)]
-    assert edges[0], edges[-1] == (start, start + length)
+    assert (edges[0], edges[-1]) == (start, start + length)
     for i in {0, columns // 3, columns - 1}:
         part = piece[edges[i] : edges[i + 1]]
         assert (outline.low[i], outline.high[i]) == (part.min(), part.max())
