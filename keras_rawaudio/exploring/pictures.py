@@ -75,7 +75,7 @@ def overview(
     if level.get_legend_handles_labels()[0]:
         level.legend(fontsize=8, loc="lower center")
 
-    pulses.scatter(
+    points = pulses.scatter(
         pulsating.seconds / unit,
         pulsating.per_minute,
         c=pulsating.strength,
@@ -84,6 +84,7 @@ def overview(
         vmax=1,
         s=14,
     )
+    figure.colorbar(points, ax=pulses, pad=0.01).set_label("strength")
     seen = pulsating.per_minute[np.isfinite(pulsating.per_minute)]
     pulses.set(ylabel="pulsations\na minute", xlabel=words, xlim=(0, length / unit))
     pulses.set_ylim(0, 1.2 * float(seen.max()) if len(seen) else 60 / PERIODS[0])

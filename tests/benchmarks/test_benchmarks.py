@@ -155,6 +155,17 @@ def test_the_questions_name_what_there_is():
         assert {field.split(".")[0] for field in fields if field} <= set(row["systems"])
 
 
+def test_frames(tmp_path):
+    words = ["--only", "1000x50", "--minutes", 0.001, "--set", "tiers.0.units=8"]
+    (line,) = run("frames", *words, cwd=tmp_path)
+    assert (line["frame"], line["frames"], line["window"]) == (1000, 50, 50_000)
+    # Ten rows, a thousand samples apart, fill the noise once.
+    assert line["steps_an_epoch"] == 1
+    if sys.platform == "linux":
+        assert line["said_memory_gb"] == pytest.approx(line["memory_gb"], rel=0.3)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_mistake_is_told_in_one_line(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "quality.py"), "--recipe", "defualt"]
     done = subprocess.run(
