@@ -4,9 +4,10 @@ python benchmarks/answers.py --audio cold_day.flac                       # all r
 python benchmarks/answers.py --audio cold_day.flac --row shifts noise    # these
 python benchmarks/answers.py --render                                    # the page alone, once more
 
-Seconds are the processor's: 60 of them on two cores are 120 s of processor time, however much else
+Seconds are the processor's: 30 of them on two cores are 60 s of processor time, however much else
 the machine does. Questions, systems and the words of the answers stand in answers.yaml; figures in
-answers.json, from where the page takes them. A system that two rows name is trained once.
+answers.json, from where the page takes them. A system that two rows name is trained once, and with
+a --work of an earlier call, what was done then is not done again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -30,6 +33,7 @@ from quality import read_log, train
 SEED_SECONDS = 1.0
 GENERATED_SECONDS = 20.0
 MOMENTS = (1, 5, 20)  # the second that ends here is measured
+FIGURES, SOUND = "figures.json", "seed-and-generated.wav"
 PANEL_INCHES, DOTS = (7.6, 1.1), 72
 COLOURS = 64
 UNITS = {"variance_unexplained": "of variance unexplained", "bits_per_sample": "bits a sample"}
@@ -40,11 +44,11 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--audio", nargs="+", help="files and folders to learn from")
     add("--row", nargs="+", metavar="NAME", help="questions to answer (all)")
-    add("--seconds", type=float, default=60.0, help="of training steps, for each system (60)")
+    add("--seconds", type=float, default=30.0, help="of training steps, for each system (30)")
     add("--render", action="store_true", help="write the page from what is known; train nothing")
     add("--questions", type=Path, default=Path(__file__).with_name("answers.yaml"), metavar="FILE")
     add("--out", type=Path, default=ROOT / "docs", metavar="FOLDER", help="of the page (docs)")
-    add("--work", type=Path, metavar="FOLDER", help="a new folder for runs and audio (in runs/)")
+    add("--work", type=Path, metavar="FOLDER", help="of runs and audio (a new one in runs/)")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     add("--random-seed", type=int, default=0, help="of weights, data order and draws (0)")
     return parser
@@ -88,41 +92,39 @@ def key(system: dict[str, Any]) -> str:
 def answer(rows: Sequence[dict[str, Any]], options: argparse.Namespace, work: Path) -> None:
     """Train what the rows name, and write figures and pictures as they come."""
     import keras
+    import soundfile
 
     from keras_rawaudio.training import meter
 
     cores = os.cpu_count() or 1
     meter.CLOCK = lambda: time.process_time() / cores
-    made: dict[str, np.ndarray] = {}
     (options.out / "img" / "answers").mkdir(parents=True, exist_ok=True)
     for row in rows:
         panels = []
         for label, system in row["systems"].items():
             name = key(system)
-            if name not in made:
+            folder = work / f"{options.seconds:g}s" / re.sub(r"[^\w.=-]+", "-", name)
+            if not (folder / FIGURES).is_file():
                 say(f"{row['name']}, {label}: {name}")
-                figures, made[name], rate = measure_system(system, options, work / str(len(made)))
-                keep(options.out, name, figures)
-                print_line({"system": name, **figures})
+                shutil.rmtree(folder, ignore_errors=True)  # begun, and not ended
+                measure_system(system, options, folder)
                 keras.backend.clear_session()
-            panels.append((system["words"], made[name]))
+            figures = json.loads((folder / FIGURES).read_text())
+            keep(options.out, name, figures)
+            print_line({"system": name, **figures})
+            audio, rate = soundfile.read(folder / SOUND)
+            panels.append((system["words"], audio))
         draw(panels, rate, options.out / "img" / "answers" / f"{row['name']}.png")
 
 
 def keep(out: Path, name: str, figures: dict[str, Any]) -> None:
-    known = read_results(out) | {name: plain(figures)}
+    known = read_results(out) | {name: figures}
     text = json.dumps(dict(sorted(known.items())), indent=1)
     (out / "answers.json").write_text(text + "\n")
 
 
-def measure_system(
-    system: dict[str, Any], options: argparse.Namespace, work: Path
-) -> tuple[dict[str, Any], np.ndarray, int]:
-    """Train, score, export, run free.
-
-    Returns:
-        The figures; the seed and what followed it `(n,)`; samples a second.
-    """
+def measure_system(system: dict[str, Any], options: argparse.Namespace, work: Path) -> None:
+    """Train, score, export, run free; leaves `SOUND`, the seed and what followed, and `FIGURES`."""
     import soundfile
     from keras_rawaudio_serving import Sampler
 
@@ -146,7 +148,7 @@ def measure_system(
     seed = heldout[: round(SEED_SECONDS * rate)]
     sampler.prime(seed)
     audio = np.clip(sampler.generate(GENERATED_SECONDS)[0], -1, 1)
-    soundfile.write(work / "seed-and-generated.wav", np.append(seed, audio), rate, "PCM_16")
+    soundfile.write(work / SOUND, np.append(seed, audio), rate, "PCM_16")
     seconds, learned = read_log(run)
     measure = described["measure"]
     figures = {
@@ -164,7 +166,7 @@ def measure_system(
         "git_revision": described["git_revision"],
         "machine": machine(),
     }
-    return figures, np.append(seed, audio), rate
+    (work / FIGURES).write_text(json.dumps(plain(figures)))
 
 
 @cache

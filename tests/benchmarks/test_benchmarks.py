@@ -131,6 +131,8 @@ def test_answers(tmp_path):
     assert "Not measured yet: `--row later`" in page
     assert str(tmp_path) not in page + (tmp_path / "docs" / "answers.json").read_text()
     assert (tmp_path / "docs" / "img" / "answers" / "costs.png").stat().st_size > 1000
+    # What is done is not done again.
+    assert run("answers", *words, *where, "--work", "work", cwd=tmp_path) == lines
     # From what is known, the page comes out once more.
     run("answers", "--render", *where, cwd=tmp_path)
     assert (tmp_path / "docs" / "answers.md").read_text() == page
