@@ -34,7 +34,7 @@ SEED_SECONDS = 1.0
 GENERATED_SECONDS = 20.0
 MOMENTS = (1, 5, 20)  # the second that ends here is measured
 FIGURES, SOUND = "figures.json", "seed-and-generated.wav"
-PANEL_INCHES, DOTS = (7.6, 1.1), 72
+PANEL_INCHES, DOTS = (7.6, 1.1), 100
 COLOURS = 64
 UNITS = {"variance_unexplained": "of variance unexplained", "bits_per_sample": "bits a sample"}
 
