@@ -97,7 +97,7 @@ def chosen_minutes(samples: int, sample_rate: int) -> list[Outline]:
     count = -(-samples // length)
     words = {k: name for k, name in MINUTES.items() if k <= count}
     for number, name in ((count - 4, "fifth from the end"), (count, "last")):
-        if number > 1:
+        if number > 0:
             words[number] = f"{words[number]}, {name}" if number in words else name
     return [
         Outline(f"minute {k} ({words[k]})", (k - 1) * length, min(k * length, samples))

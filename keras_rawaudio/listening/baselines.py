@@ -216,7 +216,9 @@ def laplace_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return mass
 
 
-def regression_baselines(segments: Iterable[np.ndarray], frame: int) -> dict[str, float]:
+def regression_baselines(
+    segments: Iterable[np.ndarray], frame: int, reconstruct: bool = False
+) -> dict[str, float]:
     """Fraction of variance that predictors of the next frame leave unexplained.
 
     Pitfall 12 asks for them beside every loss. Each is the squared error over every frame that has
@@ -225,10 +227,12 @@ def regression_baselines(segments: Iterable[np.ndarray], frame: int) -> dict[str
     Args:
         segments: float audio, each `(n,)`; a ragged end shorter than a frame is left out.
         frame: samples a frame, F.
+        reconstruct: the frame to tell is the last one read, not the next.
 
     Returns:
         `zero` (silence; 1 for audio without an offset), `persistence` (the last sample, repeated),
-        `copy` (the last frame again; 2 for white noise). Zero where there is no variance at all.
+        `copy` (the last frame again; 2 for white noise, and nothing to tell where that is asked
+        for). Zero where there is no variance at all.
 
     Raises:
         UserError: no segment holds two frames.
@@ -239,7 +243,8 @@ def regression_baselines(segments: Iterable[np.ndarray], frame: int) -> dict[str
     for segment in segments:
         for chunk, fresh in padded_chunks(segment[: len(segment) // frame * frame], frame, size):
             frames = np.asarray(chunk, dtype=np.float64).reshape(-1, frame)
-            before, now = frames[:-1], frames[1:]  # the chunk brings its previous frame along
+            now = frames[1:]  # the chunk brings its previous frame along
+            before = now if reconstruct else frames[:-1]
             assert fresh in (0, frame)
             count += now.size
             total += now.sum()

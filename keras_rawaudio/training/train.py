@@ -142,7 +142,8 @@ def baselines(
 
     if cells := model.cells:
         return discrete_baselines(encoded("train", cells), encoded(part, cells), cells, orders)
-    return regression_baselines(encoded(part, model.codec), model.tiers[-1].frame)
+    frame, reconstruct = model.tiers[-1].frame, model.head.reconstruct
+    return regression_baselines(encoded(part, model.codec), frame, reconstruct)
 
 
 class Encoded:

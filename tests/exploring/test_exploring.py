@@ -121,7 +121,8 @@ def test_zooms_and_minutes_as_far_as_the_piece_goes():
     def titles(minutes):
         return [o.title for o in chosen_minutes(minutes * 60 * RATE - 5, RATE)]
 
-    assert titles(1) == ["minute 1 (first)"]
+    assert titles(1) == ["minute 1 (first, last)"]
+    assert titles(5)[0] == "minute 1 (first, fifth from the end)"
     assert titles(2) == ["minute 1 (first)", "minute 2 (2nd, last)"]
     assert [t.split(" (")[0] for t in titles(150)] == [
         "minute 1",

@@ -118,6 +118,10 @@ def test_regression_predictors_on_known_signals():
     periodic = bl.regression_baselines([np.tile(rng.normal(size=50), 40)], 50)
     assert periodic["copy"] == pytest.approx(0)
     assert set(bl.regression_baselines([np.zeros(500)], 50).values()) == {0.0}
+    # A frame that is only to be given back is there to be copied.
+    given = bl.regression_baselines([rng.normal(size=200000)], 50, reconstruct=True)
+    assert given["copy"] == 0
+    assert given["persistence"] == pytest.approx(2 * 49 / 50, abs=0.05)
 
 
 def test_bad_input_is_said_plainly():
