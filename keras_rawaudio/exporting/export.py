@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_rawaudio.corpus import Corpus
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporting.int8 import LEAST_WEIGHTS
 from keras_rawaudio.exporting.onnx_model import export_onnx
 from keras_rawaudio.exporting.price import bits_per_sample
 from keras_rawaudio.exporting.saved_model import export_saved_model
@@ -96,7 +97,7 @@ def price(model: AudioModel, run: RunFolder) -> dict[str, Any]:
     segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
     exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
     return {
-        "layers": "int8 from 2**17 weights",
+        "layers": f"int8 from {LEAST_WEIGHTS} weights",
         "test_bits_per_sample": round(rounded, 4),
         "test_bits_per_sample_float32": round(exact, 4),
     }

@@ -1,4 +1,4 @@
-"""The widest layers in 8 bits: one stream waits for memory, and that is a quarter of it."""
+"""Wide layers in 8 bits: one stream waits for memory, and that is a quarter of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from keras_rawaudio.exporting.steps import Step
 
-# Kernels of at least so many weights: those of the tiers, which do not stay in a core's cache.
-LEAST_WEIGHTS = 1 << 17
+# Kernels of at least so many weights. Of smaller ones the nodes take longer than the weights.
+LEAST_WEIGHTS = 1 << 16
 # 7 bits and a sign would overflow in the 16-bit sums of processors without VNNI.
 LARGEST = 63
 

@@ -31,7 +31,7 @@ class ModelSteps:
         layout: all frames by time.
         tiers: a step of each tier.
         plan: before the turns of a head that draws in turns; else `None`.
-        turns: tensors that a plan gives turn by turn.
+        turns: shapes of what a plan gives turn by turn.
         kept: tensors of the head's state that a plan gives, and no turn moves.
         head: a sample, a turn, or a frame of the head.
         listen: a given frame moves the head's state; `None` for a head without one.
@@ -44,7 +44,8 @@ class ModelSteps:
         self.model = model
         self.int8 = int8
         self.constants: dict[str, onnx.TensorProto] = {}
-        self.turns = self.kept = 0
+        self.turns: list[Shape] = []
+        self.kept = 0
         self.layout = self._layout_step()
         self.tiers = [self._tier_step(i) for i in range(len(model.tiers))]
         self.plan = self._plan_step() if model.head.steps else None
@@ -151,8 +152,9 @@ class ModelSteps:
         def plan(history: Any, conditioning: Any, chance: Any) -> list[Any]:
             recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
             turns, held, kept = head.plan(recent, conditioning, by_row)
-            self._given = [(None, v.shape[-1]) for v in (*turns, *held)]
-            self.turns, self.kept = len(turns), len(kept)
+            self.turns = [(None, *v.shape[2:]) for v in turns]
+            self._held = [(None, v.shape[1]) for v in held]
+            self.kept = len(kept)
             return [*turns, *held, *kept]
 
         chance = (self.model.tiers[-1].frame, None, head.noise_per_sample)
@@ -178,16 +180,18 @@ class ModelSteps:
         return self._convert("head", step, shapes)
 
     def _turn_step(self) -> Step:
-        head, given = self.model.head, len(self._given)
+        head, now = self.model.head, len(self.turns)
+        given = now + len(self._held)
 
         def turn(past: Any, *told: Any) -> list[Any]:
-            turns, held, state = told[: self.turns], told[self.turns : given], told[given:]
+            turns, held, state = told[:now], told[now:given], told[given:]
             frame, after = head.turn(past, list(turns), list(held), list(state))
             past = ops.concatenate([past[:, frame.shape[1] :], frame], axis=1)
-            return [ops.transpose(frame), past, *after]
+            return [frame, past, *after]
 
         moved = self._head_shapes[: -self.kept]
-        return self._convert("turn", turn, [(None, head.context), *self._given, *moved])
+        shapes = [(None, head.context), *self.turns, *self._held, *moved]
+        return self._convert("turn", turn, shapes)
 
     def _frame_step(self) -> Step:
         head = self.model.head

@@ -251,7 +251,8 @@ class _Composer:
     def _draw_turns(
         self, plan: Step, told: list[str], own: list[str], results: list[str]
     ) -> list[onnx.NodeProto]:
-        turns, kept = self.steps.turns, self.steps.kept
+        ranks, kept = [len(shape) for shape in self.steps.turns], self.steps.kept
+        turns = len(ranks)
         values, *after = results
         nodes, planned = plan.inline("draw/plan", told)
         moved = [f"turn/{s}" for s in self.head_states[:-kept]]
@@ -261,7 +262,7 @@ class _Composer:
         body = self._graph(
             "turn",
             turn,
-            [_inner(n, 2) for n in ["turn/past", *moved, *now]],
+            [*map(_state, ["turn/past", *moved]), *map(_inner, now, ranks)],
             [_inner(n, 2) for n in [past, *state, frame]],
         )
         begin = ["draw/recent", *own[:-kept], *planned[:turns]]
@@ -272,7 +273,8 @@ class _Composer:
             *nodes,
             self._recent(told[0]),
             _scan(body, begin, end, turns),
-            self._node("Reshape", ["draw/turns", frame_shape], values),
+            self._node("Transpose", ["draw/turns"], "draw/by_time", perm=[0, 2, 1]),
+            self._node("Reshape", ["draw/by_time", frame_shape], values),
             *(self._node("Identity", [a], b) for a, b in known),
         ]
 

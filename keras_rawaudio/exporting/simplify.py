@@ -13,7 +13,9 @@ def simplify(model: onnx.ModelProto) -> None:
     - a slice from the first element to the last is left out;
     - an index is not counted from the end by hand, for `Gather` does that itself;
     - the largest of a value and one bound, the smallest of that and another, becomes `Clip`;
-    - a product and what is added to it, though it is not constant, becomes `Gemm`.
+    - a product of rows that were laid in one matrix, and laid out again, takes them as they are;
+    - what is as large as the largest of its row, as a number, becomes `Hardmax`;
+    - a product and what is added to it or taken from it, though not constant, becomes `Gemm`.
 
     Nodes that nothing needs any more are dropped.
 
@@ -21,7 +23,7 @@ def simplify(model: onnx.ModelProto) -> None:
         model: a graph without subgraphs, changed in place.
     """
     graph = _Graph(onnx.shape_inference.infer_shapes(model).graph)
-    for rule in (_slice, _where, _wrapped_index, _clip, _gemm):
+    for rule in (_slice, _where, _wrapped_index, _clip, _tensordot, _hardmax, _gemm):
         for node in list(graph.nodes):
             rule(graph, node)
         graph.drop_unused()
@@ -48,6 +50,11 @@ class _Graph:
         node = self.makers.get(name)
         return node if node is not None and node.op_type == kind else None
 
+    def uncast(self, name: str) -> str:
+        """What a tensor was before it was cast, if it was."""
+        cast = self.maker(name, "Cast")
+        return cast.input[0] if cast else name
+
     def numbers(self, name: str) -> list[float]:
         """A constant's elements; of anything else, none."""
         if name not in self.constants:
@@ -71,7 +78,7 @@ class _Graph:
         return f"{name}/scalar"
 
     def replace(
-        self, node: onnx.NodeProto, kind: str, inputs: list[str], **attributes: int
+        self, node: onnx.NodeProto, kind: str, inputs: list[str], **attributes: float
     ) -> None:
         """Put another node in a node's place."""
         new = onnx.helper.make_node(kind, inputs, node.output, node.name, **attributes)
@@ -152,14 +159,43 @@ def _clip(graph: _Graph, node: onnx.NodeProto) -> None:
                 return
 
 
-def _gemm(graph: _Graph, node: onnx.NodeProto) -> None:
-    """`x @ constant + y`, all of them matrices; ONNX Runtime sees to constant `y` itself."""
-    if node.op_type != "Add":
+def _tensordot(graph: _Graph, node: onnx.NodeProto) -> None:
+    """`x @ constant` of more than two axes, said with the shape of `x`."""
+    product = graph.maker(node.input[0], "MatMul") if node.op_type == "Reshape" else None
+    rows = product and graph.maker(product.input[0], "Reshape")
+    if not product or not rows or product.input[1] not in graph.constants:
         return
-    for a, y in _either_way(node):
+    sizes = graph.maker(graph.uncast(node.input[1]), "Concat")
+    taken = sizes and graph.maker(graph.uncast(sizes.input[0]), "Gather")
+    shape = taken and graph.maker(graph.uncast(taken.input[0]), "Shape")
+    if sizes and taken and shape and shape.input[0] == rows.input[0] and len(sizes.input) == 2:
+        first = list(range(graph.ranks.get(rows.input[0], 0) - 1))
+        width = graph.constants[product.input[1]].dims[-1]
+        if first == graph.numbers(taken.input[1]) and [width] == graph.numbers(sizes.input[1]):
+            graph.replace(node, "MatMul", [rows.input[0], product.input[1]])
+
+
+def _hardmax(graph: _Graph, node: onnx.NodeProto) -> None:
+    """`float(x >= max(x))` along the last axis: of equals, `Hardmax` takes the first."""
+    compared = graph.maker(node.input[0], "GreaterOrEqual") if node.op_type == "Cast" else None
+    largest = compared and graph.maker(compared.input[1], "ReduceMax")
+    if not compared or not largest or largest.input[0] != compared.input[0]:
+        return
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in largest.attribute}
+    rank = graph.ranks.get(largest.input[0])
+    if given.get("keepdims", 1) and given.get("axes") in ([-1], [rank and rank - 1]):
+        graph.replace(node, "Hardmax", [largest.input[0]], axis=-1)
+
+
+def _gemm(graph: _Graph, node: onnx.NodeProto) -> None:
+    """`x @ constant + y` or `- y`, all of them matrices; ONNX Runtime sees to constant `y`."""
+    if node.op_type not in ("Add", "Sub"):
+        return
+    taken = node.op_type == "Sub"
+    for a, y in _either_way(node)[: 1 if taken else 2]:
         product = graph.maker(a, "MatMul")
         if product and product.input[1] in graph.constants:
             factors = [*product.input, y]
             if all(graph.ranks.get(name) == 2 for name in factors):
-                graph.replace(node, "Gemm", factors)
+                graph.replace(node, "Gemm", factors, beta=-1.0 if taken else 1.0)
                 return

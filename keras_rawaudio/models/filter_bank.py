@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,12 @@ class FilterBank(keras.layers.Layer):
         self.remembered = 2 * frame
         self.context = order
         self.fading = np.exp(-frame / np.array(MEMORIES)).astype("float32")
+        # By what costs are multiplied to judge: trust, and how far from the mean the filters are.
+        each, rates = np.eye(filters), 4.0 / np.array(MEMORIES[1:])
+        judging = np.zeros((len(MEMORIES) * filters,) * 2, "float32")
+        judging[:filters, :filters] = -each / TRUST
+        judging[filters:, filters:] = np.kron(np.diag(rates), 1.0 / filters - each)
+        self.judging = judging
 
     def build_weights(self) -> None:
         """Make the weights; before `fit`, every filter gives the last sample again."""
@@ -155,29 +162,27 @@ class FilterBank(keras.layers.Layer):
         """The same for one frame `(B, frame)`, whose predictions are in the state.
 
         Returns:
-            Errors `(B, 2 * frame, K)` and memories of costs `(B, 3 * K)`.
+            Errors `(B, 2 * frame * K)` and memories of costs `(B, 3 * K)`.
         """
         F, K = self.frame, self.filters
-        before = ops.reshape(state[0], (-1, 2 * F, K))
-        predicted = ops.reshape(state[2] + ops.matmul(frame, self.within), (-1, F, K))
-        errors = ops.expand_dims(frame, -1) - predicted
-        scale = ops.mean(ops.abs(before), axis=1) + FLOOR
-        size = ops.mean(ops.abs(errors), axis=1)
-        cost = F * (ops.log(scale) + size / scale)
-        costs = np.repeat(self.fading, K) * state[1] + ops.tile(cost, (1, len(MEMORIES)))
-        return ops.concatenate([before[:, F:], errors], axis=1), costs
+        each = np.eye(K, dtype="float32")
+        before, costs, predictions = state
+        # Rows of numbers and constant matrices: each operation more would cost time in generation.
+        samples = np.repeat(np.eye(F, dtype="float32"), K, axis=1)
+        errors = ops.matmul(frame, ops.subtract(samples, self.within)) - predictions
+        scale = ops.matmul(ops.abs(before), np.tile(each, (2 * F, 1)) / (2 * F))
+        scale = scale + np.full(K, FLOOR, "float32")
+        size = ops.matmul(ops.abs(errors), np.tile(each, (F, 1)) / F)
+        cost = ops.log(scale) + size / scale
+        memories = np.tile(F * each, (1, len(MEMORIES)))
+        costs = ops.matmul(cost, memories) + np.repeat(self.fading, K) * costs
+        return ops.concatenate([before[:, F * K :], errors], axis=1), costs
 
     def judge(self, costs: Any) -> tuple[Any, Any]:
         """From memories `(..., 3 * K)`: logits of trust `(..., K)`, and how the longer memories see
         the filters, `(..., 2 * K)`, about one wide."""
-        K, longer = self.filters, len(MEMORIES) - 1
-        short, long = ops.split(costs, [K], axis=-1)
-        trust = (ops.min(short, axis=-1, keepdims=True) - short) * (1.0 / TRUST)
-        rates = np.repeat(4.0 / np.array(MEMORIES[1:], "float32"), K)
-        shape = costs.shape[1:-1]
-        long = ops.reshape(long * rates, (-1, *shape, longer, K))
-        long = ops.mean(long, axis=-1, keepdims=True) - long
-        return trust, ops.reshape(long, (-1, *shape, longer * K))
+        trust, long = ops.split(ops.matmul(costs, self.judging), [self.filters], axis=-1)
+        return trust, long
 
     def mix(self, ahead: Any, weights: Any, offset: Any) -> Any:
         """A frame by weighted filters, each sample of which enters the next one's prediction.
@@ -191,20 +196,21 @@ class FilterBank(keras.layers.Layer):
             `(B, frame)`: the solution `x` of `x = ahead + within x + offset`.
         """
         F, K = self.frame, self.filters
-        # By each filter, what each sample of a frame is made of those before it.
-        own = ops.reshape(self.within, (F, F, K))
-        own = ops.reshape(ops.transpose(own, (2, 1, 0)), (K, F * F))
-        power = ops.reshape(ops.matmul(weights, own), (-1, F, F))
-        x = ops.matmul(ops.reshape(ahead, (-1, F, K)), ops.expand_dims(weights, -1))
-        x = x + ops.expand_dims(offset, -1)
-        # Nothing in a frame reaches beyond it, so 1 / (1 - w) is (1 + w)(1 + w^2)(1 + w^4)...
-        x = x + ops.matmul(power, x)
-        reach = 2
-        while reach < F:
-            power = ops.matmul(power, power)
-            x = x + ops.matmul(power, x)
-            reach *= 2
-        return ops.squeeze(x, -1)
+        given = ops.matmul(ops.reshape(ahead, (-1, F, K)), ops.expand_dims(weights, -1))
+        given = ops.squeeze(given, -1) + offset
+        # Rows `(x, 1)` times this matrix are `(within x + given, 1)`. Its part for `within` comes
+        # from each filter, with a last 1 that weights, which sum to one, leave as it is.
+        own = ops.transpose(ops.reshape(self.within, (F, F, K)), (2, 0, 1))
+        own = ops.pad(own, ((0, 0), (0, 1), (0, 1)))
+        own = ops.reshape(own, (K, -1)) + np.eye(1, (F + 1) ** 2, (F + 1) ** 2 - 1, dtype="float32")
+        last_row = np.eye(F, (F + 1) ** 2, F * (F + 1), dtype="float32")
+        step = ops.reshape(
+            ops.matmul(given, last_row) + ops.matmul(weights, own), (-1, F + 1, F + 1)
+        )
+        # Nothing in a frame reaches beyond it: after as many steps as it has samples `x` stays.
+        for _ in range(math.ceil(math.log2(F))):
+            step = ops.matmul(step, step)
+        return step[:, -1, :F]
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "order": self.order, "frame": self.frame}

@@ -8,7 +8,7 @@ from keras import ops
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_rawaudio.exporting.simplify import simplify
-from keras_rawaudio.exporting.steps import convert
+from keras_rawaudio.exporting.steps import OPSET, convert
 
 KINDS = {np.dtype("float32"): TensorProto.FLOAT, np.dtype("int64"): TensorProto.INT64}
 
@@ -124,6 +124,18 @@ CASES = {
         {"kernel": KERNEL},
         ["Gemm"],
     ),
+    "product less a matrix": (
+        [("MatMul", ["x", "kernel"], "a"), ("Sub", ["a", "c"], "z")],
+        {"x": X, "c": X[:, :3].copy()},
+        {"kernel": KERNEL},
+        ["Gemm"],
+    ),
+    "a matrix less a product": (
+        [("MatMul", ["x", "kernel"], "a"), ("Sub", ["c", "a"], "z")],
+        {"x": X, "c": X[:, :3].copy()},
+        {"kernel": KERNEL},
+        ["MatMul", "Sub"],
+    ),
     "product of a stack and sum": (
         [("MatMul", ["x", "kernel"], "a"), ("Add", ["c", "a"], "z")],
         {"x": X[None], "c": X[None, :, :3].copy()},
@@ -151,3 +163,28 @@ def test_a_lookup_is_one_node():
     table = np.arange(20, dtype="float32").reshape(5, 4)
     step = convert("lookup", lambda i: ops.take(table, ops.cast(i, "int32"), axis=0), [(None,)])
     assert [node.op_type for node in step.nodes] == ["Cast", "Gather"]
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda x: x >= ops.max(x, axis=-1, keepdims=True), ["Hardmax"]),
+        (
+            lambda x: x >= ops.max(x, axis=1, keepdims=True),
+            ["ReduceMax", "GreaterOrEqual", "Cast"],
+        ),
+        (lambda x: ops.matmul(x, KERNEL), ["MatMul"]),
+    ],
+)
+def test_rows_of_a_stack(function, kinds):
+    """What Keras makes of one-hot rows and of products with more than two axes."""
+    step = convert("rows", lambda x: ops.cast(function(x), "float32"), [(None, None, 3, 4)])
+    assert [node.op_type for node in step.nodes] == kinds
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 5, 3, 4)).astype("float32")
+    nodes, (y,) = step.inline("test", ["x"])
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * 4) for n in ("x", y)]
+    body = helper.make_graph(nodes, "test", ends[:1], ends[1:], step.constants)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = 8
+    np.testing.assert_allclose(run(model, {"x": x}), function(x), rtol=1e-5)

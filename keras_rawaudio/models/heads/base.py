@@ -105,7 +105,7 @@ class Head(keras.layers.Layer):
             chance: as for `draw`.
 
         Returns:
-            What `turn` is given turn by turn, each `(steps, B, n)`; what it is given every time,
+            What `turn` is given turn by turn, each `(steps, B, ...)`; what it is given every time,
             each `(B, n)`; and the last tensors of the state after the frame, which no turn moves.
         """
         raise NotImplementedError(f"a {self.kind} head draws a frame at once")

@@ -120,13 +120,13 @@ class CategoricalHead(Head):
         """
         # Constants that meet constants cost nothing: what makes numbers of codes goes into weights.
         scale, offset = 2.0 / (self.levels - 1), -ops.sum(self.past, axis=0, keepdims=True)
-        past = ops.matmul(recent[:, self.context - self.linear :], scale * self.past)
-        h = past + conditioning
+        h = conditioning if self.embedded else conditioning + offset
         for k in range(self.embedded):
             table = self.tables[k * self.levels : (k + 1) * self.levels] + offset / self.embedded
             code = ops.cast(ops.take(recent, self.context - 1 - k, axis=1), "int32")
             h = h + ops.take(table, code, axis=0)
-        h = ops.relu(h if self.embedded else h + offset)
+        past = ops.matmul(recent[:, self.context - self.linear :], scale * self.past)
+        h = ops.relu(past + h)
         for layer in self.hidden:
             h = layer(h)
         sums = ops.cumsum(ops.softmax(self.logits(h) / temperature), axis=-1)

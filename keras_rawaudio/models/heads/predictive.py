@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.bands import loudness
+from keras_rawaudio.models.bands import powers
 from keras_rawaudio.models.cells import cell_edges
 from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
 from keras_rawaudio.models.heads.base import Head
@@ -20,6 +20,7 @@ SLOPE = 6.0  # errors count up to so many times their scale
 # Quantiles of the train part that free running stays within: of the scale of errors, of one error.
 CEILING = 0.999
 REACH = 0.9975
+QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
 WORD = "head_word"  # the last word, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
@@ -195,15 +196,14 @@ class PredictiveHead(Head):
         moments = heard["moments"]
         word = self.outline.word(moments[:, 1:])
         cost = self.outline.cost(spoken, word) * (1.0 / self.frame)
-        words, favour, sound = self._condition(time, word, moments[:, :-1])
-        favour, sound = (ops.repeat(v, self.steps, axis=1) for v in (favour, sound))
-        seen = self._see(heard, sound)
-        trust, mixture = self._say(seen, words, training)
-        weights = ops.softmax(heard["trust"] + trust + favour)
+        told, favour, _ = self._condition(time, word, moments[:, :-1])
+        h = self._think(self._see(heard), told, training)
+        favour = ops.repeat(favour, self.steps, axis=1)
+        weights = ops.softmax(heard["trust"] + self.trust(h) + favour)
         p = ops.sum(heard["all"] * weights[:, :, None], axis=-1)
         flat = ops.stack([p, ops.repeat(heard["scale"], F, axis=-1)], axis=-1)
         cost = ops.reshape(ops.repeat(cost, self.frame, axis=1), (-1, T, F, 1))
-        mixture = ops.reshape(mixture, (-1, T, F, 3 * self.mixtures))
+        mixture = ops.reshape(self.mixture(h), (-1, T, F, 3 * self.mixtures))
         prediction = ops.concatenate([flat, cost, mixture], axis=-1)
         prediction = ops.reshape(prediction, (-1, T * F, 3 + 3 * self.mixtures))
         return prediction, [*heard["state"], word[:, -1]]
@@ -249,7 +249,8 @@ class PredictiveHead(Head):
         trust, long = self.bank.judge(costs)
         weights = ops.softmax(trust)
         error = ops.squeeze(ops.matmul(last, ops.expand_dims(weights, -1)), -1)
-        scale = ops.mean(ops.abs(error), axis=-1, keepdims=True) + FLOOR
+        mean = np.full((self.bank.remembered, 1), 1 / self.bank.remembered, "float32")
+        scale = ops.matmul(ops.abs(error), mean) + np.full(1, FLOOR, "float32")
         return {
             "trust": trust,
             "weights": weights,
@@ -257,7 +258,7 @@ class PredictiveHead(Head):
             "error": error,
             "scale": ops.minimum(scale, self.ceiling),
             "samples": samples[..., -self.bank.remembered :],
-            "level": loudness(samples),
+            "powers": powers(samples),
         }
 
     def _split(self, conditioning: Any) -> tuple[Any, Any]:
@@ -266,39 +267,55 @@ class PredictiveHead(Head):
         return conditioning[..., :width], conditioning[..., width:]
 
     def _condition(self, time: Any, word: Any, before: Any) -> tuple[Any, Any, Any]:
-        """For frames `(B, Q, ...)`: conditioning of every step `(B, Q * steps, width)`, logits
-        `(B, Q, filters)`, and the levels that the word stands for `(B, Q, 2)`."""
+        """For frames `(B, Q, ...)`: what the network is told in every step `(B, Q * steps, width)`,
+        logits `(B, Q, filters)`, and the level that the word stands for `(B, Q, 1)`."""
         sound = self.outline.sound(word)
         told = self.condition(ops.concatenate([sound, before, time], axis=-1))
         told = ops.relu(told[:, :, None] + self.places)
         weight = ops.reshape(self.upsampling, (-1, self.steps, self.width))
         words = ops.einsum("bqsh,hsw->bqsw", told, weight)
-        words = ops.reshape(words, (-1, word.shape[1] * self.steps, self.width))
-        return words, ops.matmul(word, self.favour), sound[..., -2:]
+        _, kernel, bias = self._entry()
+        levels = ops.expand_dims(ops.matmul(sound[..., -2:], kernel) + bias, 2)
+        told = ops.reshape(words + levels, (-1, word.shape[1] * self.steps, self.width))
+        return told, ops.matmul(word, self.favour), sound[..., -2:-1]
 
-    def _see(self, heard: dict[str, Any], sound: Any) -> Any:
-        """The network's input."""
+    def _see(self, heard: dict[str, Any]) -> Any:
+        """The network's input, not to scale: `_think` sees to that."""
         return ops.concatenate(
             [
                 heard["weights"],
                 heard["long"],
                 ops.clip(heard["error"] / heard["scale"], -SLOPE, SLOPE),
-                ops.arcsinh(255.0 * heard["samples"]) * 0.16,
-                ops.log(heard["scale"] * 1000.0),
-                heard["level"],
-                sound - heard["level"],
+                ops.arcsinh(255.0 * heard["samples"]),
+                ops.log(heard["scale"]),
+                ops.log(heard["powers"]),
             ],
             axis=-1,
         )
 
-    def _say(self, seen: Any, words: Any, training: bool = False) -> tuple[Any, Any]:
-        h = ops.relu(self.entry(seen) + words)
+    def _think(self, seen: Any, told: Any, training: bool = False) -> Any:
+        """What the network makes of what it sees and is told."""
+        h = ops.relu(ops.matmul(seen, self._entry()[0]) + told)
         for layer in self.hidden:
             h = layer(self.dropout(h, training=training))
-        return self.trust(h), self.mixture(h)
+        return h
 
-    def _parts(self, mixture: Any) -> tuple[Any, Any, Any]:
-        delta, scales, logits = ops.split(mixture, 3, axis=-1)
+    def _entry(self) -> tuple[Any, Any, Any]:
+        """The first layer: its kernels for what is seen and for the levels of the word, its bias.
+
+        It takes samples at 0.16 of what they are, the logarithm of the scale in thousandths, the
+        two levels, and how much louder the word is. Scaled weights cost nothing where scaled inputs
+        would cost time, and half of a difference is known before the turn.
+        """
+        kernel, R = self.entry.kernel, self.bank.remembered
+        levels, louder = kernel[-4:-2], kernel[-2:]
+        units = np.ones((kernel.shape[0] - 2, 1), "float32")
+        units[-3 - R : -3], units[-2:] = 0.16, 0.25
+        seen = units * ops.concatenate([kernel[:-4], levels - louder], axis=0)
+        return seen, louder, self.entry.bias + float(np.log(1000.0)) * kernel[-5]
+
+    def _parts(self, mixture: Any, axis: int = -1) -> tuple[Any, Any, Any]:
+        delta, scales, logits = ops.split(mixture, 3, axis=axis)
         return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
 
     def loss(self, prediction: Any, target: Any) -> Any:
@@ -334,34 +351,37 @@ class PredictiveHead(Head):
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
         spoken, time = self._split(conditioning)
         word = self.outline.draw(spoken, chance[:, : self.words, -1])
-        words, favour, sound = self._condition(time[:, None], word[:, None], before)
-        width = self.bank.frame * (self.mixtures + 1)
-        chances = ops.reshape(chance[..., : self.mixtures + 1], (-1, self.steps, width))
-        turns = [ops.transpose(v, (1, 0, 2)) for v in (words, chances)]
-        return turns, [favour[:, 0], sound[:, 0]], [word]
+        told, favour, level = self._condition(time[:, None], word[:, None], before)
+        F, M = self.bank.frame, self.mixtures
+        gumbel = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
+        race = ops.pad(gumbel, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
+        race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.mixture.bias
+        logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
+        turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
+        # A level is a quarter of the logarithm of a power, so half that of an amplitude.
+        return turns, [favour[:, 0] + self.trust.bias, ops.exp(2.0 * level[:, 0])], [word]
 
     def turn(
         self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
     ) -> tuple[Any, list[Any]]:
         F, K, M = self.bank.frame, self.filters, self.mixtures
-        (told, chance), (favour, sound) = turns, held
+        (told, chance, logistic), (favour, loudest) = turns, held
         errors, costs = self.bank.hear_frame(past[:, -F:], state)
-        heard = self._judge(costs, errors, past[:, -LOOKED_AT:])
-        extra, mixture = self._say(self._see(heard, sound), told)
-        delta, scales, logits = self._parts(ops.reshape(mixture, (-1, F, 3 * M)))
-        gumbel, logistic = ops.split(ops.reshape(chance, (-1, F, M + 1)), [M], axis=-1)
-        race = logits + gumbel
+        last = ops.reshape(errors, (-1, 2 * F, K))
+        heard = self._judge(costs, last, past[:, -LOOKED_AT:])
+        h = self._think(self._see(heard), told)
+        mixture = ops.matmul(h, self.mixture.kernel) + chance
+        delta, scales, race = self._parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
-        drawn = ops.sum(chosen * (delta + scales * logistic), axis=-1)
-        # Where it is louder than the word says, as much quieter. A level is a quarter of the
-        # logarithm of a power, so half that of an amplitude.
-        louder = ops.clip(2.0 * (sound[:, :1] - heard["level"][:, :1]), -1.5, 0.0)
-        offset = drawn * (heard["scale"] * ops.exp(louder))
+        drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
+        # Where it is louder than the word says, as much quieter.
+        quieter = ops.clip(loudest / ops.sqrt(heard["powers"][:, :1]), QUIETER, 1.0)
+        offset = drawn * (heard["scale"] * quieter)
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
         ahead = self.bank.ahead(past[:, -self.order :])
-        weights = ops.softmax(heard["trust"] + extra + favour)
+        weights = ops.softmax(ops.matmul(h, self.trust.kernel) + (heard["trust"] + favour))
         frame = ops.clip(self.bank.mix(ahead, weights, offset), -1.0, 1.0)
-        return frame, [ops.reshape(errors, (-1, 2 * F * K)), costs, ahead]
+        return frame, [errors, costs, ahead]
 
     def draw(
         self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
