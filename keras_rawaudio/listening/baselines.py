@@ -217,7 +217,7 @@ def laplace_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def regression_baselines(
-    segments: Iterable[np.ndarray], frame: int, reconstruct: bool = False
+    segments: Iterable[np.ndarray], frame: int, reconstruct: bool = False, silence: float = 0.0
 ) -> dict[str, float]:
     """Fraction of variance that predictors of the next frame leave unexplained.
 
@@ -228,6 +228,7 @@ def regression_baselines(
         segments: float audio, each `(n,)`; a ragged end shorter than a frame is left out.
         frame: samples a frame, F.
         reconstruct: the frame to tell is the last one read, not the next.
+        silence: the value of a silent sample, which is not 0 under every codec.
 
     Returns:
         `zero` (silence; 1 for audio without an offset), `persistence` (the last sample, repeated),
@@ -249,7 +250,7 @@ def regression_baselines(
             count += now.size
             total += now.sum()
             squares += np.square(now).sum()
-            errors["zero"] += np.square(now).sum()
+            errors["zero"] += np.square(now - silence).sum()
             errors["persistence"] += np.square(now - before[:, -1:]).sum()
             errors["copy"] += np.square(now - before).sum()
     if count == 0:

@@ -142,8 +142,12 @@ def baselines(
 
     if cells := model.cells:
         return discrete_baselines(encoded("train", cells), encoded(part, cells), cells, orders)
-    frame, reconstruct = model.tiers[-1].frame, model.head.reconstruct
-    return regression_baselines(encoded(part, model.codec), frame, reconstruct)
+    return regression_baselines(
+        encoded(part, model.codec),
+        model.tiers[-1].frame,
+        model.head.reconstruct,
+        silence=float(model.codec.encode(np.zeros(1, np.float32))[0]),
+    )
 
 
 class Encoded:

@@ -118,6 +118,8 @@ def test_regression_predictors_on_known_signals():
     periodic = bl.regression_baselines([np.tile(rng.normal(size=50), 40)], 50)
     assert periodic["copy"] == pytest.approx(0)
     assert set(bl.regression_baselines([np.zeros(500)], 50).values()) == {0.0}
+    # Under a codec with an offset, too, zero is silence.
+    assert bl.regression_baselines([np.tile([2.0, 4.0], 100)], 4, silence=3.0)["zero"] == 1
     # A frame that is only to be given back is there to be copied.
     given = bl.regression_baselines([rng.normal(size=200000)], 50, reconstruct=True)
     assert given["copy"] == 0
