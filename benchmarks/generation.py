@@ -58,7 +58,13 @@ def arguments() -> argparse.ArgumentParser:
     add("--tiers", type=int, nargs="+", help="their frames, slowest first (64 16; or the recipe's)")
     add("--width", type=int, nargs="+", help="of all layers, one or more (256; or the recipe's)")
     add("--levels", type=int, nargs="+", default=[256], help="of the categorical head (256)")
-    add("--int8", action="store_true", help="fresh weights exported with --int8")
+    add(
+        "--arithmetic",
+        choices=("float32", "int8"),
+        nargs="+",
+        help="of fresh weights: as export.py writes them, or with its --int8 (the faster one: "
+        "int8 for categorical heads)",
+    )
     add("--sample-rate", type=int, default=16_000, help="of fresh weights (16000)")
     add("--streams", type=int, nargs="+", default=[1])
     add("--threads", type=int, nargs="+", default=[1])
@@ -101,15 +107,17 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
             recipe = plain_recipe(options.head, options.tiers or (64, 16), width, levels)
             name = recipe.name + (f" {levels} levels" if len(options.levels) > 1 else "")
         what = {
-            "what": name + (" int8" if options.int8 else ""),
             "head": recipe.head["kind"],
             "tiers": [tier.frame for tier in recipe.tiers],
             "width": width,
             "levels": recipe.codec.get("levels"),
         }
-        place = folder / str(len(found))
-        place.mkdir()
-        found.append((what, export_fresh(recipe, place, options.sample_rate, options.int8)))
+        faster = "int8" if recipe.head["kind"] == "categorical" else "float32"
+        for arithmetic in options.arithmetic or [faster]:
+            place, int8 = folder / str(len(found)), arithmetic == "int8"
+            place.mkdir()
+            own = {"what": f"{name} {arithmetic}", **what, "arithmetic": arithmetic}
+            found.append((own, export_fresh(recipe, place, options.sample_rate, int8)))
     return found
 
 
@@ -224,7 +232,7 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if x in ("width", "levels"):
-            key = f"{row['head']}, frames {row['tiers']}"
+            key = f"{row['head']}, frames {row['tiers']}, {row['arithmetic']}"
         else:
             key = ", ".join(str(row["what"]) if k == "what" else f"{row[k]} {k}" for k in others)
         groups.setdefault(key, []).append(row)

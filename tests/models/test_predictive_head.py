@@ -202,9 +202,10 @@ def test_draws_fall_into_cells_as_the_loss_says():
     np.testing.assert_allclose(share, mass_of_cells(head, prediction[0, 0]), atol=0.012)
 
 
-def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it():
+@pytest.mark.parametrize("bunch", [8, 16])
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
-    head, n = make(sure=True), 1000
+    head, n = make(sure=True, bunch=bunch), 1000
     head.ceiling.assign([0.01])  # far from the rails, where there is nothing to tell
     x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
     before, given, past = x[:, : head.context], x[:, head.context :], x[:, FRAME:]
@@ -220,7 +221,7 @@ def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it():
     weights = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     z = (drawn[..., None] - p - g * delta) / (g * np.exp(np.clip(scales, -5, 4)))
     below = (weights / (1 + np.exp(-z))).sum(axis=-1)
-    for step in np.split(below, FRAME // 8, axis=1):
+    for step in np.split(below, head.steps, axis=1):
         assert stats.kstest(step.ravel(), "uniform").pvalue > 1e-3
     assert np.abs(np.corrcoef(below.T) - np.eye(FRAME)).max() < 0.15
 

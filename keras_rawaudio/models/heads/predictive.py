@@ -29,14 +29,15 @@ STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretc
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class PredictiveHead(Head):
-    """Draws each frame in two steps: a word of the `Outline` for it, then its samples, 8 at a time.
+    """Draws each frame in two steps: a word of the `Outline` for it, then its samples, a bunch at
+    a time.
 
     What the tier says is the word and nothing else. A `FilterBank` predicts the next samples in
     several ways; their errors of late, the last samples, the word and the clock tell a small
     network which filters to trust, and how a mixture of logistics lies about what they predict:
     means `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the mean size of the last
     errors. It starts near zero, so that an untrained model is an adaptive predictor already.
-    Within its 8 samples each prediction rests on the samples just drawn; only the network does not
+    Within a bunch each prediction rests on the samples just drawn; only the network does not
     run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
@@ -46,11 +47,12 @@ class PredictiveHead(Head):
     Args:
         words: of the outline.
         filters: of the bank.
-        order: past samples that a filter sees, a multiple of 8.
+        order: past samples that a filter sees, a multiple of `bunch`.
         width: width of the hidden layers.
         layers: hidden layers, 1 or more.
         mixtures: logistics in the mixture.
         levels: mu-law cells that bits are counted on.
+        bunch: samples that the network draws at a time: the more, the fewer times it runs.
         dropout: share of what the network sees and says within that is left out in training.
 
     Example:
@@ -64,7 +66,8 @@ class PredictiveHead(Head):
 
     Reference:
         Salimans et al. 2017, "PixelCNN++", section 2.1 (logistics on cells); Valin and Skoglund
-        2019, "LPCNet", section 2.2 (a network around a linear prediction).
+        2019, "LPCNet", section 2.2 (a network around a linear prediction); Vipperla et al. 2020,
+        "Bunched LPCNet" (several samples each time that the network runs).
     """
 
     kind = "predictive"
@@ -80,6 +83,7 @@ class PredictiveHead(Head):
         layers: int = 2,
         mixtures: int = 4,
         levels: int = 256,
+        bunch: int = 8,
         dropout: float = 0.15,
         **kwargs: Any,
     ) -> None:
@@ -94,7 +98,7 @@ class PredictiveHead(Head):
         self.layers = layers
         self.mixtures = mixtures
         self.levels = levels
-        self.bank = FilterBank(filters, order, name="bank")
+        self.bank = FilterBank(filters, order, bunch, name="bank")
         self.noise_per_sample = mixtures + 2
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.condition = keras.layers.Dense(width // 2, name="condition")
@@ -412,5 +416,6 @@ class PredictiveHead(Head):
             "layers": self.layers,
             "mixtures": self.mixtures,
             "levels": self.levels,
+            "bunch": self.bank.frame,
             "dropout": self.dropout.rate,
         }
