@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="the widest layers in 8 bits: faster; measures what it costs on the test part",
+        help="wide layers in 8 bits: faster; measures what it costs on the test part",
     )
 
 

@@ -24,7 +24,7 @@ class ModelSteps:
 
     Args:
         model: the model.
-        int8: the widest layers in 8 bits.
+        int8: wide layers in 8 bits.
 
     Attributes:
         constants: of all steps, by name.

@@ -36,7 +36,7 @@ def export_onnx(
         model: the model.
         metadata: goes into the file as JSON.
         path: where to write.
-        int8: the widest layers in 8 bits.
+        int8: wide layers in 8 bits.
     """
     proto = compose(model, int8)
     helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})

@@ -21,7 +21,7 @@ def bits_per_sample(model: AudioModel, segments: Sequence[np.ndarray], int8: boo
     Args:
         model: the model, with a head that has bits.
         segments: int16 arrays; each is read as one stream from a fresh state, in whole frames.
-        int8: with the widest layers in 8 bits.
+        int8: with wide layers in 8 bits.
 
     Returns:
         Mean bits.
