@@ -49,6 +49,11 @@ class Codec(ABC):
     def decode(self, values: Any, xp: Any = np) -> Any:
         """Values of any shape to float32 audio of the same shape."""
 
+    @property
+    def silence(self) -> float:
+        """The value of digital silence."""
+        return float(self.encode(np.zeros(1, np.float32))[0])
+
     def to_json(self) -> dict[str, Any]:
         """The codec as a dictionary of JSON's own types, with its name."""
         return {"name": self.name, **vars(self)}

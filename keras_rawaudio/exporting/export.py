@@ -21,6 +21,7 @@ from keras_rawaudio.listening.health import health, join, thresholds
 from keras_rawaudio.listening.reference import TRAIN_SECONDS
 from keras_rawaudio.listening.spectra import excerpts, mono
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.heads import Head
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluation import load_model
 from keras_rawaudio.training.run_folder import RunFolder
@@ -47,7 +48,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
     arithmetic = price(model, folder) if int8 else "float32"
-    if not int8 and gains_by_int8(model):
+    if not int8 and gains_by_int8(model.head):
         print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
     target = Path(out)
     try:
@@ -92,14 +93,14 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
     }
 
 
-def gains_by_int8(model: AudioModel) -> bool:
-    """Whether `--int8` is for its head: the others have no layers that memory holds up."""
-    return model.head.per_sample and model.head.measure == "bits_per_sample"
+def gains_by_int8(head: Head | type[Head]) -> bool:
+    """Whether `--int8` is for this head: the others have no layers that memory holds up."""
+    return head.per_sample and head.measure == "bits_per_sample"
 
 
 def price(model: AudioModel, run: RunFolder) -> dict[str, Any]:
     """What 8 bits cost on the test part: bits per sample with them, and without."""
-    if not gains_by_int8(model):
+    if not gains_by_int8(model.head):
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
     segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
     exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))

@@ -43,10 +43,8 @@ def sample_bits(
     limit = max(1, SAMPLES * LEVELS // max(LEVELS, model.codec.levels or 0) // streams)
     window = math.ceil(min(limit, n) / model.frame) * model.frame
     values = model.codec.encode(np.asarray(audio, np.float32))
-    silence = model.codec.encode(np.zeros((streams, 1), np.float32))
-    before = np.repeat(silence, model.context + 1, axis=1)
-    after = np.repeat(silence, -n % window, axis=1)
-    whole = np.concatenate([before, values, after], axis=1)
+    around = ((0, 0), (model.context + 1, -n % window))
+    whole = np.pad(values, around, constant_values=model.codec.silence)
     fresh = tf.ones(streams, tf.bool)
     start = tf.constant(np.zeros(streams) if positions is None else positions, tf.int64)
     state: Any = begin(model, model.zero_state(streams), fresh, start)

@@ -146,7 +146,7 @@ def baselines(
         encoded(part, model.codec),
         model.tiers[-1].frame,
         model.head.reconstruct,
-        silence=float(model.codec.encode(np.zeros(1, np.float32))[0]),
+        silence=model.codec.silence,
     )
 
 
