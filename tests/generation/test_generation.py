@@ -101,8 +101,8 @@ def make(name):
             tier.set_period(37.5)
     if model.head.kind == "predictive":
         # Its samples feed back with a factor: little of it, or they run into the rails.
-        model.head.mixture.kernel.assign(0.1 * model.head.mixture.kernel)
-        model.head.mixture.bias.assign(0.3 * model.head.mixture.bias - 0.3)
+        model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
+        model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
         model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
         model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
     return model

@@ -207,6 +207,7 @@ def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
     head, n = make(sure=True, bunch=bunch), 1000
     head.ceiling.assign([0.01])  # far from the rails, where there is nothing to tell
+    head.network.mixture.kernel.assign(0.3 * head.network.mixture.kernel)
     x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
     before, given, past = x[:, : head.context], x[:, head.context :], x[:, FRAME:]
     state = head.listen(before, conditioning[:, 0], given, fresh(head, n))
@@ -250,7 +251,7 @@ def quiet_net(word_level):
     """A head that draws about zero whatever it hears, for one word of this loudness."""
     head = make(sure=True)
     head.bank.set_filters(np.zeros((head.filters, head.order)))
-    for layer in (head.entry, head.trust, head.mixture):
+    for layer in (head.network.entry, head.network.trust, head.network.mixture):
         layer.kernel.assign(ops.zeros_like(layer.kernel))
     head.outline.vocabulary.assign([[word_level] * 22] * WORDS)
     return head

@@ -13,10 +13,10 @@ from keras_rawaudio.models.bands import powers
 from keras_rawaudio.models.cells import cell_edges
 from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
 from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.innovations import InnovationNetwork
 from keras_rawaudio.models.outline import Outline
 
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
-SLOPE = 6.0  # errors count up to so many times their scale
 # Quantiles of the train part that free running stays within: of the scale of errors, of one error.
 CEILING = 0.999
 REACH = 0.9975
@@ -100,17 +100,7 @@ class PredictiveHead(Head):
         self.levels = levels
         self.bank = FilterBank(filters, order, bunch, name="bank")
         self.noise_per_sample = mixtures + 2
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
-        self.condition = keras.layers.Dense(width // 2, name="condition")
-        self.hidden = [
-            keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
-            for i in range(1, layers)
-        ]
-        small = keras.initializers.RandomNormal(stddev=1e-3)
-        self.trust = keras.layers.Dense(filters, kernel_initializer=small, name="trust")
-        self.mixture = keras.layers.Dense(
-            self.bank.frame * 3 * mixtures, kernel_initializer=small, name="mixture"
-        )
+        self.dropout = dropout
 
     def conditioning_width(self) -> None:
         return None
@@ -128,28 +118,17 @@ class PredictiveHead(Head):
         self.context = max(self.order + F, 2 * frame + 1, LOOKED_AT)
         self.outline.build_for(width - self.heard)
         self.bank.build_weights()
-        sounds = self.outline.bands.features
-        self.condition.build((None, 2 * sounds + self.heard))
-        # Where in the frame each step stands.
-        self.places = self.add_weight(
-            shape=(self.steps, self.width // 2), initializer="random_normal", name="places"
+        self.network = InnovationNetwork(
+            self.filters,
+            F,
+            self.steps,
+            self.width,
+            self.layers,
+            self.mixtures,
+            self.dropout,
+            name="network",
         )
-        self.upsampling = self.add_weight(
-            shape=(self.width // 2, self.steps * self.width),
-            initializer="glorot_normal",
-            name="upsampling",
-        )
-        self.favour = self.add_weight(
-            shape=(self.words, self.filters), initializer="zeros", name="favour"
-        )
-        seen = 3 * self.filters + 2 * self.bank.remembered + 5
-        self.entry = keras.layers.Dense(self.width, name="entry")
-        self.entry.build((None, seen))
-        for layer in [*self.hidden, self.trust, self.mixture]:
-            layer.build((None, self.width))
-        spread = np.linspace(-1.2, 0.6, self.mixtures)
-        bias = np.stack([0 * spread, spread, 0 * spread])
-        self.mixture.bias.assign(np.tile(bias.ravel(), F).astype("float32"))
+        self.network.build_for(self.words, self.outline.bands.features, self.heard)
         # The greatest `g`, and how far a draw may lie from the prediction: nothing louder than the
         # train part ever starts to feed itself.
         self.ceiling = self.add_weight(
@@ -200,14 +179,15 @@ class PredictiveHead(Head):
         moments = heard["moments"]
         word = self.outline.word(moments[:, 1:])
         cost = self.outline.cost(spoken, word) * (1.0 / self.frame)
-        told, favour, _ = self._condition(time, word, moments[:, :-1])
-        h = self._think(self._see(heard), told, training)
-        favour = ops.repeat(favour, self.steps, axis=1)
-        weights = ops.softmax(heard["trust"] + self.trust(h) + favour)
+        network = self.network
+        told = network.tell(self.outline.sound(word), moments[:, :-1], time)
+        h = network(network.see(heard), told, training=training)
+        favour = ops.repeat(network.favour(word), self.steps, axis=1)
+        weights = ops.softmax(heard["trust"] + network.trust(h) + favour)
         p = ops.sum(heard["all"] * weights[:, :, None], axis=-1)
         flat = ops.stack([p, ops.repeat(heard["scale"], F, axis=-1)], axis=-1)
         cost = ops.reshape(ops.repeat(cost, self.frame, axis=1), (-1, T, F, 1))
-        mixture = ops.reshape(self.mixture(h), (-1, T, F, 3 * self.mixtures))
+        mixture = ops.reshape(network.mixture(h), (-1, T, F, 3 * self.mixtures))
         prediction = ops.concatenate([flat, cost, mixture], axis=-1)
         prediction = ops.reshape(prediction, (-1, T * F, 3 + 3 * self.mixtures))
         return prediction, [*heard["state"], word[:, -1]]
@@ -270,61 +250,9 @@ class PredictiveHead(Head):
         width = conditioning.shape[-1] - self.heard
         return conditioning[..., :width], conditioning[..., width:]
 
-    def _condition(self, time: Any, word: Any, before: Any) -> tuple[Any, Any, Any]:
-        """For frames `(B, Q, ...)`: what the network is told in every step `(B, Q * steps, width)`,
-        logits `(B, Q, filters)`, and the level that the word stands for `(B, Q, 1)`."""
-        sound = self.outline.sound(word)
-        told = self.condition(ops.concatenate([sound, before, time], axis=-1))
-        told = ops.relu(told[:, :, None] + self.places)
-        weight = ops.reshape(self.upsampling, (-1, self.steps, self.width))
-        words = ops.einsum("bqsh,hsw->bqsw", told, weight)
-        _, kernel, bias = self._entry()
-        levels = ops.expand_dims(ops.matmul(sound[..., -2:], kernel) + bias, 2)
-        told = ops.reshape(words + levels, (-1, word.shape[1] * self.steps, self.width))
-        return told, ops.matmul(word, self.favour), sound[..., -2:-1]
-
-    def _see(self, heard: dict[str, Any]) -> Any:
-        """The network's input, not to scale: `_think` sees to that."""
-        return ops.concatenate(
-            [
-                heard["weights"],
-                heard["long"],
-                ops.clip(heard["error"] / heard["scale"], -SLOPE, SLOPE),
-                ops.arcsinh(255.0 * heard["samples"]),
-                ops.log(heard["scale"]),
-                ops.log(heard["powers"]),
-            ],
-            axis=-1,
-        )
-
-    def _think(self, seen: Any, told: Any, training: bool = False) -> Any:
-        """What the network makes of what it sees and is told."""
-        h = ops.relu(ops.matmul(seen, self._entry()[0]) + told)
-        for layer in self.hidden:
-            h = layer(self.dropout(h, training=training))
-        return h
-
-    def _entry(self) -> tuple[Any, Any, Any]:
-        """The first layer: its kernels for what is seen and for the levels of the word, its bias.
-
-        It takes samples at 0.16 of what they are, the logarithm of the scale in thousandths, the
-        two levels, and how much louder the word is. Scaled weights cost nothing where scaled inputs
-        would cost time, and half of a difference is known before the turn.
-        """
-        kernel, R = self.entry.kernel, self.bank.remembered
-        levels, louder = kernel[-4:-2], kernel[-2:]
-        units = np.ones((kernel.shape[0] - 2, 1), "float32")
-        units[-3 - R : -3], units[-2:] = 0.16, 0.25
-        seen = units * ops.concatenate([kernel[:-4], levels - louder], axis=0)
-        return seen, louder, self.entry.bias + float(np.log(1000.0)) * kernel[-5]
-
-    def _parts(self, mixture: Any, axis: int = -1) -> tuple[Any, Any, Any]:
-        delta, scales, logits = ops.split(mixture, 3, axis=axis)
-        return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
-
     def loss(self, prediction: Any, target: Any) -> Any:
         p, g, word = (prediction[..., i : i + 1] for i in range(3))
-        delta, scales, logits = self._parts(prediction[..., 3:])
+        delta, scales, logits = self.network.parts(prediction[..., 3:])
         low, high = (edge[..., None] for edge in cell_edges(target, self.levels))
         centre = p + g * delta
         width = g * scales
@@ -355,15 +283,17 @@ class PredictiveHead(Head):
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
         spoken, time = self._split(conditioning)
         word = self.outline.draw(spoken, chance[:, : self.words, -1])
-        told, favour, level = self._condition(time[:, None], word[:, None], before)
+        sound = self.outline.sound(word)
+        told = self.network.tell(sound[:, None], before, time[:, None])
+        favour = self.network.favour(word) + self.network.trust.bias
         F, M = self.bank.frame, self.mixtures
         gumbel = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
         race = ops.pad(gumbel, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
-        race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.mixture.bias
+        race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.network.mixture.bias
         logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
         turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
         # A level is a quarter of the logarithm of a power, so half that of an amplitude.
-        return turns, [favour[:, 0] + self.trust.bias, ops.exp(2.0 * level[:, 0])], [word]
+        return turns, [favour, ops.exp(2.0 * sound[:, -2:-1])], [word]
 
     def turn(
         self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
@@ -373,9 +303,9 @@ class PredictiveHead(Head):
         errors, costs = self.bank.hear_frame(past[:, -F:], state)
         last = ops.reshape(errors, (-1, 2 * F, K))
         heard = self._judge(costs, last, past[:, -LOOKED_AT:])
-        h = self._think(self._see(heard), told)
-        mixture = ops.matmul(h, self.mixture.kernel) + chance
-        delta, scales, race = self._parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
+        h = self.network(self.network.see(heard), told)
+        mixture = ops.matmul(h, self.network.mixture.kernel) + chance
+        delta, scales, race = self.network.parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
         drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
         # Where it is louder than the word says, as much quieter.
@@ -383,7 +313,7 @@ class PredictiveHead(Head):
         offset = drawn * (heard["scale"] * quieter)
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
         ahead = self.bank.ahead(past[:, -self.order :])
-        weights = ops.softmax(ops.matmul(h, self.trust.kernel) + (heard["trust"] + favour))
+        weights = ops.softmax(ops.matmul(h, self.network.trust.kernel) + (heard["trust"] + favour))
         frame = ops.clip(self.bank.mix(ahead, weights, offset), -1.0, 1.0)
         return frame, [errors, costs, ahead]
 
@@ -417,5 +347,5 @@ class PredictiveHead(Head):
             "mixtures": self.mixtures,
             "levels": self.levels,
             "bunch": self.bank.frame,
-            "dropout": self.dropout.rate,
+            "dropout": self.dropout,
         }
