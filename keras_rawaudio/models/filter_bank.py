@@ -16,6 +16,8 @@ from keras_rawaudio.listening.filter_bank import fit_filter_bank
 MEMORIES = (128.0, 1024.0, 8192.0)
 TRUST = 4.0  # nats of likelihood for which a filter's weight grows threefold
 FLOOR = 1e-4  # least scale of errors, relative to the peak
+# Errors count up to so many times their scale: the first sound after silence is not all there is.
+WORST = 30.0
 
 State = list[Any]
 
@@ -25,7 +27,8 @@ class FilterBank(keras.layers.Layer):
     """Linear predictions by filters fitted on the train part (`fit`) and then left alone.
 
     Each filter keeps account of its errors: the cost of a short `frame` is what a Laplace
-    distribution, as wide as the errors of the two frames before, makes of its errors, and three
+    distribution, as wide as the errors of the two frames before, makes of its errors (up to
+    `WORST` of that width), and three
     memories of these costs fade at different speeds. The shortest says which filters to trust now.
     All of this depends on past audio alone, so it is computed for a whole window at once in
     training, and moved on frame by frame in generation (`hear`).
@@ -143,7 +146,7 @@ class FilterBank(keras.layers.Layer):
         T = errors.shape[1] // F - 2
         sizes = ops.mean(ops.abs(ops.reshape(errors, (-1, T + 2, F, K))), axis=2)
         scale = 0.5 * (sizes[:, :-2] + sizes[:, 1:-1]) + FLOOR
-        cost = F * (ops.log(scale) + sizes[:, 2:] / scale)
+        cost = F * (ops.log(scale) + ops.minimum(sizes[:, 2:] / scale, WORST))
         ages = np.arange(T)[:, None] - np.arange(T)
         kept = np.where(ages >= 0, self.fading[:, None, None] ** np.maximum(ages, 0), 0.0)
         faded = self.fading ** np.arange(1, T + 1)[:, None]
@@ -173,7 +176,7 @@ class FilterBank(keras.layers.Layer):
         scale = ops.matmul(ops.abs(before), np.tile(each, (2 * F, 1)) / (2 * F))
         scale = scale + np.full(K, FLOOR, "float32")
         size = ops.matmul(ops.abs(errors), np.tile(each, (F, 1)) / F)
-        cost = ops.log(scale) + size / scale
+        cost = ops.log(scale) + ops.minimum(size / scale, np.full(K, WORST, "float32"))
         memories = np.tile(F * each, (1, len(MEMORIES)))
         costs = ops.matmul(cost, memories) + np.repeat(self.fading, K) * costs
         return ops.concatenate([before[:, F * K :], errors], axis=1), costs

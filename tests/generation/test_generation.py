@@ -232,9 +232,7 @@ def test_drawn_values_are_what_a_training_window_would_predict(model):
         assert np.abs(sums - noise).min() > 1e-6, "noise on an edge: choose another seed"
         prediction = (sums <= noise).sum(axis=-1)
         assert len(np.unique(prediction)) > 4
-    # The bank's errors are counted by scales of 1e-4, which makes rounding larger.
-    atol = 1e-4 if model.head.kind == "predictive" else 1e-5
-    np.testing.assert_allclose(drawn, prediction, atol=atol)
+    np.testing.assert_allclose(drawn, prediction, atol=1e-5)
     after.pop(HISTORY)
     same_state(after, expected)
 

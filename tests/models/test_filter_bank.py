@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.models.filter_bank import FLOOR, MEMORIES, FilterBank
+from keras_rawaudio.models.filter_bank import FLOOR, MEMORIES, TRUST, WORST, FilterBank
 
 ORDER, FILTERS, F = 24, 3, 8
 
@@ -82,6 +82,21 @@ def test_costs_are_those_of_a_laplace_distribution():
         np.testing.assert_allclose(numbers(costs)[:, t], expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(after[0], numbers(errors)[:, -2 * F :].reshape(2, -1))
     np.testing.assert_array_equal(after[1], numbers(costs)[:, -1])
+
+
+def test_an_onset_after_silence_is_not_all_that_counts():
+    """However loud, it costs as if it were so many times the scale; in a window and in a frame."""
+    bank, _ = make()
+    for loudness in (0.01, 1.0):
+        x = np.zeros((1, ORDER + 3 * F), "float32")
+        x[:, -F:] = loudness
+        _, costs, _ = bank.hear(x, bank.zero_state(1))
+        worst = F * (np.log(FLOOR) + WORST)
+        before = F * np.log(FLOOR) * (1 + np.exp(-F / MEMORIES[0])) * np.exp(-F / MEMORIES[0])
+        np.testing.assert_allclose(costs[0, -1, :FILTERS], worst + before, rtol=1e-5)
+        np.testing.assert_allclose(hear_frames(bank, x, bank.zero_state(1))[1], costs, rtol=1e-5)
+    trust, _ = bank.judge(costs)
+    assert np.ptp(numbers(trust)[0, -1]) < F * WORST / TRUST
 
 
 def test_memories_fade_in_closed_form():
