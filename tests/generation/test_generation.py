@@ -14,6 +14,7 @@ from keras_rawaudio.generation import (
 )
 from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.heads.predictive import SAMPLES
 
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 PEAK = {"name": "peak", "peak": 0.9}
@@ -182,6 +183,7 @@ def logistic_draws(prediction, noise, temperature, reach):
     delta, log_scale, logits = np.split(prediction[..., 3:], 3, axis=-1)
     u = noise.astype("float64")
     gumbel = -np.log(-np.log(u[..., :-2]))
+    temperature = SAMPLES * temperature
     chosen = (logits + temperature[..., None] * gumbel).argmax(axis=-1)[..., None]
     delta, log_scale = (np.take_along_axis(x, chosen, -1)[..., 0] for x in (delta, log_scale))
     logistic = np.log(u[..., -2] / (1 - u[..., -2]))

@@ -54,8 +54,9 @@ def called(head, x, conditioning, state=None):
     return numbers(prediction), state
 
 
-def draw(head, past, conditioning, noise, temperature=1.0, state=None):
-    """A frame `(B, frame)` after `past (B, context)`, and the state."""
+def draw(head, past, conditioning, noise, temperature=1 / predictive.SAMPLES, state=None):
+    """A frame `(B, frame)` after `past (B, context)`, and the state. The temperature, unless told
+    otherwise, is that at which samples are drawn as the likelihood has them."""
     rows = len(noise)
     chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
     if state is None:  # the filters have predicted the past that they have not heard yet
@@ -232,7 +233,7 @@ def test_the_drawn_word_is_told_and_kept():
     head, n = make(), 4000
     past, conditioning = audio(head.context), spoken(1)[:, 0]
     rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
-    frames, state = draw(head, *rows, uniform(head, n))
+    frames, state = draw(head, *rows, uniform(head, n), temperature=1 / predictive.WORDS)
     word = numbers(state[-1])
     logits = numbers(head.outline.prediction(conditioning))[0].astype("float64")
     p = np.exp(logits) / np.exp(logits).sum()
@@ -257,18 +258,54 @@ def quiet_net(word_level):
     return head
 
 
+def centred(head):
+    """The same, its logistics all around the prediction."""
+    bias = numbers(head.network.mixture.bias).reshape(-1, 3, head.mixtures)
+    bias[:, 0] = 0
+    head.network.mixture.bias.assign(bias.ravel())
+    return head
+
+
 @pytest.mark.parametrize(
     ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
 )
 def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
-    loud = quiet_net(1.0)
+    loud = centred(quiet_net(1.0))
     past = audio(loud.context)
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4
-    head = quiet_net(level + np.log(wanted) / 2)
+    head = centred(quiet_net(level + np.log(wanted) / 2))
     free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
     drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
+
+
+def test_what_is_too_loud_loses_chance_and_keeps_its_mean():
+    past, noise = audio(make().context), uniform(make(), 1)
+    cold, warm = [], []
+    for level in (1.0, -3.0):
+        head = quiet_net(level)
+        cold.append(draw(head, past, spoken(1)[:, 0], noise, temperature=1e-6)[0][:, :8])
+        warm.append(draw(head, past, spoken(1)[:, 0], noise)[0][:, :8])
+    np.testing.assert_allclose(cold[0], cold[1], rtol=1e-4, atol=1e-6)
+    assert np.abs(cold[0]).max() > 1e-3
+    assert np.abs(warm[0] - warm[1]).max() > 1e-3
+
+
+def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
+    """Of each kind its own: what the likelihood has is at one over it."""
+    head = make()
+    noise = uniform(head, 1)
+    whole, given = (
+        numbers(head.prepare_noise(noise, np.full((1, 1, 1), t, "float32"))) for t in (1.0, 2.0)
+    )
+    np.testing.assert_allclose(given, 2 * whole, rtol=1e-6)
+    u = noise.astype("float64")
+    expected = predictive.SAMPLES * np.log(u[..., -2] / (1 - u[..., -2]))
+    np.testing.assert_allclose(whole[..., -2], expected, rtol=1e-3, atol=1e-5)
+    for places, own in ((slice(0, -2), predictive.SAMPLES), (slice(-1, None), predictive.WORDS)):
+        gumbel = -own * np.log(-np.log(u[..., places]))
+        np.testing.assert_allclose(whole[..., places], gumbel, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
