@@ -41,7 +41,7 @@ python export.py --run {work}/default --out {work}/default/exported
 
 and likewise for the other recipes.
 
-| recipe | minutes to its best weights | score on held-out audio, and what costs nothing |
+| recipe | minutes to its best validation | score on held-out audio, and what costs nothing |
 |---|---|---|
 {rows}
 """

@@ -22,7 +22,7 @@ class RunFolder:
     ```
     run.json            format, versions, corpus folder, sample rate, data, measure
     recipe.json         the resolved recipe
-    best.keras          the model with the best validation so far: what export takes
+    best.keras          the latest model as good as the best validation so far: what export takes
     last.keras          the model as training left it
     training_state.npz  what resume needs beyond that: optimizer, position, carried state
     log.csv             one row a validation

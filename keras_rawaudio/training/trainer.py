@@ -39,6 +39,8 @@ OPTIMIZERS = {
 # The most of a run's time that validating, listening and saving may take: a long validation part
 # (17 million samples for three hours of audio: three minutes on two cores) makes them rarer.
 VALIDATION_SHARE = 0.2
+# A validation so little worse than the best is as good: free running gains by training on.
+AS_GOOD = 0.005
 
 
 class Trainer:
@@ -186,9 +188,11 @@ class Trainer:
         if heard.get("verdict"):
             self.logs.line(" " * 12 + self.listener.words(heard))
         # What training makes small decides: a head may be judged by something else.
-        if scores["loss"] < self.best:
-            self.best, self.since_best = scores["loss"], 0
+        loss = scores["loss"]
+        if loss <= self.best + AS_GOOD * abs(self.best):
             self._save_model(self.run.best)
+        if loss < self.best:
+            self.best, self.since_best = loss, 0
         else:
             self.since_best += 1
             if self.finished:
