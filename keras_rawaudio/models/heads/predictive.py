@@ -20,7 +20,7 @@ UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 # Quantiles of the train part that free running stays within: of the scale of errors, of one error.
 CEILING = 0.999
 REACH = 0.9975
-QUIETER = float(np.exp(-1.5))  # where it is too loud, chance shrinks no further than to this share
+QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
 # Temperatures that samples and words are drawn at where 1 is asked for: a model's doubts are partly
 # those of one that has read little, and chance adds up in free running.
 SAMPLES, WORDS = 0.9, 0.8
@@ -41,8 +41,8 @@ class PredictiveHead(Head):
     means `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the mean size of the last
     errors. It starts near zero, so that an untrained model is an adaptive predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
-    run again. Where what was drawn is louder than its word, there is as much less chance in what
-    comes next. All chance is a little less than the likelihood has it, see `SAMPLES` and `WORDS`.
+    run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
+    All chance is a little less than the likelihood has it, see `SAMPLES` and `WORDS`.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
     mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
@@ -312,10 +312,10 @@ class PredictiveHead(Head):
         mixture = ops.matmul(h, self.network.mixture.kernel) + chance
         delta, scales, race = self.network.parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
+        drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
         # Where it is louder than the word says, as much quieter.
         quieter = ops.clip(loudest / ops.sqrt(heard["powers"][:, :1]), QUIETER, 1.0)
-        logistic = logistic * quieter[:, :, None, None]
-        offset = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3)) * heard["scale"]
+        offset = drawn * (heard["scale"] * quieter)
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
         ahead = self.bank.ahead(past[:, -self.order :])
         weights = ops.softmax(ops.matmul(h, self.network.trust.kernel) + (heard["trust"] + favour))
