@@ -27,11 +27,11 @@ class FilterBank(keras.layers.Layer):
     """Linear predictions by filters fitted on the train part (`fit`) and then left alone.
 
     Each filter keeps account of its errors: the cost of a short `frame` is what a Laplace
-    distribution, as wide as the errors of the two frames before, makes of its errors (up to
-    `WORST` of that width), and three
-    memories of these costs fade at different speeds. The shortest says which filters to trust now.
-    All of this depends on past audio alone, so it is computed for a whole window at once in
-    training, and moved on frame by frame in generation (`hear`).
+    distribution, as wide as the errors of the two frames before, makes of its errors (of `WORST`
+    times that width at most), and three memories of these costs fade at different speeds. The
+    shortest says which filters to trust now. All of this depends on past audio alone, so it is
+    computed for a whole window at once in training, and moved on frame by frame in generation
+    (`hear`).
 
     Args:
         filters: how many; the first predicts the whole piece.

@@ -123,13 +123,13 @@ class PredictiveHead(Head):
         self.outline.build_for(width - self.heard)
         self.bank.build_weights()
         self.network = InnovationNetwork(
-            self.filters,
-            F,
-            self.steps,
-            self.width,
-            self.layers,
-            self.mixtures,
-            self.dropout,
+            filters=self.filters,
+            bunch=F,
+            steps=self.steps,
+            width=self.width,
+            layers=self.layers,
+            mixtures=self.mixtures,
+            dropout=self.dropout,
             name="network",
         )
         self.network.build_for(self.words, self.outline.bands.features, self.heard)
