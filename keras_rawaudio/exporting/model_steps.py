@@ -32,7 +32,6 @@ class ModelSteps:
         tiers: a step of each tier.
         plan: before the turns of a head that draws in turns; else `None`.
         turns: shapes of what a plan gives turn by turn.
-        kept: tensors of the head's state that a plan gives, and no turn moves.
         head: a sample, a turn, or a frame of the head.
         listen: a given frame moves the head's state; `None` for a head without one.
         score: bits of a given frame; `None` for a head without bits.
@@ -45,7 +44,6 @@ class ModelSteps:
         self.int8 = int8
         self.constants: dict[str, onnx.TensorProto] = {}
         self.turns: list[Shape] = []
-        self.kept = 0
         self.layout = self._layout_step()
         self.tiers = [self._tier_step(i) for i in range(len(model.tiers))]
         self.plan = self._plan_step() if model.head.steps else None
@@ -149,16 +147,16 @@ class ModelSteps:
     def _plan_step(self) -> Step:
         head = self.model.head
 
-        def plan(history: Any, conditioning: Any, chance: Any) -> list[Any]:
+        def plan(history: Any, conditioning: Any, chance: Any, *own: Any) -> list[Any]:
             recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
-            turns, held, kept = head.plan(recent, conditioning, by_row)
+            turns, held, kept = head.plan(recent, conditioning, by_row, list(own))
             self.turns = [(None, *v.shape[2:]) for v in turns]
             self._held = [(None, v.shape[1]) for v in held]
-            self.kept = len(kept)
             return [*turns, *held, *kept]
 
         chance = (self.model.tiers[-1].frame, None, head.noise_per_sample)
-        return self._convert("plan", plan, [*self._frame_shapes, chance])
+        kept = self._head_shapes[-head.kept :]
+        return self._convert("plan", plan, [*self._frame_shapes, chance, *kept])
 
     def _head_step(self) -> Step:
         head: Any = self.model.head
@@ -189,7 +187,7 @@ class ModelSteps:
             past = ops.concatenate([past[:, frame.shape[1] :], frame], axis=1)
             return [frame, past, *after]
 
-        moved = self._head_shapes[: -self.kept]
+        moved = self._head_shapes[: -head.kept]
         shapes = [(None, head.context), *self.turns, *self._held, *moved]
         return self._convert("turn", turn, shapes)
 

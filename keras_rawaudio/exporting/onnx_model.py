@@ -251,10 +251,10 @@ class _Composer:
     def _draw_turns(
         self, plan: Step, told: list[str], own: list[str], results: list[str]
     ) -> list[onnx.NodeProto]:
-        ranks, kept = [len(shape) for shape in self.steps.turns], self.steps.kept
+        ranks, kept = [len(shape) for shape in self.steps.turns], self.model.head.kept
         turns = len(ranks)
         values, *after = results
-        nodes, planned = plan.inline("draw/plan", told)
+        nodes, planned = plan.inline("draw/plan", [*told, *own[-kept:]])
         moved = [f"turn/{s}" for s in self.head_states[:-kept]]
         now = [f"turn/now{i}" for i in range(turns)]
         given = ["turn/past", *now, *planned[turns:-kept], *moved]

@@ -40,6 +40,12 @@ def spoken(frames, rows=1, seed=2):
     return np.random.default_rng(seed).normal(size=(rows, frames, WIDTH)).astype("float32")
 
 
+@pytest.fixture
+def no_levelling(monkeypatch):
+    """What is louder or quieter than its word gets the same chance."""
+    monkeypatch.setattr(predictive, "SLOWLY", 0.0)
+
+
 def fresh(head, rows=1):
     return [ops.zeros((rows, *shape)) for _, shape in head.state_spec()]
 
@@ -204,7 +210,7 @@ def test_draws_fall_into_cells_as_the_loss_says():
 
 
 @pytest.mark.parametrize("bunch", [8, 16])
-def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch):
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, no_levelling):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
     head, n = make(sure=True, bunch=bunch), 1000
     head.ceiling.assign([0.01])  # far from the rails, where there is nothing to tell
@@ -261,7 +267,7 @@ def quiet_net(word_level):
 @pytest.mark.parametrize(
     ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
 )
-def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
+def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, no_levelling):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
     loud = quiet_net(1.0)
     past = audio(loud.context)
@@ -270,6 +276,62 @@ def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
     free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
     drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
+
+
+def planned(head, past, word, more):
+    """Choices and logistics of the next frame's samples, what the plan keeps, and what was there
+    before: `word (words,)` for the frame before, and `more` chance."""
+    kept = [np.full((1, 1), more, "float32"), np.array(word, "float32")[None]]
+    chance = head.prepare_noise(uniform(head, 1), np.ones((1, 1, 1), "float32"))
+    (_, race, logistic), _, after = head.plan(past, spoken(1)[:, 0], chance, kept)
+    choices = numbers(race - head.network.mixture.bias).reshape(head.steps, -1, 3, head.mixtures)
+    return choices[:, :, 2], numbers(logistic), float(after[0][0, 0])
+
+
+@pytest.mark.parametrize("decibels", [-1.0, 0.0, 3.0])
+def test_a_stream_that_is_louder_than_its_words_slowly_gets_less_chance(decibels):
+    """By a hundredth, frame by frame, of the distance from 1.4 dB below the word; a level is a
+    quarter of a logarithm of power."""
+    past = audio(make().context)
+    level = np.log(np.mean(np.square(past[:, -FRAME - 1 : -1]))) / 4
+    head = quiet_net(level - decibels * np.log(10) / 40)
+    word = np.eye(WORDS)[0]
+    moved = 0.02 - 0.01 * (0.08 + decibels * np.log(10) / 40)
+    choices, logistic, after = planned(head, past, word, 0.02)
+    assert after == pytest.approx(moved, abs=1e-6)
+    # Both kinds of chance for samples have as much more of it.
+    start = predictive.SAMPLES * (1 + moved)
+    u = uniform(head, 1).astype("float64")
+    expected = start * np.log(u[..., -2] / (1 - u[..., -2]))
+    np.testing.assert_allclose(logistic.ravel(), expected.ravel(), rtol=1e-3, atol=1e-5)
+    gumbel = -start * np.log(-np.log(u[0, :, : head.mixtures]))
+    np.testing.assert_allclose(choices.reshape(gumbel.shape), gumbel, rtol=1e-3, atol=1e-5)
+
+
+def test_the_chance_of_a_stream_stays_within_its_limits():
+    past = audio(make().context)
+    word = np.eye(WORDS)[0]
+    for level, limit in ((50.0, 1.1), (-50.0, 0.75)):
+        assert 1 + planned(quiet_net(level), past, word, 0.0)[2] == pytest.approx(limit)
+
+
+def test_before_the_first_word_a_stream_is_as_loud_as_silence():
+    """So nothing jumps: the word that was said before the first is that of silence."""
+    head = quiet_net(0.0)
+    silence = numbers(head.outline.describe(np.zeros((1, 2 * FRAME), "float32")))[0]
+    head.outline.vocabulary.assign(np.repeat(silence, WORDS, axis=0))
+    past = np.zeros((1, head.context), "float32")
+    assert planned(head, past, np.zeros(WORDS), 0.0)[2] == pytest.approx(-8e-4, abs=1e-6)
+
+
+def test_what_is_read_leaves_the_chance_of_a_stream_as_it_is():
+    head = make()
+    x, conditioning = audio(head.context + FRAME), spoken(1)
+    state = fresh(head)
+    state[3] += 0.05
+    _, after = called(head, x, conditioning, state)
+    heard = head.listen(x[:, : head.context], conditioning[:, 0], x[:, head.context :], list(state))
+    assert float(after[3][0, 0]) == float(heard[3][0, 0]) == pytest.approx(0.05)
 
 
 def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():

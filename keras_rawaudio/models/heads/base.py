@@ -25,6 +25,7 @@ class Head(keras.layers.Layer):
         reconstruct: whether it learns to give back the frame just read, not the next samples.
         loss_is_score: whether training makes small what `measure` counts.
         steps: turns in which a frame is drawn by a head that is not per sample; 0: at once.
+        kept: tensors at the end of its state that move frame by frame, not turn by turn.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class Head(keras.layers.Layer):
     reconstruct: bool = False
     loss_is_score: bool = True
     steps: int = 0
+    kept: int = 0
 
     @abstractmethod
     def conditioning_width(self) -> int | None:
@@ -95,7 +97,7 @@ class Head(keras.layers.Layer):
         raise NotImplementedError(f"a {self.kind} head draws sample by sample")
 
     def plan(
-        self, recent: Any, conditioning: Any, chance: Any
+        self, recent: Any, conditioning: Any, chance: Any, kept: list[Any]
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """The first half of `draw`, for a head that draws a frame in `steps` turns.
 
@@ -103,10 +105,11 @@ class Head(keras.layers.Layer):
             recent: as for `draw`.
             conditioning: as for `draw`.
             chance: as for `draw`.
+            kept: the last `kept` tensors of the head's state.
 
         Returns:
             What `turn` is given turn by turn, each `(steps, B, ...)`; what it is given every time,
-            each `(B, n)`; and the last tensors of the state after the frame, which no turn moves.
+            each `(B, n)`; and `kept` after the frame.
         """
         raise NotImplementedError(f"a {self.kind} head draws a frame at once")
 

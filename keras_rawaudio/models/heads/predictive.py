@@ -24,6 +24,11 @@ QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further
 # Temperatures that samples and words are drawn at where 1 is asked for: a model's doubts are partly
 # those of one that has read little, and chance adds up in free running.
 SAMPLES, WORDS = 0.9, 0.8
+# Samples get more or less of it, within these limits, until a stream is as loud as its words are,
+# less AIM: in a frame that is louder it shrinks by SLOWLY times the difference, which takes seconds
+# to tell. Levels are quarters of a logarithm of power: AIM are 1.4 dB.
+LESS, MORE = 0.75, 1.1
+SLOWLY, AIM = 0.01, 0.08
 WORD = "head_word"  # the last word, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
@@ -42,7 +47,8 @@ class PredictiveHead(Head):
     errors. It starts near zero, so that an untrained model is an adaptive predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
     run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
-    All chance is a little less than the likelihood has it, see `SAMPLES` and `WORDS`.
+    All chance is a little less than the likelihood has it, see `SAMPLES` and `WORDS`; and a stream
+    that is louder than its words for seconds gets slowly less of it, a quieter one more.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
     mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
@@ -77,6 +83,7 @@ class PredictiveHead(Head):
     kind = "predictive"
     per_sample = False
     measure = "bits_per_sample"
+    kept = 2
 
     def __init__(
         self,
@@ -142,7 +149,7 @@ class PredictiveHead(Head):
         self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
-        return [*self.bank.state_spec(), ("word", (self.words,))]
+        return [*self.bank.state_spec(), ("chance", (1,)), ("word", (self.words,))]
 
     def fit(self, segments: Any) -> None:
         """Fit bank, vocabulary and limits: `segments` of the train part, relative to the peak."""
@@ -194,7 +201,7 @@ class PredictiveHead(Head):
         mixture = ops.reshape(network.mixture(h), (-1, T, F, 3 * self.mixtures))
         prediction = ops.concatenate([flat, cost, mixture], axis=-1)
         prediction = ops.reshape(prediction, (-1, T * F, 3 + 3 * self.mixtures))
-        return prediction, [*heard["state"], word[:, -1]]
+        return prediction, [*heard["state"], state[3], word[:, -1]]
 
     def _hear(self, recent: Any, state: list[Any]) -> dict[str, Any]:
         """What can be known of a window from its samples, for each of its steps."""
@@ -283,22 +290,26 @@ class PredictiveHead(Head):
         return ops.concatenate(parts, axis=-1) * (temperature * own)
 
     def plan(
-        self, recent: Any, conditioning: Any, chance: Any
+        self, recent: Any, conditioning: Any, chance: Any, kept: list[Any]
     ) -> tuple[list[Any], list[Any], list[Any]]:
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
+        more, last = kept
+        louder = before[:, 0, -2:-1] - self.outline.sound(self.said(last))[:, -2:-1]
+        more = ops.clip(more - SLOWLY * (louder + AIM), LESS - 1.0, MORE - 1.0)
         spoken, time = self._split(conditioning)
         word = self.outline.draw(spoken, chance[:, : self.words, -1])
         sound = self.outline.sound(word)
         told = self.network.tell(sound[:, None], before, time[:, None])
         favour = self.network.favour(word) + self.network.trust.bias
         F, M = self.bank.frame, self.mixtures
+        chance = chance[..., : M + 1] * (1.0 + more[:, :, None])
         gumbel = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
         race = ops.pad(gumbel, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
         race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.network.mixture.bias
         logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
         turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
         # A level is a quarter of the logarithm of a power, so half that of an amplitude.
-        return turns, [favour, ops.exp(2.0 * sound[:, -2:-1])], [word]
+        return turns, [favour, ops.exp(2.0 * sound[:, -2:-1])], [more, word]
 
     def turn(
         self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
@@ -325,7 +336,7 @@ class PredictiveHead(Head):
     def draw(
         self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        turns, held, word = self.plan(recent, conditioning, chance)
+        turns, held, kept = self.plan(recent, conditioning, chance, state[3:])
 
         def turn(t: Any, past: Any, state: Any) -> tuple[Any, Any, Any]:
             now = [ops.take(v, t, axis=0) for v in turns]
@@ -334,12 +345,12 @@ class PredictiveHead(Head):
 
         start = (ops.zeros((), "int32"), recent, list(state[:3]))
         _, past, after = ops.while_loop(lambda t, *_: t < self.steps, turn, start)
-        return past[:, -self.frame :], [*after, *word]
+        return past[:, -self.frame :], [*after, *kept]
 
     def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
         window = ops.concatenate([recent, frame[:, :-1]], axis=1)
         heard = self._hear(window, state)
-        return [*heard["state"], self.outline.word(heard["moments"][:, -1])]
+        return [*heard["state"], state[3], self.outline.word(heard["moments"][:, -1])]
 
     def get_config(self) -> dict[str, Any]:
         return {
