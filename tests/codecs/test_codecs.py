@@ -3,7 +3,7 @@ import json
 import librosa
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_rawaudio.codecs import (
@@ -81,7 +81,6 @@ def test_mulaw_is_the_benchmarks_formula():
 
 
 @given(quantizers)
-@settings(deadline=None)
 def test_codes_survive_the_way_to_audio_and_back(codec):
     codes = np.arange(codec.levels)
     np.testing.assert_array_equal(codec.encode(codec.decode(codes)), codes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
@@ -55,7 +55,6 @@ def distance(a, b):
 
 
 @given(ANGLES, ANGLES)
-@settings(deadline=None)
 def test_phase_distance_is_between_0_and_1_and_the_same_both_ways(a, b):
     d = distance(a, b)
     assert 0 <= d <= 1
@@ -64,25 +63,21 @@ def test_phase_distance_is_between_0_and_1_and_the_same_both_ways(a, b):
 
 
 @given(ANGLES, st.integers(-3, 3))
-@settings(deadline=None)
 def test_phase_distance_is_0_for_equal_phases_whole_turns_apart(a, turns):
     assert distance(a, a + 2 * np.pi * turns) == pytest.approx(0, abs=1e-9)
 
 
 @given(st.floats(0.01, 2 * np.pi - 0.01), ANGLES)
-@settings(deadline=None)
 def test_phase_distance_is_0_for_nothing_else(difference, a):
     assert distance(a, a + difference) > 1e-5
 
 
 @given(ANGLES, ANGLES, st.integers(-3, 3))
-@settings(deadline=None)
 def test_phase_distance_counts_no_whole_turns(a, b, turns):
     assert distance(a + 2 * np.pi * turns, b) == pytest.approx(distance(a, b), abs=1e-5)
 
 
 @given(ANGLES, st.floats(-3, 3))
-@settings(deadline=None)
 def test_phase_distance_is_greatest_for_opposite_phases(a, off):
     opposite = distance(a, a + np.pi)
     assert opposite == pytest.approx(1, abs=1e-9)
@@ -101,7 +96,6 @@ def test_phase_distance_is_smooth_where_angles_jump():
 
 
 @given(ANGLES, ANGLES)
-@settings(deadline=None)
 def test_relative_phase_is_the_difference_and_adds_up_again(a, b):
     points = [(np.float32(np.cos(x)), np.float32(np.sin(x))) for x in (a, b)]
     turn = turn_between(*points)

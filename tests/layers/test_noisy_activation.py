@@ -33,7 +33,7 @@ def unit(*args, p=1.0, width=9, **kwargs):
     return layer
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     function=st.sampled_from(list(LINES)),
     noise=st.sampled_from(["half-normal", "normal"]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
@@ -10,7 +10,6 @@ from keras_rawaudio.layers.overlap import SHAPES, cut, overlap_add, sum_to_one
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.sampled_from(SHAPES))
-@settings(deadline=None)
 def test_copies_of_a_window_sum_to_one(hop, parts, shape):
     window = sum_to_one(hop * parts, hop, shape)
     assert (window > 0).all()

@@ -51,7 +51,7 @@ def test_processes_of_different_loudness_get_a_filter_each():
         assert np.abs(errors(x, best)).mean() < np.abs(errors(x, common)).mean()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 10), st.integers(1, 5), st.integers(0, 99), st.booleans())
 def test_every_filter_is_stable(order, filters, seed, growing):
     rng = np.random.default_rng(seed)

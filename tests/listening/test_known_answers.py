@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_rawaudio.listening import cepstral, copying, health
@@ -37,7 +37,6 @@ def test_what_is_not_cut_off_is_not_clipped():
 
 
 @given(st.lists(st.sampled_from([0.0, 0.5, -1.0, 1.0]), min_size=1, max_size=40))
-@settings(deadline=None)
 def test_flat_tops_are_runs_of_three(values):
     audio = np.array(values)
     top = np.abs(audio) == np.abs(audio).max()

@@ -23,7 +23,7 @@ def test_recovers_the_coefficients_of_an_autoregressive_process():
     np.testing.assert_allclose(lp.residuals(x, fitted)[10:], noise[10:], atol=0.3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(13, 60), st.integers(0, 99))
 def test_covariance_is_the_sum_of_outer_products(order, n, seed):
     x = np.random.default_rng(seed).normal(size=n)

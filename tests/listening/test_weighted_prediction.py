@@ -58,7 +58,7 @@ def test_quiet_passages_count():
     assert plain[0] < weighted[0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 12), st.integers(0, 99), st.booleans())
 def test_no_pole_reaches_beyond_the_radius(order, seed, tone):
     rng = np.random.default_rng(seed)

@@ -25,7 +25,7 @@ COMMAND = [sys.executable, str(FRONT_DOOR)]
 
 def _run(*words: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
     command = [*COMMAND, *map(str, words)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, timeout=600, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_a_file_from_the_checkout(toy: Toy, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_closed_pipe_stops_cleanly(toy: Toy) -> None:
     assert process.stderr is not None
     assert len(process.stdout.read(RATE * 2)) == RATE * 2  # a second of it
     process.stdout.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=300) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -163,13 +163,13 @@ def test_interrupted_leaves_nothing(
         # A shell that runs the tests in the background lets its children ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not any(p.stat().st_size > 1000 for p in folder.iterdir()):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == code
     assert b"Traceback" not in err
     assert list(folder.iterdir()) == []
@@ -347,7 +347,7 @@ def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:
         "bad = tops & {'tensorflow', 'keras', 'keras_rawaudio', 'scipy', 'soxr', 'onnx', 'torch'}\n"
         "assert not bad, bad\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -360,4 +360,4 @@ def test_help_imports_nothing_heavy() -> None:
         "bad = {'numpy', 'onnxruntime', 'soundfile', 'tqdm'} & set(sys.modules)\n"
         "assert not bad, bad\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600, stdout=subprocess.DEVNULL)

@@ -36,9 +36,7 @@ def test_every_sample_is_a_sample(toy: Toy) -> None:
 
 
 @given(parts=st.lists(st.integers(1, 900), min_size=1, max_size=6), block=st.integers(1, 700))
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_many_short_calls_are_one_long(toy: Toy, parts: list[int], block: int) -> None:
     path = toy(frame=6)
     one, many = (Sampler.load(path, streams=2, random_seed=5) for _ in range(2))

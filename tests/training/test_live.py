@@ -37,7 +37,7 @@ def pages(monkeypatch):
 
 
 def fetch(page, path=""):
-    with urllib.request.urlopen(page.url + path, timeout=10) as answer:
+    with urllib.request.urlopen(page.url + path, timeout=100) as answer:
         return answer.read(), dict(answer.headers)
 
 

@@ -55,7 +55,7 @@ def test_the_target_is_the_input_one_step_later(shift, context):
         assert all(last not in row for row, last in zip(x, y[:, -1], strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=5),
     st.integers(1, 12),

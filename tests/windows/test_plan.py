@@ -73,7 +73,7 @@ def plans(draw):
         assume(False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(plans())
 def test_an_epoch_is_the_walks_of_its_passes_in_some_order(plan):
     expected = []
@@ -92,7 +92,7 @@ def test_an_epoch_is_the_walks_of_its_passes_in_some_order(plan):
     assert not any(expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(plans())
 def test_counts_and_unused_samples(plan):
     """Pitfall 2: batches and unused samples are those of brute force, ragged ends included."""
@@ -115,7 +115,7 @@ def test_closed_form_for_one_segment(n, batch, shift):
     assert lanes.batches_per_epoch == 2 * (n // 10) // batch
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(plans())
 def test_rows_carry_on_or_reset(plan):
     """Pitfall 5: a row carries on sample for sample, or resets where it enters another segment."""
@@ -197,7 +197,7 @@ def test_rows_a_sample_apart_stay_apart_in_every_segment():
         assert len({(segment, offset) for segment, offset, _ in steps}) == plan.batch
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plans(), st.integers(0, 2), st.data())
 def test_skipping_gives_the_rest(plan, epoch, data):
     skip = data.draw(st.integers(0, plan.batches_per_epoch))

@@ -8,7 +8,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.windows import StreamPlan
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any),
     st.integers(1, 12),
