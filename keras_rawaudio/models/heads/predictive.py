@@ -24,10 +24,10 @@ QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further
 # Temperatures that samples and words are drawn at where 1 is asked for: a model's doubts are partly
 # those of one that has read little, and chance adds up in free running.
 SAMPLES, WORDS = 0.9, 0.8
-# Samples get more or less of it, within these limits, until a stream is as loud as its words are,
-# less AIM: in a frame that is louder it shrinks by SLOWLY times the difference, which takes seconds
-# to tell. Levels are quarters of a logarithm of power: AIM are 1.4 dB.
-LESS, MORE = 0.75, 1.1
+# Samples get less or more of it, by these shares at most, until a stream is as loud as its words
+# are, less AIM: in a frame that is louder it shrinks by SLOWLY times the difference, which takes
+# seconds to tell. Levels are quarters of a logarithm of power: AIM are 1.4 dB.
+LESS, MORE = -0.25, 0.1
 SLOWLY, AIM = 0.01, 0.08
 WORD = "head_word"  # the last word, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
@@ -295,7 +295,7 @@ class PredictiveHead(Head):
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
         more, last = kept
         louder = before[:, 0, -2:-1] - self.outline.sound(self.said(last))[:, -2:-1]
-        more = ops.clip(more - SLOWLY * (louder + AIM), LESS - 1.0, MORE - 1.0)
+        more = ops.clip(more - SLOWLY * (louder + AIM), LESS, MORE)
         spoken, time = self._split(conditioning)
         word = self.outline.draw(spoken, chance[:, : self.words, -1])
         sound = self.outline.sound(word)
