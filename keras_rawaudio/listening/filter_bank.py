@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_rawaudio.listening.clusters import clusters
 from keras_rawaudio.listening.weighted_prediction import (
     RADIUS,
     damped,
@@ -14,10 +13,12 @@ from keras_rawaudio.listening.weighted_prediction import (
     fit_weighted_prediction,
 )
 
-BLOCK = 512  # samples that share a filter while filters are fitted
+BLOCK = 1024  # samples that share a filter while filters are fitted
+BLOCKS = 1500  # more do not change the result to speak of
 MEMORY = 4e8  # bytes for the products of all blocks
-ROUNDS = 8
-COMMON = 0.05  # share of the whole piece in each sound's filter: it steadies those heard rarely
+ROUNDS = 4
+SHARED = 0.5  # what all blocks of a sound count in its filter; the rest is the one in their middle
+NOISE = 3e-4  # standard deviation of the noise that is assumed on the past
 
 
 def fit_filter_bank(
@@ -25,15 +26,16 @@ def fit_filter_bank(
 ) -> np.ndarray:
     """Filters of which one predicts the piece as a whole, and each other some of its sounds best.
 
-    Blocks of audio are sorted by which filter predicts them best, and each filter is fitted anew to
-    its blocks, in turns: k-means with predictions for means. Errors count as in
-    `fit_weighted_prediction`.
+    Each block of audio has a filter of its own. Those are chosen that together predict all blocks
+    best (k-medoids, by the logarithm of the error), and each is then fitted anew, half to its own
+    block and half to all those that it predicts best. The mean of many blocks would have lines at
+    all their notes, and play them all at once. Errors count as in `fit_weighted_prediction`.
 
     Args:
         segments: floats in [-1, 1], each `(n,)`, contiguous.
         order: past values that each filter sees.
         filters: how many, 1 or more; 1: only that of the whole piece.
-        seed: of the choice of blocks and of the start.
+        seed: of the choice of blocks.
 
     Returns:
         `(filters, order)` float64, newest value first as in `fit_weighted_prediction`, every one
@@ -51,7 +53,7 @@ def fit_filter_bank(
 
     Reference:
         Buzo et al. 1980, "Speech coding based upon vector quantization" (filters as a codebook);
-        Edler et al. 2000, "Switched linear prediction".
+        Kaufman and Rousseeuw 1990, "Finding groups in data", chapter 2 (medoids).
     """
     common = fit_weighted_prediction(segments, order, seed=seed)
     rng = np.random.default_rng(seed)
@@ -60,34 +62,75 @@ def fit_filter_bank(
     if count < 2:
         return np.tile(common, (filters, 1))
     matrices, rights, sizes, totals = _products(blocks, order, common)
-    flat = matrices.reshape(len(matrices), -1)
-    sort = _by_spectrum(blocks, count, rng)
-    steady = tuple(COMMON * part.mean(0) for part in (matrices, rights, totals))
-    bank = np.tile(common, (count, 1))
-    for _ in range(ROUNDS):
-        for k in range(count):
-            mine = sort == k
-            if mine.any():
-                parts = zip((matrices, rights, totals), steady, strict=True)
-                bank[k] = _solve(*(part[mine].sum(0) + some for part, some in parts))
-        pairs = np.einsum("ki,kj->ijk", bank, bank).reshape(order * order, count)
-        errors = flat @ pairs.astype("float32") - 2 * rights @ bank.T + sizes[:, None]
-        sort = errors.argmin(1)
-    bank = np.array([damped(a, RADIUS) for a in bank])
+    own = np.array([_solve(*parts) for parts in zip(matrices, rights, totals, strict=True)])
+    every = np.concatenate([common[None], own])
+    costs = _costs(every, matrices, rights, sizes, totals)
+    chosen = _medoids(costs[:, 0], costs[:, 1:], count)
+    sort = costs[:, 1 + chosen].argmin(1)
+    bank = []
+    for k, middle in enumerate(chosen):
+        mine = sort == k
+        mine[middle] = True
+        bank.append(
+            _solve(
+                *(
+                    SHARED * p[mine].mean(0) + (1 - SHARED) * p[middle]
+                    for p in (matrices, rights, totals)
+                )
+            )
+        )
+    bank = [damped(a, RADIUS) for a in bank]
     return np.concatenate([common[None], bank, np.tile(common, (filters - 1 - count, 1))])
+
+
+def _costs(
+    filters: np.ndarray,
+    matrices: np.ndarray,
+    rights: np.ndarray,
+    sizes: np.ndarray,
+    totals: np.ndarray,
+) -> np.ndarray:
+    """Nats a sample that each filter costs each block: `(blocks, filters)`."""
+    order = filters.shape[1]
+    flat = matrices.reshape(len(matrices), -1)
+    errors = np.empty((len(flat), len(filters)), np.float32)
+    for i in range(0, len(filters), 200):
+        some = filters[i : i + 200]
+        pairs = np.einsum("ki,kj->ijk", some, some).reshape(order * order, -1)
+        errors[:, i : i + 200] = flat @ pairs.astype(np.float32) - 2 * rights @ some.T
+    # No better than the noise lets it be: what is left below that are rounding errors.
+    return 0.5 * np.log(np.maximum((errors + sizes[:, None]) / totals[:, None], NOISE**2))
+
+
+def _medoids(common: np.ndarray, costs: np.ndarray, count: int) -> np.ndarray:
+    """Which `count` of the blocks' filters serve all blocks best, where `common` costs each block
+    `(blocks,)`, and each block's filter each other one `(blocks, blocks)`."""
+    least, chosen = common, list[int]()
+    for _ in range(count):
+        total = np.minimum(least[:, None], costs).sum(0)
+        total[chosen] = np.inf
+        chosen.append(int(total.argmin()))
+        least = np.minimum(least, costs[:, chosen[-1]])
+    for _ in range(ROUNDS):
+        sort = costs[:, chosen].argmin(1)
+        for k in range(count):
+            mine = np.flatnonzero(sort == k)
+            if len(mine):
+                chosen[k] = int(mine[costs[np.ix_(mine, mine)].sum(0).argmin()])
+    return np.array(chosen)
 
 
 def _blocks(
     segments: Sequence[np.ndarray], order: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
     """Blocks with what comes before them, as many as there is memory for."""
-    before = order + BLOCK // 8
+    before = order + BLOCK // 16
     places = [
         (s, start)
         for s, segment in enumerate(segments)
         for start in range(before, len(segment) - BLOCK + 1, BLOCK)
     ]
-    most = max(2, int(MEMORY / (4 * order * order)))
+    most = max(2, min(BLOCKS, int(MEMORY / (4 * order * order))))
     if len(places) > most:
         places = [places[i] for i in sorted(rng.choice(len(places), most, replace=False))]
     return [np.asarray(segments[s][p - before : p + BLOCK], np.float64) for s, p in places]
@@ -111,15 +154,6 @@ def _products(
     return matrices, rights, sizes, totals
 
 
-def _by_spectrum(blocks: list[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:
-    """A first sorting: blocks of like spectra."""
-    window = np.hanning(BLOCK)
-    spectra = np.abs(np.fft.rfft([x[-BLOCK:] * window for x in blocks]))[:, : BLOCK // 4]
-    levels = np.log(spectra + 1e-3)
-    levels -= levels.mean(1, keepdims=True)
-    return clusters(levels, count, rng)[1]
-
-
-def _solve(matrix: np.ndarray, right: np.ndarray, total: float, noise: float = 3e-4) -> np.ndarray:
-    ridge = noise**2 * total * np.eye(len(right))
+def _solve(matrix: np.ndarray, right: np.ndarray, total: float) -> np.ndarray:
+    ridge = NOISE**2 * total * np.eye(len(right))
     return np.asarray(np.linalg.solve(matrix.astype(np.float64) + ridge, right))

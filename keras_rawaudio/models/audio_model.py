@@ -74,7 +74,7 @@ class AudioModel(keras.Model):
                 rate = tiers[i]["frame"] if self.head.per_sample else 1
             settings = {"rate": rate, "width": width, "name": f"tier{i}", **tiers[i]}
             if settings.pop("outline", False):
-                settings["words"] = self.head.words
+                settings["words"] = self.head.said_width
             self.tiers = [Tier(**settings), *self.tiers]
         for tier in self.tiers:
             tier.build_weights()
@@ -161,7 +161,7 @@ class AudioModel(keras.Model):
         recent = x[:, self.context - (self.head.context - 1) :]
         conditioning, new_state = None, {}
         for i, tier in enumerate(self.tiers):
-            frames = self.head.words_before(recent) if tier.words else self._frames(numbers, tier)
+            frames = self.head.said_before(recent) if tier.words else self._frames(numbers, tier)
             conditioning, values = tier(
                 frames, conditioning, self.tier_state(i, state), training=training
             )

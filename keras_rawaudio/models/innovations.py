@@ -13,15 +13,14 @@ SLOPE = 6.0  # errors count up to so many times their scale
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class InnovationNetwork(keras.layers.Layer):
-    """Which filters to trust, and a mixture of logistics for each of the next `bunch` samples.
+    """A mixture of logistics for each of the next `bunch` samples.
 
-    It is *told*, once a frame, what the frame's word stands for, what was before, and the time; and
-    it *sees*, each time it runs, the last samples and how the filters have done. What it is told
-    enters the first layer as a bias, another one for each run in the frame. It starts near zero:
-    an untrained one leaves the filters alone.
+    It is *told*, once a frame, what the frame's word stands for, its voice, what was before, and
+    the time; and it *sees*, each time it runs, the last samples and the last errors. What it is
+    told enters the first layer as a bias, another one for each run in the frame. It starts near
+    zero: an untrained one leaves the prediction alone.
 
     Args:
-        filters: how many it can trust.
         bunch: samples that it speaks of each time it runs.
         steps: times that it runs in a frame.
         width: width of the hidden layers.
@@ -30,10 +29,10 @@ class InnovationNetwork(keras.layers.Layer):
         dropout: share of what it sees and says within that is left out in training.
 
     Example:
-        >>> network = InnovationNetwork(filters=4, bunch=8, steps=4, width=16)
-        >>> network.build_for(words=8, sounds=22, time=0)
+        >>> network = InnovationNetwork(bunch=8, steps=4, width=16)
+        >>> network.build_for(sounds=22, more=4)
         >>> sound = keras.ops.zeros((2, 3, 22))
-        >>> network.tell(sound, sound, keras.ops.zeros((2, 3, 0))).shape
+        >>> network.tell(sound, sound, keras.ops.zeros((2, 3, 4))).shape
         TensorShape([2, 12, 16])
 
     Reference:
@@ -43,7 +42,6 @@ class InnovationNetwork(keras.layers.Layer):
 
     def __init__(
         self,
-        filters: int,
         bunch: int,
         steps: int,
         width: int = 256,
@@ -53,7 +51,6 @@ class InnovationNetwork(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = filters
         self.bunch = bunch
         self.steps = steps
         self.width = width
@@ -67,15 +64,13 @@ class InnovationNetwork(keras.layers.Layer):
             for i in range(1, layers)
         ]
         small = keras.initializers.RandomNormal(stddev=1e-3)
-        self.trust = keras.layers.Dense(filters, kernel_initializer=small, name="trust")
         self.mixture = keras.layers.Dense(
             bunch * 3 * mixtures, kernel_initializer=small, name="mixture"
         )
 
-    def build_for(self, words: int, sounds: int, time: int) -> None:
-        """Make the weights: `words` in the vocabulary, `sounds` numbers that a word stands for, and
-        `time` numbers that tell the time."""
-        self.condition.build((None, 2 * sounds + time))
+    def build_for(self, sounds: int, more: int) -> None:
+        """Make the weights: `sounds` numbers for what a word stands for, and `more` to be told."""
+        self.condition.build((None, 2 * sounds + more))
         # Where in the frame each step stands.
         self.places = self.add_weight(
             shape=(self.steps, self.width // 2), initializer="random_normal", name="places"
@@ -85,30 +80,23 @@ class InnovationNetwork(keras.layers.Layer):
             initializer="glorot_normal",
             name="upsampling",
         )
-        self.favours = self.add_weight(
-            shape=(words, self.filters), initializer="zeros", name="favours"
-        )
-        self.entry.build((None, 3 * self.filters + 4 * self.bunch + 5))
-        for layer in [*self.hidden, self.trust, self.mixture]:
+        self.entry.build((None, 4 * self.bunch + 5))
+        for layer in [*self.hidden, self.mixture]:
             layer.build((None, self.width))
         spread = np.linspace(-1.2, 0.6, self.mixtures)
         bias = np.stack([0 * spread, spread, 0 * spread])
         self.mixture.bias.assign(np.tile(bias.ravel(), self.bunch).astype("float32"))
         self.built = True
 
-    def favour(self, word: Any) -> Any:
-        """How much a word `(..., words)` speaks for each filter: logits `(..., filters)`."""
-        return ops.matmul(word, self.favours)
-
-    def tell(self, sound: Any, before: Any, time: Any) -> Any:
+    def tell(self, sound: Any, before: Any, more: Any) -> Any:
         """What it is told in each of the steps of frames: `(B, Q * steps, width)`.
 
         Args:
             sound: `(B, Q, sounds)`: what the words stand for.
             before: `(B, Q, sounds)`: the moments before the frames.
-            time: `(B, Q, time)`.
+            more: `(B, Q, more)`: the voices and the time.
         """
-        told = self.condition(ops.concatenate([sound, before, time], axis=-1))
+        told = self.condition(ops.concatenate([sound, before, more], axis=-1))
         told = ops.relu(told[:, :, None] + self.places)
         weight = ops.reshape(self.upsampling, (-1, self.steps, self.width))
         words = ops.einsum("bqsh,hsw->bqsw", told, weight)
@@ -122,13 +110,11 @@ class InnovationNetwork(keras.layers.Layer):
         """What it sees `(..., n)`, not to scale: `call` sees to that.
 
         Args:
-            heard: `weights` and `long` views of the filters, the last `error`s, their `scale`, the
-                last `samples` and their `powers`, each `(..., n)`.
+            heard: the last `error`s, their `scale`, the last `samples` and their `powers`, each
+                `(..., n)`.
         """
         return ops.concatenate(
             [
-                heard["weights"],
-                heard["long"],
                 ops.clip(heard["error"] / heard["scale"], -SLOPE, SLOPE),
                 ops.arcsinh(255.0 * heard["samples"]),
                 ops.log(heard["scale"]),
@@ -138,7 +124,7 @@ class InnovationNetwork(keras.layers.Layer):
         )
 
     def call(self, seen: Any, told: Any, training: bool = False) -> Any:
-        """What it makes of what it sees and is told: `(..., width)`, for `trust` and `mixture`."""
+        """What it makes of what it sees and is told: `(..., width)`, for `mixture`."""
         h = ops.relu(ops.matmul(seen, self._kernel()) + told)
         for layer in self.hidden:
             h = layer(self.dropout(h, training=training))
@@ -166,7 +152,6 @@ class InnovationNetwork(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "filters": self.filters,
             "bunch": self.bunch,
             "steps": self.steps,
             "width": self.width,

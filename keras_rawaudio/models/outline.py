@@ -116,14 +116,16 @@ class Outline(keras.layers.Layer):
         nearest = ops.cast(closeness >= ops.max(closeness, axis=-1, keepdims=True), "float32")
         return ops.stop_gradient(nearest / ops.sum(nearest, axis=-1, keepdims=True))
 
-    def cost(self, spoken: Any, word: Any) -> Any:
-        """Nats `(...)` for `word (..., words)` where the tier said `spoken (..., width)`."""
-        logits = ops.log_softmax(self.prediction(spoken))
+    def cost(self, spoken: Any, word: Any, fitting: Any) -> Any:
+        """Nats `(...)` for `word (..., words)` where the tier said `spoken (..., width)` and
+        something else speaks for words by `fitting (..., words)`."""
+        logits = ops.log_softmax(self.prediction(spoken) + fitting)
         return -ops.sum(logits * word, axis=-1)
 
-    def draw(self, spoken: Any, gumbel: Any) -> Any:
-        """A word `(B, words)`, one-hot, for `spoken (B, width)` and chance `(B, words)`."""
-        race = self.prediction(spoken) + gumbel
+    def draw(self, spoken: Any, gumbel: Any, fitting: Any) -> Any:
+        """A word `(B, words)`, one-hot, for `spoken (B, width)`; `gumbel` and `fitting` are
+        `(B, words)`."""
+        race = self.prediction(spoken) + fitting + gumbel
         return ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
 
     def sound(self, word: Any) -> Any:

@@ -7,14 +7,14 @@ from keras import ops
 
 from keras_rawaudio.models.innovations import SLOPE, InnovationNetwork
 
-FILTERS, BUNCH, STEPS, WIDTH, WORDS, SOUNDS, TIME = 3, 8, 4, 6, 5, 7, 2
+BUNCH, STEPS, WIDTH, SOUNDS, MORE = 8, 4, 6, 7, 2
 
 
 def make(**options):
     """A network whose weights are far from their start."""
     keras.utils.set_random_seed(0)
-    network = InnovationNetwork(FILTERS, BUNCH, STEPS, width=WIDTH, mixtures=2, **options)
-    network.build_for(WORDS, SOUNDS, TIME)
+    network = InnovationNetwork(BUNCH, STEPS, width=WIDTH, mixtures=2, **options)
+    network.build_for(SOUNDS, MORE)
     rng = np.random.default_rng(0)
     for weight in network.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
@@ -27,8 +27,6 @@ def normal(*shape, seed=1):
 
 def heard(rows):
     return {
-        "weights": np.full((rows, FILTERS), 1 / FILTERS, "float32"),
-        "long": normal(rows, 2 * FILTERS),
         "error": 0.1 * normal(rows, 2 * BUNCH, seed=2),
         "scale": np.full((rows, 1), 0.03, "float32"),
         "samples": 0.5 * normal(rows, 2 * BUNCH, seed=3),
@@ -41,13 +39,11 @@ def test_what_is_told_and_seen_is_one_dense_layer():
     network, rows = make(layers=1), 3
     network.upsampling.assign(ops.zeros_like(network.upsampling))  # told by the levels alone
     sound, known = normal(rows, 1, SOUNDS, seed=4), heard(rows)
-    told = network.tell(sound, 0 * sound, np.zeros((rows, 1, TIME), "float32"))
+    told = network.tell(sound, 0 * sound, np.zeros((rows, 1, MORE), "float32"))
     got = network(network.see(known), told[:, 2])
     levels = np.log(known["powers"]) / 4
     plain = np.concatenate(
         [
-            known["weights"],
-            known["long"],
             np.clip(known["error"] / 0.03, -SLOPE, SLOPE),
             0.16 * np.arcsinh(255 * known["samples"]),
             np.log(1000 * known["scale"]),
@@ -62,7 +58,7 @@ def test_what_is_told_and_seen_is_one_dense_layer():
 def test_it_is_told_of_each_frame_and_of_each_step_in_it():
     """By hand: a small layer of word, moment before and time; another view of it in each step."""
     network, Q = make(), 3
-    sound, before, time = (normal(2, Q, n, seed=n) for n in (SOUNDS, SOUNDS - 2, TIME))
+    sound, before, time = (normal(2, Q, n, seed=n) for n in (SOUNDS, SOUNDS - 2, MORE))
     before = np.concatenate([before, before[..., :2]], -1)
     told = ops.convert_to_numpy(network.tell(sound, before, time)).reshape(2, Q, STEPS, WIDTH)
     kernel = ops.convert_to_numpy(network.entry.kernel)
@@ -75,18 +71,12 @@ def test_it_is_told_of_each_frame_and_of_each_step_in_it():
         np.testing.assert_allclose(told[:, :, step], hidden @ views[:, step] + levels, atol=1e-4)
 
 
-def test_a_word_favours_filters():
-    network = make()
-    np.testing.assert_array_equal(network.favour(np.eye(WORDS, dtype="float32")), network.favours)
-
-
-def test_a_fresh_one_leaves_the_filters_alone():
-    """Weights hardly move, and logistics lie at the prediction, narrow and wide ones."""
+def test_a_fresh_one_leaves_the_prediction_alone():
+    """Logistics lie at the prediction, narrow and wide ones."""
     keras.utils.set_random_seed(0)
-    network = InnovationNetwork(FILTERS, BUNCH, STEPS, width=WIDTH, mixtures=2)
-    network.build_for(WORDS, SOUNDS, TIME)
+    network = InnovationNetwork(BUNCH, STEPS, width=WIDTH, mixtures=2)
+    network.build_for(SOUNDS, MORE)
     h = network(network.see(heard(2)), normal(2, WIDTH))
-    np.testing.assert_allclose(network.trust(h), 0, atol=0.05)
     mixture = ops.reshape(network.mixture(h), (2, BUNCH, 6))
     delta, scales, logits = network.parts(mixture)
     np.testing.assert_allclose(delta, 0, atol=0.05)
@@ -110,7 +100,7 @@ def test_it_is_saved_whole(layers):
     network = make(layers=layers)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
     assert again.get_config() == network.get_config()
-    again.build_for(WORDS, SOUNDS, TIME)
+    again.build_for(SOUNDS, MORE)
     again.set_weights(network.get_weights())
     seen, told = network.see(heard(2)), normal(2, WIDTH)
     np.testing.assert_array_equal(again(seen, told), network(seen, told))

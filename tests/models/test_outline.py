@@ -94,10 +94,11 @@ def test_moments_are_two_frames_each_one_frame_apart():
 def test_a_word_costs_what_the_softmax_says():
     outline = make()
     spoken = np.random.default_rng(2).normal(size=(3, WIDTH)).astype("float32")
-    logits = numbers(outline.prediction(spoken)).astype("float64")
+    fitting = np.random.default_rng(3).normal(size=(3, WORDS)).astype("float32")
+    logits = numbers(outline.prediction(spoken)).astype("float64") + fitting
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     costs = [
-        numbers(outline.cost(spoken, np.tile(np.eye(WORDS, dtype="float32")[w], (3, 1))))
+        numbers(outline.cost(spoken, np.tile(np.eye(WORDS, dtype="float32")[w], (3, 1)), fitting))
         for w in range(WORDS)
     ]
     np.testing.assert_allclose(np.stack(costs, axis=1), -np.log(p), atol=1e-5)
@@ -110,9 +111,10 @@ def test_words_are_drawn_as_often_as_the_softmax_says(temperature):
     spoken = np.random.default_rng(3).normal(size=(1, WIDTH)).astype("float32")
     u = np.random.default_rng(4).random((n, WORDS), "float32")
     gumbel = -temperature * np.log(-np.log(np.clip(u, 1e-5, 1 - 1e-5)))
-    word = numbers(outline.draw(np.repeat(spoken, n, axis=0), gumbel))
+    fitting = np.random.default_rng(5).normal(size=(1, WORDS)).astype("float32")
+    word = numbers(outline.draw(np.repeat(spoken, n, axis=0), gumbel, fitting))
     np.testing.assert_array_equal(word.sum(axis=-1), 1.0)
-    logits = numbers(outline.prediction(spoken))[0].astype("float64") / temperature
+    logits = (numbers(outline.prediction(spoken)) + fitting)[0].astype("float64") / temperature
     p = np.exp(logits) / np.exp(logits).sum()
     # Chi-square with 5 degrees of freedom: 20.5 is its 99.9 % quantile.
     assert (np.square(word.sum(axis=0) - n * p) / (n * p)).sum() < 20.5

@@ -9,14 +9,17 @@ from scipy import stats
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.filter_bank import FLOOR
 from keras_rawaudio.models.heads import PredictiveHead, predictive
+from keras_rawaudio.models.heads.predictive import GAINS
 
 LEVELS, WORDS, FRAME, WIDTH = 64, 8, 32, 5
-SMALL = {"words": WORDS, "filters": 3, "order": 16, "width": 8, "mixtures": 2, "levels": LEVELS}
+FILTERS = 3
+SMALL = {"words": WORDS, "filters": FILTERS, "order": 16, "bunch": 8}
+SMALL |= {"width": 8, "mixtures": 2, "levels": LEVELS}
 
 
 def make(sure=False, **options):
-    """A head whose weights are far from their start; `sure`: one word for all it hears and draws,
-    louder than any audio."""
+    """A head whose weights are far from their start; `sure`: one word and one voice for all it
+    hears and draws, the word louder than any audio, and gains that all mean the same."""
     keras.utils.set_random_seed(0)
     head = PredictiveHead(**{**SMALL, **options})
     head.build_for(WIDTH, FRAME)
@@ -28,6 +31,11 @@ def make(sure=False, **options):
     if sure:
         head.outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * (WORDS - 1))
         head.outline.prediction.bias.assign([0.0] + [-1e3] * (WORDS - 1))
+        head.voice.bias.assign([0.0] + [-1e3] * (head.filters - 1))
+        head.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+        good = rng.normal(size=head.order) / head.order
+        bad = 30 * rng.normal(size=(head.filters - 1, head.order))
+        head.bank.set_filters(np.concatenate([good[None], bad]))
     return head
 
 
@@ -38,12 +46,6 @@ def audio(samples, rows=1, seed=1):
 
 def spoken(frames, rows=1, seed=2):
     return np.random.default_rng(seed).normal(size=(rows, frames, WIDTH)).astype("float32")
-
-
-@pytest.fixture
-def no_levelling(monkeypatch):
-    """What is louder or quieter than its word gets the same chance."""
-    monkeypatch.setattr(predictive, "SLOWLY", 0.0)
 
 
 def fresh(head, rows=1):
@@ -65,10 +67,7 @@ def draw(head, past, conditioning, noise, temperature=1 / predictive.SAMPLES, st
     otherwise, is that at which samples are drawn as the likelihood has them."""
     rows = len(noise)
     chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
-    if state is None:  # the filters have predicted the past that they have not heard yet
-        state = fresh(head, rows)
-        state[2] = head.bank.ahead(past[:, -head.order - 8 : -8])
-    frame, state = head.draw(past, conditioning, chance, state)
+    frame, state = head.draw(past, conditioning, chance, state or fresh(head, rows))
     return numbers(frame), state
 
 
@@ -81,6 +80,11 @@ def cells():
     companded = 2 * np.arange(LEVELS) / (LEVELS - 1) - 1
     middles = np.sign(companded) * np.expm1(np.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)
     return middles.astype("float32")
+
+
+def softmax(logits):
+    p = np.exp(logits.astype("float64"))
+    return p / p.sum(axis=-1, keepdims=True)
 
 
 def mass_of_cells(head, prediction):
@@ -102,25 +106,51 @@ def test_the_mass_of_all_cells_is_one(sample):
     assert mass.min() >= 0.9 * 1e-3 / LEVELS
 
 
-def test_the_word_of_a_frame_is_paid_for_by_its_samples():
-    """Together they cost what the softmax says of the word that the frame is heard as."""
-    head, frames = make(), 6
+def errors_by_frame(head, x):
+    """Mean sizes of each filter's errors in whole frames from the end of `x` back, without the
+    last sample of each: `(B, frames, filters)`."""
+    frames = (x.shape[1] - head.order) // FRAME
+    x = x[:, x.shape[1] - head.order - frames * FRAME :].astype("float64")
+    past = np.lib.stride_tricks.sliding_window_view(x[:, :-1], head.order, axis=1)[..., ::-1]
+    error = np.abs(x[:, head.order :, None] - past @ numbers(head.bank.taps).T)
+    return error.reshape(len(x), frames, FRAME, -1)[:, :, :-1].mean(axis=2)
+
+
+def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
+    """Word, voice and gain together cost what the softmaxes say of the word that the frame is
+    heard as, of the filter that has predicted it and the frame before best, and of its errors."""
+    head, frames = make(), 12
     x, conditioning = audio(head.context + frames * FRAME), spoken(frames)
+    x *= np.geomspace(0.1, 10, x.shape[1]).astype("float32")
     prediction, state = called(head, x, conditioning)
     costs = prediction[0, :, 2].reshape(frames, FRAME)
     np.testing.assert_array_equal(costs, np.repeat(costs[:, :1], FRAME, axis=1))
     first = head.context - FRAME - 1
     words = numbers(head.outline.word(head.outline.describe(x[:, first:-1])))[0]
-    assert len(np.unique(words.argmax(axis=1))) > 1
-    logits = numbers(head.outline.prediction(conditioning))[0].astype("float64")
-    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), (p * words).sum(axis=1), rtol=1e-4)
-    np.testing.assert_array_equal(state[-1][0], words[-1])
+    sizes = np.log(errors_by_frame(head, x)[0, -frames - 1 :] + FLOOR)
+    best = (sizes[1:] + sizes[:-1]).argmin(axis=1)
+    voices = np.eye(FILTERS)[best]
+    known = np.linspace(np.log(FLOOR), 0, GAINS)
+    gains = np.abs(sizes[1:][np.arange(frames), best, None] - known).argmin(axis=1)
+    np.testing.assert_allclose(prediction[0, ::FRAME, 1], np.exp(known[gains]), rtol=1e-5)
+    gains = np.eye(GAINS)[gains]
+    for said in (words, voices, gains):
+        assert len(np.unique(said.argmax(axis=1))) > 1
+    heeded = np.concatenate([voices, gains], axis=1)
+    logits = numbers(head.outline.prediction(conditioning))[0] + heeded @ numbers(head.fitting)
+    expected = (softmax(logits) * words).sum(axis=1)
+    expected *= (softmax(numbers(head.voice(conditioning))[0]) * voices).sum(axis=1)
+    of_voice = np.concatenate([conditioning[0], voices], axis=1).astype("float32")
+    expected *= (softmax(numbers(head.gain(of_voice))) * gains).sum(axis=1)
+    np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
+    np.testing.assert_array_equal(state[-1][0], np.concatenate([words, heeded], axis=1)[-1])
 
 
 def test_given_its_word_a_sample_is_predicted_from_what_was_before_it():
     """A prediction rests on all samples before it, the mixture on those before its 8."""
     head, N = make(sure=True), 2 * FRAME
+    for layer in (head.network.entry, *head.network.hidden):
+        layer.bias.assign(ops.ones_like(layer.bias))  # nothing asleep
     base = audio(head.context + N)
     x = np.repeat(base, N + 1, axis=0)
     x[np.arange(N), head.context + np.arange(N)] += 0.2
@@ -131,10 +161,11 @@ def test_given_its_word_a_sample_is_predicted_from_what_was_before_it():
     assert changed[t[:-1], t[1:], 0].all(), "the sample before is not used"
     step, after = t[:, None] // 8, t // 8
     assert not changed[..., 1:][step >= after].any()
-    assert changed[..., 1][step + 1 == after].all(), "the 8 samples before are not used"
+    used = changed[..., 3:].any(axis=-1)
+    assert used[step + 1 == after].all(), "the 8 samples before are not used"
 
 
-def test_a_word_says_nothing_of_the_last_sample_of_its_frame():
+def test_nothing_that_is_said_tells_the_last_sample_of_its_frame():
     """That sample is not known when a window is read: it counts from the next frame on."""
     head, frames = make(), 4
     base = audio(head.context + frames * FRAME)
@@ -145,7 +176,9 @@ def test_a_word_says_nothing_of_the_last_sample_of_its_frame():
     prediction, _ = called(head, x, conditioning)
     distance = np.abs(prediction[:-1] - prediction[-1]).reshape(frames - 1, frames, -1).max(axis=2)
     frame = np.arange(frames)
-    np.testing.assert_array_equal(distance > 2e-6, frame > np.arange(frames - 1)[:, None])
+    changed, at = distance > 2e-6, np.arange(frames - 1)[:, None]
+    assert not changed[frame <= at].any()
+    assert changed[frame == at + 1].all()
 
 
 # The state
@@ -180,11 +213,11 @@ def test_frames_that_are_heard_leave_the_state_of_a_window():
     same(state, expected)
 
 
-def test_words_before_are_those_of_the_frames_before():
+def test_what_was_said_before_is_that_of_the_frames_before():
     head, T = make(), 5
     x = audio(head.context + T * FRAME)
-    before = numbers(head.words_before(x[:, :-1]))[0]
-    assert before.shape == (T, WORDS)
+    before = numbers(head.said_before(x[:, :-1]))[0]
+    assert before.shape == (T, WORDS + FILTERS + GAINS)
     for t in range(T):
         _, state = called(head, x[:, : head.context + (t + 1) * FRAME], spoken(t + 1))
         if t + 1 < T:
@@ -210,10 +243,11 @@ def test_draws_fall_into_cells_as_the_loss_says():
 
 
 @pytest.mark.parametrize("bunch", [8, 16])
-def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, no_levelling):
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
     head, n = make(sure=True, bunch=bunch), 1000
-    head.ceiling.assign([0.01])  # far from the rails, where there is nothing to tell
+    head.size = lambda gain: 0.01 * ops.sum(gain, axis=-1, keepdims=True)  # far from the rails
+    head.bank.taps.assign(np.concatenate([head.bank.taps[:1], 100 * head.bank.taps[1:]]))
     head.network.mixture.kernel.assign(0.3 * head.network.mixture.kernel)
     x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
     before, given, past = x[:, : head.context], x[:, head.context :], x[:, FRAME:]
@@ -234,40 +268,71 @@ def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, no
     assert np.abs(np.corrcoef(below.T) - np.eye(FRAME)).max() < 0.15
 
 
-def test_the_drawn_word_is_told_and_kept():
-    """Words are drawn from the tier's softmax; the samples are drawn to fit."""
-    head, n = make(), 4000
+def test_what_is_drawn_to_be_said_is_told_and_kept():
+    """From the tier's softmaxes: the voice, the gain of that voice, the word of both; the samples
+    are drawn to fit."""
+    head, n = make(), 8000
+    head.fitting.assign(3 * numbers(head.fitting))
     past, conditioning = audio(head.context), spoken(1)[:, 0]
     rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
-    frames, state = draw(head, *rows, uniform(head, n), temperature=1 / predictive.WORDS)
-    word = numbers(state[-1])
-    logits = numbers(head.outline.prediction(conditioning))[0].astype("float64")
-    p = np.exp(logits) / np.exp(logits).sum()
-    np.testing.assert_allclose(word.mean(axis=0), p, atol=0.03)
-    # The same chance for the samples, another word: another frame.
-    noise = np.repeat(uniform(head, 1), WORDS, axis=0)
-    noise[:, :WORDS, -1] = 0.01 + 0.98 * np.eye(WORDS)
-    head.outline.prediction.bias.assign(np.zeros(WORDS))
-    rows = (np.repeat(v, WORDS, axis=0) for v in (past, 0 * conditioning))
+    frames, state = draw(head, *rows, uniform(head, n), temperature=1.0)
+    word, voice, gain = np.split(numbers(state[-1]), [WORDS, WORDS + FILTERS], axis=1)
+    p = softmax(numbers(head.voice(conditioning))[0])
+    np.testing.assert_allclose(voice.mean(axis=0), p, atol=0.03)
+    for k, one in enumerate(np.eye(FILTERS, dtype="float32")):
+        of_voice = np.concatenate([conditioning, one[None]], axis=1)
+        share = gain[voice[:, k] == 1].mean(axis=0)
+        np.testing.assert_allclose(share, softmax(numbers(head.gain(of_voice))[0]), atol=0.05)
+    heeded = np.concatenate([voice, gain], axis=1)
+    logits = numbers(head.outline.prediction(conditioning)) + heeded @ numbers(head.fitting)
+    np.testing.assert_allclose(word.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
+    # The same chance for the samples, another word, voice or gain: another frame.
+    wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (WORDS, FILTERS, GAINS)]
+    wanted[1], wanted[2] = np.roll(wanted[1], 1, axis=0), np.roll(wanted[2], 2, axis=0)
+    noise = np.repeat(uniform(head, 1), 4, axis=0)
+    for place, which in zip((-3, -1, -2), (wanted[0], wanted[2], wanted[1]), strict=True):
+        noise[:, : which.shape[1], place] = 0.01 + 0.98 * which
+    for layer in (head.outline.prediction, head.voice, head.gain):
+        layer.bias.assign(ops.zeros_like(layer.bias))
+    head.gain.kernel.assign(ops.zeros_like(head.gain.kernel))
+    head.fitting.assign(ops.zeros_like(head.fitting))
+    rows = (np.repeat(v, 4, axis=0) for v in (past, 0 * conditioning))
     frames, state = draw(head, *rows, noise)
-    np.testing.assert_array_equal(state[-1], np.eye(WORDS))
-    assert len(np.unique(frames.round(5), axis=0)) == WORDS
+    np.testing.assert_array_equal(state[-1], np.concatenate(wanted, axis=1))
+    assert len(np.unique(frames.round(5), axis=0)) == len(
+        np.unique(np.concatenate(wanted, 1), axis=0)
+    )
+
+
+def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone():
+    """Nothing drawn: the frame is what that filter makes of the past, sample after sample."""
+    for k in range(FILTERS):
+        head = make()
+        head.reach.assign([0.0])
+        head.voice.bias.assign(1e3 * np.eye(FILTERS)[k])
+        past = audio(head.context)
+        drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
+        x, taps = past[0].astype("float64"), numbers(head.bank.taps)[k]
+        for _ in range(FRAME):
+            x = np.append(x, taps @ x[::-1][: head.order])
+        np.testing.assert_allclose(drawn[0], x[-FRAME:], atol=1e-6)
 
 
 def quiet_net(word_level):
     """A head that draws about zero whatever it hears, for one word of this loudness."""
     head = make(sure=True)
     head.bank.set_filters(np.zeros((head.filters, head.order)))
-    for layer in (head.network.entry, head.network.trust, head.network.mixture):
+    for layer in (head.network.entry, head.network.mixture):
         layer.kernel.assign(ops.zeros_like(layer.kernel))
     head.outline.vocabulary.assign([[word_level] * 22] * WORDS)
+    head.size = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
     return head
 
 
 @pytest.mark.parametrize(
     ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
 )
-def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, no_levelling):
+def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
     loud = quiet_net(1.0)
     past = audio(loud.context)
@@ -276,62 +341,6 @@ def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, no_l
     free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
     drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
-
-
-def planned(head, past, word, more):
-    """Choices and logistics of the next frame's samples, what the plan keeps, and what was there
-    before: `word (words,)` for the frame before, and `more` chance."""
-    kept = [np.full((1, 1), more, "float32"), np.array(word, "float32")[None]]
-    chance = head.prepare_noise(uniform(head, 1), np.ones((1, 1, 1), "float32"))
-    (_, race, logistic), _, after = head.plan(past, spoken(1)[:, 0], chance, kept)
-    choices = numbers(race - head.network.mixture.bias).reshape(head.steps, -1, 3, head.mixtures)
-    return choices[:, :, 2], numbers(logistic), float(after[0][0, 0])
-
-
-@pytest.mark.parametrize("decibels", [-1.0, 0.0, 3.0])
-def test_a_stream_that_is_louder_than_its_words_slowly_gets_less_chance(decibels):
-    """By a hundredth, frame by frame, of the distance from 1.4 dB below the word; a level is a
-    quarter of a logarithm of power."""
-    past = audio(make().context)
-    level = np.log(np.mean(np.square(past[:, -FRAME - 1 : -1]))) / 4
-    head = quiet_net(level - decibels * np.log(10) / 40)
-    word = np.eye(WORDS)[0]
-    moved = 0.02 - 0.01 * (0.08 + decibels * np.log(10) / 40)
-    choices, logistic, after = planned(head, past, word, 0.02)
-    assert after == pytest.approx(moved, abs=1e-6)
-    # Both kinds of chance for samples have as much more of it.
-    start = predictive.SAMPLES * (1 + moved)
-    u = uniform(head, 1).astype("float64")
-    expected = start * np.log(u[..., -2] / (1 - u[..., -2]))
-    np.testing.assert_allclose(logistic.ravel(), expected.ravel(), rtol=1e-3, atol=1e-5)
-    gumbel = -start * np.log(-np.log(u[0, :, : head.mixtures]))
-    np.testing.assert_allclose(choices.reshape(gumbel.shape), gumbel, rtol=1e-3, atol=1e-5)
-
-
-def test_the_chance_of_a_stream_stays_within_its_limits():
-    past = audio(make().context)
-    word = np.eye(WORDS)[0]
-    for level, limit in ((50.0, 1.1), (-50.0, 0.75)):
-        assert 1 + planned(quiet_net(level), past, word, 0.0)[2] == pytest.approx(limit)
-
-
-def test_before_the_first_word_a_stream_is_as_loud_as_silence():
-    """So nothing jumps: the word that was said before the first is that of silence."""
-    head = quiet_net(0.0)
-    silence = numbers(head.outline.describe(np.zeros((1, 2 * FRAME), "float32")))[0]
-    head.outline.vocabulary.assign(np.repeat(silence, WORDS, axis=0))
-    past = np.zeros((1, head.context), "float32")
-    assert planned(head, past, np.zeros(WORDS), 0.0)[2] == pytest.approx(-8e-4, abs=1e-6)
-
-
-def test_what_is_read_leaves_the_chance_of_a_stream_as_it_is():
-    head = make()
-    x, conditioning = audio(head.context + FRAME), spoken(1)
-    state = fresh(head)
-    state[3] += 0.05
-    _, after = called(head, x, conditioning, state)
-    heard = head.listen(x[:, : head.context], conditioning[:, 0], x[:, head.context :], list(state))
-    assert float(after[3][0, 0]) == float(heard[3][0, 0]) == pytest.approx(0.05)
 
 
 def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
@@ -343,9 +352,9 @@ def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
     )
     np.testing.assert_allclose(given, 2 * whole, rtol=1e-6)
     u = noise.astype("float64")
-    expected = predictive.SAMPLES * np.log(u[..., -2] / (1 - u[..., -2]))
-    np.testing.assert_allclose(whole[..., -2], expected, rtol=1e-3, atol=1e-5)
-    for places, own in ((slice(0, -2), predictive.SAMPLES), (slice(-1, None), predictive.WORDS)):
+    expected = predictive.SAMPLES * np.log(u[..., -4] / (1 - u[..., -4]))
+    np.testing.assert_allclose(whole[..., -4], expected, rtol=1e-3, atol=1e-5)
+    for places, own in ((slice(0, -4), predictive.SAMPLES), (slice(-3, None), 1.0)):
         gumbel = -own * np.log(-np.log(u[..., places]))
         np.testing.assert_allclose(whole[..., places], gumbel, rtol=1e-3, atol=1e-5)
 
@@ -367,22 +376,24 @@ def test_no_draw_goes_out_of_reach(value):
     assert np.abs(drawn).max() == 1.0
 
 
-def test_the_ceiling_bounds_the_scale():
-    head = make(sure=True)
-    x, conditioning = audio(head.context + 4 * FRAME), spoken(4)
-    g = called(head, x, conditioning)[0][..., 1]
-    head.ceiling.assign([np.median(g)])
-    bounded = called(head, x, conditioning)[0][..., 1]
-    np.testing.assert_allclose(bounded, np.minimum(g, np.median(g)), rtol=1e-6)
-    # Drawing has the same scale: a draw's distance from its prediction shrinks with it.
-    past, noise = x[:, : head.context], uniform(head, 1)
+def test_gains_stand_for_even_steps_of_loudness():
+    sizes = numbers(PredictiveHead.size(np.eye(GAINS, dtype="float32")))[:, 0]
+    assert (sizes[0], sizes[-1]) == pytest.approx((FLOOR, 1.0))
+    np.testing.assert_allclose(np.diff(20 * np.log10(sizes)), 80 / 31, rtol=1e-4)
+
+
+def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says():
+    past, conditioning, noise = audio(make().context), spoken(1)[:, 0], uniform(make(), 1)
     distances = []
-    for ceiling in (0.01, 0.001):
-        head.ceiling.assign([ceiling])
-        drawn, _ = draw(head, past, conditioning[:, 0], noise)
-        prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning[:, :1])
-        distances.append(np.abs(drawn - prediction[..., 0]).max())
-    assert distances[1] < 0.5 * distances[0]
+    for place in (6, 10):
+        head = make(sure=True)
+        del head.size
+        head.gain.bias.assign(1e3 * np.eye(GAINS)[place])
+        drawn, _ = draw(head, past, conditioning, noise)
+        prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning[:, None])
+        distances.append(np.abs(drawn - prediction[..., 0])[:, :8])
+    ratio = 10 ** (4 * 80 / 31 / 20)
+    assert np.median(distances[1] / distances[0]) == pytest.approx(ratio, rel=0.3)
 
 
 def test_a_low_temperature_stays_near_the_likeliest_mean():
@@ -422,7 +433,7 @@ def autoregressive(samples, scale=0.01, seed=0):
     return x.astype("float32")
 
 
-def test_untrained_it_is_an_adaptive_predictor(few_stretches):
+def test_untrained_it_is_a_switched_predictor(few_stretches):
     """Near nothing comes of the fresh network: errors lie as the fitted filters leave them."""
     keras.utils.set_random_seed(0)
     head = PredictiveHead(**SMALL)
@@ -437,13 +448,12 @@ def test_untrained_it_is_an_adaptive_predictor(few_stretches):
     assert np.sqrt(np.mean(error**2)) == pytest.approx(0.01, rel=0.2)
 
 
-def test_the_limits_are_the_train_parts_quantiles(few_stretches):
+def test_the_reach_is_the_train_parts_quantile(few_stretches):
     head = PredictiveHead(**SMALL)
     head.build_for(WIDTH, FRAME)
     head.fit([(0.01 * np.random.default_rng(0).normal(size=8000)).astype("float32")])
     # White noise is predicted by about nothing: its own sizes are what is left.
     assert float(head.reach.value[0]) == pytest.approx(0.01 * 3.02, rel=0.1)
-    assert 0.01 < float(head.ceiling.value[0]) < float(head.reach.value[0])
 
 
 @pytest.mark.filterwarnings("ignore:One of the clusters is empty", "ignore:invalid value")
@@ -451,7 +461,6 @@ def test_silence_fits_too(few_stretches):
     head = PredictiveHead(**SMALL)
     head.build_for(WIDTH, FRAME)
     head.fit([np.zeros(4000, "float32")])
-    assert float(head.ceiling.value[0]) == pytest.approx(FLOOR)
     assert float(head.reach.value[0]) == pytest.approx(FLOOR)
     assert all(np.isfinite(numbers(weight)).all() for weight in head.weights)
 
@@ -478,9 +487,9 @@ def test_dropout_is_for_training_alone():
 
 
 def test_what_was_fitted_is_saved():
-    """Pitfall 14: filters, words and limits are weights that travel with the model."""
+    """Pitfall 14: filters, words and reach are weights that travel with the model."""
     head = make()
-    fitted = [head.bank.before, head.bank.within, head.outline.vocabulary, head.ceiling, head.reach]
+    fitted = [head.bank.taps, head.outline.vocabulary, head.reach]
     assert {id(w) for w in fitted} <= {id(w) for w in head.non_trainable_weights}
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()
@@ -504,3 +513,5 @@ def test_impossible_heads_are_refused():
             PredictiveHead(**options)
     with pytest.raises(ValueError, match="33 words and 32 samples"):
         PredictiveHead(**{**SMALL, "words": 33}).build_for(WIDTH, FRAME)
+    with pytest.raises(ValueError, match="frame of 32 samples has no more voices"):
+        PredictiveHead(**{**SMALL, "filters": 33}).build_for(WIDTH, FRAME)

@@ -17,19 +17,13 @@ from keras_rawaudio.models.innovations import InnovationNetwork
 from keras_rawaudio.models.outline import Outline
 
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
-# Quantiles of the train part that free running stays within: of the scale of errors, of one error.
-CEILING = 0.999
-REACH = 0.9975
+GAINS = 32  # sizes of errors that can be said, 2.6 dB apart
+REACH = 0.9975  # quantile of the train part's errors that no draw exceeds
 QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
-# Temperatures that samples and words are drawn at where 1 is asked for: a model's doubts are partly
-# those of one that has read little, and chance adds up in free running.
-SAMPLES, WORDS = 0.9, 0.8
-# Samples get less or more of it, by these shares at most, until a stream is as loud as its words
-# are, less AIM: in a frame that is louder it shrinks by SLOWLY times the difference, which takes
-# seconds to tell. Levels are quarters of a logarithm of power: AIM are 1.4 dB.
-LESS, MORE = -0.25, 0.1
-SLOWLY, AIM = 0.01, 0.08
-WORD = "head_word"  # the last word, among a model's states
+# The temperature that samples are drawn at where 1 is asked for: a model's doubts are partly those
+# of one that has read little, and chance adds up in free running.
+SAMPLES = 0.9
+WORD = "head_word"  # the last word and voice, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
 STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretches, how long
@@ -37,26 +31,26 @@ STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretc
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class PredictiveHead(Head):
-    """Draws each frame in two steps: a word of the `Outline` for it, then its samples, a bunch at
-    a time.
+    """Draws each frame in two steps: what is to be heard, then its samples, a bunch at a time.
 
-    What the tier says is the word and nothing else. A `FilterBank` predicts the next samples in
-    several ways; their errors of late, the last samples, the word and the clock tell a small
-    network which filters to trust, and how a mixture of logistics lies about what they predict:
-    means `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the mean size of the last
-    errors. It starts near zero, so that an untrained model is an adaptive predictor already.
+    What the tier says is a voice: which filter of a `FilterBank` the frame is played with; a gain:
+    the mean size of what is added to its predictions; and a word of the `Outline`. In training the
+    voice is the filter that predicts the frame best, and the gain the size of its errors. The
+    prediction of that filter alone, the last samples and errors, word, voice and clock tell a small
+    network how a mixture of logistics lies about what is predicted: means `p + g * delta`, scales
+    `g * exp(s)`, and weights, where `g` is the gain. It starts near zero, so that an untrained
+    model is a switched predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
     run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
-    All chance is a little less than the likelihood has it, see `SAMPLES` and `WORDS`; and a stream
-    that is louder than its words for seconds gets slowly less of it, a quieter one more.
+    The chance of samples is a little less than the likelihood has it, see `SAMPLES`.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
     mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
-    of the word is shared out among the samples of its frame.
+    of what is said is shared out among the samples of its frame.
 
     Args:
         words: of the outline.
-        filters: of the bank.
+        filters: of the bank; as words, not more than a frame has samples.
         order: past samples that a filter sees, a multiple of `bunch`.
         width: width of the hidden layers.
         layers: hidden layers, 1 or more.
@@ -76,25 +70,26 @@ class PredictiveHead(Head):
 
     Reference:
         Salimans et al. 2017, "PixelCNN++", section 2.1 (logistics on cells); Valin and Skoglund
-        2019, "LPCNet", section 2.2 (a network around a linear prediction); Vipperla et al. 2020,
+        2019, "LPCNet", section 2.2 (a network around a linear prediction); Edler et al. 2000,
+        "Switched linear prediction"; Vipperla et al. 2020,
         "Bunched LPCNet" (several samples each time that the network runs).
     """
 
     kind = "predictive"
     per_sample = False
     measure = "bits_per_sample"
-    kept = 2
+    kept = 1
 
     def __init__(
         self,
         words: int = 128,
-        filters: int = 32,
+        filters: int = 64,
         order: int = 256,
         width: int = 256,
         layers: int = 2,
         mixtures: int = 4,
         levels: int = 256,
-        bunch: int = 8,
+        bunch: int = 16,
         dropout: float = 0.15,
         **kwargs: Any,
     ) -> None:
@@ -110,27 +105,36 @@ class PredictiveHead(Head):
         self.mixtures = mixtures
         self.levels = levels
         self.bank = FilterBank(filters, order, bunch, name="bank")
-        self.noise_per_sample = mixtures + 2
+        self.voice = keras.layers.Dense(filters, name="voice")
+        self.gain = keras.layers.Dense(GAINS, name="gain")
+        self.noise_per_sample = mixtures + 4
         self.dropout = dropout
 
     def conditioning_width(self) -> None:
         return None
 
     def build_for(self, width: int, frame: int) -> None:
-        F = self.bank.frame
+        F = self.bank.bunch
         if frame % F or frame < LOOKED_AT // 2:
             raise ValueError(
                 f"a predictive head needs a tier whose frame is a multiple of {F} and "
                 f"{LOOKED_AT // 2} samples or more, not {frame}"
             )
+        if self.filters > frame:
+            raise ValueError(f"a frame of {frame} samples has no more voices than that")
         self.frame = frame
         self.steps = frame // F
         self.outline = Outline(self.words, frame, name="outline")
-        self.context = max(self.order + F, 2 * frame + 1, LOOKED_AT)
+        self.context = max(self.order + 2 * frame + 1, LOOKED_AT)
         self.outline.build_for(width - self.heard)
+        self.voice.build((None, width - self.heard))
+        # A gain is said of a voice, and a word of both.
+        self.gain.build((None, width - self.heard + self.filters))
+        self.fitting = self.add_weight(
+            shape=(self.filters + GAINS, self.words), initializer="zeros", name="fitting"
+        )
         self.bank.build_weights()
         self.network = InnovationNetwork(
-            filters=self.filters,
             bunch=F,
             steps=self.steps,
             width=self.width,
@@ -139,20 +143,21 @@ class PredictiveHead(Head):
             dropout=self.dropout,
             name="network",
         )
-        self.network.build_for(self.words, self.outline.bands.features, self.heard)
-        # The greatest `g`, and how far a draw may lie from the prediction: nothing louder than the
-        # train part ever starts to feed itself.
-        self.ceiling = self.add_weight(
-            shape=(1,), initializer="ones", trainable=False, name="ceiling"
-        )
+        self.network.build_for(self.outline.bands.features, self.filters + self.heard)
+        # How far a draw may lie from the prediction: no further than most of the train part does.
         self.reach = self.add_weight(shape=(1,), initializer="ones", trainable=False, name="reach")
         self.built = True
 
+    @property
+    def said_width(self) -> int:
+        """Width of what the tier hears of its own: the last word, voice and gain, one-hot."""
+        return self.words + self.filters + GAINS
+
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
-        return [*self.bank.state_spec(), ("chance", (1,)), ("word", (self.words,))]
+        return [("word", (self.said_width,))]
 
     def fit(self, segments: Any) -> None:
-        """Fit bank, vocabulary and limits: `segments` of the train part, relative to the peak."""
+        """Fit bank, vocabulary and reach: `segments` of the train part, relative to the peak."""
         if max(map(len, segments)) < 2 * max(self.context, self.frame * self.words // 8):
             raise UserError(
                 f"the audio is too short for linear prediction of order {self.order} and an "
@@ -162,102 +167,138 @@ class PredictiveHead(Head):
         self.bank.fit(segments)
         self.outline.fit(segments)
         rng = np.random.default_rng(0)
-        scales, errors = [], []
+        errors = []
         length = min(STRETCH, max(map(len, segments)) - self.context) // self.frame * self.frame
         long = [s for s in segments if len(s) >= self.context + length]
         for _ in range(STRETCHES):
             segment = long[rng.integers(len(long))]
             start = rng.integers(len(segment) - self.context - length + 1)
             x = ops.convert_to_tensor(segment[None, start : start + self.context + length])
-            target = ops.reshape(x[:, self.context :], (1, -1, self.bank.frame))
-            heard = self._hear(x[:, :-1], self.bank.zero_state(1))
-            p = ops.sum(heard["all"] * heard["weights"][:, :, None], axis=-1)
-            scales.append(ops.convert_to_numpy(heard["scale"]).ravel())
-            errors.append(ops.convert_to_numpy(ops.abs(target - p)).ravel())
-        for limit, sizes, quantile in (
-            (self.ceiling, scales, CEILING),
-            (self.reach, errors, REACH),
-        ):
-            limit.assign([max(float(np.quantile(np.concatenate(sizes), quantile)), FLOOR)])
+            heard = self._hear(x[:, :-1])
+            target = ops.reshape(x[:, self.context :], ops.shape(heard["prediction"]))
+            errors.append(ops.convert_to_numpy(ops.abs(target - heard["prediction"])).ravel())
+        self.reach.assign([max(float(np.quantile(np.concatenate(errors), REACH)), FLOOR)])
 
     def call(
         self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        """`(B, N, 3 + 3 * mixtures)`: prediction, scale, nats for the word, and the mixture."""
-        T, F = conditioning.shape[1] * self.steps, self.bank.frame
+        """`(B, N, 3 + 3 * mixtures)`: prediction, scale, nats for what is said, and the mixture."""
+        T, F = conditioning.shape[1] * self.steps, self.bank.bunch
         spoken, time = self._split(conditioning)
-        heard = self._hear(recent, state)
-        moments = heard["moments"]
+        heard = self._hear(recent)
+        moments, voice, gain = heard["moments"], heard["voice"], heard["gain"]
         word = self.outline.word(moments[:, 1:])
-        cost = self.outline.cost(spoken, word) * (1.0 / self.frame)
+        fitting = ops.matmul(ops.concatenate([voice, gain], axis=-1), self.fitting)
+        cost = self.outline.cost(spoken, word, fitting)
+        for layer, heeded, told in ((self.voice, [], voice), (self.gain, [voice], gain)):
+            logits = ops.log_softmax(layer(ops.concatenate([spoken, *heeded], axis=-1)))
+            cost = cost - ops.sum(logits * told, axis=-1)
         network = self.network
-        told = network.tell(self.outline.sound(word), moments[:, :-1], time)
+        more = ops.concatenate([voice, time], axis=-1)
+        told = network.tell(self.outline.sound(word), moments[:, :-1], more)
         h = network(network.see(heard), told, training=training)
-        favour = ops.repeat(network.favour(word), self.steps, axis=1)
-        weights = ops.softmax(heard["trust"] + network.trust(h) + favour)
-        p = ops.sum(heard["all"] * weights[:, :, None], axis=-1)
+        p = heard["prediction"]
         flat = ops.stack([p, ops.repeat(heard["scale"], F, axis=-1)], axis=-1)
-        cost = ops.reshape(ops.repeat(cost, self.frame, axis=1), (-1, T, F, 1))
+        cost = ops.repeat(cost * (1.0 / self.frame), self.frame, axis=1)
+        cost = ops.reshape(cost, (-1, T, F, 1))
         mixture = ops.reshape(network.mixture(h), (-1, T, F, 3 * self.mixtures))
         prediction = ops.concatenate([flat, cost, mixture], axis=-1)
         prediction = ops.reshape(prediction, (-1, T * F, 3 + 3 * self.mixtures))
-        return prediction, [*heard["state"], state[3], word[:, -1]]
+        return prediction, [ops.concatenate([word, voice, gain], axis=-1)[:, -1]]
 
-    def _hear(self, recent: Any, state: list[Any]) -> dict[str, Any]:
+    def _hear(self, recent: Any) -> dict[str, Any]:
         """What can be known of a window from its samples, for each of its steps."""
-        F, R = self.bank.frame, self.bank.remembered
-        N = recent.shape[1] - self.context + 1
-        begin = self.context - F - self.order
-        errors, costs, state = self.bank.hear(recent[:, begin : self.context + N - F], state[:3])
-        state[2] = self.bank.ahead(recent[:, -(self.order + F - 1) : 1 - F])
-        # The last sample is not known, and nothing rests on it.
-        known = ops.pad(recent[:, begin + F :], ((0, 0), (0, 1)))
-        every = ops.reshape(self.bank.predict(known), (-1, N // F, F, self.filters))
-        last = ops.stack([errors[:, F + k : F + k + N : F] for k in range(R)], axis=2)
+        F, frame, K = self.bank.bunch, self.frame, self.filters
+        T = (recent.shape[1] - self.context + 1) // frame
+        predictions, errors = self._filtered(recent)
+        voice, gain = (said[:, 1:] for said in self._voices(errors))
+        own = ops.expand_dims(ops.expand_dims(voice, 2), 2)
+        now = ops.reshape(predictions[:, 2 * frame :], (-1, T, self.steps, F, K))
+        before = ops.reshape(errors[:, frame:-frame], (-1, T, self.steps, F, K))[:, :, -2:]
+        these = ops.reshape(errors[:, 2 * frame :], (-1, T, self.steps, F, K))
+        error = ops.sum(ops.concatenate([before, these], axis=2) * own, axis=-1)
+        error = ops.concatenate([error[:, :, :-2], error[:, :, 1:-1]], axis=-1)
+        N = T * frame
         views = [
             recent[:, self.context - LOOKED_AT + k : self.context - LOOKED_AT + k + N : F]
             for k in range(LOOKED_AT)
         ]
+        scale = ops.repeat(self.size(gain), self.steps, axis=1)
+        error = ops.reshape(error, (-1, N // F, 2 * F))
         return {
-            **self._judge(costs, last, ops.stack(views, axis=2)),
-            "all": every,
+            **self._judge(error, scale, ops.stack(views, axis=2)),
+            "prediction": ops.reshape(ops.sum(now * own, axis=-1), (-1, N // F, F)),
             "moments": self.outline.describe(recent[:, self._before(2) :]),
-            "state": state,
+            "voice": voice,
+            "gain": gain,
         }
+
+    def _filtered(self, recent: Any) -> tuple[Any, Any]:
+        """What each filter predicts from two frames before the first on, `(B, (T + 2) * frame, K)`,
+        and its errors, of which the last is not known: nothing rests on it."""
+        begin = self.context - 2 * self.frame
+        x = ops.pad(recent[:, begin - self.order :], ((0, 0), (0, 1)))
+        predictions = self.bank.predict(x)
+        return predictions, x[:, self.order :, None] - predictions
+
+    def _voices(self, errors: Any) -> tuple[Any, Any]:
+        """For each frame but the first the filter that predicts it, with the one before, best; and
+        the gain nearest to the mean size of that filter's errors.
+
+        Args:
+            errors: `(B, (T + 1) * frame, K)`.
+
+        Returns:
+            `(B, T, K)` and `(B, T, GAINS)`, one-hot.
+        """
+        T, K = errors.shape[1] // self.frame, self.filters
+        sizes = ops.reshape(ops.abs(errors), (-1, T, self.frame, K))
+        # The last sample of the last frame is not known, so it counts in none.
+        cost = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + FLOOR)
+        both = cost[:, :-1] + cost[:, 1:]
+        best = ops.cast(both <= ops.min(both, axis=-1, keepdims=True), "float32")
+        best = best / ops.sum(best, axis=-1, keepdims=True)
+        place = ops.sum(cost[:, 1:] * best, axis=-1, keepdims=True) / -np.log(FLOOR)
+        place = ops.clip(ops.round((GAINS - 1) * (1.0 + place)), 0, GAINS - 1)
+        gain = ops.cast(ops.equal(place, np.arange(GAINS, dtype="float32")), "float32")
+        return ops.stop_gradient(best), ops.stop_gradient(gain)
+
+    @staticmethod
+    def size(gain: Any) -> Any:
+        """What gains `(..., GAINS)` stand for, relative to the peak: `(..., 1)`, from `FLOOR` to 1
+        in even steps of the logarithm."""
+        sizes = np.exp(np.log(FLOOR) * np.linspace(1, 0, GAINS)).astype("float32")
+        return ops.matmul(gain, sizes[:, None])
 
     def _before(self, frames: int) -> int:
         """Where in `recent` that many frames before the first begin, as the outline counts."""
         return self.context - frames * self.frame - 1
 
-    def words_before(self, recent: Any) -> Any:
-        """The word of the frame before each frame that `recent` leads to: `(B, T, words)`."""
-        return self.outline.word(self.outline.describe(recent[:, self._before(2) : -self.frame]))
+    def said_before(self, recent: Any) -> Any:
+        """Word, voice and gain of the frame before each frame that `recent` leads to:
+        `(B, T, said_width)`."""
+        word = self.outline.word(self.outline.describe(recent[:, self._before(2) : -self.frame]))
+        voices = (said[:, :-1] for said in self._voices(self._filtered(recent)[1]))
+        return ops.concatenate([word, *voices], axis=-1)
 
-    def said(self, word: Any) -> Any:
-        """The last word `(B, words)` as the tier hears it: that of silence before the first."""
+    def said(self, last: Any) -> Any:
+        """What was said last `(B, said_width)` as the tier hears it: before the first frame, the
+        word for silence alone."""
         silence = self.outline.word(self.outline.describe(ops.zeros((1, 2 * self.frame))))
-        return word + (1.0 - ops.sum(word, axis=-1, keepdims=True)) * silence[:, 0]
+        silence = ops.pad(silence[:, 0], ((0, 0), (0, self.filters + GAINS)))
+        return last + (1.0 - ops.sum(last[:, : self.words], axis=-1, keepdims=True)) * silence
 
-    def _judge(self, costs: Any, last: Any, samples: Any) -> dict[str, Any]:
-        """What memories of costs `(..., 3 * K)`, the last errors `(..., R, K)` and the last samples
-        say: whom to trust, how it has done, and how loud it is."""
-        trust, long = self.bank.judge(costs)
-        weights = ops.softmax(trust)
-        error = ops.squeeze(ops.matmul(last, ops.expand_dims(weights, -1)), -1)
-        mean = np.full((self.bank.remembered, 1), 1 / self.bank.remembered, "float32")
-        scale = ops.matmul(ops.abs(error), mean) + np.full(1, FLOOR, "float32")
+    def _judge(self, error: Any, scale: Any, samples: Any) -> dict[str, Any]:
+        """What is seen: the last errors `(..., 2 * F)` in their `scale`, and the last samples."""
         return {
-            "trust": trust,
-            "weights": weights,
-            "long": long,
             "error": error,
-            "scale": ops.minimum(scale, self.ceiling),
-            "samples": samples[..., -self.bank.remembered :],
+            "scale": scale,
+            "samples": samples[..., -2 * self.bank.bunch :],
             "powers": powers(samples),
         }
 
     def _split(self, conditioning: Any) -> tuple[Any, Any]:
-        """What the tier says of the next word, and the time."""
+        """What the tier says of the next frame, and the time."""
         width = conditioning.shape[-1] - self.heard
         return conditioning[..., :width], conditioning[..., width:]
 
@@ -275,8 +316,8 @@ class PredictiveHead(Head):
         return word[..., 0] - ops.log((1.0 - UNIFORM) * mass + UNIFORM / self.levels)
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """Gumbel variables, of which the largest chooses, for the mixture and (the last) for a
-        word, with one logistic before the last.
+        """Gumbel variables, of which the largest chooses, for the mixture and (the last three)
+        for a word, a voice and a gain, with one logistic before them.
 
         Reference:
             Gumbel 1954 (the largest of logits and noise is a draw from their softmax).
@@ -286,39 +327,42 @@ class PredictiveHead(Head):
         gumbel = -ops.log(-ops.log(u))
         logistic = ops.log(u[..., M : M + 1]) - ops.log(1.0 - u[..., M : M + 1])
         parts = [gumbel[..., :M], logistic, gumbel[..., M + 1 :]]
-        own = np.array([SAMPLES] * (M + 1) + [WORDS], "float32")
+        own = np.array([SAMPLES] * (M + 1) + [1.0] * 3, "float32")
         return ops.concatenate(parts, axis=-1) * (temperature * own)
 
     def plan(
         self, recent: Any, conditioning: Any, chance: Any, kept: list[Any]
     ) -> tuple[list[Any], list[Any], list[Any]]:
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
-        more, last = kept
-        louder = before[:, 0, -2:-1] - self.outline.sound(self.said(last))[:, -2:-1]
-        more = ops.clip(more - SLOWLY * (louder + AIM), LESS, MORE)
         spoken, time = self._split(conditioning)
-        word = self.outline.draw(spoken, chance[:, : self.words, -1])
+        said = [spoken]
+        for layer, n, place in ((self.voice, self.filters, -2), (self.gain, GAINS, -1)):
+            race = layer(ops.concatenate(said, axis=-1)) + chance[:, :n, place]
+            one = race >= ops.max(race, axis=-1, keepdims=True)
+            said = [*said, ops.cast(one, "float32")]
+        _, voice, gain = said
+        fitting = ops.matmul(ops.concatenate([voice, gain], axis=-1), self.fitting)
+        word = self.outline.draw(spoken, chance[:, : self.words, -3], fitting)
         sound = self.outline.sound(word)
-        told = self.network.tell(sound[:, None], before, time[:, None])
-        favour = self.network.favour(word) + self.network.trust.bias
-        F, M = self.bank.frame, self.mixtures
-        chance = chance[..., : M + 1] * (1.0 + more[:, :, None])
+        told = ops.concatenate([voice, time], axis=-1)
+        told = self.network.tell(sound[:, None], before, told[:, None])
+        F, M = self.bank.bunch, self.mixtures
         gumbel = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
         race = ops.pad(gumbel, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
         race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.network.mixture.bias
         logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
         turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
         # A level is a quarter of the logarithm of a power, so half that of an amplitude.
-        return turns, [favour, ops.exp(2.0 * sound[:, -2:-1])], [more, word]
+        held = [*self.bank.unrolled(voice), self.size(gain), ops.exp(2.0 * sound[:, -2:-1])]
+        return turns, held, [ops.concatenate([word, voice, gain], axis=-1)]
 
     def turn(
         self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        F, K, M = self.bank.frame, self.filters, self.mixtures
-        (told, chance, logistic), (favour, loudest) = turns, held
-        errors, costs = self.bank.hear_frame(past[:, -F:], state)
-        last = ops.reshape(errors, (-1, 2 * F, K))
-        heard = self._judge(costs, last, past[:, -LOOKED_AT:])
+        F, M = self.bank.bunch, self.mixtures
+        (told, chance, logistic), (known, ringing, scale, loudest) = turns, held
+        error, ahead = self.bank.ahead(past[:, -self.order - 2 * F :], known)
+        heard = self._judge(error, scale, past[:, -LOOKED_AT:])
         h = self.network(self.network.see(heard), told)
         mixture = ops.matmul(h, self.network.mixture.kernel) + chance
         delta, scales, race = self.network.parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
@@ -326,31 +370,35 @@ class PredictiveHead(Head):
         drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
         # Where it is louder than the word says, as much quieter.
         quieter = ops.clip(loudest / ops.sqrt(heard["powers"][:, :1]), QUIETER, 1.0)
-        offset = drawn * (heard["scale"] * quieter)
+        offset = drawn * (scale * quieter)
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
-        ahead = self.bank.ahead(past[:, -self.order :])
-        weights = ops.softmax(ops.matmul(h, self.network.trust.kernel) + (heard["trust"] + favour))
-        frame = ops.clip(self.bank.mix(ahead, weights, offset), -1.0, 1.0)
-        return frame, [errors, costs, ahead]
+        frame = self.bank.fill(ahead + offset, ringing)
+        # A filter that takes over what another has played may find a burst in it. All power of a
+        # frame may lie in one turn of it, and no more.
+        size = ops.sqrt(ops.mean(ops.square(frame), axis=-1, keepdims=True)) + FLOOR
+        bound = ops.minimum(float(np.sqrt(self.steps)) * loudest / size, 1.0)
+        frame = ops.clip(frame * bound, -1.0, 1.0)
+        return frame, []
 
     def draw(
         self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        turns, held, kept = self.plan(recent, conditioning, chance, state[3:])
+        turns, held, kept = self.plan(recent, conditioning, chance, state)
 
-        def turn(t: Any, past: Any, state: Any) -> tuple[Any, Any, Any]:
+        def turn(t: Any, past: Any) -> tuple[Any, Any]:
             now = [ops.take(v, t, axis=0) for v in turns]
-            frame, state = self.turn(past, now, held, list(state))
-            return t + 1, ops.concatenate([past[:, self.bank.frame :], frame], axis=1), state
+            samples, _ = self.turn(past, now, held, [])
+            return t + 1, ops.concatenate([past[:, self.bank.bunch :], samples], axis=1)
 
-        start = (ops.zeros((), "int32"), recent, list(state[:3]))
-        _, past, after = ops.while_loop(lambda t, *_: t < self.steps, turn, start)
-        return past[:, -self.frame :], [*after, *kept]
+        start = (ops.zeros((), "int32"), recent)
+        _, past = ops.while_loop(lambda t, _: t < self.steps, turn, start)
+        return past[:, -self.frame :], kept
 
     def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
         window = ops.concatenate([recent, frame[:, :-1]], axis=1)
-        heard = self._hear(window, state)
-        return [*heard["state"], state[3], self.outline.word(heard["moments"][:, -1])]
+        word = self.outline.word(self.outline.describe(window[:, self._before(1) :]))
+        voices = (said[:, 1:] for said in self._voices(self._filtered(window)[1]))
+        return [ops.concatenate([word, *voices], axis=-1)[:, -1]]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -362,6 +410,6 @@ class PredictiveHead(Head):
             "layers": self.layers,
             "mixtures": self.mixtures,
             "levels": self.levels,
-            "bunch": self.bank.frame,
+            "bunch": self.bank.bunch,
             "dropout": self.dropout,
         }
