@@ -9,7 +9,7 @@ from scipy import stats
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.filter_bank import FLOOR
 from keras_rawaudio.models.heads import PredictiveHead, predictive
-from keras_rawaudio.models.heads.predictive import GAINS
+from keras_rawaudio.models.voices import GAINS, Voices
 
 LEVELS, WORDS, FRAME, WIDTH = 64, 8, 32, 5
 FILTERS = 3
@@ -31,12 +31,18 @@ def make(sure=False, **options):
     if sure:
         head.outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * (WORDS - 1))
         head.outline.prediction.bias.assign([0.0] + [-1e3] * (WORDS - 1))
-        head.voice.bias.assign([0.0] + [-1e3] * (head.filters - 1))
-        head.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+        head.voices.voice.bias.assign([0.0] + [-1e3] * (head.filters - 1))
+        head.voices.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
         good = rng.normal(size=head.order) / head.order
         bad = 30 * rng.normal(size=(head.filters - 1, head.order))
         head.bank.set_filters(np.concatenate([good[None], bad]))
     return head
+
+
+@pytest.fixture
+def unled(monkeypatch):
+    """Draws that are not led to the level of their word."""
+    monkeypatch.setattr(predictive, "LEAD", 0.0)
 
 
 def audio(samples, rows=1, seed=1):
@@ -137,11 +143,13 @@ def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
     for said in (words, voices, gains):
         assert len(np.unique(said.argmax(axis=1))) > 1
     heeded = np.concatenate([voices, gains], axis=1)
-    logits = numbers(head.outline.prediction(conditioning))[0] + heeded @ numbers(head.fitting)
+    logits = numbers(head.outline.prediction(conditioning))[0] + heeded @ numbers(
+        head.voices.fitting
+    )
     expected = (softmax(logits) * words).sum(axis=1)
-    expected *= (softmax(numbers(head.voice(conditioning))[0]) * voices).sum(axis=1)
+    expected *= (softmax(numbers(head.voices.voice(conditioning))[0]) * voices).sum(axis=1)
     of_voice = np.concatenate([conditioning[0], voices], axis=1).astype("float32")
-    expected *= (softmax(numbers(head.gain(of_voice))) * gains).sum(axis=1)
+    expected *= (softmax(numbers(head.voices.gain(of_voice))) * gains).sum(axis=1)
     np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
     np.testing.assert_array_equal(state[-1][0], np.concatenate([words, heeded], axis=1)[-1])
 
@@ -227,7 +235,7 @@ def test_what_was_said_before_is_that_of_the_frames_before():
 # Draws
 
 
-def test_draws_fall_into_cells_as_the_loss_says():
+def test_draws_fall_into_cells_as_the_loss_says(unled):
     """The first sample of a frame, from many draws."""
     head, n = make(sure=True), 20_000
     x, conditioning = audio(head.context + FRAME), spoken(1)
@@ -243,10 +251,12 @@ def test_draws_fall_into_cells_as_the_loss_says():
 
 
 @pytest.mark.parametrize("bunch", [8, 16])
-def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch):
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, unled):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
     head, n = make(sure=True, bunch=bunch), 1000
-    head.size = lambda gain: 0.01 * ops.sum(gain, axis=-1, keepdims=True)  # far from the rails
+    head.voices.size = lambda gain: (
+        0.01 * ops.sum(gain, axis=-1, keepdims=True)
+    )  # far from the rails
     head.bank.taps.assign(np.concatenate([head.bank.taps[:1], 100 * head.bank.taps[1:]]))
     head.network.mixture.kernel.assign(0.3 * head.network.mixture.kernel)
     x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
@@ -272,19 +282,21 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     """From the tier's softmaxes: the voice, the gain of that voice, the word of both; the samples
     are drawn to fit."""
     head, n = make(), 8000
-    head.fitting.assign(3 * numbers(head.fitting))
+    head.voices.fitting.assign(3 * numbers(head.voices.fitting))
     past, conditioning = audio(head.context), spoken(1)[:, 0]
     rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
     frames, state = draw(head, *rows, uniform(head, n), temperature=1.0)
     word, voice, gain = np.split(numbers(state[-1]), [WORDS, WORDS + FILTERS], axis=1)
-    p = softmax(numbers(head.voice(conditioning))[0])
+    p = softmax(numbers(head.voices.voice(conditioning))[0])
     np.testing.assert_allclose(voice.mean(axis=0), p, atol=0.03)
     for k, one in enumerate(np.eye(FILTERS, dtype="float32")):
         of_voice = np.concatenate([conditioning, one[None]], axis=1)
         share = gain[voice[:, k] == 1].mean(axis=0)
-        np.testing.assert_allclose(share, softmax(numbers(head.gain(of_voice))[0]), atol=0.05)
+        np.testing.assert_allclose(
+            share, softmax(numbers(head.voices.gain(of_voice))[0]), atol=0.05
+        )
     heeded = np.concatenate([voice, gain], axis=1)
-    logits = numbers(head.outline.prediction(conditioning)) + heeded @ numbers(head.fitting)
+    logits = numbers(head.outline.prediction(conditioning)) + heeded @ numbers(head.voices.fitting)
     np.testing.assert_allclose(word.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
     # The same chance for the samples, another word, voice or gain: another frame.
     wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (WORDS, FILTERS, GAINS)]
@@ -292,10 +304,10 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     noise = np.repeat(uniform(head, 1), 4, axis=0)
     for place, which in zip((-3, -1, -2), (wanted[0], wanted[2], wanted[1]), strict=True):
         noise[:, : which.shape[1], place] = 0.01 + 0.98 * which
-    for layer in (head.outline.prediction, head.voice, head.gain):
+    for layer in (head.outline.prediction, head.voices.voice, head.voices.gain):
         layer.bias.assign(ops.zeros_like(layer.bias))
-    head.gain.kernel.assign(ops.zeros_like(head.gain.kernel))
-    head.fitting.assign(ops.zeros_like(head.fitting))
+    head.voices.gain.kernel.assign(ops.zeros_like(head.voices.gain.kernel))
+    head.voices.fitting.assign(ops.zeros_like(head.voices.fitting))
     rows = (np.repeat(v, 4, axis=0) for v in (past, 0 * conditioning))
     frames, state = draw(head, *rows, noise)
     np.testing.assert_array_equal(state[-1], np.concatenate(wanted, axis=1))
@@ -304,12 +316,12 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     )
 
 
-def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone():
+def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(unled):
     """Nothing drawn: the frame is what that filter makes of the past, sample after sample."""
     for k in range(FILTERS):
         head = make()
         head.reach.assign([0.0])
-        head.voice.bias.assign(1e3 * np.eye(FILTERS)[k])
+        head.voices.voice.bias.assign(1e3 * np.eye(FILTERS)[k])
         past = audio(head.context)
         drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
         x, taps = past[0].astype("float64"), numbers(head.bank.taps)[k]
@@ -325,14 +337,14 @@ def quiet_net(word_level):
     for layer in (head.network.entry, head.network.mixture):
         layer.kernel.assign(ops.zeros_like(layer.kernel))
     head.outline.vocabulary.assign([[word_level] * 22] * WORDS)
-    head.size = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
+    head.voices.size = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
     return head
 
 
 @pytest.mark.parametrize(
     ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
 )
-def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
+def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, unled):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
     loud = quiet_net(1.0)
     past = audio(loud.context)
@@ -341,6 +353,25 @@ def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor):
     free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
     drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "factor"), [(1.0, 1.0), (1.5, 1.5**0.05), (0.8, 0.8**0.05), (50, 1.05), (0.02, 0.95)]
+)
+def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
+    """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
+    past, turn = audio(make().context), 8
+    level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
+    frames = []
+    for lead in (predictive.LEAD, 0.0):
+        monkeypatch.setattr(predictive, "LEAD", lead)
+        head = quiet_net(level)
+        head.bank.set_filters(np.repeat(np.eye(head.order)[turn - 1 : turn], FILTERS, axis=0))
+        head.reach.assign([0.0])
+        frames.append(draw(head, past, spoken(1)[:, 0], uniform(head, 1))[0][:, :turn])
+    if wanted > 0.1:  # else no turn may be as loud as that
+        np.testing.assert_allclose(frames[1], past[:, -turn:], atol=1e-6)
+    np.testing.assert_allclose(frames[0], factor * frames[1], rtol=1e-4)
 
 
 def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
@@ -360,7 +391,7 @@ def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
 
 
 @pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
-def test_no_draw_goes_out_of_reach(value):
+def test_no_draw_goes_out_of_reach(value, unled):
     """Whatever noise and temperature: within `reach` of the prediction, and within the rails."""
     head = make(sure=True)
     past, conditioning = audio(head.context), spoken(1)
@@ -377,18 +408,18 @@ def test_no_draw_goes_out_of_reach(value):
 
 
 def test_gains_stand_for_even_steps_of_loudness():
-    sizes = numbers(PredictiveHead.size(np.eye(GAINS, dtype="float32")))[:, 0]
+    sizes = numbers(Voices.size(np.eye(GAINS, dtype="float32")))[:, 0]
     assert (sizes[0], sizes[-1]) == pytest.approx((FLOOR, 1.0))
     np.testing.assert_allclose(np.diff(20 * np.log10(sizes)), 80 / 31, rtol=1e-4)
 
 
-def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says():
+def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(unled):
     past, conditioning, noise = audio(make().context), spoken(1)[:, 0], uniform(make(), 1)
     distances = []
     for place in (6, 10):
         head = make(sure=True)
-        del head.size
-        head.gain.bias.assign(1e3 * np.eye(GAINS)[place])
+        del head.voices.size
+        head.voices.gain.bias.assign(1e3 * np.eye(GAINS)[place])
         drawn, _ = draw(head, past, conditioning, noise)
         prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning[:, None])
         distances.append(np.abs(drawn - prediction[..., 0])[:, :8])

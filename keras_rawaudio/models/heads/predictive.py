@@ -15,15 +15,16 @@ from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
 from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.innovations import InnovationNetwork
 from keras_rawaudio.models.outline import Outline
+from keras_rawaudio.models.voices import GAINS, Voices
 
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
-GAINS = 32  # sizes of errors that can be said, 2.6 dB apart
 REACH = 0.9975  # quantile of the train part's errors that no draw exceeds
 QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
+LEAD = 0.05  # share of the way to its word's level that the audio is led in a turn, and the most
 # The temperature that samples are drawn at where 1 is asked for: a model's doubts are partly those
 # of one that has read little, and chance adds up in free running.
 SAMPLES = 0.9
-WORD = "head_word"  # the last word and voice, among a model's states
+WORD = "head_word"  # the last word, voice and gain, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
 STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretches, how long
@@ -33,15 +34,15 @@ STRETCHES, STRETCH = 64, 8192  # audio that limits are found on: how many stretc
 class PredictiveHead(Head):
     """Draws each frame in two steps: what is to be heard, then its samples, a bunch at a time.
 
-    What the tier says is a voice: which filter of a `FilterBank` the frame is played with; a gain:
-    the mean size of what is added to its predictions; and a word of the `Outline`. In training the
-    voice is the filter that predicts the frame best, and the gain the size of its errors. The
-    prediction of that filter alone, the last samples and errors, word, voice and clock tell a small
-    network how a mixture of logistics lies about what is predicted: means `p + g * delta`, scales
-    `g * exp(s)`, and weights, where `g` is the gain. It starts near zero, so that an untrained
-    model is a switched predictor already.
+    What the tier says is a voice and a gain of `Voices`: which filter of a `FilterBank` the frame
+    is played with, and the mean size of what is added to its predictions; and a word of the
+    `Outline`. The prediction of that filter alone, the last samples and errors, word, voice and
+    clock tell a small network how a mixture of logistics lies about what is predicted: means
+    `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the gain. It starts near zero,
+    so that an untrained model is a switched predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
-    run again. Where what was drawn is louder than its word, what is added to it shrinks as much.
+    run again. Where what was drawn is louder than its word, what is added to it shrinks as much;
+    and all of it is slowly led to the level of its word, see `LEAD`.
     The chance of samples is a little less than the likelihood has it, see `SAMPLES`.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
@@ -105,8 +106,6 @@ class PredictiveHead(Head):
         self.mixtures = mixtures
         self.levels = levels
         self.bank = FilterBank(filters, order, bunch, name="bank")
-        self.voice = keras.layers.Dense(filters, name="voice")
-        self.gain = keras.layers.Dense(GAINS, name="gain")
         self.noise_per_sample = mixtures + 4
         self.dropout = dropout
 
@@ -120,19 +119,13 @@ class PredictiveHead(Head):
                 f"a predictive head needs a tier whose frame is a multiple of {F} and "
                 f"{LOOKED_AT // 2} samples or more, not {frame}"
             )
-        if self.filters > frame:
-            raise ValueError(f"a frame of {frame} samples has no more voices than that")
         self.frame = frame
         self.steps = frame // F
         self.outline = Outline(self.words, frame, name="outline")
         self.context = max(self.order + 2 * frame + 1, LOOKED_AT)
         self.outline.build_for(width - self.heard)
-        self.voice.build((None, width - self.heard))
-        # A gain is said of a voice, and a word of both.
-        self.gain.build((None, width - self.heard + self.filters))
-        self.fitting = self.add_weight(
-            shape=(self.filters + GAINS, self.words), initializer="zeros", name="fitting"
-        )
+        self.voices = Voices(self.filters, frame, self.words, name="voices")
+        self.voices.build_for(width - self.heard)
         self.bank.build_weights()
         self.network = InnovationNetwork(
             bunch=F,
@@ -188,11 +181,8 @@ class PredictiveHead(Head):
         heard = self._hear(recent)
         moments, voice, gain = heard["moments"], heard["voice"], heard["gain"]
         word = self.outline.word(moments[:, 1:])
-        fitting = ops.matmul(ops.concatenate([voice, gain], axis=-1), self.fitting)
-        cost = self.outline.cost(spoken, word, fitting)
-        for layer, heeded, told in ((self.voice, [], voice), (self.gain, [voice], gain)):
-            logits = ops.log_softmax(layer(ops.concatenate([spoken, *heeded], axis=-1)))
-            cost = cost - ops.sum(logits * told, axis=-1)
+        cost = self.outline.cost(spoken, word, self.voices.fit_for(voice, gain))
+        cost = cost + self.voices.cost(spoken, voice, gain)
         network = self.network
         more = ops.concatenate([voice, time], axis=-1)
         told = network.tell(self.outline.sound(word), moments[:, :-1], more)
@@ -211,7 +201,7 @@ class PredictiveHead(Head):
         F, frame, K = self.bank.bunch, self.frame, self.filters
         T = (recent.shape[1] - self.context + 1) // frame
         predictions, errors = self._filtered(recent)
-        voice, gain = (said[:, 1:] for said in self._voices(errors))
+        voice, gain = (said[:, 1:] for said in self.voices.read(errors))
         own = ops.expand_dims(ops.expand_dims(voice, 2), 2)
         now = ops.reshape(predictions[:, 2 * frame :], (-1, T, self.steps, F, K))
         before = ops.reshape(errors[:, frame:-frame], (-1, T, self.steps, F, K))[:, :, -2:]
@@ -223,7 +213,7 @@ class PredictiveHead(Head):
             recent[:, self.context - LOOKED_AT + k : self.context - LOOKED_AT + k + N : F]
             for k in range(LOOKED_AT)
         ]
-        scale = ops.repeat(self.size(gain), self.steps, axis=1)
+        scale = ops.repeat(self.voices.size(gain), self.steps, axis=1)
         error = ops.reshape(error, (-1, N // F, 2 * F))
         return {
             **self._judge(error, scale, ops.stack(views, axis=2)),
@@ -241,35 +231,6 @@ class PredictiveHead(Head):
         predictions = self.bank.predict(x)
         return predictions, x[:, self.order :, None] - predictions
 
-    def _voices(self, errors: Any) -> tuple[Any, Any]:
-        """For each frame but the first the filter that predicts it, with the one before, best; and
-        the gain nearest to the mean size of that filter's errors.
-
-        Args:
-            errors: `(B, (T + 1) * frame, K)`.
-
-        Returns:
-            `(B, T, K)` and `(B, T, GAINS)`, one-hot.
-        """
-        T, K = errors.shape[1] // self.frame, self.filters
-        sizes = ops.reshape(ops.abs(errors), (-1, T, self.frame, K))
-        # The last sample of the last frame is not known, so it counts in none.
-        cost = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + FLOOR)
-        both = cost[:, :-1] + cost[:, 1:]
-        best = ops.cast(both <= ops.min(both, axis=-1, keepdims=True), "float32")
-        best = best / ops.sum(best, axis=-1, keepdims=True)
-        place = ops.sum(cost[:, 1:] * best, axis=-1, keepdims=True) / -np.log(FLOOR)
-        place = ops.clip(ops.round((GAINS - 1) * (1.0 + place)), 0, GAINS - 1)
-        gain = ops.cast(ops.equal(place, np.arange(GAINS, dtype="float32")), "float32")
-        return ops.stop_gradient(best), ops.stop_gradient(gain)
-
-    @staticmethod
-    def size(gain: Any) -> Any:
-        """What gains `(..., GAINS)` stand for, relative to the peak: `(..., 1)`, from `FLOOR` to 1
-        in even steps of the logarithm."""
-        sizes = np.exp(np.log(FLOOR) * np.linspace(1, 0, GAINS)).astype("float32")
-        return ops.matmul(gain, sizes[:, None])
-
     def _before(self, frames: int) -> int:
         """Where in `recent` that many frames before the first begin, as the outline counts."""
         return self.context - frames * self.frame - 1
@@ -278,7 +239,7 @@ class PredictiveHead(Head):
         """Word, voice and gain of the frame before each frame that `recent` leads to:
         `(B, T, said_width)`."""
         word = self.outline.word(self.outline.describe(recent[:, self._before(2) : -self.frame]))
-        voices = (said[:, :-1] for said in self._voices(self._filtered(recent)[1]))
+        voices = (said[:, :-1] for said in self.voices.read(self._filtered(recent)[1]))
         return ops.concatenate([word, *voices], axis=-1)
 
     def said(self, last: Any) -> Any:
@@ -335,13 +296,8 @@ class PredictiveHead(Head):
     ) -> tuple[list[Any], list[Any], list[Any]]:
         before = self.outline.describe(recent[:, -2 * self.frame - 1 : -1])
         spoken, time = self._split(conditioning)
-        said = [spoken]
-        for layer, n, place in ((self.voice, self.filters, -2), (self.gain, GAINS, -1)):
-            race = layer(ops.concatenate(said, axis=-1)) + chance[:, :n, place]
-            one = race >= ops.max(race, axis=-1, keepdims=True)
-            said = [*said, ops.cast(one, "float32")]
-        _, voice, gain = said
-        fitting = ops.matmul(ops.concatenate([voice, gain], axis=-1), self.fitting)
+        voice, gain = self.voices.draw(spoken, chance[:, : self.filters, -2], chance[:, :GAINS, -1])
+        fitting = self.voices.fit_for(voice, gain)
         word = self.outline.draw(spoken, chance[:, : self.words, -3], fitting)
         sound = self.outline.sound(word)
         told = ops.concatenate([voice, time], axis=-1)
@@ -353,7 +309,7 @@ class PredictiveHead(Head):
         logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
         turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
         # A level is a quarter of the logarithm of a power, so half that of an amplitude.
-        held = [*self.bank.unrolled(voice), self.size(gain), ops.exp(2.0 * sound[:, -2:-1])]
+        held = [*self.bank.unrolled(voice), self.voices.size(gain), ops.exp(2.0 * sound[:, -2:-1])]
         return turns, held, [ops.concatenate([word, voice, gain], axis=-1)]
 
     def turn(
@@ -369,15 +325,17 @@ class PredictiveHead(Head):
         chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
         drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
         # Where it is louder than the word says, as much quieter.
-        quieter = ops.clip(loudest / ops.sqrt(heard["powers"][:, :1]), QUIETER, 1.0)
-        offset = drawn * (scale * quieter)
+        aim = loudest / ops.sqrt(heard["powers"][:, :1])
+        offset = drawn * (scale * ops.clip(aim, QUIETER, 1.0))
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
         frame = self.bank.fill(ahead + offset, ringing)
         # A filter that takes over what another has played may find a burst in it. All power of a
         # frame may lie in one turn of it, and no more.
         size = ops.sqrt(ops.mean(ops.square(frame), axis=-1, keepdims=True)) + FLOOR
         bound = ops.minimum(float(np.sqrt(self.steps)) * loudest / size, 1.0)
-        frame = ops.clip(frame * bound, -1.0, 1.0)
+        # And what rings on, too loud or too quiet, is slowly led back to the word.
+        lead = ops.clip(ops.power(aim, LEAD), 1.0 - LEAD, 1.0 + LEAD)
+        frame = ops.clip(frame * bound * lead, -1.0, 1.0)
         return frame, []
 
     def draw(
@@ -397,7 +355,7 @@ class PredictiveHead(Head):
     def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
         window = ops.concatenate([recent, frame[:, :-1]], axis=1)
         word = self.outline.word(self.outline.describe(window[:, self._before(1) :]))
-        voices = (said[:, 1:] for said in self._voices(self._filtered(window)[1]))
+        voices = (said[:, 1:] for said in self.voices.read(self._filtered(window)[1]))
         return [ops.concatenate([word, *voices], axis=-1)[:, -1]]
 
     def get_config(self) -> dict[str, Any]:
