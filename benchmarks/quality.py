@@ -102,6 +102,7 @@ def main(options: argparse.Namespace) -> None:
         "from_nothing": summary([s for s in streams if not s["seeded"]]),
         "piece_tonal_db": reference.figures["tonal_db"],
         "piece_beat": reference.figures["beat"],
+        "piece_held_notes": reference.figures["held_notes"],
         "copied_by_heldout": reference.figures["copied_by_heldout"],
         "wavs": [stream["wav"] for stream in streams],
         "spectrogram": work / "spectrogram.png",
@@ -185,9 +186,12 @@ def generate(
 
 def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over streams, and the worst of them."""
+    from keras_rawaudio.listening.reference import mean_of_known
+
     thirds = np.array([s["cepstral_ratio_by_third"] for s in streams])
     return {
         **{key: float(np.mean([s[key] for s in streams])) for key in MEANS},
+        "held_notes": mean_of_known([s["held_notes"] for s in streams]),
         "cepstral_ratio_by_third": thirds.mean(axis=0).tolist(),
         "copied": max(s["copied"] for s in streams),
         "worst_tonal_db": min(min(s["tonal_db_by_10_s"]) for s in streams),

@@ -22,6 +22,7 @@ from keras_rawaudio.listening.collapse import verdict
 from keras_rawaudio.listening.copying import STRETCH_SECONDS, Matches, Source
 from keras_rawaudio.listening.health import Health, health, join, shares, thresholds
 from keras_rawaudio.listening.loops import closest_lap, own_loop_difference
+from keras_rawaudio.listening.notes import held_notes
 from keras_rawaudio.listening.prominence import tone_by_frame, tone_by_window
 from keras_rawaudio.listening.spectra import excerpts, mono, windows_of
 
@@ -88,6 +89,7 @@ class Reference:
             "tonal_db_by_second": _range(_by_second(np.concatenate(frames))),
             "beat": float(beats.mean()),
             "beat_by_10_s": _range(beats),
+            "held_notes": mean_of_known([held_notes(part, rate) for part in parts]),
             "thresholds": thresholds(seconds),
             **{name: _range(np.array(values)) for name, values in by_name(seconds).items()},
             "cepstral_own": own_distances(timbre, 1 / HOP_SECONDS),
@@ -141,7 +143,8 @@ def measure(
 
     Returns:
         `seconds`; `tonal_db`, `tonal_db_by_10_s`, `piece_tonal_db`, `toneless_share` (10 s windows
-        under 85 % of the piece's tone); `beat`, `beat_by_10_s`, `piece_beat`; `level_db`, `offset`,
+        under 85 % of the piece's tone); `beat`, `beat_by_10_s`, `piece_beat`; `held_notes`,
+        `piece_held_notes` (None for less than five seconds); `level_db`, `offset`,
         `clipped`, `flatness`, `change` of all of it; `dead_share`, `loud_share`, `noisy_share`,
         `stuck_share`, `offset_share`, `clipped_share` (of the seconds); `loop_difference`,
         `loop_seconds`, `piece_loop_difference`; `cepstral_ratio_by_third`, and
@@ -176,6 +179,8 @@ def measure(
         "beat": float(beats.mean()),
         "beat_by_10_s": beats.tolist(),
         "piece_beat": own["beat"],
+        "held_notes": held_notes(audio, rate),
+        "piece_held_notes": own["held_notes"],
         "level_db": float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-12)),
         "offset": float(audio.mean(dtype=np.float64)),
         "clipped": float(seconds.clipped.mean()),
@@ -207,6 +212,12 @@ def by_name(seconds: Health) -> dict[str, np.ndarray]:
     """The values of each second by the names that `Reference.figures` has their range under."""
     values = asdict(seconds)
     return {"level_db": values.pop("level"), **values}
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """The mean of what is not None; None where nothing is left."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _best_match(source: Source, heldout: Sequence[np.ndarray], rate: int) -> float | None:

@@ -21,6 +21,7 @@ from keras_rawaudio.reporting.page import Section, Table, drawn
 ROWS = (
     ("tone (dB)", "tonal_db", "tonal_db", "{:.1f}"),
     ("beat", "beat", "beat", "{:.2f}"),
+    ("notes held for 4 s", "held_notes", "held_notes", "{:.2f}"),
     ("level (dB of full scale)", "level_db", "level_db", "{:.1f}"),
     ("flatness", "flatness", "flatness", "{:.3f}"),
     ("spectral change", "change", "change", "{:.3f}"),

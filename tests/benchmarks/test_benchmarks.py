@@ -24,6 +24,8 @@ QUALITY_KEYS = [
     "piece_tonal_db",
     "beat",
     "piece_beat",
+    "held_notes",
+    "piece_held_notes",
     "toneless_share",
     "dead_share",
     "loud_share",

@@ -125,6 +125,7 @@ def test_held_out_music_passes_on_every_line(piece, reference):
     assert m["verdict"] == "healthy"
     assert m["toneless_share"] == 0
     assert m["beat"] > 0.8 * m["piece_beat"]
+    assert m["held_notes"] == pytest.approx(m["piece_held_notes"], abs=0.3)
     assert max(m["cepstral_ratio_by_third"]) < 3
     assert m["copied"] <= m["copied_by_heldout"] + 0.05
     assert m["copied_seconds"] == 0
