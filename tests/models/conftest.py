@@ -1,0 +1,96 @@
+"""A small predictive head, what it hears and says, and what it draws."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.models.heads import PredictiveHead, predictive
+
+LEVELS, WORDS, FRAME, WIDTH = 64, 8, 32, 5
+FILTERS = 3
+SMALL = {"words": WORDS, "filters": FILTERS, "order": 16, "bunch": 8}
+SMALL |= {"width": 8, "mixtures": 2, "levels": LEVELS}
+
+
+def make(sure=False, **options):
+    """A head whose weights are far from their start; `sure`: one word and one voice for all it
+    hears and draws, the word louder than any audio, and gains that all mean the same."""
+    keras.utils.set_random_seed(0)
+    head = PredictiveHead(**{**SMALL, **options})
+    head.build_for(WIDTH, FRAME)
+    rng = np.random.default_rng(0)
+    for weight in head.trainable_weights:
+        weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
+    head.bank.set_filters(rng.normal(size=(head.filters, head.order)) / head.order)
+    head.outline.fit([rng.uniform(-0.1, 0.1, 4000).astype("float32")])
+    if sure:
+        head.outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * (WORDS - 1))
+        head.outline.prediction.bias.assign([0.0] + [-1e3] * (WORDS - 1))
+        head.voices.voice.bias.assign([0.0] + [-1e3] * (head.filters - 1))
+        head.voices.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+        good = rng.normal(size=head.order) / head.order
+        bad = 30 * rng.normal(size=(head.filters - 1, head.order))
+        head.bank.set_filters(np.concatenate([good[None], bad]))
+    return head
+
+
+@pytest.fixture
+def unled(monkeypatch):
+    """Draws that are not led to the level of their word."""
+    monkeypatch.setattr(predictive, "LEAD", 0.0)
+
+
+def audio(samples, rows=1, seed=1):
+    x = np.random.default_rng(seed).uniform(-0.1, 0.1, (rows, samples))
+    return x.astype("float32")
+
+
+def spoken(frames, rows=1, seed=2):
+    return np.random.default_rng(seed).normal(size=(rows, frames, WIDTH)).astype("float32")
+
+
+def fresh(head, rows=1):
+    return [ops.zeros((rows, *shape)) for _, shape in head.state_spec()]
+
+
+def numbers(x):
+    return ops.convert_to_numpy(x)
+
+
+def called(head, x, conditioning, state=None):
+    """What is said of all that follows the context in `x`, and the state after it."""
+    prediction, state = head(x[:, :-1], conditioning, state or fresh(head, len(x)))
+    return numbers(prediction), state
+
+
+def draw(head, past, conditioning, noise, temperature=1 / predictive.SAMPLES, state=None):
+    """A frame `(B, frame)` after `past (B, context)`, and the state. The temperature, unless told
+    otherwise, is that at which samples are drawn as the likelihood has them."""
+    rows = len(noise)
+    chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
+    frame, state = head.draw(past, conditioning, chance, state or fresh(head, rows))
+    return numbers(frame), state
+
+
+def uniform(head, rows, seed=3):
+    return np.random.default_rng(seed).random((rows, FRAME, head.noise_per_sample), "float32")
+
+
+def cells():
+    """The middle of every mu-law cell."""
+    companded = 2 * np.arange(LEVELS) / (LEVELS - 1) - 1
+    middles = np.sign(companded) * np.expm1(np.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)
+    return middles.astype("float32")
+
+
+def softmax(logits):
+    p = np.exp(logits.astype("float64"))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def mass_of_cells(head, prediction):
+    """Of one sample, `(levels,)`, without what the word costs."""
+    repeated = np.repeat(prediction[None, None], LEVELS, axis=1)
+    nats = numbers(head.loss(repeated, cells()[None]))[0]
+    return np.exp(prediction[2] - nats)

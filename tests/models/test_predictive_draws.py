@@ -1,0 +1,230 @@
+"""What the predictive head draws is what it predicts, and keeps to its limits."""
+
+import numpy as np
+import pytest
+from keras import ops
+from scipy import stats
+
+from keras_rawaudio.models.heads import predictive
+from keras_rawaudio.models.voices import GAINS
+
+from .conftest import (
+    FILTERS,
+    FRAME,
+    LEVELS,
+    WORDS,
+    audio,
+    called,
+    draw,
+    fresh,
+    make,
+    mass_of_cells,
+    numbers,
+    softmax,
+    spoken,
+    uniform,
+)
+
+
+def test_draws_fall_into_cells_as_the_loss_says(unled):
+    """The first sample of a frame, from many draws."""
+    head, n = make(sure=True), 20_000
+    x, conditioning = audio(head.context + FRAME), spoken(1)
+    prediction, _ = called(head, x, conditioning)
+    past = np.repeat(x[:, : head.context], n, axis=0)
+    drawn, _ = draw(head, past, np.repeat(conditioning[:, 0], n, axis=0), uniform(head, n))
+    # Cells are even in the companded value, so a border lies halfway between two of them there.
+    companded = 2 * (np.arange(1, LEVELS) - 0.5) / (LEVELS - 1) - 1
+    edges = np.sign(companded) * np.expm1(np.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)
+    share = np.bincount(np.searchsorted(edges, drawn[:, 0]), minlength=LEVELS) / n
+    assert (share > 0.01).sum() > 3, "spread over too few cells to tell anything"
+    np.testing.assert_allclose(share, mass_of_cells(head, prediction[0, 0]), atol=0.012)
+
+
+@pytest.mark.parametrize("bunch", [8, 16])
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, unled):
+    """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
+    head, n = make(sure=True, bunch=bunch), 1000
+    head.voices.size = lambda gain: (
+        0.01 * ops.sum(gain, axis=-1, keepdims=True)
+    )  # far from the rails
+    head.bank.taps.assign(np.concatenate([head.bank.taps[:1], 100 * head.bank.taps[1:]]))
+    head.network.mixture.kernel.assign(0.3 * head.network.mixture.kernel)
+    x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
+    before, given, past = x[:, : head.context], x[:, head.context :], x[:, FRAME:]
+    state = head.listen(before, conditioning[:, 0], given, fresh(head, n))
+    drawn, after = draw(head, past, conditioning[:, 0], uniform(head, n), state=state)
+    assert np.abs(drawn).max() < 1
+    both = np.concatenate([past, drawn], axis=1)
+    prediction, expected = called(head, both, conditioning, state)
+    for a, b in zip(after[:-1], expected[:-1], strict=True):  # the word is what was said
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    p, g = prediction[..., :1], prediction[..., 1:2]
+    delta, scales, logits = np.split(prediction[..., 3:].astype("float64"), 3, axis=-1)
+    weights = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    z = (drawn[..., None] - p - g * delta) / (g * np.exp(np.clip(scales, -5, 4)))
+    below = (weights / (1 + np.exp(-z))).sum(axis=-1)
+    for step in np.split(below, head.steps, axis=1):
+        assert stats.kstest(step.ravel(), "uniform").pvalue > 1e-3
+    assert np.abs(np.corrcoef(below.T) - np.eye(FRAME)).max() < 0.15
+
+
+def test_what_is_drawn_to_be_said_is_told_and_kept():
+    """From the tier's softmaxes: the voice, the gain of that voice, the word of both; the samples
+    are drawn to fit."""
+    head, n = make(), 8000
+    head.voices.fitting.assign(3 * numbers(head.voices.fitting))
+    past, conditioning = audio(head.context), spoken(1)[:, 0]
+    rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
+    frames, state = draw(head, *rows, uniform(head, n), temperature=1.0)
+    word, voice, gain = np.split(numbers(state[-1]), [WORDS, WORDS + FILTERS], axis=1)
+    p = softmax(numbers(head.voices.voice(conditioning))[0])
+    np.testing.assert_allclose(voice.mean(axis=0), p, atol=0.03)
+    for k, one in enumerate(np.eye(FILTERS, dtype="float32")):
+        of_voice = np.concatenate([conditioning, one[None]], axis=1)
+        share = gain[voice[:, k] == 1].mean(axis=0)
+        np.testing.assert_allclose(
+            share, softmax(numbers(head.voices.gain(of_voice))[0]), atol=0.05
+        )
+    heeded = np.concatenate([voice, gain], axis=1)
+    logits = numbers(head.outline.prediction(conditioning)) + heeded @ numbers(head.voices.fitting)
+    np.testing.assert_allclose(word.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
+    # The same chance for the samples, another word, voice or gain: another frame.
+    wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (WORDS, FILTERS, GAINS)]
+    wanted[1], wanted[2] = np.roll(wanted[1], 1, axis=0), np.roll(wanted[2], 2, axis=0)
+    noise = np.repeat(uniform(head, 1), 4, axis=0)
+    for place, which in zip((-3, -1, -2), (wanted[0], wanted[2], wanted[1]), strict=True):
+        noise[:, : which.shape[1], place] = 0.01 + 0.98 * which
+    for layer in (head.outline.prediction, head.voices.voice, head.voices.gain):
+        layer.bias.assign(ops.zeros_like(layer.bias))
+    head.voices.gain.kernel.assign(ops.zeros_like(head.voices.gain.kernel))
+    head.voices.fitting.assign(ops.zeros_like(head.voices.fitting))
+    rows = (np.repeat(v, 4, axis=0) for v in (past, 0 * conditioning))
+    frames, state = draw(head, *rows, noise)
+    np.testing.assert_array_equal(state[-1], np.concatenate(wanted, axis=1))
+    assert len(np.unique(frames.round(5), axis=0)) == len(
+        np.unique(np.concatenate(wanted, 1), axis=0)
+    )
+
+
+def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(unled):
+    """Nothing drawn: the frame is what that filter makes of the past, sample after sample."""
+    for k in range(FILTERS):
+        head = make()
+        head.reach.assign([0.0])
+        head.voices.voice.bias.assign(1e3 * np.eye(FILTERS)[k])
+        past = audio(head.context)
+        drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
+        x, taps = past[0].astype("float64"), numbers(head.bank.taps)[k]
+        for _ in range(FRAME):
+            x = np.append(x, taps @ x[::-1][: head.order])
+        np.testing.assert_allclose(drawn[0], x[-FRAME:], atol=1e-6)
+
+
+def quiet_net(word_level):
+    """A head that draws about zero whatever it hears, for one word of this loudness."""
+    head = make(sure=True)
+    head.bank.set_filters(np.zeros((head.filters, head.order)))
+    for layer in (head.network.entry, head.network.mixture):
+        layer.kernel.assign(ops.zeros_like(layer.kernel))
+    head.outline.vocabulary.assign([[word_level] * 22] * WORDS)
+    head.voices.size = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
+    return head
+
+
+@pytest.mark.parametrize(
+    ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
+)
+def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, unled):
+    """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
+    loud = quiet_net(1.0)
+    past = audio(loud.context)
+    level = np.log(np.mean(np.square(past[:, -64:]))) / 4
+    head = quiet_net(level + np.log(wanted) / 2)
+    free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
+    drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
+    np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "factor"), [(1.0, 1.0), (1.5, 1.5**0.05), (0.8, 0.8**0.05), (50, 1.05), (0.02, 0.95)]
+)
+def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
+    """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
+    past, turn = audio(make().context), 8
+    level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
+    frames = []
+    for lead in (predictive.LEAD, 0.0):
+        monkeypatch.setattr(predictive, "LEAD", lead)
+        head = quiet_net(level)
+        head.bank.set_filters(np.repeat(np.eye(head.order)[turn - 1 : turn], FILTERS, axis=0))
+        head.reach.assign([0.0])
+        frames.append(draw(head, past, spoken(1)[:, 0], uniform(head, 1))[0][:, :turn])
+    if wanted > 0.1:  # else no turn may be as loud as that
+        np.testing.assert_allclose(frames[1], past[:, -turn:], atol=1e-6)
+    np.testing.assert_allclose(frames[0], factor * frames[1], rtol=1e-4)
+
+
+def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
+    """Of each kind its own: what the likelihood has is at one over it."""
+    head = make()
+    noise = uniform(head, 1)
+    whole, given = (
+        numbers(head.prepare_noise(noise, np.full((1, 1, 1), t, "float32"))) for t in (1.0, 2.0)
+    )
+    np.testing.assert_allclose(given, 2 * whole, rtol=1e-6)
+    u = noise.astype("float64")
+    expected = predictive.SAMPLES * np.log(u[..., -4] / (1 - u[..., -4]))
+    np.testing.assert_allclose(whole[..., -4], expected, rtol=1e-3, atol=1e-5)
+    for places, own in ((slice(0, -4), predictive.SAMPLES), (slice(-3, None), 1.0)):
+        gumbel = -own * np.log(-np.log(u[..., places]))
+        np.testing.assert_allclose(whole[..., places], gumbel, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
+def test_no_draw_goes_out_of_reach(value, unled):
+    """Whatever noise and temperature: within `reach` of the prediction, and within the rails."""
+    head = make(sure=True)
+    past, conditioning = audio(head.context), spoken(1)
+    noise = np.full((1, FRAME, head.noise_per_sample), value, "float32")
+    for reach in (0.05, 0.02):
+        head.reach.assign([reach])
+        drawn, _ = draw(head, past, conditioning[:, 0], noise, temperature=20.0)
+        prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning)
+        offset = drawn - prediction[..., 0]
+        assert np.abs(offset).max() == pytest.approx(reach, abs=1e-5)
+    head.reach.assign([50.0])
+    drawn, _ = draw(head, past, conditioning[:, 0], noise, temperature=1e4)
+    assert np.abs(drawn).max() == 1.0
+
+
+def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(unled):
+    past, conditioning, noise = audio(make().context), spoken(1)[:, 0], uniform(make(), 1)
+    distances = []
+    for place in (6, 10):
+        head = make(sure=True)
+        del head.voices.size
+        head.voices.gain.bias.assign(1e3 * np.eye(GAINS)[place])
+        drawn, _ = draw(head, past, conditioning, noise)
+        prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning[:, None])
+        distances.append(np.abs(drawn - prediction[..., 0])[:, :8])
+    ratio = 10 ** (4 * 80 / 31 / 20)
+    assert np.median(distances[1] / distances[0]) == pytest.approx(ratio, rel=0.3)
+
+
+def test_a_low_temperature_stays_near_the_likeliest_mean():
+    head, n = make(sure=True), 50
+    past, conditioning = (np.repeat(v, n, axis=0) for v in (audio(head.context), spoken(1)[:, 0]))
+    cold, warm = (draw(head, past, conditioning, uniform(head, n), T)[0] for T in (0.01, 1.0))
+    assert np.ptp(cold[:, 0]) < 0.1 * np.ptp(warm[:, 0])
+
+
+@pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
+def test_extreme_noise_gives_finite_samples(value):
+    head = make()
+    for place in range(head.noise_per_sample):
+        noise = np.full((1, FRAME, head.noise_per_sample), 0.5, "float32")
+        noise[..., place] = value
+        drawn, state = draw(head, audio(head.context), spoken(1)[:, 0], noise)
+        assert np.isfinite(drawn).all()
+        assert numbers(state[-1]).sum() >= 1
