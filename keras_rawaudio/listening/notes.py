@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_rawaudio.listening.prominence import FRAME_SECONDS, above_neighbours
 from keras_rawaudio.listening.spectra import ROUNDING, magnitudes, mono
 
-FRAME_SECONDS = 0.128
 LATER_SECONDS = 4.0
-NEIGHBOURS = 25
 LOWEST, HIGHEST = 80.0, 2000.0  # hertz; most notes that are played lie between
 FLAT = 1e-3  # dB by which lines must differ for anything to be said of them
 
@@ -42,8 +41,6 @@ def held_notes(audio: np.ndarray, rate: int) -> float | None:
         >>> held_notes(np.sin(2 * np.pi * 440 * t), 8000) > 0.99
         True
     """
-    from scipy.ndimage import median_filter
-
     size = max(64, round(FRAME_SECONDS * rate))
     a_second = round(rate / (size // 2))
     power = np.concatenate([np.square(m) for m in magnitudes(mono(audio), size, size // 2)])
@@ -53,7 +50,7 @@ def held_notes(audio: np.ndarray, rate: int) -> float | None:
         return None
     power = power[: seconds * a_second].reshape(seconds, a_second, -1).mean(axis=1)
     level = 10 * np.log10(power + ROUNDING**2)
-    above = np.maximum(level - median_filter(level, size=(1, NEIGHBOURS)), 0)
+    above = np.maximum(above_neighbours(level), 0)
     hertz = np.fft.rfftfreq(size, 1 / rate)
     lines = above[:, (hertz >= LOWEST) & (hertz <= HIGHEST)]
     lines = lines - lines.mean(axis=1, keepdims=True)

@@ -38,18 +38,24 @@ def tone_by_frame(audio: np.ndarray, rate: int) -> np.ndarray:
         >>> round(float(tone_by_frame(noise, 8000).mean()), 1)
         7.7
     """
-    from scipy.ndimage import median_filter
-
     size = max(64, round(FRAME_SECONDS * rate))
     edge = NEIGHBOURS // 2
     tones = []
     for block in magnitudes(mono(audio), size, size):
         level = 20 * np.log10(block + ROUNDING)
-        above = (level - median_filter(level, size=(1, NEIGHBOURS)))[:, edge:-edge]
+        above = above_neighbours(level)[:, edge:-edge]
         count = max(1, int(STRONGEST * above.shape[1]))
         strongest = np.partition(above, -count, axis=1)[:, -count:]
         tones.append(strongest.mean(axis=1))
     return np.concatenate(tones)
+
+
+def above_neighbours(level: np.ndarray) -> np.ndarray:
+    """How far each bin of `level (frames, bins)` stands above the median of the 25 around it."""
+    from scipy.ndimage import median_filter
+
+    above: np.ndarray = level - median_filter(level, size=(1, NEIGHBOURS))
+    return above
 
 
 def tone_by_window(audio: np.ndarray, rate: int, seconds: float = 10.0) -> np.ndarray:
