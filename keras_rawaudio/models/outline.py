@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rawaudio.listening.clusters import clusters
 from keras_rawaudio.models.bands import Bands
+from keras_rawaudio.models.gumbel import winner
 
 MOST = 20_000  # moments that the vocabulary is made from
 BAND_WEIGHT = 2.0  # all bands together count this much beside each of the two levels
@@ -113,7 +114,7 @@ class Outline(keras.layers.Layer):
         known = ops.transpose(self.vocabulary * importance)
         closeness = ops.matmul(moments * importance, known)
         closeness = closeness - 0.5 * ops.sum(ops.square(known), axis=0)
-        nearest = ops.cast(closeness >= ops.max(closeness, axis=-1, keepdims=True), "float32")
+        nearest = winner(closeness)
         return ops.stop_gradient(nearest / ops.sum(nearest, axis=-1, keepdims=True))
 
     def cost(self, spoken: Any, word: Any, fitting: Any) -> Any:
@@ -125,8 +126,7 @@ class Outline(keras.layers.Layer):
     def draw(self, spoken: Any, gumbel: Any, fitting: Any) -> Any:
         """A word `(B, words)`, one-hot, for `spoken (B, width)`; `gumbel` and `fitting` are
         `(B, words)`."""
-        race = self.prediction(spoken) + fitting + gumbel
-        return ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
+        return winner(self.prediction(spoken) + fitting + gumbel)
 
     def sound(self, word: Any) -> Any:
         """What words `(..., words)` stand for: `(..., features)`."""

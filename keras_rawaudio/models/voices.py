@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.models.filter_bank import FLOOR
+from keras_rawaudio.models.gumbel import winner
 
 GAINS = 32  # sizes of errors that can be said, 2.6 dB apart
 
@@ -92,10 +93,8 @@ class Voices(keras.layers.Layer):
     def draw(self, spoken: Any, of_voice: Any, of_gain: Any) -> tuple[Any, Any]:
         """A voice and a gain `(B, ...)`, one-hot, for `spoken (B, width)` and Gumbel variables
         `(B, voices)` and `(B, GAINS)`."""
-        race = self.voice(spoken) + of_voice
-        voice = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
-        race = self.gain(ops.concatenate([spoken, voice], axis=-1)) + of_gain
-        gain = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
+        voice = winner(self.voice(spoken) + of_voice)
+        gain = winner(self.gain(ops.concatenate([spoken, voice], axis=-1)) + of_gain)
         return voice, gain
 
     def fit_for(self, voice: Any, gain: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.models.cells import cell_edges
+from keras_rawaudio.models.gumbel import gumbel, winner
 from keras_rawaudio.models.heads.base import Head
 
 LEAST_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
@@ -117,15 +118,14 @@ class MixtureHead(Head):
         """A Gaussian number and a Gumbel one for each sample, times the temperature.
 
         Reference:
-            Box and Muller 1958; Gumbel 1954 (the largest of logits and noise is a draw from their
-            softmax).
+            Box and Muller 1958, "A note on the generation of random normal deviates".
         """
         u = ops.clip(noise, TAIL, 1.0 - TAIL)
         radius = ops.sqrt(-2.0 * ops.log(u[..., :1]))
         normal = radius * ops.cos((2.0 * math.pi) * u[..., 1:2])
-        gumbel = -ops.log(-ops.log(u[..., 2:]))
+        choice = gumbel(u[..., 2:])
         # As many numbers come out as went in.
-        return ops.concatenate([normal, gumbel, ops.zeros_like(gumbel)], axis=-1) * temperature
+        return ops.concatenate([normal, choice, ops.zeros_like(choice)], axis=-1) * temperature
 
     def draw(
         self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
@@ -133,7 +133,7 @@ class MixtureHead(Head):
         prediction, _ = self(recent, conditioning[:, None], state)
         means, widths, logits = ops.split(prediction, 3, axis=-1)
         race = logits[:, 0] + chance[:, : self.mixtures, 1]
-        chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")[:, None]
+        chosen = winner(race)[:, None]
         drawn = means + ops.exp(widths) * chance[:, :, :1]
         return ops.clip(ops.sum(chosen * drawn, axis=-1), -1.0, 1.0), []
 
