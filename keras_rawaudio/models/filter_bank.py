@@ -12,6 +12,8 @@ from keras import ops
 from keras_rawaudio.listening.filter_bank import fit_filter_bank
 
 FLOOR = 1e-4  # least scale of errors, relative to the peak
+STRANGE = 4.0  # how many times too large errors are of a filter that is out of place
+DAMPING = 0.1  # nepers a sample, for each neper that they are too large beyond that
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -74,17 +76,43 @@ class FilterBank(keras.layers.Layer):
         table = ops.reshape(ops.transpose(table, (1, 2, 0)), (P + F, F * K))
         return ops.reshape(ops.matmul(seen, table), (-1, T * F, K))
 
-    def unrolled(self, voice: Any) -> tuple[Any, Any]:
-        """The chosen filters as matrices, for `ahead`.
+    def taps_for(self, voice: Any, past: Any, size: Any) -> Any:
+        """The chosen filters, damped where they find in the past what another has played.
+
+        A filter predicts badly what is strange to it, and rings with its errors. Where those on
+        the last two bunches are more than `STRANGE` times as large as errors are to be, its poles
+        are drawn inwards, the further the larger they are; so it forgets that past sooner.
 
         Args:
             voice: `(B, K)`, one-hot.
+            past: `(B, n)`, what came before, `n >= order + 2 * bunch`.
+            size: `(B, 1)`, the mean size that errors are to have.
+
+        Returns:
+            `(B, order)`.
+
+        Reference:
+            Kabal 2003, "Ill-conditioning and bandwidth expansion in linear prediction of speech".
+        """
+        F, P = 2 * self.bunch, self.order
+        own = ops.matmul(voice, self.taps)
+        recent = past[:, -P - F :]
+        seen = ops.take(recent, P - 1 + np.arange(F)[:, None] - np.arange(P), axis=1)
+        errors = recent[:, P:] - ops.squeeze(ops.matmul(seen, own[..., None]), -1)
+        strange = ops.mean(ops.abs(errors), axis=-1, keepdims=True) / (STRANGE * size)
+        nepers = DAMPING * ops.log(ops.maximum(strange, 1.0))
+        return own * ops.exp(-nepers * np.arange(1, P + 1, dtype="float32"))
+
+    def unrolled(self, own: Any) -> tuple[Any, Any]:
+        """Filters as matrices, for `ahead`.
+
+        Args:
+            own: `(B, order)`: their taps.
 
         Returns:
             `(B, (order + 2 * bunch) * 3 * bunch)` and `(B, bunch * bunch)`.
         """
         F, P = self.bunch, self.order
-        own = ops.matmul(voice, self.taps)
         lags = P + np.arange(3 * F) - np.arange(P + 2 * F)[:, None]
         known = self._at(-own, lags, now=1.0)
         # Within a bunch each sample enters the next ones: `x = given + x within`, whose solution is

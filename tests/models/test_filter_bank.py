@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.models.filter_bank import FilterBank
+from keras_rawaudio.models.filter_bank import DAMPING, STRANGE, FilterBank
 
 ORDER, FILTERS, F = 24, 3, 8
 
@@ -53,7 +53,7 @@ def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
     bank, coefficients = make(order=48, bunch=bunch)
     past = audio(48 + 2 * bunch, rows=FILTERS)
     offset = 0.1 * np.random.default_rng(3).normal(size=(FILTERS, bunch)).astype("float32")
-    known, ringing = bank.unrolled(np.eye(FILTERS, dtype="float32")[::-1])
+    known, ringing = bank.unrolled(coefficients[::-1].astype("float32"))
     errors, ahead = bank.ahead(past, known)
     x = past.astype("float64")
     for k, a in enumerate(coefficients[::-1]):
@@ -63,6 +63,23 @@ def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
         for t in range(bunch):
             row = np.append(row, a @ row[::-1][:48] + offset[k, t])
         np.testing.assert_allclose(bank.fill(ahead + offset, ringing)[k], row[-bunch:], atol=1e-5)
+
+
+def test_filters_that_err_too_much_are_damped_by_how_much():
+    """Each row with another filter, whose errors are 1, 4 and 4 e^2 times what they should be."""
+    bank, coefficients = make()
+    past = audio(100, rows=FILTERS)
+    voice = np.eye(FILTERS, dtype="float32")
+    windows = np.lib.stride_tricks.sliding_window_view(past[:, :-1], ORDER, axis=1)[:, -2 * F :]
+    predicted = np.einsum("bto,bo->bt", windows[..., ::-1], coefficients)
+    size = np.abs(past[:, -2 * F :] - predicted).mean(axis=1) / [1, STRANGE, STRANGE * np.exp(2)]
+    taps = numbers(bank.taps_for(voice, past, size[:, None].astype("float32")))
+    np.testing.assert_allclose(taps[:2], coefficients[:2], atol=1e-6)
+    lags = np.arange(1, ORDER + 1)
+    expected = coefficients[2] * np.exp(-2 * DAMPING * lags)
+    np.testing.assert_allclose(taps[2], expected, rtol=1e-4, atol=1e-7)
+    silent = bank.taps_for(voice, np.zeros_like(past), size[:, None].astype("float32"))
+    np.testing.assert_allclose(silent, coefficients, atol=1e-6)
 
 
 def test_what_was_fitted_is_saved():

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
+from keras_rawaudio.models import filter_bank
 from keras_rawaudio.models.heads import predictive
 from keras_rawaudio.models.voices import GAINS
 
@@ -133,15 +134,17 @@ def quiet_net(word_level):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "factor"), [(1.0, 1.0), (4.0, 1.0), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))]
+    ("wanted", "factor"),
+    [(1.0, 1.0), (1.1, 1.1), (4.0, 1.25), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))],
 )
-def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, unled):
+def test_draws_are_as_much_louder_or_quieter_as_the_word_is(wanted, factor, unled, monkeypatch):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
-    loud = quiet_net(1.0)
-    past = audio(loud.context)
+    monkeypatch.setattr(predictive, "LOUDER", 1.0 / predictive.SAMPLES)
+    past = audio(make().context)
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4
+    just = quiet_net(level)
     head = quiet_net(level + np.log(wanted) / 2)
-    free, _ = draw(loud, past, spoken(1)[:, 0], uniform(loud, 1))
+    free, _ = draw(just, past, spoken(1)[:, 0], uniform(just, 1))
     drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
 
@@ -151,6 +154,7 @@ def test_what_is_louder_than_its_word_draws_as_much_quieter(wanted, factor, unle
 )
 def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
     """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
+    monkeypatch.setattr(filter_bank, "DAMPING", 0.0)
     past, turn = audio(make().context), 8
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
     frames = []
@@ -196,6 +200,31 @@ def test_no_draw_goes_out_of_reach(value, unled):
     head.reach.assign([50.0])
     drawn, _ = draw(head, past, conditioning[:, 0], noise, temperature=1e4)
     assert np.abs(drawn).max() == 1.0
+
+
+def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
+    """What the filter before it has played is strange to it; its own is not, however loud, nor is
+    what is as loud as it was said to be just before."""
+    levels = {}
+    for gain in (12, 24):
+        for damping in (0.0, 0.1):
+            monkeypatch.setattr(filter_bank, "DAMPING", damping)
+            head = make(sure=True)
+            del head.voices.size
+            head.reach.assign([0.0])
+            resonance = np.zeros(head.order)
+            resonance[:2] = 2 * 0.999 * np.cos(0.5), -(0.999**2)
+            head.bank.set_filters(np.tile(resonance, (FILTERS, 1)))
+            head.voices.gain.bias.assign(1e3 * np.eye(GAINS)[12])
+            said = np.zeros((1, head.said_width), "float32")
+            said[0, [0, WORDS, WORDS + FILTERS + gain]] = 1.0
+            own = 0.1 * np.sin(0.5 * np.arange(head.context))[None].astype("float32")
+            for name, past in (("own", own), ("strange", audio(head.context))):
+                drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1), state=[said])
+                levels[name, gain, damping] = np.sqrt(np.mean(np.square(drawn)))
+    assert levels["own", 12, 0.1] == pytest.approx(levels["own", 12, 0.0], rel=0.01)
+    assert levels["strange", 12, 0.1] < 0.5 * levels["strange", 12, 0.0]
+    assert levels["strange", 24, 0.1] == levels["strange", 24, 0.0]
 
 
 def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(unled):

@@ -12,6 +12,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.bands import powers
 from keras_rawaudio.models.cells import cell_edges
 from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
+from keras_rawaudio.models.gumbel import gumbel, winner
 from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.innovations import InnovationNetwork
 from keras_rawaudio.models.outline import Outline
@@ -20,10 +21,11 @@ from keras_rawaudio.models.voices import GAINS, Voices
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 REACH = 0.9975  # quantile of the train part's errors that no draw exceeds
 QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
+LOUDER = 1.25  # what is quieter than its word grows no further: by what `SAMPLES` takes from it
 LEAD = 0.05  # share of the way to its word's level that the audio is led in a turn, and the most
 # The temperature that samples are drawn at where 1 is asked for: a model's doubts are partly those
 # of one that has read little, and chance adds up in free running.
-SAMPLES = 0.9
+SAMPLES = 0.8
 WORD = "head_word"  # the last word, voice and gain, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
@@ -41,9 +43,10 @@ class PredictiveHead(Head):
     `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the gain. It starts near zero,
     so that an untrained model is a switched predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
-    run again. Where what was drawn is louder than its word, what is added to it shrinks as much;
-    and all of it is slowly led to the level of its word, see `LEAD`.
-    The chance of samples is a little less than the likelihood has it, see `SAMPLES`.
+    run again. The chance of samples is less than the likelihood has it, see `SAMPLES`. Where what
+    was drawn is louder than its word, what is added to it shrinks as much, and grows a little where
+    it is quieter; all of it is slowly led to the level of its word, see `LEAD`; and a filter to
+    which the past is strange is damped, see `FilterBank.taps_for`.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
     mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
@@ -278,16 +281,12 @@ class PredictiveHead(Head):
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
         """Gumbel variables, of which the largest chooses, for the mixture and (the last three)
-        for a word, a voice and a gain, with one logistic before them.
-
-        Reference:
-            Gumbel 1954 (the largest of logits and noise is a draw from their softmax).
-        """
+        for a word, a voice and a gain, with one logistic before them."""
         u = ops.clip(noise, TAIL, 1.0 - TAIL)
         M = self.mixtures
-        gumbel = -ops.log(-ops.log(u))
+        race = gumbel(u)
         logistic = ops.log(u[..., M : M + 1]) - ops.log(1.0 - u[..., M : M + 1])
-        parts = [gumbel[..., :M], logistic, gumbel[..., M + 1 :]]
+        parts = [race[..., :M], logistic, race[..., M + 1 :]]
         own = np.array([SAMPLES] * (M + 1) + [1.0] * 3, "float32")
         return ops.concatenate(parts, axis=-1) * (temperature * own)
 
@@ -303,13 +302,16 @@ class PredictiveHead(Head):
         told = ops.concatenate([voice, time], axis=-1)
         told = self.network.tell(sound[:, None], before, told[:, None])
         F, M = self.bank.bunch, self.mixtures
-        gumbel = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
-        race = ops.pad(gumbel, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
+        race = ops.reshape(chance[..., :M], (-1, self.steps, F, 1, M))
+        race = ops.pad(race, ((0, 0), (0, 0), (0, 0), (2, 0), (0, 0)))
         race = ops.reshape(race, (-1, self.steps, F * 3 * M)) + self.network.mixture.bias
         logistic = ops.reshape(chance[..., M], (-1, self.steps, F, 1, 1))
         turns = [ops.swapaxes(v, 0, 1) for v in (told, race, logistic)]
         # A level is a quarter of the logarithm of a power, so half that of an amplitude.
-        held = [*self.bank.unrolled(voice), self.voices.size(gain), ops.exp(2.0 * sound[:, -2:-1])]
+        size = self.voices.size(gain)
+        usual = ops.maximum(size, self.voices.size(kept[0][:, -GAINS:]))
+        taps = self.bank.taps_for(voice, recent, usual)
+        held = [*self.bank.unrolled(taps), size, ops.exp(2.0 * sound[:, -2:-1])]
         return turns, held, [ops.concatenate([word, voice, gain], axis=-1)]
 
     def turn(
@@ -322,11 +324,10 @@ class PredictiveHead(Head):
         h = self.network(self.network.see(heard), told)
         mixture = ops.matmul(h, self.network.mixture.kernel) + chance
         delta, scales, race = self.network.parts(ops.reshape(mixture, (-1, F, 3, M)), axis=2)
-        chosen = ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
-        drawn = ops.sum(chosen * (delta + scales * logistic), axis=(2, 3))
-        # Where it is louder than the word says, as much quieter.
+        drawn = ops.sum(winner(race) * (delta + scales * logistic), axis=(2, 3))
+        # Where it is louder than the word says, as much quieter; and the other way round.
         aim = loudest / ops.sqrt(heard["powers"][:, :1])
-        offset = drawn * (scale * ops.clip(aim, QUIETER, 1.0))
+        offset = drawn * (scale * ops.clip(aim, QUIETER, LOUDER))
         offset = ops.maximum(ops.minimum(offset, self.reach), -self.reach)
         frame = self.bank.fill(ahead + offset, ringing)
         # A filter that takes over what another has played may find a burst in it. All power of a
