@@ -13,7 +13,7 @@ from keras_rawaudio.generation import (
     sampler,
 )
 from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import AudioModel, filter_bank
 from keras_rawaudio.models.heads import predictive
 from keras_rawaudio.models.voices import GAINS
 
@@ -224,6 +224,8 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         # and lead no sample to its level.
         model = sure(model)
         monkeypatch.setattr(predictive, "LEAD", 0.0)
+        monkeypatch.setattr(predictive, "LOUDER", 1.0)
+        monkeypatch.setattr(filter_bank, "DAMPING", 0.0)
     rows, P, N = 3, 2 * model.frame, 2 * model.frame
     forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
     noise = noise_of(model, rows, N)
