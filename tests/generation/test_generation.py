@@ -1,113 +1,20 @@
 """Generation: the step path is the model itself, and its state goes on from call to call."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.generation import (
-    ReferenceSampler,
-    advance,
-    fresh_state,
-    generator_state_spec,
-    sampler,
-)
+from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
 from keras_rawaudio.models import AudioModel, filter_bank
 from keras_rawaudio.models.heads import predictive
 from keras_rawaudio.models.voices import GAINS
 
-MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
-PEAK = {"name": "peak", "peak": 0.9}
-STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
-CATEGORICAL = {"kind": "categorical", "width": 10, "embedded": 3, "linear": 5}
-PREDICTIVE = {
-    "kind": "predictive",
-    "words": 8,
-    "filters": 3,
-    "order": 16,
-    "width": 8,
-    "mixtures": 2,
-}
+from .conftest import MODELS, audio_of, make, noise_of, window_of
 
-MODELS = {
-    "gru": ([{"frame": 4, "units": 6}], CATEGORICAL, MULAW),
-    "lstm, two layers, window": (
-        [{"frame": 4, "window": 9, "cell": "lstm", "units": 5, "layers": 2}],
-        {**CATEGORICAL, "embedded": 1, "linear": 2},
-        MULAW,
-    ),
-    "lstm over gru, windows": (
-        [
-            {"frame": 8, "window": 11, "cell": "lstm", "units": 6, "layers": 2, "skips": False},
-            {"frame": 2, "window": 7, "units": 5},
-        ],
-        CATEGORICAL,
-        MULAW,
-    ),
-    "three tiers, long linear view": (
-        [{"frame": 8, "units": 4}, {"frame": 4, "units": 5}, {"frame": 1, "units": 6}],
-        {**CATEGORICAL, "linear": 13},
-        MULAW,
-    ),
-    "regression, lstm": (
-        [{"frame": 5, "window": 8, "cell": "lstm", "units": 6, "layers": 3}],
-        {"kind": "regression"},
-        STANDARDIZE,
-    ),
-    "regression, two tiers": (
-        [{"frame": 12, "units": 6}, {"frame": 4, "units": 5}],
-        {"kind": "regression", "hidden": 4},
-        STANDARDIZE,
-    ),
-    "predictive, two tiers": (
-        [{"frame": 64, "units": 6}, {"frame": 32, "cell": "lstm", "units": 5, "outline": True}],
-        PREDICTIVE,
-        PEAK,
-    ),
-    "regression, overlaps": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
-        {"kind": "regression", "span": 12, "window": "triangle"},
-        STANDARDIZE,
-    ),
-    "mixture": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5}],
-        {"kind": "mixture", "mixtures": 3},
-        PEAK,
-    ),
-    "spectrum": (
-        [{"frame": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
-        {"kind": "spectrum", "form": "polar", "relative": True},
-        STANDARDIZE,
-    ),
-    "predictive, a clock": (
-        [{"frame": 32, "units": 6, "clock": 3, "outline": True}],
-        PREDICTIVE,
-        PEAK,
-    ),
-    "predictive, no outline": ([{"frame": 32, "units": 6}], PREDICTIVE, PEAK),
-}
 CATEGORICAL_MODELS = [
     name for name, (_, head, _) in MODELS.items() if head["kind"] == "categorical"
 ]
-
-
-def make(name):
-    keras.utils.set_random_seed(0)
-    model = AudioModel(*MODELS[name])
-    rng = np.random.default_rng(1)
-    for weight in model.trainable_weights:
-        weight.assign(ops.convert_to_numpy(weight) + 0.4 * rng.normal(size=weight.shape))
-    for tier in model.tiers:
-        if tier.clock:
-            tier.set_period(37.5)
-    if model.head.kind == "predictive":
-        # Its samples feed back with a factor: little of it, or they run into the rails.
-        model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
-        model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
-        model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
-        model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
-    return model
 
 
 def sure(model):
@@ -160,29 +67,6 @@ def predicted(model, x):
     if model.head.kind == "spectrum":
         prediction = prediction["signal"]
     return ops.convert_to_numpy(prediction), state
-
-
-@pytest.fixture(params=list(MODELS), scope="module")
-def model(request):
-    return make(request.param)
-
-
-def audio_of(model, rows, samples, seed=0):
-    audio = np.random.default_rng(seed).uniform(-0.8, 0.8, (rows, samples))
-    return audio.astype("float32")
-
-
-def noise_of(model, rows, samples, seed=1):
-    shape = (rows, samples, model.head.noise_per_sample)
-    return np.random.default_rng(seed).random(shape, "float32")
-
-
-def window_of(model, values):
-    """A training window `x` whose first target is the first of `values`, after silence."""
-    silence = generator_state_spec(model)[HISTORY][1]
-    before = np.full((len(values), model.context + 1), silence)
-    x = np.concatenate([before, ops.convert_to_numpy(values)[:, :-1]], axis=1)
-    return x.astype("int32" if model.codec.discrete else "float32")
 
 
 def logistic_draws(prediction, noise, temperature, reach):
@@ -342,75 +226,3 @@ def test_extreme_noise_draws_no_code_that_is_next_to_impossible(value):
     assert drawn.min() >= 4
     assert drawn.max() <= 11
     assert 0 < LEAST_NOISE < 2.0**-24
-
-
-# The sampler
-
-
-@pytest.mark.parametrize("name", ["lstm over gru, windows", "regression, lstm"])
-def test_the_sampler_gives_exactly_what_is_asked(name):
-    """Pitfall 15: to the sample, whether or not frames divide it."""
-    model = make(name)
-    generate = ReferenceSampler(model).generate
-    for samples in (1, model.frame, 23, 0):
-        audio = generate(samples, streams=3, random_seed=5)
-        assert audio.shape == (3, samples)
-        assert audio.dtype == np.float32
-        assert np.isfinite(audio).all()
-        np.testing.assert_array_equal(generate(samples, streams=3, random_seed=5), audio)
-
-
-def test_the_sampler_primes_with_all_of_an_odd_seed():
-    """Pitfall 16: not cut to whole frames but filled up on the left; never in the output."""
-    model = make("lstm over gru, windows")
-    generate = ReferenceSampler(model).generate
-    seed = audio_of(model, 1, 3 * model.frame + 3)[0]
-    padded = np.pad(seed, (model.frame - 3, 0))
-    primed = generate(40, seed_audio=seed)
-    np.testing.assert_array_equal(primed, generate(40, seed_audio=padded))
-    noise = np.random.default_rng(0).random((1, 40, 1), np.float32)
-    expected, _ = advance(model, padded[None], noise, np.ones(1, "float32"), fresh_state(model, 1))
-    np.testing.assert_allclose(primed, expected, atol=1e-6)
-
-
-def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
-    model = make("gru")
-    seed = audio_of(model, 1, 61)[0]
-    long = ReferenceSampler(model).generate(150, seed_audio=seed, streams=2)
-    monkeypatch.setattr(sampler, "CHUNK", 10)
-    np.testing.assert_array_equal(
-        ReferenceSampler(model).generate(150, seed_audio=seed, streams=2), long
-    )
-
-
-def test_the_sampler_hears_a_model_in_training():
-    """Pitfall 14: weights are read at every call."""
-    model = make("gru")
-    reference = ReferenceSampler(model)
-    before = reference.generate(40)
-    model.head.logits.bias.assign(np.linspace(50, -50, 16))
-    after = reference.generate(40)
-    np.testing.assert_allclose(after, -model.codec.peak, atol=1e-6)
-    assert np.abs(before - after).max() > 0.1
-
-
-def test_streams_differ_and_temperature_calms():
-    model = make("gru")
-    generate = ReferenceSampler(model).generate
-    audio = generate(200, streams=2)
-    assert not np.array_equal(audio[0], audio[1])
-    assert not np.array_equal(audio, generate(200, streams=2, random_seed=1))
-    # Next to no temperature: the likeliest code always, whatever the noise.
-    cold = generate(200, streams=2, temperature=1e-6)
-    np.testing.assert_array_equal(cold[0], cold[1])
-
-
-@pytest.mark.parametrize("noise", ["half-normal", "binary"])
-def test_generation_is_free_of_the_layers_noise(noise):
-    """Pitfall 11: noise in the layers is for training alone."""
-    tier = {"frame": 4, "units": 6, "activation_noise": noise, "preactivation_noise": 0.5}
-    model = AudioModel([{**tier, "cell": "lstm"}], {"kind": "regression"}, STANDARDIZE)
-    for weight in model.trainable_weights:
-        weight.assign(3.0 * weight)
-    generate = ReferenceSampler(model).generate
-    np.testing.assert_array_equal(generate(40), generate(40, random_seed=1))

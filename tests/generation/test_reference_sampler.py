@@ -1,0 +1,78 @@
+"""The reference sampler: to the sample what is asked, and the same from the same seed."""
+
+import numpy as np
+import pytest
+
+from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state, sampler
+from keras_rawaudio.models import AudioModel
+
+from .conftest import STANDARDIZE, audio_of, make
+
+
+@pytest.mark.parametrize("name", ["lstm over gru, windows", "regression, lstm"])
+def test_the_sampler_gives_exactly_what_is_asked(name):
+    """Pitfall 15: to the sample, whether or not frames divide it."""
+    model = make(name)
+    generate = ReferenceSampler(model).generate
+    for samples in (1, model.frame, 23, 0):
+        audio = generate(samples, streams=3, random_seed=5)
+        assert audio.shape == (3, samples)
+        assert audio.dtype == np.float32
+        assert np.isfinite(audio).all()
+        np.testing.assert_array_equal(generate(samples, streams=3, random_seed=5), audio)
+
+
+def test_the_sampler_primes_with_all_of_an_odd_seed():
+    """Pitfall 16: not cut to whole frames but filled up on the left; never in the output."""
+    model = make("lstm over gru, windows")
+    generate = ReferenceSampler(model).generate
+    seed = audio_of(model, 1, 3 * model.frame + 3)[0]
+    padded = np.pad(seed, (model.frame - 3, 0))
+    primed = generate(40, seed_audio=seed)
+    np.testing.assert_array_equal(primed, generate(40, seed_audio=padded))
+    noise = np.random.default_rng(0).random((1, 40, 1), np.float32)
+    expected, _ = advance(model, padded[None], noise, np.ones(1, "float32"), fresh_state(model, 1))
+    np.testing.assert_allclose(primed, expected, atol=1e-6)
+
+
+def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
+    model = make("gru")
+    seed = audio_of(model, 1, 61)[0]
+    long = ReferenceSampler(model).generate(150, seed_audio=seed, streams=2)
+    monkeypatch.setattr(sampler, "CHUNK", 10)
+    np.testing.assert_array_equal(
+        ReferenceSampler(model).generate(150, seed_audio=seed, streams=2), long
+    )
+
+
+def test_the_sampler_hears_a_model_in_training():
+    """Pitfall 14: weights are read at every call."""
+    model = make("gru")
+    reference = ReferenceSampler(model)
+    before = reference.generate(40)
+    model.head.logits.bias.assign(np.linspace(50, -50, 16))
+    after = reference.generate(40)
+    np.testing.assert_allclose(after, -model.codec.peak, atol=1e-6)
+    assert np.abs(before - after).max() > 0.1
+
+
+def test_streams_differ_and_temperature_calms():
+    model = make("gru")
+    generate = ReferenceSampler(model).generate
+    audio = generate(200, streams=2)
+    assert not np.array_equal(audio[0], audio[1])
+    assert not np.array_equal(audio, generate(200, streams=2, random_seed=1))
+    # Next to no temperature: the likeliest code always, whatever the noise.
+    cold = generate(200, streams=2, temperature=1e-6)
+    np.testing.assert_array_equal(cold[0], cold[1])
+
+
+@pytest.mark.parametrize("noise", ["half-normal", "binary"])
+def test_generation_is_free_of_the_layers_noise(noise):
+    """Pitfall 11: noise in the layers is for training alone."""
+    tier = {"frame": 4, "units": 6, "activation_noise": noise, "preactivation_noise": 0.5}
+    model = AudioModel([{**tier, "cell": "lstm"}], {"kind": "regression"}, STANDARDIZE)
+    for weight in model.trainable_weights:
+        weight.assign(3.0 * weight)
+    generate = ReferenceSampler(model).generate
+    np.testing.assert_array_equal(generate(40), generate(40, random_seed=1))
