@@ -76,7 +76,7 @@ class Voices(keras.layers.Layer):
         # The last sample of the last frame is not known, so it counts in none.
         cost = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + FLOOR)
         both = cost[:, :-1] + cost[:, 1:]
-        best = ops.cast(both <= ops.min(both, axis=-1, keepdims=True), "float32")
+        best = winner(-both)
         best = best / ops.sum(best, axis=-1, keepdims=True)
         place = ops.sum(cost[:, 1:] * best, axis=-1, keepdims=True) / -np.log(FLOOR)
         place = ops.clip(ops.round((GAINS - 1) * (1.0 + place)), 0, GAINS - 1)

@@ -21,11 +21,11 @@ from keras_rawaudio.models.voices import GAINS, Voices
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 REACH = 0.9975  # quantile of the train part's errors that no draw exceeds
 QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
-LOUDER = 1.25  # what is quieter than its word grows no further: by what `SAMPLES` takes from it
 LEAD = 0.05  # share of the way to its word's level that the audio is led in a turn, and the most
 # The temperature that samples are drawn at where 1 is asked for: a model's doubts are partly those
 # of one that has read little, and chance adds up in free running.
 SAMPLES = 0.8
+LOUDER = 1.0 / SAMPLES  # what is quieter than its word grows by no more than that takes away
 WORD = "head_word"  # the last word, voice and gain, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
