@@ -36,6 +36,7 @@ class ModelSteps:
         listen: a given frame moves the head's state; `None` for a head without one.
         score: bits of a given frame; `None` for a head without bits.
         remember: the history moves on.
+        hear: what is heard of a drawn frame; `None` where that is the frame itself.
         finish: what the loops made, as audio and bits.
     """
 
@@ -52,6 +53,7 @@ class ModelSteps:
         has_bits = model.head.measure == "bits_per_sample"
         self.score = self._score_step() if has_bits else None
         self.remember = self._remember_step()
+        self.hear = self._hear_step() if model.head.postfiltered else None
         self.finish = self._finish_step(2 if has_bits else 1)
 
     @property
@@ -219,6 +221,16 @@ class ModelSteps:
             return ops.concatenate([history[:, frame:], ops.transpose(values)], axis=1)
 
         return self._convert("remember", remember, [(None, self.model.context + 1), (frame, None)])
+
+    def _hear_step(self) -> Step:
+        head, count = self.model.head, len(self._head_shapes)
+
+        def hear(history: Any, *own: Any) -> Any:
+            past = history[:, -head.context :]
+            return ops.transpose(head.played(past, list(own[:count]), list(own[count:])))
+
+        history = (None, self.model.context + 1)
+        return self._convert("hear", hear, [history, *self._head_shapes, *self._head_shapes])
 
     def _convert(self, name: str, function: Any, shapes: Any) -> Step:
         step = convert(name, function, shapes)

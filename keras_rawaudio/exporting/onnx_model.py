@@ -166,6 +166,10 @@ class _Composer:
                 f"{at}/remember", [states[HISTORY], made[0]]
             )
             nodes += more
+            if self.steps.hear:
+                after = [states[s] for s in self.head_states]
+                more, heard = self.steps.hear.inline(f"{at}/hear", [states[HISTORY], *own, *after])
+                nodes, made = nodes + more, [*heard, *made[1:]]
         else:
             below = self.model.tiers[i + 1].frame
             rate, K = tier.frame // below, head.noise_per_sample

@@ -11,6 +11,7 @@ from keras_rawaudio.models.audio_model import AudioModel, State
 from keras_rawaudio.models.heads.predictive import WORD
 
 HISTORY = "history"
+HEARD = "heard"  # while it draws: the last frame of a head whose draws are filtered
 # Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
 # be it 1e-30. So 0 counts as half a step.
 LEAST_NOISE = 2.0**-25
@@ -75,20 +76,22 @@ def read(model: AudioModel, values: Any, state: State) -> State:
 
 
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
-    """Draw codec values `(B, N)` for noise `(B, N, K)`."""
+    """Draw codec values `(B, N)`, as they are heard, for noise `(B, N, K)`."""
     chance = prepare_noise(model, noise, temperature)
     temperature = ops.reshape(temperature, (-1, 1))
-    F = model.frame
+    F, made = model.frame, HEARD if model.head.postfiltered else HISTORY
 
     def frame_step(frame_chance: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         values, state = both
         state = _draw_frame(model, 0, None, frame_chance, temperature, state)
         # The history is as long as a frame at least: its end is what was just drawn.
-        return ops.concatenate([values[:, F:], state[HISTORY][:, -F:]], axis=1), state
+        return ops.concatenate([values[:, F:], state[made][:, -F:]], axis=1), state
 
     silence = ops.zeros_like(noise[:, :, 0])
+    if model.head.postfiltered:
+        state = {**state, HEARD: ops.zeros_like(state[HISTORY][:, -F:])}
     values, state = _over_frames(chance, F, (silence, state), frame_step)
-    return values, state
+    return values, {name: value for name, value in state.items() if name != HEARD}
 
 
 def prepare_noise(model: AudioModel, noise: Any, temperature: Any) -> Any:
@@ -121,13 +124,15 @@ def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tu
     return output, {**state, **model.named_state(i, values)}
 
 
-def _head_step(
-    model: AudioModel, conditioning: Any, chance: Any, state: State
-) -> tuple[Any, State]:
-    """A frame from a head that is not per sample."""
-    recent = state[HISTORY][:, -model.head.context :]
-    values, after = model.head.draw(recent, conditioning, chance, model.head_state(state))
-    return values, {**state, **model.named_head_state(after)}
+def _head_step(model: AudioModel, conditioning: Any, chance: Any, state: State) -> State:
+    """A frame from a head that is not per sample, remembered."""
+    head, before = model.head, model.head_state(state)
+    values, after = head.draw(state[HISTORY][:, -head.context :], conditioning, chance, before)
+    state = _remember({**state, **model.named_head_state(after)}, values)
+    if head.postfiltered:
+        heard = head.played(state[HISTORY][:, -head.context :], before, after)
+        state[HEARD] = ops.concatenate([state[HEARD][:, heard.shape[1] :], heard], axis=1)
+    return state
 
 
 def _remember(state: State, values: Any) -> State:
@@ -168,8 +173,7 @@ def _draw_frame(
 
         return _loop(noises.shape[1], state, faster_step)
     if not head.per_sample:
-        values, state = _head_step(model, output, noise, state)
-        return _remember(state, values)
+        return _head_step(model, output, noise, state)
 
     def sample_step(t: Any, state: State) -> State:
         recent = state[HISTORY][:, -head.context :]

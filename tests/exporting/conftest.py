@@ -133,6 +133,8 @@ def make(tiers, head, codec) -> AudioModel:
         model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
         model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
         model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
+        postfilter = model.head.postfilter
+        postfilter.taps.assign(postfilter.taps + 0.05 * rng.normal(size=postfilter.taps.shape))
     return model
 
 

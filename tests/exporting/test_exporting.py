@@ -118,7 +118,10 @@ def test_the_sampler_knows_the_bits_of_what_it_drew(generator):
     given = {name: value.astype("float32") for name, value in given.items()}
     given["score"] = np.array(True)
     bits = generator.session.run(["bits"], given)[0].reshape(3, -1, F)
-    np.testing.assert_allclose(scoring.bits, bits[:, ::SCORED_BLOCKS].mean(axis=(1, 2)), atol=0.03)
+    # What stands before a block of a head with a postfilter is what was drawn, not what was heard.
+    tolerance = 0.1 if generator.model.head.postfiltered else 0.03
+    expected = bits[:, ::SCORED_BLOCKS].mean(axis=(1, 2))
+    np.testing.assert_allclose(scoring.bits, expected, atol=tolerance)
 
 
 def test_streams_of_a_batch_do_not_meet(generator):

@@ -27,12 +27,20 @@ def sure(model):
     outline.prediction.bias.assign([0.0] + [-1e3] * 7)
     taps = ops.convert_to_numpy(again.head.bank.taps)
     again.head.bank.set_filters(taps * [[1.0], [500.0], [500.0]])
+    unfiltered(again)
     again.head.voices.voice.bias.assign([0.0, -1e3, -1e3])
     first, voices = np.eye(1, GAINS, dtype="float32"), again.head.voices.read
     again.head.voices.gain.bias.assign(1e3 * first[0])
     again.head.voices.read = lambda errors: (voices(errors)[0], 0 * voices(errors)[1] + first)
     again.head.voices.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
     return again
+
+
+def unfiltered(model):
+    """The same model, with nothing done to what it draws: what is heard is what it remembers."""
+    width = model.head.postfilter.length
+    model.head.postfilter.taps.assign(np.repeat(np.eye(1, width), model.head.filters, axis=0))
+    return model
 
 
 def heard_silence(model, rows):
@@ -75,7 +83,6 @@ def logistic_draws(prediction, noise, temperature, reach):
     delta, log_scale, logits = np.split(prediction[..., 3:], 3, axis=-1)
     u = noise.astype("float64")
     gumbel = -np.log(-np.log(u[..., :-4]))
-    temperature = predictive.SAMPLES * temperature
     chosen = (logits + temperature[..., None] * gumbel).argmax(axis=-1)[..., None]
     delta, log_scale = (np.take_along_axis(x, chosen, -1)[..., 0] for x in (delta, log_scale))
     logistic = np.log(u[..., -4] / (1 - u[..., -4]))
@@ -178,7 +185,42 @@ def test_frames_give_their_number_of_samples_and_decoded_audio(model):
     expected = model.codec.decode(ops.convert_to_numpy(values))
     np.testing.assert_allclose(audio, expected, atol=1e-6)
     # The history's end is what was drawn last: samples in order, each once.
-    np.testing.assert_array_equal(state[HISTORY][:, -model.frame :], values[:, -model.frame :])
+    if not model.head.postfiltered:
+        np.testing.assert_array_equal(state[HISTORY][:, -model.frame :], values[:, -model.frame :])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("predictive")])
+def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(name):
+    """Frame by frame with the filters of their voices, of which one turns into the next."""
+    model = make(name)
+    head, rows, frames = model.head, 2, 6
+    F, width = head.frame, head.postfilter.length
+    filters = np.array(ops.convert_to_numpy(head.postfilter.taps))
+    N = -(-frames * F // model.frame) * model.frame
+    noise, ones = noise_of(model, rows, N), np.ones(rows, "float32")
+    heard, end = draw(model, noise, ones, fresh_state(model, rows))
+    _, same = draw(unfiltered(model), noise, ones, fresh_state(model, rows))
+    same_state(end, same)
+    if model.frame > F:  # of two frames in a step only the second one's voice is seen
+        return
+    state = fresh_state(model, rows)
+    voices, past = [np.zeros((rows, head.filters))], [np.zeros((rows, width - 1))]
+    for n in range(0, N, F):
+        _, state = draw(model, noise[:, n : n + F], ones, state)
+        said = ops.convert_to_numpy(state["head_word"])
+        voices.append(said[:, head.words : head.words + head.filters])
+        past.append(ops.convert_to_numpy(state[HISTORY])[:, -F:])
+    past = np.concatenate(past, axis=1)
+    share = (np.arange(F) + 0.5) / F
+    for row in range(rows):
+        for t in range(N // F):
+            seen = past[row, t * F : t * F + width - 1 + F]
+            before, after = (
+                np.convolve(seen, v[row] @ filters, "valid") for v in voices[t : t + 2]
+            )
+            expected = np.clip((1 - share) * before + share * after, -1, 1)
+            np.testing.assert_allclose(heard[row, t * F : (t + 1) * F], expected, atol=1e-5)
+    assert len({int(v[0].argmax()) for v in voices[1:]}) > 1  # or no filter ever turns
 
 
 def test_every_sample_of_a_seed_counts(model):

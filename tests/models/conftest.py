@@ -67,9 +67,8 @@ def called(head, x, conditioning, state=None):
     return numbers(prediction), state
 
 
-def draw(head, past, conditioning, noise, temperature=1 / predictive.SAMPLES, state=None):
-    """A frame `(B, frame)` after `past (B, context)`, and the state. The temperature, unless told
-    otherwise, is that at which samples are drawn as the likelihood has them."""
+def draw(head, past, conditioning, noise, temperature=1.0, state=None):
+    """A frame `(B, frame)` after `past (B, context)`, and the state."""
     rows = len(noise)
     chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
     frame, state = head.draw(past, conditioning, chance, state or fresh(head, rows))

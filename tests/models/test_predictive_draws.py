@@ -139,7 +139,7 @@ def quiet_net(word_level):
 )
 def test_draws_are_as_much_louder_or_quieter_as_the_word_is(wanted, factor, unled, monkeypatch):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
-    monkeypatch.setattr(predictive, "LOUDER", 1.0 / predictive.SAMPLES)
+    monkeypatch.setattr(predictive, "LOUDER", 1.25)
     past = audio(make().context)
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4
     just = quiet_net(level)
@@ -169,8 +169,7 @@ def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch)
     np.testing.assert_allclose(frames[0], factor * frames[1], rtol=1e-4)
 
 
-def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
-    """Of each kind its own: what the likelihood has is at one over it."""
+def test_chance_is_gumbel_and_logistic_times_the_temperature():
     head = make()
     noise = uniform(head, 1)
     whole, given = (
@@ -178,10 +177,10 @@ def test_where_temperature_one_is_asked_for_there_is_a_little_less_chance():
     )
     np.testing.assert_allclose(given, 2 * whole, rtol=1e-6)
     u = noise.astype("float64")
-    expected = predictive.SAMPLES * np.log(u[..., -4] / (1 - u[..., -4]))
-    np.testing.assert_allclose(whole[..., -4], expected, rtol=1e-3, atol=1e-5)
-    for places, own in ((slice(0, -4), predictive.SAMPLES), (slice(-3, None), 1.0)):
-        gumbel = -own * np.log(-np.log(u[..., places]))
+    logistic = np.log(u[..., -4] / (1 - u[..., -4]))
+    np.testing.assert_allclose(whole[..., -4], logistic, rtol=1e-3, atol=1e-5)
+    for places in (slice(0, -4), slice(-3, None)):
+        gumbel = -np.log(-np.log(u[..., places]))
         np.testing.assert_allclose(whole[..., places], gumbel, rtol=1e-3, atol=1e-5)
 
 

@@ -26,6 +26,7 @@ class Head(keras.layers.Layer):
         loss_is_score: whether training makes small what `measure` counts.
         steps: turns in which a frame is drawn by a head that is not per sample; 0: at once.
         kept: tensors at the end of its state that move frame by frame, not turn by turn.
+        postfiltered: whether what is `played` is another thing than what it draws.
     """
 
     kind: ClassVar[str]
@@ -37,6 +38,7 @@ class Head(keras.layers.Layer):
     loss_is_score: bool = True
     steps: int = 0
     kept: int = 0
+    postfiltered: bool = False
 
     @abstractmethod
     def conditioning_width(self) -> int | None:
@@ -125,6 +127,19 @@ class Head(keras.layers.Layer):
             state: the first tensors of the head's state.
         """
         raise NotImplementedError(f"a {self.kind} head draws a frame at once")
+
+    def played(self, past: Any, before: list[Any], after: list[Any]) -> Any:
+        """What is heard of the frame that was drawn last; what comes next rests on the frame.
+
+        Args:
+            past: `(B, context)` codec values, the frame at their end.
+            before: the state before it, as `state_spec` says.
+            after: the state after it.
+
+        Returns:
+            `(B, frame)` codec values.
+        """
+        raise NotImplementedError(f"a {self.kind} head plays what it draws")
 
     def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
         """The state after a frame that was given, not drawn.

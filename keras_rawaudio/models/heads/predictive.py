@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,16 +17,14 @@ from keras_rawaudio.models.gumbel import gumbel, winner
 from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.innovations import InnovationNetwork
 from keras_rawaudio.models.outline import Outline
+from keras_rawaudio.models.postfilter import Postfilter
 from keras_rawaudio.models.voices import GAINS, Voices
 
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 REACH = 0.9975  # quantile of the train part's errors that no draw exceeds
 QUIETER = float(np.exp(-1.5))  # what is louder than its word shrinks no further than to this share
 LEAD = 0.05  # share of the way to its word's level that the audio is led in a turn, and the most
-# The temperature that samples are drawn at where 1 is asked for: a model's doubts are partly those
-# of one that has read little, and chance adds up in free running.
-SAMPLES = 0.8
-LOUDER = 1.0 / SAMPLES  # what is quieter than its word grows by no more than that takes away
+LOUDER = 1.25  # what is quieter than its word grows no further than to this
 WORD = "head_word"  # the last word, voice and gain, among a model's states
 TAIL = 1e-5  # draws keep this far from 0 and 1
 LOOKED_AT = 64  # samples that the level of the moment is read from
@@ -43,10 +42,10 @@ class PredictiveHead(Head):
     `p + g * delta`, scales `g * exp(s)`, and weights, where `g` is the gain. It starts near zero,
     so that an untrained model is a switched predictor already.
     Within a bunch each prediction rests on the samples just drawn; only the network does not
-    run again. The chance of samples is less than the likelihood has it, see `SAMPLES`. Where what
-    was drawn is louder than its word, what is added to it shrinks as much, and grows a little where
-    it is quieter; all of it is slowly led to the level of its word, see `LEAD`; and a filter to
-    which the past is strange is damped, see `FilterBank.taps_for`.
+    run again. Where what was drawn is louder than its word, what is added to it shrinks as much,
+    and grows a little where it is quieter; all of it is slowly led to the level of its word, see
+    `LEAD`; and a filter to which the past is strange is damped, see `FilterBank.taps_for`. What is
+    heard of it in the end has gone through a `Postfilter`.
 
     Samples are floats relative to the train part's peak; nothing is quantised. Bits are counted on
     mu-law cells, as the mass of the mixture on the cell that the sample falls into, and the cost
@@ -83,6 +82,7 @@ class PredictiveHead(Head):
     per_sample = False
     measure = "bits_per_sample"
     kept = 1
+    postfiltered = True
 
     def __init__(
         self,
@@ -130,6 +130,8 @@ class PredictiveHead(Head):
         self.voices = Voices(self.filters, frame, self.words, name="voices")
         self.voices.build_for(width - self.heard)
         self.bank.build_weights()
+        self.postfilter = Postfilter(self.filters, self.order + frame, name="postfilter")
+        self.postfilter.build_weights()
         self.network = InnovationNetwork(
             bunch=F,
             steps=self.steps,
@@ -153,7 +155,8 @@ class PredictiveHead(Head):
         return [("word", (self.said_width,))]
 
     def fit(self, segments: Any) -> None:
-        """Fit bank, vocabulary and reach: `segments` of the train part, relative to the peak."""
+        """Fit bank, vocabulary, reach and postfilter: `segments` of the train part, relative to
+        the peak."""
         if max(map(len, segments)) < 2 * max(self.context, self.frame * self.words // 8):
             raise UserError(
                 f"the audio is too short for linear prediction of order {self.order} and an "
@@ -162,18 +165,29 @@ class PredictiveHead(Head):
             )
         self.bank.fit(segments)
         self.outline.fit(segments)
+        errors, played = [], []
+        for x in self._stretches(segments):
+            heard = self._hear(ops.convert_to_tensor(x[None, :-1]))
+            target = x[self.context :].reshape(heard["prediction"].shape)
+            errors.append(np.abs(target - ops.convert_to_numpy(heard["prediction"])).ravel())
+            voice = ops.convert_to_numpy(heard["voice"])[0]
+            width = self.postfilter.length - 1 + self.frame
+            frames = np.lib.stride_tricks.sliding_window_view(x, width)[:: -self.frame][::-1]
+            played.append((frames[1 - len(voice) :], voice[:-1], voice[1:]))
+        self.reach.assign([max(float(np.quantile(np.concatenate(errors), REACH)), FLOOR)])
+        taps = ops.convert_to_numpy(self.bank.taps)
+        self.postfilter.fit(taps, *map(np.concatenate, zip(*played, strict=True)))
+
+    def _stretches(self, segments: Any) -> Iterator[np.ndarray]:
+        """Audio from here and there, each `(context + n * frame,)`."""
         rng = np.random.default_rng(0)
-        errors = []
         length = min(STRETCH, max(map(len, segments)) - self.context) // self.frame * self.frame
-        long = [s for s in segments if len(s) >= self.context + length]
+        length += self.context
+        long = [s for s in segments if len(s) >= length]
         for _ in range(STRETCHES):
             segment = long[rng.integers(len(long))]
-            start = rng.integers(len(segment) - self.context - length + 1)
-            x = ops.convert_to_tensor(segment[None, start : start + self.context + length])
-            heard = self._hear(x[:, :-1])
-            target = ops.reshape(x[:, self.context :], ops.shape(heard["prediction"]))
-            errors.append(ops.convert_to_numpy(ops.abs(target - heard["prediction"])).ravel())
-        self.reach.assign([max(float(np.quantile(np.concatenate(errors), REACH)), FLOOR)])
+            start = rng.integers(len(segment) - length + 1)
+            yield segment[start : start + length]
 
     def call(
         self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
@@ -287,8 +301,7 @@ class PredictiveHead(Head):
         race = gumbel(u)
         logistic = ops.log(u[..., M : M + 1]) - ops.log(1.0 - u[..., M : M + 1])
         parts = [race[..., :M], logistic, race[..., M + 1 :]]
-        own = np.array([SAMPLES] * (M + 1) + [1.0] * 3, "float32")
-        return ops.concatenate(parts, axis=-1) * (temperature * own)
+        return ops.concatenate(parts, axis=-1) * temperature
 
     def plan(
         self, recent: Any, conditioning: Any, chance: Any, kept: list[Any]
@@ -352,6 +365,11 @@ class PredictiveHead(Head):
         start = (ops.zeros((), "int32"), recent)
         _, past = ops.while_loop(lambda t, _: t < self.steps, turn, start)
         return past[:, -self.frame :], kept
+
+    def played(self, past: Any, before: list[Any], after: list[Any]) -> Any:
+        voices = [said[-1][:, self.words : self.words + self.filters] for said in (before, after)]
+        frame = self.postfilter(past[:, 1 - self.frame - self.postfilter.length :], *voices)
+        return ops.clip(frame, -1.0, 1.0)
 
     def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
         window = ops.concatenate([recent, frame[:, :-1]], axis=1)
