@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -9,6 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.listening.postfilter import design_postfilter
+
+BUNCH = 16  # samples that are filtered together
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -76,12 +79,17 @@ class Postfilter(keras.layers.Layer):
             `(B, frame)`.
         """
         frame = past.shape[1] - self.length + 1
-        both = ops.matmul(ops.stack([before, after], axis=1), self.taps)
-        places = self.length - 1 + np.arange(frame)[:, None] - np.arange(self.length)
-        seen = ops.take(past, places, axis=1)
-        heard = ops.matmul(seen, ops.transpose(both, (0, 2, 1)))
+        F = math.gcd(frame, BUNCH)
+        width = self.length + F - 1
+        seen = ops.stack([past[:, k : k + width] for k in range(0, frame, F)], axis=2)
+        both = ops.flip(ops.matmul(ops.stack([before, after], axis=1), self.taps), axis=2)
+        # Rows that are one shorter than what is repeated in them: each is moved on by one.
+        rows = ops.tile(ops.pad(both, ((0, 0), (0, 0), (0, F))), (1, 1, F))
+        rows = ops.reshape(rows[:, :, : F * width], (-1, 2, F, width))
+        heard = ops.transpose(ops.matmul(rows, seen[:, None]), (0, 3, 2, 1))
         share = ((np.arange(frame) + 0.5) / frame).astype("float32")
-        return ops.sum(heard * np.stack([1.0 - share, share], axis=-1), axis=-1)
+        turn = np.stack([1.0 - share, share], axis=-1)
+        return ops.sum(ops.reshape(heard, (-1, frame, 2)) * turn, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "voices": self.voices, "length": self.length}

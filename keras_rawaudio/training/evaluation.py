@@ -34,7 +34,9 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
         model: AudioModel = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().split("\n")[0]
-        raise UserError(f"cannot read {path}: {reason}; the file is damaged, or of another version") from None
+        raise UserError(
+            f"cannot read {path}: {reason}; the file is damaged, or of another version"
+        ) from None
     return model
 
 
