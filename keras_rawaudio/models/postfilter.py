@@ -59,13 +59,11 @@ class Postfilter(keras.layers.Layer):
             before: as for `call`.
             after: as for `call`.
         """
-        filters = np.array([design_postfilter(a, self.length) for a in taps])
-        self.taps.assign(filters.astype("float32"))
+        self.taps.assign([design_postfilter(a, self.length) for a in taps])
         heard = np.square(ops.convert_to_numpy(self(past, before, after)))
         meant = np.square(ops.convert_to_numpy(past)[:, self.length - 1 :])
         if heard.sum() > 0:
-            filters = filters * np.sqrt(meant.sum() / heard.sum())
-        self.taps.assign(filters.astype("float32"))
+            self.taps.assign(self.taps * np.sqrt(meant.sum() / heard.sum()))
 
     def call(self, past: Any, before: Any, after: Any) -> Any:
         """What is heard of the last frames.
