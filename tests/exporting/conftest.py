@@ -17,6 +17,8 @@ from keras_rawaudio.exporting.saved_model import export_saved_model
 from keras_rawaudio.generation import ReferenceSampler, fresh_state, generator_state_spec
 from keras_rawaudio.models import AudioModel
 
+from ..small_models import far_from_fresh
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
 
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 32}
@@ -119,23 +121,9 @@ MODELS = {
 def make(tiers, head, codec) -> AudioModel:
     """A model whose weights, all biases included, are far from their initial values."""
     keras.utils.set_random_seed(0)
-    model = AudioModel([{"units": 6, **tier} for tier in tiers], head, codec)
-    rng = np.random.default_rng(1)
-    for weight in model.trainable_weights:
-        value = ops.convert_to_numpy(weight)
-        weight.assign(value + 0.3 * rng.normal(size=value.shape))
-    for tier in model.tiers:
-        if tier.clock:
-            tier.set_period(37.5)  # several turns in a test's audio
-    if model.head.kind == "predictive":
-        # Its samples feed back with a factor: little of it, or they run into the rails.
-        model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
-        model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
-        model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
-        model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
-        postfilter = model.head.postfilter
-        postfilter.taps.assign(postfilter.taps + 0.05 * rng.normal(size=postfilter.taps.shape))
-    return model
+    return far_from_fresh(
+        AudioModel([{"units": 6, **tier} for tier in tiers], head, codec), spread=0.3
+    )
 
 
 class Generator:

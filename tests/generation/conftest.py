@@ -9,6 +9,8 @@ from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.advance import HISTORY
 from keras_rawaudio.models import AudioModel
 
+from ..small_models import far_from_fresh
+
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
@@ -83,22 +85,7 @@ MODELS = {
 
 def make(name):
     keras.utils.set_random_seed(0)
-    model = AudioModel(*MODELS[name])
-    rng = np.random.default_rng(1)
-    for weight in model.trainable_weights:
-        weight.assign(ops.convert_to_numpy(weight) + 0.4 * rng.normal(size=weight.shape))
-    for tier in model.tiers:
-        if tier.clock:
-            tier.set_period(37.5)
-    if model.head.kind == "predictive":
-        # Its samples feed back with a factor: little of it, or they run into the rails.
-        model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
-        model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
-        model.head.bank.set_filters(rng.normal(size=(3, 16)) / 16)
-        model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
-        postfilter = model.head.postfilter
-        postfilter.taps.assign(postfilter.taps + 0.05 * rng.normal(size=postfilter.taps.shape))
-    return model
+    return far_from_fresh(AudioModel(*MODELS[name]), spread=0.4)
 
 
 @pytest.fixture(params=list(MODELS), scope="module")
