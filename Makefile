@@ -13,7 +13,7 @@ OLD := .venv-oldest/bin
 DEFINITIONS := setup.cfg pyproject.toml serving/setup.cfg serving/pyproject.toml
 
 # Rooms of NumPy alone are left out: what differs most is TensorFlow, Keras and the exporters.
-OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/codecs --ignore=tests/listening
+OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --ignore=tests/dsp --ignore=tests/metrics
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -31,7 +31,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 demo: .venv/.installed
 	rm -rf demo && mkdir demo
-	$(BIN)/python -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 400)"
+	$(BIN)/python -c "from keras_rawaudio.data.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 400)"
 	$(BIN)/python train.py --audio demo/piece.wav --recipe demo --run demo/run --minutes 3
 	$(BIN)/python export.py --run demo/run --out demo/exported
 	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --seed-seconds 1 --random-seed 1 --out demo/new.wav

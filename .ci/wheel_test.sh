@@ -24,7 +24,7 @@ du -sh "$work/package" "$work/serving"
 
 cd "$work/here"
 train=$work/package/bin/keras-rawaudio
-"$work/package/bin/python" -c "from keras_rawaudio.corpus.synthesis import write_demo_piece as write; write('piece.wav', 20)"
+"$work/package/bin/python" -c "from keras_rawaudio.data.corpus.synthesis import write_demo_piece as write; write('piece.wav', 20)"
 "$train" train --audio piece.wav --recipe demo --run run --minutes 0.2
 "$train" evaluate --run run --split test
 test -s run/report.html  # the template came along, and the training has used it

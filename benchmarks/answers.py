@@ -94,10 +94,10 @@ def answer(rows: Sequence[dict[str, Any]], options: argparse.Namespace, work: Pa
     import keras
     import soundfile
 
-    from keras_rawaudio.training import meter
+    from keras_rawaudio.training import throughput
 
     cores = os.cpu_count() or 1
-    meter.CLOCK = lambda: time.process_time() / cores
+    throughput.CLOCK = lambda: time.process_time() / cores
     (options.out / "img" / "answers").mkdir(parents=True, exist_ok=True)
     for row in rows:
         panels = []
@@ -128,10 +128,10 @@ def measure_system(system: dict[str, Any], options: argparse.Namespace, work: Pa
     import soundfile
     from keras_rawaudio_serving import Sampler
 
-    from keras_rawaudio.corpus import Corpus
-    from keras_rawaudio.exporting.export import export
-    from keras_rawaudio.listening.collapse import verdict
-    from keras_rawaudio.training.evaluation import evaluate
+    from keras_rawaudio.data.corpus import Corpus
+    from keras_rawaudio.exporters.export import export
+    from keras_rawaudio.metrics.collapse import verdict
+    from keras_rawaudio.training.evaluate import evaluate
     from keras_rawaudio.training.run_folder import RunFolder
 
     how = argparse.Namespace(**vars(options), sample_rate=None)
@@ -172,8 +172,8 @@ def measure_system(system: dict[str, Any], options: argparse.Namespace, work: Pa
 @cache
 def reference_of(folder: Path) -> Any:
     """What the piece itself scores: the same for all systems."""
-    from keras_rawaudio.corpus import Corpus
-    from keras_rawaudio.listening.reference import Reference
+    from keras_rawaudio.data.corpus import Corpus
+    from keras_rawaudio.metrics.reference import Reference
 
     corpus = Corpus.open(folder)
     return Reference.from_segments(corpus.segments("train"), [], corpus.sample_rate)
@@ -181,7 +181,7 @@ def reference_of(folder: Path) -> Any:
 
 def moments(audio: np.ndarray, rate: int) -> dict[str, dict[str, float]]:
     """Tone and level, in dB, of the seconds that end at `MOMENTS`."""
-    from keras_rawaudio.listening.prominence import tone
+    from keras_rawaudio.metrics.tonal_prominence import tone
 
     found = {}
     for end in MOMENTS:
@@ -199,7 +199,7 @@ def draw(panels: Sequence[tuple[str, np.ndarray]], rate: int, path: Path) -> Non
     from matplotlib.figure import Figure
     from PIL import Image
 
-    from keras_rawaudio.listening.plots import RANGE_DECIBELS, spectrogram
+    from keras_rawaudio.plots import RANGE_DECIBELS, spectrogram
 
     width, height = PANEL_INCHES
     figure = Figure(figsize=(width, 0.35 + height * len(panels)), dpi=DOTS, layout="constrained")

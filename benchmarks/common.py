@@ -112,9 +112,9 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     """A model with random weights, its codec and predictor fitted on a synthesised piece."""
     import keras
 
-    from keras_rawaudio.codecs import fit_codec
-    from keras_rawaudio.corpus.synthesis import synthesise
-    from keras_rawaudio.models import build_model
+    from keras_rawaudio.data.codecs import fit_codec
+    from keras_rawaudio.data.corpus.synthesis import synthesise
+    from keras_rawaudio.training.build import build_model
 
     piece = synthesise(PIECE_SECONDS, sample_rate)
     options = {k: v for k, v in recipe.codec.items() if k != "name"}
@@ -131,8 +131,8 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
 
 def export_fresh(recipe: Recipe, folder: Path, sample_rate: int, int8: bool = False) -> Path:
     """The path of an ONNX file of a fresh model."""
-    from keras_rawaudio.exporting.export import describe
-    from keras_rawaudio.exporting.onnx_model import export_onnx
+    from keras_rawaudio.exporters.export import describe
+    from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.training.run_folder import RunFolder
 
     model = fresh_model(recipe, sample_rate)

@@ -161,8 +161,8 @@ def call(script: str, *words: str) -> str:
 
 def reference_of(run: Path) -> Any:
     """What the piece itself scores."""
-    from keras_rawaudio.corpus import Corpus
-    from keras_rawaudio.listening.reference import Reference
+    from keras_rawaudio.data.corpus import Corpus
+    from keras_rawaudio.metrics.reference import Reference
     from keras_rawaudio.training.run_folder import RunFolder
 
     corpus = Corpus.open(Path(RunFolder.open(run).describe()["corpus"]))
@@ -176,8 +176,8 @@ def section(options: argparse.Namespace, show: Show, reference: Any) -> str:
     from keras_rawaudio_serving.audio import read_seed
     from keras_rawaudio_serving.output import output_paths
 
-    from keras_rawaudio.listening.plots import spectrogram_figure
-    from keras_rawaudio.listening.reference import measure
+    from keras_rawaudio.metrics.measure import measure
+    from keras_rawaudio.plots import spectrogram_figure
 
     rate = reference.rate
     seeded = "{song}" in show.flags

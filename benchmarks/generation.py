@@ -93,7 +93,7 @@ def main(options: argparse.Namespace) -> None:
 
 def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any], Path]]:
     """What to measure: a description and an ONNX file of each."""
-    from keras_rawaudio.exporting.export import gains_by_int8
+    from keras_rawaudio.exporters.export import gains_by_int8
     from keras_rawaudio.models.heads import HEADS
     from keras_rawaudio.recipes import load_recipe
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_rawaudio.windows import WindowPlan, read_batches, window_dataset
+from keras_rawaudio.data.windows import WindowPlan, read_batches, window_dataset
 
 SETTINGS = [
     # batch, frame, frames, shift
@@ -67,7 +67,7 @@ def measure(batches, samples: int, seconds: float) -> dict[str, float]:
 
 def preparing(audio: list[Path], folder: Path) -> tuple[list[np.ndarray], dict[str, float]]:
     """Prepares audio files into `folder`: the train part's segments, and what it took."""
-    from keras_rawaudio.corpus import prepare
+    from keras_rawaudio.data.corpus import prepare
 
     begin, cpu = time.perf_counter(), time.process_time()
     corpus = prepare(audio, folder)
@@ -101,7 +101,7 @@ def main() -> None:
         if arguments.audio:
             segments, prepared = preparing(arguments.audio, Path(folder))
         elif arguments.corpus:
-            from keras_rawaudio.corpus import Corpus
+            from keras_rawaudio.data.corpus import Corpus
 
             segments = list(Corpus.open(arguments.corpus).segments("train"))
         else:

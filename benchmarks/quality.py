@@ -56,11 +56,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    from keras_rawaudio.corpus import Corpus
+    from keras_rawaudio.data.corpus import Corpus
     from keras_rawaudio.errors import UserError
-    from keras_rawaudio.exporting.export import export
-    from keras_rawaudio.listening.reference import Reference
-    from keras_rawaudio.training.evaluation import evaluate
+    from keras_rawaudio.exporters.export import export
+    from keras_rawaudio.metrics.reference import Reference
+    from keras_rawaudio.training.evaluate import evaluate
     from keras_rawaudio.training.run_folder import RunFolder
 
     if not options.run and not options.audio:
@@ -118,7 +118,7 @@ def main(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace, folder: Path) -> Path:
     """Train into a new run folder; validating stops the clock, so only steps count."""
-    from keras_rawaudio.corpus import CorpusSettings
+    from keras_rawaudio.data.corpus import CorpusSettings
     from keras_rawaudio.recipes import load_recipe
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train as begin
@@ -153,8 +153,8 @@ def generate(
     import soundfile
     from keras_rawaudio_serving import Sampler
 
-    from keras_rawaudio.listening.plots import spectrogram_figure
-    from keras_rawaudio.listening.reference import measure
+    from keras_rawaudio.metrics.measure import measure
+    from keras_rawaudio.plots import spectrogram_figure
 
     rate = corpus.sample_rate
     heldout = max(corpus.segments("validation"), key=len).astype(np.float32) / 32768
@@ -186,7 +186,7 @@ def generate(
 
 def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over streams, and the worst of them."""
-    from keras_rawaudio.listening.reference import mean_of_known
+    from keras_rawaudio.metrics.reference import mean_of_known
 
     thirds = np.array([s["cepstral_ratio_by_third"] for s in streams])
     return {

@@ -1,4 +1,4 @@
-"""The command line: `keras-rawaudio explore | train | export | report | judge | ...`.
+"""The command line: `keras-rawaudio explore | train | export | evaluate | report | ...`.
 
 Each command is one file with its flags and one call; what is heavy is imported by the call.
 """
@@ -11,10 +11,19 @@ import sys
 from collections.abc import Sequence
 
 import keras_rawaudio
-from keras_rawaudio.cli import compare, evaluate, explore, export, judge, report, spectrogram, train
+from keras_rawaudio.cli import (
+    compare,
+    evaluate,
+    evaluate_audio,
+    explore,
+    export,
+    report,
+    spectrogram,
+    train,
+)
 from keras_rawaudio.errors import UserError
 
-COMMANDS = (explore, train, export, evaluate, report, judge, compare, spectrogram)
+COMMANDS = (explore, train, export, evaluate, report, evaluate_audio, compare, spectrogram)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=keras_rawaudio.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for command in COMMANDS:
-        name = command.__name__.rsplit(".", 1)[-1]
+        name = command.__name__.rsplit(".", 1)[-1].replace("_", "-")
         words = (command.__doc__ or "").split("\n")[0]
         sub = commands.add_parser(name, help=words, description=words)
         command.add_arguments(sub)

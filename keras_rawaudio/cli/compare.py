@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables."""
-    from keras_rawaudio.reporting.compare import compare
+    from keras_rawaudio.reports.compare import compare
 
     tables, skipped = compare(options.runs, options.out)
     print(tables)

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
     load_tensorflow()
 
-    from keras_rawaudio.training.evaluation import evaluate
+    from keras_rawaudio.training.evaluate import evaluate
 
     scores = evaluate(options.run, options.split, options.checkpoint, options.diagnose)
     print(json.dumps(scores))

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.audio.is_file():
         raise UserError(f"no such file: {options.audio}; check the path")
 
-    from keras_rawaudio.exploring import explore
+    from keras_rawaudio.analysis import explore
 
     found = explore(options.audio, options.out)
     print(

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
     load_tensorflow()
 
-    from keras_rawaudio.exporting.export import export
+    from keras_rawaudio.exporters.export import export
 
     path = export(options.run, options.out, options.checkpoint, options.int8)
     print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
     load_tensorflow()
 
-    from keras_rawaudio.reporting.report import write_report
+    from keras_rawaudio.reports.report import write_report
 
     path = write_report(options.run, options.out, options.seconds)
     print(f"wrote {path}", file=sys.stderr)

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         listed = ", ".join(str(r) for r in sorted(rates))
         raise UserError(f"the files have different rates ({listed} Hz); draw them apart")
 
-    from keras_rawaudio.listening.plots import spectrogram_figure
+    from keras_rawaudio.plots import spectrogram_figure
 
     try:
         spectrogram_figure(panels, rates.pop(), Path(options.out))

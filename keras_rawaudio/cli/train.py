@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
     load_tensorflow()
 
-    from keras_rawaudio.corpus import CorpusSettings
+    from keras_rawaudio.data.corpus import CorpusSettings
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train
 
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
 def _leave(run: str) -> int:
     """Leave a page to look at and to listen to; what goes wrong there is no failed training."""
     try:
-        from keras_rawaudio.reporting.report import write_report
+        from keras_rawaudio.reports.report import write_report
 
         print(f"look and listen: {write_report(run)}", file=sys.stderr)
     except (Exception, KeyboardInterrupt) as error:

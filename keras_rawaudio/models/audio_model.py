@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
+from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
+from keras_rawaudio.dsp.tempo import pulse_period
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
 
@@ -125,8 +126,6 @@ class AudioModel(keras.Model):
         """
         self.head.fit(segments)
         if any(tier.clock for tier in self.tiers):
-            from keras_rawaudio.listening.tempo import pulse_period
-
             bar = BEATS_A_BAR * rate * pulse_period(segments, rate)
             for tier in self.tiers:
                 if tier.clock:

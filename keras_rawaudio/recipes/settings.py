@@ -127,7 +127,7 @@ class Recipe:
     Args:
         name: as the file is called, or as the user says.
         description: one line.
-        codec: `{"name": ..., **options}` of `keras_rawaudio.codecs`.
+        codec: `{"name": ..., **options}` of `keras_rawaudio.data.codecs`.
         tiers: slowest first; each frame is a multiple of the next one's.
         head: `{"kind": ..., **options}` of `keras_rawaudio.models.heads`.
         windows: how the audio is cut.

@@ -86,7 +86,7 @@ class Logs:
             return
         import tensorflow as tf
 
-        from keras_rawaudio.training.diagnosis import saturation
+        from keras_rawaudio.training.gate_statistics import saturation
 
         with self._writer.as_default(step=step):
             for layer, values in layers.items():

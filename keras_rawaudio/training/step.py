@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.carry import begin
+from keras_rawaudio.training.state_reset import begin
 
 
 class TrainingStep:

@@ -10,12 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rawaudio.codecs import Codec, codec_from_json, fit_codec
-from keras_rawaudio.corpus import Corpus, CorpusSettings, prepare
-from keras_rawaudio.listening.baselines import ORDERS, discrete_baselines, regression_baselines
-from keras_rawaudio.models import AudioModel, build_model
+from keras_rawaudio.data.codecs import Codec, codec_from_json, fit_codec
+from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
+from keras_rawaudio.metrics.baselines import ORDERS, discrete_baselines, regression_baselines
+from keras_rawaudio.models import AudioModel
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import Recipe, recipe_from_json
+from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget

@@ -15,21 +15,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rawaudio.corpus import Corpus
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
-from keras_rawaudio.training.diagnosis import Diagnosis
-from keras_rawaudio.training.forecast import announce
-from keras_rawaudio.training.listener import Listener
+from keras_rawaudio.training.checkpoint import load_snapshot, save_snapshot
+from keras_rawaudio.training.evaluator import Scorer
+from keras_rawaudio.training.gate_statistics import Diagnosis
+from keras_rawaudio.training.generation_callback import Listener
 from keras_rawaudio.training.live import LivePage
 from keras_rawaudio.training.logs import BRIEF, Logs
-from keras_rawaudio.training.meter import Meter, refuse_divergence
+from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
-from keras_rawaudio.training.scoring import Scorer
-from keras_rawaudio.training.snapshot import load_snapshot, save_snapshot
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.windows import WindowPlan, window_dataset
+from keras_rawaudio.training.throughput import Meter, refuse_divergence
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -212,7 +212,7 @@ class Trainer:
             self.model.save(partial)
 
     def _draw_curve(self) -> None:
-        from keras_rawaudio.listening.plots import learning_curve
+        from keras_rawaudio.plots import learning_curve
 
         with self.run.writing(self.run.curve) as partial:
             learning_curve(self.logs.rows, partial, self.logs.baselines)

@@ -206,7 +206,7 @@ def _open_outputs(
     if args.out == "-":
         outputs.append(stack.enter_context(PipeOutput()))
     elif args.keep is not None:
-        from .curating import BestFiles
+        from .stream_ranker import BestFiles
 
         outputs.append(stack.enter_context(BestFiles(args.out, sampler, args.keep, say)))
     elif args.out is not None:

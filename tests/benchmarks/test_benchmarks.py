@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_rawaudio.corpus.synthesis import write_demo_piece
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.width=8", "windows.length=256"]

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from keras_rawaudio.cli import main
-from keras_rawaudio.corpus.synthesis import write_demo_piece
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 RATE = 2000
 
@@ -81,26 +81,38 @@ CASES = {
     "report-no-run": ("report --run folder", "is not a run folder"),
     "report-no-time": ("report --run folder --seconds -1", "--seconds must be from 0"),
     "compare-nothing": ("compare folder song.wav", "no run folder among folder, song.wav"),
-    "judge-nothing": ("judge --real song.wav --generated new.wav --out a.html", "new.wav"),
-    "judge-no-audio": ("judge --real notes.wav --generated song.wav --out a.html", "notes.wav"),
-    "judge-silence": ("judge --real silent.wav --generated song.wav --out a.html", "silent"),
-    "judge-short": ("judge --real song.wav --generated short.wav --out a.html", "short.wav is too"),
-    "judge-no-seed": (
-        "judge --real song.wav --generated song.wav --out a.html --seed-start 1",
+    "evaluate-audio-nothing": (
+        "evaluate-audio --real song.wav --generated new.wav --out a.html",
+        "new.wav",
+    ),
+    "evaluate-audio-no-audio": (
+        "evaluate-audio --real notes.wav --generated song.wav --out a.html",
+        "notes.wav",
+    ),
+    "evaluate-audio-silence": (
+        "evaluate-audio --real silent.wav --generated song.wav --out a.html",
+        "silent",
+    ),
+    "evaluate-audio-short": (
+        "evaluate-audio --real song.wav --generated short.wav --out a.html",
+        "short.wav is too",
+    ),
+    "evaluate-audio-no-seed": (
+        "evaluate-audio --real song.wav --generated song.wav --out a.html --seed-start 1",
         "--seed-audio is missing",
     ),
-    "judge-late-seed": (
-        "judge --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
+    "evaluate-audio-late-seed": (
+        "evaluate-audio --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
         "--seed-start 9",
         "song.wav ends before the seed begins",
     ),
-    "judge-bad-seed": (
-        "judge --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
+    "evaluate-audio-bad-seed": (
+        "evaluate-audio --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
         "--seed-seconds 0",
         "--seed-seconds must be",
     ),
-    "judge-nowhere": (
-        "judge --real song.wav --generated song.wav --out song.wav/a.html",
+    "evaluate-audio-nowhere": (
+        "evaluate-audio --real song.wav --generated song.wav --out song.wav/a.html",
         "cannot write song.wav/a.html",
     ),
     "draw-nothing": ("spectrogram sing.wav --out new.png", "no such file: sing.wav"),

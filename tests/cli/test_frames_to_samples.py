@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from keras_rawaudio.cli import main
-from keras_rawaudio.corpus.synthesis import write_demo_piece
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 RATE = 2000
 SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame=32 windows.length=256 windows.batch=4"

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from keras_rawaudio.cli import main
-from keras_rawaudio.corpus.synthesis import write_demo_piece
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.training.run_folder import RunFolder
 
 RATE = 2000

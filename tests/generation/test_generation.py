@@ -6,9 +6,10 @@ from keras import ops
 
 from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
-from keras_rawaudio.models import AudioModel, filter_bank
+from keras_rawaudio.layers import lpc_filter_bank
+from keras_rawaudio.models import AudioModel
 from keras_rawaudio.models.heads import predictive
-from keras_rawaudio.models.voices import GAINS
+from keras_rawaudio.models.lpc_codes import GAINS
 
 from .conftest import MODELS, audio_of, make, noise_of, window_of
 
@@ -116,7 +117,7 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         model = sure(model)
         monkeypatch.setattr(predictive, "LEAD", 0.0)
         monkeypatch.setattr(predictive, "LOUDER", 1.0)
-        monkeypatch.setattr(filter_bank, "DAMPING", 0.0)
+        monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
     rows, P, N = 3, 2 * model.frame, 2 * model.frame
     forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
     noise = noise_of(model, rows, N)

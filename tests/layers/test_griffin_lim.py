@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.corpus.synthesis import synthesise
+from keras_rawaudio.data.corpus.synthesis import synthesise
 from keras_rawaudio.layers.fourier import amplitude
 from keras_rawaudio.layers.griffin_lim import GriffinLim
 from keras_rawaudio.layers.overlap import cut, overlap_add

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.models import filter_bank
+from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models.heads import PredictiveHead, predictive
 
 LEVELS, WORDS, FRAME, WIDTH = 64, 8, 32, 5
@@ -41,7 +41,7 @@ def unled(monkeypatch):
     """Draws that are not led to the level of their word, nor enlarged or damped."""
     monkeypatch.setattr(predictive, "LEAD", 0.0)
     monkeypatch.setattr(predictive, "LOUDER", 1.0)
-    monkeypatch.setattr(filter_bank, "DAMPING", 0.0)
+    monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
 
 
 def audio(samples, rows=1, seed=1):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.codecs import codec_from_json
+from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy import special, stats
 
-from keras_rawaudio.codecs import MuLaw
+from keras_rawaudio.data.codecs import MuLaw
 from keras_rawaudio.models.heads import MixtureHead
 
 F, LEVELS = 5, 64

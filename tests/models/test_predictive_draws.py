@@ -5,9 +5,9 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from keras_rawaudio.models import filter_bank
+from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models.heads import predictive
-from keras_rawaudio.models.voices import GAINS
+from keras_rawaudio.models.lpc_codes import GAINS
 
 from .conftest import (
     FILTERS,
@@ -154,7 +154,7 @@ def test_draws_are_as_much_louder_or_quieter_as_the_word_is(wanted, factor, unle
 )
 def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
     """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
-    monkeypatch.setattr(filter_bank, "DAMPING", 0.0)
+    monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
     past, turn = audio(make().context), 8
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
     frames = []
@@ -207,7 +207,7 @@ def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
     levels = {}
     for gain in (12, 24):
         for damping in (0.0, 0.1):
-            monkeypatch.setattr(filter_bank, "DAMPING", damping)
+            monkeypatch.setattr(lpc_filter_bank, "DAMPING", damping)
             head = make(sure=True)
             del head.voices.size
             head.reach.assign([0.0])

@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.filter_bank import FLOOR
+from keras_rawaudio.layers.lpc_filter_bank import FLOOR
 from keras_rawaudio.models.heads import PredictiveHead, predictive
-from keras_rawaudio.models.voices import GAINS
+from keras_rawaudio.models.lpc_codes import GAINS
 
 from .conftest import (
     FILTERS,

@@ -37,7 +37,7 @@ def pitfalls(docstring: str) -> list[int]:
 def test_guard_exists(root: Path, rows: dict[int, str], number: int) -> None:
     guarding = {
         f"`{file.relative_to(root).as_posix()}::{name}`"
-        for file in (root / "tests").glob("*/test_*.py")
+        for file in (root / "tests").rglob("test_*.py")
         for name, docstring in docstrings(file).items()
         if number in pitfalls(docstring)
     }

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_rawaudio.codecs import fit_codec
+from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import Recipe, load_recipe, recipe_from_json, recipe_names
+from keras_rawaudio.training.build import build_model
 
 SHIPPED = [
     "categorical",

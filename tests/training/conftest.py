@@ -3,11 +3,11 @@
 import keras
 import pytest
 
-from keras_rawaudio.codecs import fit_codec
-from keras_rawaudio.corpus import prepare
-from keras_rawaudio.corpus.synthesis import write_demo_piece
-from keras_rawaudio.models import build_model
+from keras_rawaudio.data.codecs import fit_codec
+from keras_rawaudio.data.corpus import prepare
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.recipes import recipe_from_json
+from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.trainer import Trainer

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_rawaudio.codecs import fit_codec
-from keras_rawaudio.corpus import prepare
+from keras_rawaudio.data.codecs import fit_codec
+from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.layers import RecurrentStack
-from keras_rawaudio.models import build_model
 from keras_rawaudio.recipes import load_recipe
-from keras_rawaudio.training import meter
-from keras_rawaudio.training.evaluation import load_model
-from keras_rawaudio.training.forecast import AT_REST, step_memory
+from keras_rawaudio.training import throughput
+from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.logs import Logs
+from keras_rawaudio.training.resource_estimate import AT_REST, step_memory
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
@@ -70,7 +70,7 @@ def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames
     begins = block.offset[block.reset[:, 0], 0]
     assert (np.diff(begins) % (frame * frames) == 0).all()
     assert step_memory(made.step, made.plan) < AT_REST + 0.5e9
-    monkeypatch.setattr(meter, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(made, "scorer", lambda: {"loss": 1.0, "variance_unexplained": 1.0})
     monkeypatch.setattr(made, "diagnosis", dict, raising=False)
     assert made.fit()

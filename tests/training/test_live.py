@@ -10,7 +10,7 @@ from importlib import resources
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training import live, meter
+from keras_rawaudio.training import live, throughput
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
@@ -55,7 +55,7 @@ def test_a_training_as_it_is_seen(tmp_path, piece, cache, tiny, pages, monkeypat
         return learn(*arguments)
 
     monkeypatch.setattr(TrainingStep, "__call__", look)
-    monkeypatch.setattr(meter, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
     run, recipe = tmp_path / "run", tiny(sample_seconds=2.0)
     assert train([piece], run, recipe, Budget(epochs=1), cache=cache, live=0)
     assert states[0]["sample"] is states[0]["curve"] is states[0]["verdict"] is None

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_rawaudio.data.windows import WindowPlan, read_batches
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.trainer import OPTIMIZERS
-from keras_rawaudio.windows import WindowPlan, read_batches
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training import logs, meter, trainer
-from keras_rawaudio.training.evaluation import evaluate, load_model
+from keras_rawaudio.training import logs, throughput, trainer
+from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
@@ -22,7 +22,7 @@ from keras_rawaudio.training.train import train
 @pytest.fixture
 def often(monkeypatch):
     """A validation after every step."""
-    monkeypatch.setattr(meter, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(trainer, "VALIDATION_SHARE", 1.0)
     return {"validate_every": 1e-9}
 
@@ -70,7 +70,7 @@ def test_a_run_stopped_early_stays_stopped(trainer, tiny, often, capsys):
 
 def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, capsys):
     """Pitfall 12: baselines beside the loss, in the log and on the console."""
-    pytest.importorskip("keras_rawaudio.listening.plots")
+    pytest.importorskip("keras_rawaudio.plots")
     monkeypatch.setattr(logs.sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     recipe = tiny(sample_seconds=0.25)

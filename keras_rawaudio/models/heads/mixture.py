@@ -9,8 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.models.cells import cell_edges
-from keras_rawaudio.models.gumbel import gumbel, winner
+from keras_rawaudio.models.distributions import cell_edges, gumbel, winner
 from keras_rawaudio.models.heads.base import Head
 
 LEAST_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this

@@ -10,15 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.bands import powers
-from keras_rawaudio.models.cells import cell_edges
-from keras_rawaudio.models.filter_bank import FLOOR, FilterBank
-from keras_rawaudio.models.gumbel import gumbel, winner
+from keras_rawaudio.layers.lpc_filter_bank import FLOOR, FilterBank
+from keras_rawaudio.layers.postfilter import Postfilter
+from keras_rawaudio.models.distributions import cell_edges, gumbel, winner
+from keras_rawaudio.models.envelope_codebook import Outline
+from keras_rawaudio.models.envelope_features import powers
+from keras_rawaudio.models.excitation_network import InnovationNetwork
 from keras_rawaudio.models.heads.base import Head
-from keras_rawaudio.models.innovations import InnovationNetwork
-from keras_rawaudio.models.outline import Outline
-from keras_rawaudio.models.postfilter import Postfilter
-from keras_rawaudio.models.voices import GAINS, Voices
+from keras_rawaudio.models.lpc_codes import GAINS, Voices
 
 UNIFORM = 1e-3  # share of a uniform distribution, so that no cell is impossible
 REACH = 0.9975  # quantile of the train part's errors that no draw exceeds

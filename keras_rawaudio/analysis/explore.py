@@ -1,0 +1,90 @@
+"""What a piece is like: its pictures and its figures, in a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.analysis import pictures
+from keras_rawaudio.analysis.outlines import Spectrogram, chosen_minutes, gather, zooms
+from keras_rawaudio.analysis.pulsation import Pulsations, pulsations
+from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, Survey, survey
+from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
+from keras_rawaudio.errors import UserError
+
+
+def explore(path: Path, out: Path) -> dict[str, Any]:
+    """Look at a piece, in memory that does not grow with its length.
+
+    The piece is decoded twice: for its figures, then, its length known, for its pictures.
+
+    Args:
+        path: an audio file, mixed to mono and taken at its own rate.
+        out: the folder to write `explore.json`, `waveforms.png`, `minutes.png` and `overview.png`
+            into; it is made where it does not exist.
+
+    Returns:
+        What is in `explore.json`.
+
+    Raises:
+        UserError: no such file, no audio, or a folder that cannot be written.
+    """
+    audio = open_audio(path)
+    rate = audio.sample_rate
+    try:
+        found = survey(lambda: decode(audio, rate), rate)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    pulsating = pulsations(found.level, LEVELS_A_SECOND)
+    whole = zooms(found.head, found.samples, rate)
+    minutes = chosen_minutes(found.samples, rate)
+    spectrogram = Spectrogram(found.samples, rate)
+    position = 0
+    for block in decode(audio, rate):
+        gather([*whole, *minutes, spectrogram], position, block)
+        position += len(block)
+    report = figures(audio, found, pulsating)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        pictures.waveforms(whole, rate, out / "waveforms.png")
+        pictures.waveforms(minutes, rate, out / "minutes.png")
+        pictures.overview(found, spectrogram.decibels(), pulsating, path.name, out / "overview.png")
+        (out / "explore.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+    return report
+
+
+def figures(audio: AudioFile, found: Survey, pulsating: Pulsations) -> dict[str, Any]:
+    """A survey as plain JSON; levels once a second, `None` where nothing pulsates or sounds."""
+    whole = len(found.level) // LEVELS_A_SECOND * LEVELS_A_SECOND
+    power = np.square(found.level[:whole]).reshape(-1, LEVELS_A_SECOND).mean(axis=1)
+    return {
+        "file": str(audio.path),
+        "sample_rate": found.sample_rate,
+        "channels": audio.channels,
+        "samples": found.samples,
+        "seconds": round(found.samples / found.sample_rate, 3),
+        "peak": found.peak,
+        "mean": found.mean,
+        "standard_deviation": found.deviation,
+        "minimum": found.minimum,
+        "maximum": found.maximum,
+        "range": found.maximum - found.minimum,
+        "silent_head_samples": found.head,
+        "silent_tail_samples": found.samples - found.end,
+        "fade_out_samples": found.end - found.fade,
+        "level_decibels": [_rounded(10 * np.log10(p)) if p else None for p in power],
+        "pulsations": {
+            "seconds": [_rounded(value) for value in pulsating.seconds],
+            "per_minute": [_rounded(value) for value in pulsating.per_minute],
+            "strength": [_rounded(value) for value in pulsating.strength],
+        },
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 2) if np.isfinite(value) else None

@@ -1,0 +1,45 @@
+"""Evaluate generated files beside the real one, on one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from keras_rawaudio.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `evaluate-audio`."""
+    add = parser.add_argument
+    add("--real", required=True, type=Path, metavar="FILE", help="what it was learned from")
+    add("--generated", required=True, nargs="+", type=Path, metavar="FILE", help="new audio")
+    add("--out", required=True, type=Path, metavar="PAGE.html", help="the page to write")
+    add("--seed-audio", type=Path, metavar="FILE", help="the file that the seed came from")
+    add("--seed-start", type=float, metavar="S", help="where the seed starts (0)")
+    add("--seed-seconds", type=float, metavar="S", help="its length (1)")
+    add("--keep-seed", action="store_true", help="the generated files begin with the seed")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, and print the findings."""
+    about_seed = (options.seed_start, options.seed_seconds)
+    if (options.keep_seed or about_seed != (None, None)) and not options.seed_audio:
+        raise UserError("--seed-audio is missing: name the file that the seed came from")
+    for flag, value, least in (
+        ("--seed-start", options.seed_start, 0),
+        ("--seed-seconds", options.seed_seconds, 1e-3),
+    ):
+        if value is not None and not value >= least:
+            raise UserError(f"{flag} must be {least:g} or more, not {value}")
+
+    from keras_rawaudio.reports.evaluate_audio import Seed, evaluate_audio
+
+    seed = None
+    if options.seed_audio:
+        start = options.seed_start or 0.0
+        seed = Seed(options.seed_audio, start, options.seed_seconds, options.keep_seed)
+    for name, found in evaluate_audio(options.real, options.generated, options.out, seed):
+        print(f"{name}: {', '.join(found)}", file=sys.stderr)
+    print(f"wrote {options.out}", file=sys.stderr)
+    return 0

@@ -1,7 +1,0 @@
-"""Corpus: audio files to train, validation and test parts on disk, and back as arrays."""
-
-from keras_rawaudio.corpus.corpus import Corpus
-from keras_rawaudio.corpus.preparing import default_cache, prepare
-from keras_rawaudio.corpus.settings import PARTS, CorpusSettings
-
-__all__ = ["PARTS", "Corpus", "CorpusSettings", "default_cache", "prepare"]

@@ -1,0 +1,77 @@
+"""Samples scaled to [-1, 1] by their least and greatest value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from keras_rawaudio.data.codecs.base import (
+    Continuous,
+    Parts,
+    as_floats,
+    require_finite,
+    value_range,
+)
+from keras_rawaudio.errors import UserError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class MinMax(Continuous):
+    """`2 (x - low) / (high - low) - 1`, so that [low, high] becomes [-1, 1].
+
+    Args:
+        low: the least sample.
+        high: the greatest sample, over `low`.
+
+    Raises:
+        UserError: if an argument is not finite or `high` is not over `low`.
+
+    Example:
+        >>> codec = MinMax(low=-0.25, high=0.75)
+        >>> codec.encode([-0.25, 0.25, 0.75]).tolist()
+        [-1.0, 0.0, 1.0]
+        >>> codec.decode([-1.0, 0.0, 1.0]).tolist()
+        [-0.25, 0.25, 0.75]
+    """
+
+    name: ClassVar[str] = "minmax"
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        require_finite(self, low=self.low, high=self.high)
+        if self.low >= self.high:
+            raise UserError(f"low of a 'minmax' codec must be under high: {self.low}, {self.high}")
+
+    @classmethod
+    def fit(cls, parts: Parts, *, widen: bool = True) -> Self:
+        """Take the range of the train part, widened by the others' where they go beyond it.
+
+        Widening is the rule of the experiments that this package began with: it keeps every
+        value in [-1, 1]. It lets two numbers of the other parts into the codec; `widen=False`
+        does not. A narrower validation or test range never narrows the result.
+
+        Raises:
+            UserError: if the train part is empty, silent, constant or not finite.
+        """
+        low, high = value_range(parts)
+        if widen:
+            for part in ("validation", "test"):
+                if part in parts:
+                    part_low, part_high = value_range(parts, part)
+                    low, high = min(low, part_low), max(high, part_high)
+        return cls(low=low, high=high)
+
+    def encode(self, audio: Any, xp: Any = np) -> Any:
+        """Audio of any shape to float32 values; beyond the range they go beyond [-1, 1]."""
+        return (as_floats(audio, xp) - self.low) * (2.0 / (self.high - self.low)) - 1.0
+
+    def decode(self, values: Any, xp: Any = np) -> Any:
+        """Values to float32 audio; not clipped, which is for whoever writes a file to do."""
+        return (as_floats(values, xp) + 1.0) * ((self.high - self.low) / 2.0) + self.low

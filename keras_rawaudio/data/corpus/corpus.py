@@ -1,0 +1,156 @@
+"""A prepared corpus: three parts on disk, read through memory maps."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.data.corpus.settings import PARTS
+from keras_rawaudio.errors import UserError
+
+FORMAT_VERSION = 1
+DESCRIPTION = "corpus.json"
+SAMPLE = np.dtype("<i2")  # 16 bits, low byte first on every machine
+FULL_SCALE = 32768
+
+
+class Corpus:
+    """Mono audio at one rate, split into train, validation and test parts.
+
+    The folder holds `corpus.json` and, for each part, its segments one after the other as raw
+    16-bit samples: `train.i16`, `validation.i16`, `test.i16`. A segment is a contiguous stretch
+    of one file; windows and carried state must not run from one into the next.
+
+    Attributes:
+        folder: where it lies.
+        sample_rate: in Hz.
+        fingerprint: the name of the sources and settings that made it.
+
+    Example:
+        >>> corpus = Corpus.open("~/.cache/keras_rawaudio/0f3a")  # doctest: +SKIP
+        >>> [len(segment) for segment in corpus.segments("train")]  # doctest: +SKIP
+        [1563352]
+    """
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        self.folder = folder
+        self._description = description
+        self.sample_rate: int = description["sample_rate"]
+        self.fingerprint: str = description["fingerprint"]
+
+    def __repr__(self) -> str:
+        seconds = ", ".join(
+            f"{part} {self.samples(part) / self.sample_rate:.1f} s" for part in PARTS
+        )
+        return f"<Corpus {self.fingerprint}: {self.sample_rate} Hz, {seconds}>"
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Corpus:
+        """Open a folder that `prepare` wrote.
+
+        Raises:
+            UserError: if it is not one, is of an unknown version, or is damaged.
+        """
+        folder = Path(folder).expanduser()
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            version = description["format_version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
+                "prepare it again"
+            )
+        corpus = cls(folder, description)
+        for part in PARTS:
+            path = corpus._path(part)
+            if not path.is_file() or path.stat().st_size != corpus.samples(part) * SAMPLE.itemsize:
+                raise UserError(f"the corpus {folder} is damaged ({path.name}); delete the folder")
+        return corpus
+
+    def samples(self, part: str) -> int:
+        """How many samples a part has."""
+        return sum(self._lengths(part))
+
+    def segments(self, part: str) -> list[np.ndarray]:
+        """The part's contiguous stretches.
+
+        Returns:
+            int16 vectors, read-only views of one memory map; divide by 32768 for audio.
+        """
+        lengths = self._lengths(part)
+        samples = np.memmap(self._path(part), SAMPLE, mode="r")
+        return np.split(samples, np.cumsum(lengths)[:-1])
+
+    def starts(self, part: str) -> list[int]:
+        """Where in its own file each of the part's segments begins, in samples."""
+        self._lengths(part)
+        return [segment["start"] for segment in self._description["parts"][part]["segments"]]
+
+    def place(self, part: str, second: float) -> tuple[Path, float]:
+        """The file, and the second of it, that a second of a part was taken from."""
+        left = round(second * self.sample_rate)
+        segments = [s for s in self._description["parts"][part]["segments"] if s["samples"]]
+        for segment in segments:
+            if left < segment["samples"] or segment is segments[-1]:
+                break
+            left -= segment["samples"]
+        path = Path(self._description["sources"][segment["source"]]["path"])
+        return path, (segment["start"] + left) / self.sample_rate
+
+    def chunks(self, part: str, size: int = 1 << 20) -> Iterator[np.ndarray]:
+        """The part from its first to its last sample, whatever its segments.
+
+        Args:
+            part: "train", "validation" or "test".
+            size: the most samples in a chunk.
+
+        Yields:
+            float32 vectors in [-1, 1).
+        """
+        self._lengths(part)
+        yield from read_floats(self._path(part), 0, self.samples(part), size)
+
+    def parts(self) -> dict[str, Callable[[], Iterator[np.ndarray]]]:
+        """Each part's `chunks`, as `Codec.fit` wants them."""
+        return {part: partial(self.chunks, part) for part in PARTS}
+
+    def describe(self) -> dict[str, Any]:
+        """A copy of `corpus.json`: sources, settings, rate, peak, segments and samples."""
+        return copy.deepcopy(self._description)
+
+    def _lengths(self, part: str) -> list[int]:
+        if part not in PARTS:
+            raise UserError(f"no part '{part}' in a corpus; there are {', '.join(PARTS)}")
+        return [segment["samples"] for segment in self._description["parts"][part]["segments"]]
+
+    def _path(self, part: str) -> Path:
+        return self.folder / f"{part}.i16"
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Float audio to 16 bits, rounded and clipped: what is beyond [-1, 1) never wraps round."""
+    scaled = np.rint(audio * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(SAMPLE)
+
+
+def read_floats(path: Path, start: int, stop: int, size: int = 1 << 20) -> Iterator[np.ndarray]:
+    """Samples start to stop of a raw file of 16-bit samples, as float32 in [-1, 1).
+
+    Plain reads rather than a memory map, so that no page of the file stays in the process.
+    """
+    with path.open("rb") as file:
+        file.seek(start * SAMPLE.itemsize)
+        while start < stop:
+            block = np.fromfile(file, SAMPLE, min(size, stop - start))
+            if len(block) == 0:
+                raise UserError(f"{path} is shorter than its description says; delete its folder")
+            start += len(block)
+            yield block.astype(np.float32) / np.float32(FULL_SCALE)

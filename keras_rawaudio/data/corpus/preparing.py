@@ -1,0 +1,228 @@
+"""Audio files to a corpus on disk: once, atomically, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.data.corpus import remote
+from keras_rawaudio.data.corpus.corpus import (
+    DESCRIPTION,
+    FORMAT_VERSION,
+    FULL_SCALE,
+    SAMPLE,
+    Corpus,
+    read_floats,
+    to_int16,
+)
+from keras_rawaudio.data.corpus.decoding import AudioFile, decode, find_files, open_audio
+from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
+from keras_rawaudio.data.corpus.splitting import Span, sounding_range, split_in_time
+from keras_rawaudio.errors import UserError
+
+HIGHEST_DEFAULT_RATE = 16000
+CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a word
+
+
+def prepare(
+    sources: Sequence[str | Path],
+    cache: Path | None = None,
+    settings: CorpusSettings | None = None,
+) -> Corpus:
+    """Decode, resample, mix, trim and split audio files into a cached corpus.
+
+    The corpus lies in `cache/<fingerprint>`. A later call with the same sources (path, size and
+    time of change) and the same settings finds it there and reads no audio.
+
+    Args:
+        sources: files, folders (searched recursively) and URLs (see `corpus.remote`).
+        cache: a folder; by default `$XDG_CACHE_HOME/keras_rawaudio` or `~/.cache/keras_rawaudio`.
+        settings: rate, trimming and split; `CorpusSettings()` by default.
+
+    Returns:
+        The corpus; each part has at least one sample.
+
+    Raises:
+        UserError: if a source does not exist, is empty, is not audio, or holds a NaN; if all
+            audio is silent or too short to split; if the cache cannot be written.
+
+    Example:
+        >>> corpus = prepare(["song.flac"])  # doctest: +SKIP
+        >>> corpus.sample_rate  # doctest: +SKIP
+        16000
+    """
+    settings = settings or CorpusSettings()
+    cache = Path(cache) if cache is not None else default_cache()
+    stamps = _stamps(sources)
+    fingerprint = _fingerprint(stamps, settings)
+    folder = cache / fingerprint
+    if (ready := _ready(folder)) is not None:
+        return ready
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=cache))
+    except OSError as error:
+        raise UserError(f"cannot write to the cache folder {cache}: {error.strerror}") from error
+    try:
+        finished = scratch / "corpus"
+        finished.mkdir()
+        _write(finished, scratch, stamps, settings, fingerprint)
+        return _move_into_place(finished, folder)
+    except OSError as error:
+        raise UserError(f"cannot prepare the corpus in {cache}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/keras_rawaudio`, or `~/.cache/keras_rawaudio`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "keras_rawaudio"
+
+
+def _stamps(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Every source file with what tells whether it changed."""
+    if not sources:
+        raise UserError("no audio given; name a file, a folder or a URL")
+    # A file that is reached twice counts once, or else it could be trained and tested on.
+    stamps: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        if remote.is_url(str(source)):
+            stamps.setdefault(str(source), remote.stamp(str(source)))
+            continue
+        for path in find_files(source):
+            status = path.stat()
+            stamp = {"path": str(path), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+            stamps.setdefault(str(path), stamp)
+    return list(stamps.values())
+
+
+def _fingerprint(stamps: list[dict[str, Any]], settings: CorpusSettings) -> str:
+    made_from = [FORMAT_VERSION, asdict(settings), stamps]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+
+
+def _ready(folder: Path) -> Corpus | None:
+    try:
+        return Corpus.open(folder)
+    except UserError:
+        return None
+
+
+def _move_into_place(finished: Path, folder: Path) -> Corpus:
+    """Rename; a whole corpus that another process put there meanwhile is as good as ours."""
+    try:
+        finished.replace(folder)
+    except OSError:
+        if (ready := _ready(folder)) is not None:
+            return ready
+        shutil.rmtree(folder)  # damaged, or of an older version
+        finished.replace(folder)
+    return Corpus.open(folder)
+
+
+def _write(
+    folder: Path,
+    scratch: Path,
+    stamps: list[dict[str, Any]],
+    settings: CorpusSettings,
+    fingerprint: str,
+) -> None:
+    files = [open_audio(_local(stamp, scratch)) for stamp in stamps]
+    rate = settings.sample_rate or min(HIGHEST_DEFAULT_RATE, *(f.sample_rate for f in files))
+    sources: list[dict[str, Any]] = []
+    ranges: list[tuple[int, int]] = []
+    for index, (audio, stamp) in enumerate(zip(files, stamps, strict=True)):
+        raw = scratch / f"{index}.i16"
+        samples, clipped, peak = _decode_to(raw, audio, rate)
+        if samples == 0:
+            raise UserError(f"{stamp['path']} holds no audio (0 samples)")
+        if clipped > CLIPPED_WARNING * samples:
+            warnings.warn(
+                f"{stamp['path']}: {clipped} of {samples} samples lie beyond full scale and were "
+                "clipped; scale the file to [-1, 1]",
+                stacklevel=3,
+            )
+        span = sounding_range(read_floats(raw, 0, samples), rate, settings.trim_decibels)
+        ranges.append(span if settings.trim else (0, samples))
+        sources.append(
+            {
+                **stamp,
+                "sample_rate": audio.sample_rate,
+                "channels": audio.channels,
+                "samples": samples,
+                "kept": list(ranges[-1]),
+                "clipped": clipped,
+                "peak": peak,
+            }
+        )
+    if all(source["peak"] == 0 for source in sources):
+        named = sources[0]["path"] if len(sources) == 1 else f"all {len(sources)} files"
+        raise UserError(f"nothing but silence in {named}")
+    spans = split_in_time(ranges, settings.split)
+    _check_long_enough(spans, ranges, rate)
+    parts = {part: _write_part(folder, scratch, part, spans[part]) for part in PARTS}
+    description = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": fingerprint,
+        "sample_rate": rate,
+        "peak": max(part["peak"] for part in parts.values()),
+        "settings": asdict(settings),
+        "sources": sources,
+        "parts": parts,
+    }
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+
+
+def _local(stamp: dict[str, Any], scratch: Path) -> Path:
+    path = stamp["path"]
+    return remote.fetch(path, scratch) if remote.is_url(path) else Path(path)
+
+
+def _decode_to(raw: Path, audio: AudioFile, rate: int) -> tuple[int, int, float]:
+    """One file to 16-bit samples on disk; returns samples, clipped samples and peak."""
+    samples, clipped, peak = 0, 0, 0
+    with raw.open("wb") as file:
+        for block in decode(audio, rate):
+            # 1.0 itself becomes 32767/32768, which is nothing that anybody could hear.
+            clipped += int(np.count_nonzero(np.abs(block) > 1))
+            quantised = to_int16(block)
+            peak = max(peak, int(np.max(np.abs(quantised.astype(np.int32)), initial=0)))
+            quantised.tofile(file)
+            samples += len(quantised)
+    return samples, clipped, peak / FULL_SCALE
+
+
+def _check_long_enough(
+    spans: dict[str, list[Span]], ranges: list[tuple[int, int]], rate: int
+) -> None:
+    missing = [part for part in PARTS if not spans.get(part)]
+    if missing:
+        seconds = sum(stop - start for start, stop in ranges) / rate
+        raise UserError(
+            f"{seconds:.4f} s of audio is too short to split: nothing is left for the "
+            f"{' and '.join(missing)} part"
+        )
+
+
+def _write_part(folder: Path, scratch: Path, part: str, spans: list[Span]) -> dict[str, Any]:
+    peak = 0.0
+    with (folder / f"{part}.i16").open("wb") as file:
+        for index, start, stop in spans:
+            for block in read_floats(scratch / f"{index}.i16", start, stop):
+                peak = max(peak, float(np.max(np.abs(block))))
+                (block * FULL_SCALE).astype(SAMPLE).tofile(file)
+    segments = [{"source": i, "start": start, "samples": stop - start} for i, start, stop in spans]
+    samples = sum(segment["samples"] for segment in segments)
+    return {"samples": samples, "peak": peak, "segments": segments}

@@ -1,0 +1,1 @@
+"""Signal processing in NumPy and SciPy that models and metrics share."""

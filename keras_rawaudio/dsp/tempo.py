@@ -1,0 +1,61 @@
+"""Tempo: the one pulse that most of a piece's onsets keep to, to a fraction of a per mille."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_rawaudio.dsp.onset_envelope import onset_envelope
+
+PERIODS = (0.2, 2.0)  # seconds
+HARMONICS = 8
+LONGEST = 600.0  # seconds of audio looked at
+FINER = 16  # points of the spectrum between two bins
+
+
+def pulse_period(segments: Sequence[np.ndarray], rate: int) -> float:
+    """Period of the steadiest pulse.
+
+    A pulse that keeps its time for minutes is a comb of very narrow lines in the spectrum of the
+    onset envelope: the period is the one whose first harmonics hold the most energy.
+
+    Args:
+        segments: contiguous stretches of audio, each `(n,)`; the longest is looked at.
+        rate: samples a second.
+
+    Returns:
+        Seconds, 0.2 to 2. Audio without a pulse gives some period or other.
+
+    Example:
+        >>> clicks = np.zeros(160000)
+        >>> clicks[::3600] = 1
+        >>> pulses = 0.45 / pulse_period([clicks], 8000)
+        >>> abs(pulses - round(pulses)) < 1e-3 or abs(1 / pulses - round(1 / pulses)) < 1e-3
+        True
+    """
+    longest = max(segments, key=len)
+    envelope, per_second = onset_envelope(np.asarray(longest[: round(LONGEST * rate)]), rate)
+    centred = envelope - envelope.mean()
+    size = 1 << int(np.ceil(np.log2(len(centred) * FINER)))
+    energy = np.abs(np.fft.rfft(centred, size)) ** 2
+    low = max(1, int(size / PERIODS[1] / per_second))
+    high = min(len(energy) - 1, int(size / PERIODS[0] / per_second))
+    if high <= low:
+        return PERIODS[1]
+    candidates = np.arange(low, high + 1)
+    comb = np.zeros(len(candidates))
+    for harmonic in range(1, HARMONICS + 1):
+        places = candidates * harmonic
+        comb += np.where(places < len(energy), energy[np.minimum(places, len(energy) - 1)], 0.0)
+    rough = candidates[int(comb.argmax())]
+    # Around the best bin, once more and finer, in time with the envelope itself.
+    times = np.arange(len(centred))
+    finer = (rough + np.linspace(-1, 1, 41)) / size
+    waves = np.exp(-2j * np.pi * np.outer(finer, times))
+    sums = np.zeros(len(finer))
+    wave = np.ones_like(waves)
+    for _ in range(HARMONICS):
+        wave = wave * waves
+        sums += np.abs(wave @ centred) ** 2
+    return float(1.0 / finer[int(sums.argmax())] / per_second)

@@ -1,0 +1,126 @@
+"""From a run folder to files that play anywhere: what `export.py` calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.dsp.spectra import excerpts, mono
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
+from keras_rawaudio.exporters.onnx_model import export_onnx
+from keras_rawaudio.exporters.quantization_cost import bits_per_sample
+from keras_rawaudio.exporters.saved_model import export_saved_model
+from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.metrics.health import health, join, thresholds
+from keras_rawaudio.metrics.reference import TRAIN_SECONDS
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.heads import Head
+from keras_rawaudio.provenance import git_revision, versions
+from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.run_folder import RunFolder
+
+FORMAT_VERSION = 1
+
+
+def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
+    """Export a run's generator.
+
+    Args:
+        run: the run folder.
+        out: the folder to write `generator.onnx` and `saved_model/` into.
+        checkpoint: `"best"` or `"last"`.
+        int8: the ONNX file's widest layers in 8 bits, and what that costs in its metadata.
+
+    Returns:
+        The path of `generator.onnx`.
+
+    Raises:
+        UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
+            does not draw sample by sample, or no corpus to measure the price on.
+    """
+    folder = RunFolder.open(run)
+    model = load_model(folder, checkpoint)  # before there is a folder to leave behind
+    arithmetic = price(model, folder) if int8 else "float32"
+    if not int8 and gains_by_int8(model.head):
+        print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
+    target = Path(out)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target, prefix=".partial-"))
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
+    try:
+        metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
+        metadata["arithmetic"] = arithmetic
+        export_onnx(model, metadata, partial / "generator.onnx", int8)
+        saved = json.dumps(metadata | {"arithmetic": "float32"})
+        export_saved_model(model, saved, partial / "saved_model")
+        shutil.rmtree(target / "saved_model", ignore_errors=True)
+        for name in ("saved_model", "generator.onnx"):
+            os.replace(partial / name, target / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target / "generator.onnx"
+
+
+def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, Any]:
+    """What the exported file says of itself."""
+    spec = generator_state_spec(model)
+    return {
+        "format_version": FORMAT_VERSION,
+        "sample_rate": run.describe()["sample_rate"],
+        "frame": model.frame,
+        "tiers": [tier.frame for tier in model.tiers],
+        "head": model.head.kind,
+        "noise_per_sample": model.head.noise_per_sample,
+        "deterministic": model.head.measure == "variance_unexplained",
+        "codec": model.codec.to_json(),
+        "states": [
+            {"name": name, "shape": list(shape), "initial": fill}
+            for name, (shape, fill) in spec.items()
+        ],
+        "recipe": run.read_recipe(),
+        "checkpoint": checkpoint,
+        "git_revision": git_revision(),
+        "versions": versions(),
+    }
+
+
+def gains_by_int8(head: Head | type[Head]) -> bool:
+    """Whether `--int8` is for this head: the others have no layers that memory holds up."""
+    return head.per_sample and head.measure == "bits_per_sample"
+
+
+def price(model: AudioModel, run: RunFolder) -> dict[str, Any]:
+    """What 8 bits cost on the test part: bits per sample with them, and without."""
+    if not gains_by_int8(model.head):
+        raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
+    segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
+    exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
+    return {
+        "layers": f"int8 from {LEAST_WEIGHTS} weights",
+        "test_bits_per_sample": round(rounded, 4),
+        "test_bits_per_sample_float32": round(exact, 4),
+    }
+
+
+def limits(run: RunFolder) -> dict[str, float]:
+    """What counts as ill in free running: `thresholds` of the train part, to choose streams by.
+
+    Returns:
+        Nothing, and says so, where the corpus is gone or silent: the generator plays without.
+    """
+    try:
+        corpus = Corpus.open(Path(run.describe()["corpus"]))
+        parts = excerpts(corpus.segments("train"), corpus.sample_rate, TRAIN_SECONDS)
+        return thresholds(join([health(mono(part), corpus.sample_rate) for part in parts]))
+    except UserError as error:
+        print(f"note: --keep will not know what is usual in this piece: {error}", file=sys.stderr)
+        return {}

@@ -1,0 +1,164 @@
+"""Several linear predictions, of which one at a time is spoken with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.dsp.lpc_codebook import fit_filter_bank
+
+FLOOR = 1e-4  # least scale of errors, relative to the peak
+STRANGE = 4.0  # how many times too large errors are of a filter that is out of place
+DAMPING = 0.1  # nepers a sample, for each neper that they are too large beyond that
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class FilterBank(keras.layers.Layer):
+    """Linear predictions by filters fitted on the train part (`fit`) and then left alone.
+
+    Args:
+        filters: how many; the first predicts the whole piece.
+        order: past samples that each sees, a multiple of `bunch`.
+        bunch: samples that are predicted together.
+
+    Example:
+        >>> bank = FilterBank(filters=4, order=32)
+        >>> bank.build_weights()
+        >>> bank.predict(keras.ops.zeros((2, 32 + 80))).shape
+        TensorShape([2, 80, 4])
+
+    Reference:
+        Buzo et al. 1980, "Speech coding based upon vector quantization" (filters as a codebook).
+    """
+
+    def __init__(self, filters: int = 64, order: int = 256, bunch: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if filters < 1 or order < bunch or order % bunch:
+            raise ValueError(
+                f"a filter bank needs filters >= 1 and an order that is a multiple of {bunch}; "
+                f"these are {filters} and {order}"
+            )
+        self.filters = filters
+        self.order = order
+        self.bunch = bunch
+
+    def build_weights(self) -> None:
+        """Make the weights; before `fit`, every filter gives the last sample again."""
+        self.taps = self.add_weight(
+            shape=(self.filters, self.order), initializer="zeros", trainable=False, name="taps"
+        )
+        self.built = True
+        self.set_filters(np.tile(np.eye(1, self.order), (self.filters, 1)))
+
+    def set_filters(self, coefficients: np.ndarray) -> None:
+        """Take filters `(K, order)`, newest sample first."""
+        self.taps.assign(np.asarray(coefficients, "float32"))
+
+    def fit(self, segments: Sequence[np.ndarray]) -> None:
+        """Fit the filters to `segments` of the train part."""
+        self.set_filters(fit_filter_bank(segments, self.order, self.filters))
+
+    def predict(self, x: Any) -> Any:
+        """Every sample of `x (B, order + n)` after the first `order`, by each filter: `(B, n, K)`.
+
+        `n` is a multiple of the bunch. The last sample of `x` is not looked at.
+        """
+        F, P, K = self.bunch, self.order, self.filters
+        T = (x.shape[1] - P) // F
+        pieces = ops.reshape(x, (-1, T + P // F, F))
+        seen = ops.concatenate([pieces[:, k : k + T] for k in range(P // F + 1)], axis=-1)
+        lags = P + np.arange(F) - np.arange(P + F)[:, None]
+        table = self._at(self.taps, lags, now=0.0)
+        table = ops.reshape(ops.transpose(table, (1, 2, 0)), (P + F, F * K))
+        return ops.reshape(ops.matmul(seen, table), (-1, T * F, K))
+
+    def taps_for(self, voice: Any, past: Any, size: Any) -> Any:
+        """The chosen filters, damped where they find in the past what another has played.
+
+        A filter predicts badly what is strange to it, and rings with its errors. Where those on
+        the last two bunches are more than `STRANGE` times as large as errors are to be, its poles
+        are drawn inwards, the further the larger they are; so it forgets that past sooner.
+
+        Args:
+            voice: `(B, K)`, one-hot.
+            past: `(B, n)`, what came before, `n >= order + 2 * bunch`.
+            size: `(B, 1)`, the mean size that errors are to have.
+
+        Returns:
+            `(B, order)`.
+
+        Reference:
+            Kabal 2003, "Ill-conditioning and bandwidth expansion in linear prediction of speech".
+        """
+        F, P = 2 * self.bunch, self.order
+        own = ops.matmul(voice, self.taps)
+        recent = past[:, -P - F :]
+        seen = ops.take(recent, P - 1 + np.arange(F)[:, None] - np.arange(P), axis=1)
+        errors = recent[:, P:] - ops.squeeze(ops.matmul(seen, own[..., None]), -1)
+        strange = ops.mean(ops.abs(errors), axis=-1, keepdims=True) / (STRANGE * size)
+        nepers = DAMPING * ops.log(ops.maximum(strange, 1.0))
+        return own * ops.exp(-nepers * np.arange(1, P + 1, dtype="float32"))
+
+    def unrolled(self, own: Any) -> tuple[Any, Any]:
+        """Filters as matrices, for `ahead`.
+
+        Args:
+            own: `(B, order)`: their taps.
+
+        Returns:
+            `(B, (order + 2 * bunch) * 3 * bunch)` and `(B, bunch * bunch)`.
+        """
+        F, P = self.bunch, self.order
+        lags = P + np.arange(3 * F) - np.arange(P + 2 * F)[:, None]
+        known = self._at(-own, lags, now=1.0)
+        # Within a bunch each sample enters the next ones: `x = given + x within`, whose solution is
+        # `given (1 + within) (1 + within^2) (1 + within^4) ...` until nothing is left of `within`.
+        within = self._at(own, np.arange(F) - np.arange(F)[:, None], now=0.0)
+        each = np.eye(F, dtype="float32")
+        ringing, power = within + each, within
+        for _ in range(max(F - 1, 1).bit_length() - 1):
+            power = ops.matmul(power, power)
+            ringing = ops.matmul(ringing, power + each)
+        return ops.reshape(known, (-1, (P + 2 * F) * 3 * F)), ops.reshape(ringing, (-1, F * F))
+
+    def ahead(self, past: Any, known: Any) -> tuple[Any, Any]:
+        """What the chosen filters make of the samples before a bunch.
+
+        Args:
+            past: `(B, order + 2 * bunch)`.
+            known: from `unrolled`.
+
+        Returns:
+            Their errors on the last two bunches `(B, 2 * bunch)`; and what they say of the next
+            one `(B, bunch)` as far as it depends on `past` alone.
+        """
+        F = self.bunch
+        known = ops.reshape(known, (-1, self.order + 2 * F, 3 * F))
+        both = ops.squeeze(ops.matmul(ops.expand_dims(past, 1), known), 1)
+        return both[:, : 2 * F], -both[:, 2 * F :]
+
+    def fill(self, given: Any, ringing: Any) -> Any:
+        """A bunch `(B, bunch)`, each sample of which enters the next one's prediction.
+
+        Args:
+            given: `(B, bunch)`: what is known ahead, with how far each sample is to lie from its
+                prediction.
+            ringing: from `unrolled`.
+        """
+        ringing = ops.reshape(ringing, (-1, self.bunch, self.bunch))
+        return ops.squeeze(ops.matmul(ops.expand_dims(given, 1), ringing), 1)
+
+    def _at(self, taps: Any, lags: np.ndarray, now: float) -> Any:
+        """Taps `(n, order)` by their lags: `(n, *lags.shape)`; `now` at lag 0, zero beyond."""
+        first = ops.zeros_like(taps[:, :1])
+        row = ops.concatenate([first, first + now, taps], axis=-1)
+        inside = (lags >= 0) & (lags <= self.order)
+        return ops.take(row, np.where(inside, lags + 1, 0), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "order": self.order, "bunch": self.bunch}
+        return {**super().get_config(), **own}

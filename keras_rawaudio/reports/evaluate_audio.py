@@ -1,0 +1,112 @@
+"""Generated files beside the real one: no model, no run folder, only audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_rawaudio.data.corpus.decoding import decode, open_audio
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.metrics.diversity import own_diversity
+from keras_rawaudio.metrics.reference import Reference
+from keras_rawaudio.reports.evaluated_audio import judge_all, measures, spectrograms
+from keras_rawaudio.reports.page import Player, Section, write_page
+
+SEED_SECONDS = 1.0
+HEARD_SECONDS = 60.0  # of each file, so that a page stays some megabytes
+DRAWN_SECONDS = 20.0
+SHORTEST = 1.0
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Where the seed of the generated files lies.
+
+    Attributes:
+        path: its audio file.
+        start: in seconds.
+        seconds: its length; None: 1, or the rest of the file where that is less.
+        kept: whether the generated files begin with it.
+    """
+
+    path: Path
+    start: float = 0.0
+    seconds: float | None = None
+    kept: bool = False
+
+
+def evaluate_audio(
+    real: Path, generated: Sequence[Path], out: Path, seed: Seed | None = None
+) -> list[tuple[str, list[str]]]:
+    """Compare generated files with the recording they were learned from, and write a page.
+
+    All are decoded to mono, at the lowest of their rates.
+
+    Args:
+        real: the recording.
+        generated: one file or more.
+        out: the HTML file.
+        seed: what they went on from.
+
+    Returns:
+        Name and findings in words of each file.
+
+    Raises:
+        UserError: a file that cannot be read or is too short, or a page that cannot be written.
+    """
+    files = [open_audio(path) for path in (real, *generated)]
+    rate = min(file.sample_rate for file in files)
+    piece, *others = (_read(path, rate) for path in (real, *generated))
+    heard, after = _seed(seed, rate) if seed else (np.zeros(0, np.float32),) * 2
+    if seed and seed.kept:
+        others = [audio[len(heard) :] for audio in others]
+    for path, audio in zip((real, *generated), (piece, *others), strict=True):
+        if len(audio) < SHORTEST * rate:
+            raise UserError(f"{path} is too short to judge: give a second or more")
+    reference = Reference.from_recording(piece, rate)
+    named = [(path.name, audio) for path, audio in zip(generated, others, strict=True)]
+    judged = judge_all(named, reference, heard, after)
+    shown = round(min(DRAWN_SECONDS, max(map(len, others)) / rate) * rate)
+    if seed:
+        beside, title = np.concatenate([heard, after[:shown]]), f"real: {seed.path.name}"
+    else:
+        middle = max(0, len(piece) - shown) // 2
+        beside, title = piece[middle : middle + shown], f"real: {real.name}, from its middle"
+    panels = [(title, beside)] + [
+        (one.name, np.concatenate([heard, one.audio[:shown]])) for one in judged
+    ]
+    limit = round(HEARD_SECONDS * rate)
+    players = [Player(title, beside, rate)]
+    if seed:
+        players.append(Player("seed", heard, rate))
+    players += [Player(one.name, one.audio[:limit], rate, one.findings) for one in judged]
+    found = [(one.name, one.findings) for one in judged]
+    usual = min(len(one.audio) for one in judged) / rate
+    write_page(
+        out,
+        ", ".join(one.name for one in judged),
+        f"judged beside {real.name}: mono, {rate} Hz",
+        [
+            Section("Verdict", findings=found),
+            Section("Listen", f"Up to {HEARD_SECONDS:g} s of each.", players=players),
+            spectrograms(panels, rate, len(heard) / rate),
+            measures(judged, reference, own_diversity([piece], rate, len(judged), usual)),
+        ],
+    )
+    return found
+
+
+def _read(path: Path, rate: int) -> np.ndarray:
+    return np.concatenate([*decode(open_audio(path), rate), np.zeros(0, np.float32)])
+
+
+def _seed(seed: Seed, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """The seed, and what follows it in its file."""
+    audio = _read(seed.path, rate)[round(seed.start * rate) :]
+    cut = round((SEED_SECONDS if seed.seconds is None else seed.seconds) * rate)
+    if len(audio) == 0:
+        raise UserError(f"{seed.path} ends before the seed begins, at {seed.start:g} s")
+    return audio[:cut], audio[cut:]

@@ -1,0 +1,87 @@
+"""What made a run: recipe, data, codec, sizes, speeds, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_rawaudio.data.corpus.settings import PARTS
+from keras_rawaudio.metrics.findings import clock
+from keras_rawaudio.reports.page import Section, Table
+from keras_rawaudio.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from keras_rawaudio.models import AudioModel
+    from keras_rawaudio.reports.generation_report import Heard
+
+
+def facts(
+    run: RunFolder, model: AudioModel, log: Sequence[dict[str, Any]], heard: Heard | None
+) -> list[Section]:
+    """The sections of a run's page that hold no sound.
+
+    Args:
+        run: its folder.
+        model: the one that was heard.
+        log: the rows of its log.
+        heard: what it played, if it was asked to.
+    """
+    told = run.describe()
+    rate, parts = told["sample_rate"], told["data"]["parts"]
+    data = [["rate", f"{rate} Hz, mono"], ["codec", settings(told["codec"])]]
+    data += [[f"{part} part", f"{clock(parts[part]['samples'] / rate)} min"] for part in PARTS]
+    data += [[Path(source["path"]).name, source["path"]] for source in told["data"]["sources"]]
+    sizes = [
+        ["parameters", f"{told['parameters']:,}"],
+        ["model file", f"{run.best.stat().st_size / 1e6:.1f} MB"],
+        ["a step of the slowest tier", f"{model.frame} samples"],
+        ["samples that are seen directly", f"{model.context + 1}"],
+    ]
+    if log:
+        last = log[-1]
+        sizes += [
+            ["trained for", f"{last['minutes']:.1f} minutes, {last['step']} steps"],
+            ["training", f"{last['samples_per_second']:,.0f} samples/s at the end"],
+        ]
+    if heard:
+        drawn = f"{heard.speed:,.0f} samples/s of each of {len(heard.streams)} streams"
+        sizes.append(["drawing, by Keras", f"{drawn} (an exported file is faster)"])
+    made = [["revision", told["git_revision"] or "unknown"], ["random seed", str(told["seed"])]]
+    made += [[name, version] for name, version in told["versions"].items()]
+    recipe = [[key, value] for key, value in flat(run.read_recipe()).items()]
+    return [
+        Section("Data and codec", tables=[Table(["", ""], data)]),
+        Section("Sizes and speeds", tables=[Table(["", ""], sizes)]),
+        Section("Recipe", tables=[Table(["setting", "value"], recipe)]),
+        Section("Versions", tables=[Table(["", ""], made)]),
+    ]
+
+
+def flat(values: Any, name: str = "") -> dict[str, str]:
+    """Nested settings by their dotted names, as `--set` takes them.
+
+    Example:
+        >>> flat({"tiers": [{"frame": 64}], "codec": {"name": "peak"}})
+        {'tiers.0.frame': '64', 'codec.name': 'peak'}
+    """
+    if isinstance(values, dict):
+        inside = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, (list, tuple)):
+        inside = [(str(i), value) for i, value in enumerate(values)]
+    else:
+        return {name: "none" if values is None else str(values)}
+    found: dict[str, str] = {}
+    for key, value in inside:
+        found |= flat(value, f"{name}.{key}" if name else key)
+    return found
+
+
+def settings(values: dict[str, Any]) -> str:
+    """Settings in one line.
+
+    Example:
+        >>> settings({"name": "mulaw", "levels": 256})
+        'name mulaw, levels 256'
+    """
+    return ", ".join(f"{key} {value}" for key, value in flat(values).items())

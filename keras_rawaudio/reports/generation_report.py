@@ -1,0 +1,104 @@
+"""What a model plays from a seed, at several temperatures side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.generation import ReferenceSampler
+from keras_rawaudio.metrics.reference import Reference
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.reports.evaluated_audio import Judged, judge_all
+
+SEED_SECONDS = 1.0
+# Of streams side by side, which take little longer than one.
+TEMPERATURES = (0.8, 0.9, 1.0, 1.0, 1.0, 1.1)
+COMPARED = ("tonal_db", "beat", "copied", "copied_by_heldout", "piece_tonal_db", "piece_beat")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Streams from one seed.
+
+    Attributes:
+        seed: mono `(m,)`.
+        after: what really follows it, `(k,)`.
+        streams: one a temperature.
+        temperatures: of each stream.
+        speed: samples a second that each stream was drawn at.
+    """
+
+    seed: np.ndarray
+    after: np.ndarray
+    streams: Sequence[Judged]
+    temperatures: Sequence[float]
+    speed: float
+
+    @property
+    def plain(self) -> list[Judged]:
+        """The streams at temperature 1."""
+        return [s for s, t in zip(self.streams, self.temperatures, strict=True) if t == 1]
+
+    def figures(self) -> dict[str, Any]:
+        """Means over the streams at temperature 1, as plain JSON."""
+        plain = [stream.measured for stream in self.plain]
+        timbre = [ratio for m in plain for ratio in m["cepstral_ratio_by_third"]]
+        return {
+            "seconds": plain[0]["seconds"],
+            "streams": len(plain),
+            **{key: _mean([m[key] for m in plain]) for key in COMPARED},
+            "cepstral_ratio": _mean(timbre),
+            "samples_per_second": round(self.speed),
+            "findings": [stream.findings for stream in self.plain],
+        }
+
+
+def listen(
+    model: AudioModel,
+    source: np.ndarray,
+    seconds: float,
+    reference: Reference,
+    place: Callable[[float], str],
+) -> Heard:
+    """Let a model go on from the begin of some audio, and judge what comes.
+
+    Args:
+        model: read, never changed.
+        source: mono `(n,)`: a second of it is the seed (half of it where it is that short), the
+            rest is what really follows.
+        seconds: length of each stream.
+        reference: the piece.
+        place: says where a second of the train part lies.
+    """
+    rate, frame, count = reference.rate, model.frame, round(seconds * reference.rate)
+    # Whole frames, so that nothing is put before them.
+    cut = max(1, min(round(SEED_SECONDS * rate), len(source) // 2) // frame) * frame
+    seed, after = source[:cut], source[cut : cut + count]
+    by_chance = model.head.measure == "bits_per_sample"
+    temperatures = TEMPERATURES if by_chance else (1.0,)
+    sampler = ReferenceSampler(model)
+    sampler.generate(frame, streams=len(temperatures))  # traces
+    began = time.perf_counter()
+    drawn = sampler.generate(count, seed, temperatures, len(temperatures))
+    speed = count / (time.perf_counter() - began)
+    named = list(zip(_names(temperatures), np.clip(drawn, -1, 1), strict=True))
+    streams = judge_all(named, reference, seed, after, place)
+    return Heard(seed, after, streams, temperatures, speed)
+
+
+def _names(temperatures: Sequence[float]) -> list[str]:
+    """`temperature 0.9`, numbered where several are alike."""
+    names: list[str] = []
+    for i, value in enumerate(temperatures):
+        number = temperatures[:i].count(value) + 1 if temperatures.count(value) > 1 else 0
+        names.append(f"temperature {value:g}" + (f", stream {number}" if number else ""))
+    return names
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,200 @@
+"""A run on one page: what it learned, what it plays, what that is worth, and what made it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.metrics.diversity import own_diversity
+from keras_rawaudio.metrics.findings import clock
+from keras_rawaudio.metrics.nll_over_time import bits_by_loudness, bits_by_second
+from keras_rawaudio.metrics.over_time import Track
+from keras_rawaudio.metrics.reference import Reference
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.plots import learning_curve, tracks_figure
+from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
+from keras_rawaudio.reports.facts import facts
+from keras_rawaudio.reports.generation_report import Heard, listen
+from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
+from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.logs import WORDS, read_log
+from keras_rawaudio.training.nll import sample_bits
+from keras_rawaudio.training.run_folder import RunFolder
+
+QUICK_SAMPLES = 1 << 15  # what is drawn of each stream where a report must not take long
+SHORTEST = 1.0
+BITS_SECONDS = 20.0  # of the validation part
+
+
+def write_report(run: str | Path, out: Path | None = None, seconds: float | None = None) -> Path:
+    """Write the page of a run, and what was measured into its folder.
+
+    Args:
+        run: the run folder, with a best model.
+        out: the HTML file; `None`: `report.html` in the run folder.
+        seconds: length of each stream that is drawn; `None`: what the run itself listens to at a
+            validation, and not more than is drawn in some ten seconds.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: not a run folder, no model yet, or a page that cannot be written.
+    """
+    folder = RunFolder.open(run)
+    report = Report(folder, load_model(folder))
+    path = out or folder.report
+    if seconds is None:
+        most = QUICK_SAMPLES / report.rate
+        seconds = min(report.recipe["training"]["sample_seconds"], most)
+    heard = report.listen(seconds) if seconds >= SHORTEST else None
+    words = f"{report.recipe['name']}: {report.recipe['description']}"
+    sections = [report.summary(heard)]
+    if report.log:
+        sections.append(report.learning())
+    if heard:
+        sections += report.sound(heard)
+        folder.write_json(folder.measures, heard.figures())
+    sections += facts(folder, report.model, report.log, heard)
+    write_page(path, folder.path.resolve().name, words, sections)
+    return path
+
+
+class Report:
+    """The parts of a run's page.
+
+    Args:
+        run: its folder.
+        model: the one to hear.
+    """
+
+    def __init__(self, run: RunFolder, model: AudioModel) -> None:
+        self.run, self.model = run, model
+        self.description, self.recipe = run.describe(), run.read_recipe()
+        self.corpus = Corpus.open(Path(self.description["corpus"]))
+        self.rate = self.corpus.sample_rate
+        self.log = read_log(run.log)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What the piece itself scores."""
+        train, validation = map(self.corpus.segments, ("train", "validation"))
+        return Reference.from_segments(train, validation, self.rate)
+
+    @cached_property
+    def validation(self) -> tuple[np.ndarray, int]:
+        """The longest stretch of the validation part as floats, and where its file has it."""
+        segments, starts = self.corpus.segments("validation"), self.corpus.starts("validation")
+        longest = max(range(len(segments)), key=lambda i: len(segments[i]))
+        return segments[longest].astype(np.float32) / 32768, starts[longest]
+
+    def listen(self, seconds: float) -> Heard:
+        """Draw streams from a seed, and judge each."""
+        source, _ = self.validation
+        return listen(self.model, source, seconds, self.reference, self._place)
+
+    def summary(self, heard: Heard | None) -> Section:
+        """The verdict, and the best validation beside what costs nothing."""
+        measure = self.description["measure"]
+        beside = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3g}"
+            for name, value in self.description["baselines"].items()
+        )
+        words = f"no validation yet ({beside})"
+        if self.log:
+            best = min(self.log, key=lambda row: row[measure])
+            words = f"best validation: {best[measure]:.3f} {WORDS[measure]} ({beside})"
+        found = [(s.name, s.findings) for s in heard.streams] if heard else []
+        return Section("Verdict", words, findings=found)
+
+    def learning(self) -> Section:
+        """Learning curves beside the baselines."""
+        baselines = self.description["baselines"]
+        picture = drawn(
+            lambda path: learning_curve(self.log, path, baselines),
+            "The loss on audio that it learns from, and on audio that it has never seen; dashed: "
+            "what anyone gets without a network.",
+        )
+        return Section("Learning", pictures=[picture])
+
+    def sound(self, heard: Heard) -> list[Section]:
+        """Real beside generated; players; measures."""
+        rate, plain = self.rate, heard.plain
+        panels = [("real: the seed and what really follows it", heard.after)]
+        panels += [(f"generated: {plain[0].name}", plain[0].audio)]
+        panels = [(title, np.concatenate([heard.seed, audio])) for title, audio in panels]
+        original = Player(panels[0][0], panels[0][1], rate)
+        players = [original, Player("the seed", heard.seed, rate)]
+        players += [Player(s.name, s.audio, rate, s.findings) for s in heard.streams]
+        usual = own_diversity(
+            self.corpus.segments("train"), rate, len(plain), len(plain[0].audio) / rate
+        )
+        sections = [
+            Section("Listen", "None of these is in the audio that it learned from.", (), players),
+            *self._checkpoints(),
+            spectrograms(panels, rate, len(heard.seed) / rate),
+            measures(plain, self.reference, usual),
+        ]
+        source, _ = self.validation
+        follows = len(source) - len(heard.seed) >= rate
+        if self.model.head.measure == "bits_per_sample" and follows:
+            sections.append(self._surprise(heard))
+        return sections
+
+    def _checkpoints(self) -> list[Section]:
+        """What was played at each validation, with its verdict."""
+        import soundfile
+
+        rows = {row["step"]: row for row in self.log}
+        players = []
+        for path in sorted(self.run.samples.glob("step-*.wav")):
+            row = rows.get(int(path.stem.removeprefix("step-")))
+            if row is not None:
+                audio, rate = soundfile.read(path, dtype="float32")
+                name = f"step {row['step']}, after {row['minutes']:.1f} minutes"
+                players.append(Player(name, audio, rate, [row["verdict"]] * bool(row["verdict"])))
+        words = "What it played at each validation, from the same seed."
+        return [Section("Checkpoints", words, players=players)] if players else []
+
+    def _surprise(self, heard: Heard) -> Section:
+        """Bits over time, teacher-forced and free-running, and by loudness."""
+        rate, plain, cut = self.rate, heard.plain, len(heard.seed)
+        source, start = self.validation
+        free = np.stack([np.concatenate([heard.seed, s.audio]) for s in plain])[:, : len(source)]
+        length = free.shape[1]
+        rows = max(1, min(round(BITS_SECONDS * rate), len(source)) // length)
+        starts = [row * length for row in range(rows)]
+        real = np.stack([source[s : s + length] for s in starts])
+        positions = [0] * len(plain) + [start + s for s in starts]
+        # The seed is read in either case, and not counted: so each has a state to go on from.
+        bits = sample_bits(self.model, np.concatenate([free, real]), positions)[:, cut:]
+        paid, own = bits[len(plain) :], real[:, cut:]
+        forced = np.stack([bits_by_second(row, rate) for row in paid])
+        low, high = np.quantile(forced, [0.01, 0.99])
+
+        def track(values: np.ndarray) -> list[Track]:
+            places = np.arange(len(values)) + 0.5
+            return [Track("bits per sample", places, values, float(low), float(high))]
+
+        tracks = [("teacher-forced: what really follows the seed", track(forced[0]))]
+        tracks += [
+            (f"free-running: {s.name}", track(bits_by_second(row, rate)))
+            for s, row in zip(plain, bits, strict=False)
+        ]
+        picture = drawn(
+            lambda path: tracks_figure(tracks, path),
+            "Bits that real audio costs second by second (shaded: the range of "
+            f"{forced.size} seconds of it), and those that the model's own draws cost it, which "
+            "estimate its entropy.",
+        )
+        by_loudness = bits_by_loudness(paid.ravel(), own.ravel(), rate)
+        cells = [[f"{level:.0f} dB", f"{cost:.2f}"] for level, cost in by_loudness]
+        table = Table(["level of real audio, by sixths of its time", "bits a sample"], cells)
+        return Section("Surprise", pictures=[picture], tables=[table])
+
+    def _place(self, second: float) -> str:
+        path, where = self.corpus.place("train", second)
+        return f"{clock(where)} of {path.name}"

@@ -1,0 +1,76 @@
+"""What a run is worth on a part of its corpus, beside what is had for nothing."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.evaluator import Scorer
+from keras_rawaudio.training.gate_statistics import Diagnosis, report
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.train import baselines
+
+
+def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
+    """The model of a run.
+
+    Args:
+        run: the folder.
+        checkpoint: `"best"` or `"last"`.
+
+    Raises:
+        UserError: it has not been saved yet.
+    """
+    path = run.best if checkpoint == "best" else run.last
+    if not path.is_file():
+        raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
+    try:
+        model: AudioModel = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"cannot read {path}: {reason}; the file is damaged, or of another version"
+        ) from None
+    return model
+
+
+def evaluate(
+    run: str | Path, split: str = "test", checkpoint: str = "best", diagnose: bool = False
+) -> dict[str, Any]:
+    """Score a run on one part, every sample once, state carried from first to last.
+
+    Args:
+        run: the run folder.
+        split: `"train"`, `"validation"` or `"test"`.
+        checkpoint: `"best"` or `"last"`.
+        diagnose: look into the recurrent layers, too.
+
+    Returns:
+        `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`;
+        with `diagnose` also `layers`, as `diagnosis.report` has them.
+
+    Raises:
+        UserError: not a run folder, no such part, no checkpoint yet.
+    """
+    folder = RunFolder.open(run)
+    corpus = Corpus.open(Path(folder.describe()["corpus"]))
+    model = load_model(folder, checkpoint)
+    part = corpus.segments(split), corpus.starts(split)
+    scores = Scorer(model, *part)()
+    result = {
+        "run": str(run),
+        "split": split,
+        "checkpoint": checkpoint,
+        model.head.measure: scores[model.head.measure],
+        "baselines": baselines(corpus, model, split),
+        "samples": scores["samples"],
+    }
+    if diagnose:
+        result["layers"] = report(Diagnosis(model, *part)())
+    return result

@@ -1,0 +1,84 @@
+"""Score a model on a part of the corpus, without touching anything that trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_rawaudio.data.windows import StreamPlan, window_dataset
+from keras_rawaudio.models import AudioModel
+from keras_rawaudio.training.state_reset import begin
+
+# Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
+# length of a window changes no score; more rows or longer ones are no faster on two cores.
+SAMPLES, LEVELS = 1 << 14, 256
+
+
+class Scorer:
+    """Reads a part as streams, each sample predicted once, and averages the loss.
+
+    Each segment is one stream whose state runs from its first sample to its last.
+
+    Args:
+        model: the model; read, never changed.
+        segments: int16 arrays, each a contiguous stretch of one file.
+        starts: where in its own file each segment begins; `None`: at 0.
+    """
+
+    def __init__(
+        self, model: AudioModel, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+    ) -> None:
+        import tensorflow as tf
+
+        self.model = model
+        batch = min(8, len(segments))
+        limit = max(1, SAMPLES * LEVELS // max(LEVELS, model.codec.levels or 0) // batch)
+        window = math.ceil(min(limit, max(map(len, segments))) / model.frame) * model.frame
+        plan = StreamPlan([len(s) for s in segments], window, batch)
+        self._batch = batch
+        self._data = window_dataset(
+            segments, model.codec.encode, plan, model.context, repeat=False, starts=starts
+        )
+        self._function = tf.function(self._score)
+
+    def __call__(self) -> dict[str, float]:
+        """The measures of the model as it stands.
+
+        Returns:
+            `loss` (the mean of what training makes small), the head's own measure
+            (`bits_per_sample` or `variance_unexplained`) and `samples`, how many were scored.
+        """
+        state = self.model.zero_state(self._batch)
+        sums = np.zeros(5)
+        for batch in self._data:
+            inputs = (batch[k] for k in ("x", "y", "reset", "position", "valid"))
+            values, state = self._function(*inputs, state)
+            sums += np.asarray(values, np.float64)
+        loss, score, count, total, squares = sums
+        result = {"loss": loss / count, "samples": int(count)}
+        if self.model.head.measure == "bits_per_sample":
+            result["bits_per_sample"] = score / count / math.log(2)
+        else:
+            result["variance_unexplained"] = score / (squares - total**2 / count)
+        return result
+
+    def _score(
+        self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any
+    ) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        state = begin(self.model, state, reset, position)
+        prediction, state = self.model(x, state, training=False)
+        y = self.model.target(x, y)
+        mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
+        y_float = tf.cast(y, tf.float64)
+        head = self.model.head
+        judged = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
+        sums = [
+            tf.reduce_sum(value * mask)
+            for value in (*judged, tf.ones_like(mask), y_float, tf.square(y_float))
+        ]
+        return tf.stack(sums), state

@@ -1,0 +1,119 @@
+"""What a training is going to take, said before it begins."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rawaudio.data.windows import WindowPlan
+from keras_rawaudio.data.windows.dataset import PREFETCH
+from keras_rawaudio.training.step import TrainingStep
+
+# Python with TensorFlow in it, before anything is trained.
+AT_REST = 0.7e9
+# Of all the tensors that a step makes, this share is alive at once: benchmarks/frames.py.
+ALIVE = 0.55
+# What takes no memory of its own.
+VIEWS = {"Identity", "IdentityN", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze"}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an epoch takes.
+
+    Attributes:
+        steps: of training.
+        seconds: for all of them, without validations.
+        memory: bytes of the whole process.
+
+    Example:
+        >>> Forecast(steps=300, seconds=75.0, memory=1_260_000_000).words()
+        'an epoch: 300 steps, about 1:15; memory: about 1.3 GB'
+    """
+
+    steps: int
+    seconds: float
+    memory: float
+
+    def words(self) -> str:
+        """One line for the console."""
+        minutes, seconds = divmod(max(1, round(self.seconds)), 60)
+        hours, minutes = divmod(minutes, 60)
+        span = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+        memory = f"about {self.memory / 1e9:.1f} GB"
+        return f"an epoch: {self.steps} steps, about {span}; memory: {memory}"
+
+
+def announce(step: TrainingStep, plan: WindowPlan, say: Callable[[str], None]) -> None:
+    """Say what an epoch takes; what may be too much is said before it is tried."""
+    memory, whole = step_memory(step, plan), machine_memory()
+    if memory > whole:
+        say(
+            f"note: training may take {memory / 1e9:.0f} GB of memory, and this machine has "
+            f"{whole / 1e9:.0f}: lower windows.length or windows.batch"
+        )
+    steps = plan.batches_per_epoch
+    say(Forecast(steps, steps * step_seconds(step, plan), memory).words())
+
+
+def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
+    """Bytes that training takes, worked out from the traced step; nothing is run.
+
+    That is the process at rest, all variables, the batches that are read ahead, and a share of the
+    tensors that the step makes.
+    """
+    batch = silence(step, plan)
+    graph = step.function.get_concrete_function(*batch.values()).graph
+    tensors = [o for op in graph.get_operations() if op.type not in VIEWS for o in op.outputs]
+    made = sum(_bytes(t) for t in tensors if t.shape.is_fully_defined())
+    kept = sum(_bytes(v) for v in step.variables().values())
+    read_ahead = sum(_bytes(value) for value in batch.values()) * (PREFETCH + 2)
+    return AT_REST + kept + read_ahead + ALIVE * made
+
+
+def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
+    """Seconds that a step takes, by rehearsing it: nothing that the rehearsal changes stays."""
+    batch = silence(step, plan)
+    variables = step.variables()
+    before = {name: tf.identity(value) for name, value in variables.items()}
+    try:
+        float(step.function(*batch.values())[0])  # the first one takes longer
+        began = time.perf_counter()
+        float(step.function(*batch.values())[0])
+        return time.perf_counter() - began
+    finally:
+        for name, value in before.items():
+            variables[name].assign(value)
+
+
+def silence(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
+    """A batch as the plan's are, with nothing to hear in it."""
+    B, N = plan.batch, plan.window
+    values = np.asarray(step.model.codec.encode(np.zeros((B, step.model.context + N), np.float32)))
+    values = values.astype(np.int32 if step.model.codec.discrete else np.float32)
+    return {
+        "x": tf.constant(values),
+        "y": tf.constant(values[:, -N:]),
+        "reset": tf.zeros((B,), tf.bool),
+        "position": tf.zeros((B,), tf.int64),
+    }
+
+
+def machine_memory() -> float:
+    """Bytes of memory in this machine; infinite where nobody says."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return float("inf")
+
+
+def _bytes(value: Any) -> int:
+    """Of a tensor or a variable, 0 for a handle of one."""
+    dtype = tf.as_dtype(value.dtype)
+    return 0 if dtype in (tf.resource, tf.variant) else int(np.prod(value.shape)) * dtype.size

@@ -1,0 +1,173 @@
+"""Exploring: figures of pieces that are known, and pictures of them."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_rawaudio.analysis.outlines import Outline, Spectrogram, chosen_minutes, zooms
+from keras_rawaudio.analysis.pulsation import pulsations
+from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, survey
+from keras_rawaudio.cli import main
+from keras_rawaudio.data.corpus.synthesis import PULSATIONS_A_MINUTE, synthesise, write_demo_piece
+
+RATE = 4000
+
+
+def blocks(audio, size=7001):
+    return lambda: (audio[i : i + size] for i in range(0, len(audio), size))
+
+
+@pytest.fixture(scope="module")
+def piece():
+    return synthesise(240, RATE)
+
+
+def test_nine_then_fourteen_pulsations_a_minute(piece):
+    found = pulsations(survey(blocks(piece), RATE).level, LEVELS_A_SECOND)
+    slow, fast = PULSATIONS_A_MINUTE
+    assert (slow, fast) == (9, 14)
+    np.testing.assert_allclose(found.per_minute[found.seconds < 90], slow, atol=0.4)
+    np.testing.assert_allclose(found.per_minute[found.seconds > 150], fast, atol=0.4)
+    assert (found.strength[found.seconds < 90] > 0.7).all()
+
+
+@pytest.mark.parametrize("per_minute", [4, 9, 14, 25, 35])
+@pytest.mark.parametrize("power", [1, 6])
+def test_any_number_of_pulsations(per_minute, power):
+    """Round swells and narrow ones, the same number; nothing where nothing swells."""
+    time = np.arange(0, 90, 1 / LEVELS_A_SECOND)
+    envelope = 0.1 + (0.5 + 0.5 * np.cos(2 * np.pi * time * per_minute / 60)) ** power
+    found = pulsations(envelope, LEVELS_A_SECOND)
+    np.testing.assert_allclose(found.per_minute, per_minute, rtol=0.03)
+    still = pulsations(np.full(500, 0.3), LEVELS_A_SECOND)
+    assert np.isnan(still.per_minute).all()
+    assert not still.strength.any()
+
+
+def test_a_piece_too_short_to_pulsate():
+    for n in (1, 3, 8):
+        assert np.isnan(pulsations(np.ones(n), LEVELS_A_SECOND).per_minute).all()
+
+
+def test_figures_are_those_of_the_samples(piece):
+    shifted = (0.5 * piece + 0.125).astype(np.float32)
+    found = survey(blocks(shifted), RATE)
+    assert found.samples == len(shifted)
+    assert found.mean == pytest.approx(float(shifted.mean(dtype=np.float64)), abs=1e-9)
+    assert found.deviation == pytest.approx(float(shifted.std(dtype=np.float64)), rel=1e-6)
+    assert (found.minimum, found.maximum) == (shifted.min(), shifted.max())
+    assert found.peak == np.abs(shifted).max()
+    first = shifted[: RATE // LEVELS_A_SECOND].astype(np.float64)
+    assert found.level[0] == pytest.approx(np.sqrt(np.square(first).mean()))
+    assert len(found.level) == 240 * LEVELS_A_SECOND
+
+
+def test_head_tail_and_fade_out_in_samples(piece):
+    body = piece[: 100 * RATE].copy()
+    body[80 * RATE :] *= np.linspace(1, 0, 20 * RATE, dtype=np.float32) ** 2
+    head, tail = np.zeros(3 * RATE, np.float32), np.zeros(2 * RATE, np.float32)
+    found = survey(blocks(np.concatenate([head, body, tail])), RATE)
+    assert found.head == pytest.approx(3 * RATE, abs=0.02 * RATE)
+    assert 2 * RATE <= found.samples - found.end < 4.5 * RATE  # its end is under -60 dB
+    assert found.fade == pytest.approx(83 * RATE, abs=8 * RATE)  # within a pulsation of 6.7 s
+
+
+def test_a_piece_that_ends_at_once_has_no_fade_out(piece):
+    """Its pulsations are dips of their own, and no fade-out."""
+    for seconds in (1, 61, 64, 67, 70):
+        found = survey(blocks(piece[: seconds * RATE]), RATE)
+        assert found.fade == found.end == seconds * RATE
+    silent = survey(blocks(np.zeros(4 * RATE, np.float32)), RATE)
+    assert (silent.head, silent.end, silent.fade) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("start", [0, 13, 5000])
+@pytest.mark.parametrize("length", [1, 900, 1401, 20_000])
+@pytest.mark.parametrize("size", [1, 700, 50_000])
+def test_outlines_are_the_extremes_of_each_column(piece, start, length, size):
+    if size == 1 and length == 20_000:
+        size = 3
+    outline = Outline("", start, start + length)
+    for position in range(0, 30_000, size):
+        outline.add(position, piece[position : min(position + size, 30_000)])
+    columns = len(outline.low)
+    edges = [start + i * length // columns for i in range(columns + 1)]
+    assert (edges[0], edges[-1]) == (start, start + length)
+    for i in {0, columns // 3, columns - 1}:
+        part = piece[edges[i] : edges[i + 1]]
+        assert (outline.low[i], outline.high[i]) == (part.min(), part.max())
+
+
+def test_a_spectrogram_does_not_depend_on_its_blocks():
+    time = np.arange(20 * RATE) / RATE
+    sine = np.sin(2 * np.pi * 500 * time).astype(np.float32)
+    pictures = []
+    for size in (333, 7001, len(sine)):
+        made = Spectrogram(len(sine), RATE)
+        for position in range(0, len(sine), size):
+            made.add(position, sine[position : position + size])
+        pictures.append(made.decibels())
+    np.testing.assert_allclose(pictures[0], pictures[2], atol=1e-3)
+    np.testing.assert_allclose(pictures[1], pictures[2], atol=1e-3)
+    peak = 500 * made.size / RATE
+    np.testing.assert_allclose(pictures[2][:, round(peak)], 0, atol=0.1)
+    assert len(pictures[2]) == pytest.approx(len(sine) // made.hop, abs=2)
+
+
+def test_zooms_and_minutes_as_far_as_the_piece_goes():
+    def titles(minutes):
+        return [o.title for o in chosen_minutes(minutes * 60 * RATE - 5, RATE)]
+
+    assert titles(1) == ["minute 1 (first, last)"]
+    assert titles(5)[0] == "minute 1 (first, fifth from the end)"
+    assert titles(2) == ["minute 1 (first)", "minute 2 (2nd, last)"]
+    assert [t.split(" (")[0] for t in titles(150)] == [
+        "minute 1",
+        "minute 2",
+        "minute 35",
+        "minute 100",
+        "minute 146",
+        "minute 150",
+    ]
+    assert "35th, fifth from the end" in titles(39)[2]
+    whole = zooms(100, 100 + 300 * RATE, RATE)
+    assert [o.title for o in whole] == ["1 s", "5 s", "10 s", "30 s", "1 min", "2 min", "5 min"]
+    assert {o.start for o in whole} == {100}
+    assert [o.title for o in zooms(0, RATE - 1, RATE)] == ["all of it"]
+
+
+def test_the_command(tmp_path, capsys):
+    song = write_demo_piece(tmp_path / "song.wav", 130, RATE)
+    out = tmp_path / "deep" / "folder"
+    assert main(["explore", str(song), "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("130.0 s at 4000 Hz, peak 0.700")
+    names = sorted(p.name for p in out.iterdir())
+    assert names == ["explore.json", "minutes.png", "overview.png", "waveforms.png"]
+    for name in names[1:]:
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    report = json.loads((out / "explore.json").read_text())
+    assert (report["samples"], report["sample_rate"]) == (130 * RATE, RATE)
+    assert report["range"] == pytest.approx(report["maximum"] - report["minimum"])
+    assert len(report["level_decibels"]) == 130
+    assert report["pulsations"]["per_minute"][0] == pytest.approx(9, abs=0.5)
+    audio, _ = soundfile.read(song)
+    level = 10 * math.log10(np.square(audio[:RATE]).mean())
+    assert report["level_decibels"][0] == pytest.approx(level, abs=0.01)
+
+
+@pytest.mark.parametrize("samples", [1, 50, 3000])
+def test_the_shortest_pieces(samples, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.full(samples, 0.5), RATE)
+    assert main(["explore", str(tmp_path / "short.wav"), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_silence(tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(20_000), RATE)
+    assert main(["explore", str(tmp_path / "silent.wav"), "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out" / "explore.json").read_text())
+    assert set(report["level_decibels"]) == {None}

@@ -1,0 +1,158 @@
+"""`export`: from a run folder to files that say what they are."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+from keras import ops
+
+import keras_rawaudio
+from keras_rawaudio.data.codecs import codec_from_json
+from keras_rawaudio.data.corpus import prepare
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporters.export import export, limits
+from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.metrics.health import health, thresholds
+from keras_rawaudio.recipes import load_recipe, recipe_from_json
+from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
+
+NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.width": 8}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    return prepare([write_demo_piece(folder / "piece.wav", 4.0, 2000)], folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, corpus):
+    """A run folder as training leaves it: best and last checkpoints that differ."""
+    run = RunFolder.create(tmp_path_factory.mktemp("runs") / "song")
+    recipe = load_recipe("categorical", NARROW)
+    run.write_json(run.recipe, recipe.to_json())
+    description = {"format_version": FORMAT_VERSION, "sample_rate": 11025}
+    run.write_json(run.description, {**description, "corpus": str(corpus.folder)})
+    model = build_model(recipe, codec_from_json({"name": "mulaw", "peak": 0.7, "levels": 256}))
+    for path, scale in ((run.last, 0.0), (run.best, 1.0)):
+        rng = np.random.default_rng(0)
+        for weight in model.trainable_weights:
+            value = ops.convert_to_numpy(weight)
+            weight.assign(value + scale * rng.normal(size=value.shape))
+        model.save(path)
+    return run, model, recipe
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported") / "deep" / "song"
+    return export(run[0].path, out)
+
+
+def test_limits_are_those_of_the_train_part(run, corpus, capsys):
+    """What --keep judges by; where the corpus is gone there are none, and it is said."""
+    (segment,) = corpus.segments("train")
+    assert limits(run[0]) == thresholds(health(segment, 2000))
+    gone = RunFolder(run[0].path.parent / "moved")
+    gone.path.mkdir()
+    gone.write_json(gone.description, {"corpus": str(gone.path / "nowhere")})
+    assert limits(gone) == {}
+    assert "note: --keep will not know what is usual" in capsys.readouterr().err
+
+
+def test_the_metadata_is_complete(run, exported):
+    _, model, recipe = run
+    found = onnx.load(exported).metadata_props
+    metadata = json.loads({p.key: p.value for p in found}["keras_rawaudio"])
+    spec = generator_state_spec(model)
+    silence = float(model.codec.encode(0.0))
+    assert metadata["format_version"] == 1
+    assert metadata["sample_rate"] == 11025
+    assert metadata["frame"] == 64
+    assert metadata["tiers"] == [64, 8]
+    assert metadata["head"] == "categorical"
+    assert metadata["noise_per_sample"] == 1
+    assert metadata["deterministic"] is False
+    assert metadata["limits"] == limits(run[0])
+    assert metadata["arithmetic"] == "float32"
+    assert metadata["codec"] == model.codec.to_json()
+    assert metadata["checkpoint"] == "best"
+    assert recipe_from_json(metadata["recipe"]) == recipe
+    assert isinstance(metadata["git_revision"], str)
+    assert metadata["versions"]["keras_rawaudio"] == keras_rawaudio.__version__
+    assert {"python", "keras", "onnx", "numpy"} <= set(metadata["versions"])
+    states = {s["name"]: (tuple(s["shape"]), s["initial"]) for s in metadata["states"]}
+    assert list(states) == list(spec)
+    for name, (shape, _) in spec.items():
+        assert states[name] == (shape, silence if name == "history" else 0.0)
+    saved = tf.saved_model.load(str(exported.parent / "saved_model"))
+    assert json.loads(saved.metadata().numpy()) == metadata
+
+
+def test_the_serving_side_understands_the_metadata(exported):
+    from keras_rawaudio_serving.metadata import parse_metadata
+
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    metadata = parse_metadata(session.get_modelmeta().custom_metadata_map, str(exported))
+    assert (metadata.sample_rate, metadata.frame) == (11025, 64)
+
+
+def test_the_best_checkpoint_is_what_plays(run, exported):
+    """Pitfall 14: the trained weights are in the file, not fresh ones nor the last ones."""
+    _, model, _ = run
+    noise = np.random.default_rng(1).random((2, 128, 1), "float32")
+    nothing, ones = np.zeros((2, 0), "float32"), np.ones(2, "float32")
+    state = {n: ops.convert_to_numpy(v) for n, v in fresh_state(model, 2).items()}
+    expected, _ = advance(model, nothing, noise, ones, state)
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    feeds = {"forced": nothing, "noise": noise, "temperature": ones, **state}
+    (audio,) = session.run(["audio"], feeds)
+    np.testing.assert_array_equal(
+        model.codec.encode(audio), model.codec.encode(ops.convert_to_numpy(expected))
+    )
+
+
+def test_exporting_again_replaces_and_leaves_nothing_behind(run, exported):
+    before = exported.read_bytes()
+    assert export(run[0].path, exported.parent, checkpoint="last") == exported
+    assert exported.read_bytes() != before
+    assert sorted(p.name for p in exported.parent.iterdir()) == ["generator.onnx", "saved_model"]
+
+
+def test_int8_says_what_it_costs(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_rawaudio.exporters.int8.LEAST_WEIGHTS", 16)
+    path = export(run[0].path, tmp_path / "int8", int8=True)
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto, full_check=True)
+    said = json.loads({p.key: p.value for p in proto.metadata_props}["keras_rawaudio"])
+    arithmetic = said["arithmetic"]
+    exact = arithmetic["test_bits_per_sample_float32"]
+    assert 0 < exact < 150
+    assert arithmetic["test_bits_per_sample"] == pytest.approx(exact, rel=0.1)
+    saved = tf.saved_model.load(str(path.parent / "saved_model"))
+    assert json.loads(saved.metadata().numpy())["arithmetic"] == "float32"
+
+
+def test_bad_folders_are_one_line(run, tmp_path):
+    with pytest.raises(UserError, match="not a run folder"):
+        export(tmp_path, tmp_path / "out")
+    with pytest.raises(UserError, match="no such run folder"):
+        export(tmp_path / "missing", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    empty = RunFolder.create(tmp_path / "empty")
+    empty.write_json(empty.description, run[0].describe())
+    empty.write_json(empty.recipe, run[0].read_recipe())
+    for damage in (None, b"not a zip file"):
+        if damage:
+            empty.best.write_bytes(damage)
+        with pytest.raises(UserError, match=r"no best\.keras yet|file is damaged"):
+            export(empty.path, tmp_path / "out" / "deep")
+        assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        export(run[0].path, tmp_path / "file")

@@ -1,0 +1,100 @@
+"""Predictions at once against convolutions, the chosen filter against a loop over samples."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.layers.lpc_filter_bank import DAMPING, STRANGE, FilterBank
+
+ORDER, FILTERS, F = 24, 3, 8
+
+
+def make(order=ORDER, bunch=F):
+    bank = FilterBank(FILTERS, order, bunch)
+    bank.build_weights()
+    coefficients = np.random.default_rng(0).normal(size=(FILTERS, order)) / order
+    bank.set_filters(coefficients)
+    return bank, coefficients
+
+
+def audio(samples, rows=2, seed=1):
+    x = np.random.default_rng(seed).uniform(-0.5, 0.5, (rows, samples))
+    return x.astype("float32")
+
+
+def numbers(x):
+    return ops.convert_to_numpy(x)
+
+
+@pytest.mark.parametrize("order", [8, 24, 40])
+def test_predictions_are_convolutions(order):
+    bank, coefficients = make(order)
+    x = audio(order + 6 * F)
+    predicted = numbers(bank.predict(x))
+    assert predicted.shape == (2, 6 * F, FILTERS)
+    for k, a in enumerate(coefficients):
+        expected = np.stack([np.convolve(row, a, "valid")[:-1] for row in x])
+        np.testing.assert_allclose(predicted[..., k], expected, atol=1e-6)
+
+
+def test_before_it_is_fitted_it_repeats_the_last_sample():
+    bank = FilterBank(FILTERS, ORDER, F)
+    bank.build_weights()
+    x = audio(ORDER + 2 * F)
+    expected = np.repeat(x[:, ORDER - 1 : -1, None], FILTERS, axis=2)
+    np.testing.assert_allclose(bank.predict(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("bunch", [1, 2, 8, 16])
+def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
+    """Errors on the last two bunches; then each sample from all before it, those of the bunch
+    included. Each row with another filter."""
+    bank, coefficients = make(order=48, bunch=bunch)
+    past = audio(48 + 2 * bunch, rows=FILTERS)
+    offset = 0.1 * np.random.default_rng(3).normal(size=(FILTERS, bunch)).astype("float32")
+    known, ringing = bank.unrolled(coefficients[::-1].astype("float32"))
+    errors, ahead = bank.ahead(past, known)
+    x = past.astype("float64")
+    for k, a in enumerate(coefficients[::-1]):
+        expected = x[k, 48:] - np.convolve(x[k, :-1], a, "valid")
+        np.testing.assert_allclose(errors[k], expected, atol=1e-6)
+        row = x[k]
+        for t in range(bunch):
+            row = np.append(row, a @ row[::-1][:48] + offset[k, t])
+        np.testing.assert_allclose(bank.fill(ahead + offset, ringing)[k], row[-bunch:], atol=1e-5)
+
+
+def test_filters_that_err_too_much_are_damped_by_how_much():
+    """Each row with another filter, whose errors are 1, 4 and 4 e^2 times what they should be."""
+    bank, coefficients = make()
+    past = audio(100, rows=FILTERS)
+    voice = np.eye(FILTERS, dtype="float32")
+    windows = np.lib.stride_tricks.sliding_window_view(past[:, :-1], ORDER, axis=1)[:, -2 * F :]
+    predicted = np.einsum("bto,bo->bt", windows[..., ::-1], coefficients)
+    size = np.abs(past[:, -2 * F :] - predicted).mean(axis=1) / [1, STRANGE, STRANGE * np.exp(2)]
+    taps = numbers(bank.taps_for(voice, past, size[:, None].astype("float32")))
+    np.testing.assert_allclose(taps[:2], coefficients[:2], atol=1e-6)
+    lags = np.arange(1, ORDER + 1)
+    expected = coefficients[2] * np.exp(-2 * DAMPING * lags)
+    np.testing.assert_allclose(taps[2], expected, rtol=1e-4, atol=1e-7)
+    silent = bank.taps_for(voice, np.zeros_like(past), size[:, None].astype("float32"))
+    np.testing.assert_allclose(silent, coefficients, atol=1e-6)
+
+
+def test_what_was_fitted_is_saved():
+    """Pitfall 14: the filters are weights that travel with the layer, and are not learned."""
+    bank, _ = make()
+    assert not bank.trainable_weights
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(bank))
+    assert again.get_config() == bank.get_config()
+    again.build_weights()
+    again.set_weights(bank.get_weights())
+    x = audio(ORDER + F)
+    np.testing.assert_array_equal(again.predict(x), bank.predict(x))
+
+
+def test_impossible_banks_are_refused():
+    for filters, order in ((0, 16), (3, 12), (3, 0)):
+        with pytest.raises(ValueError, match="multiple of 8"):
+            FilterBank(filters, order, bunch=8)

@@ -1,0 +1,53 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.reports.page import Picture, Player, Section, Table, write_page
+
+NOISE = np.random.default_rng(0).normal(size=4000).astype(np.float32) / 10
+
+
+def test_all_that_is_loaded_lies_in_the_page(tmp_path):
+    section = Section(
+        "A",
+        players=[Player("noise", NOISE, 8000)],
+        pictures=[Picture(b"\x89PNG", "words")],
+        tables=[Table(["a"], [["b"]])],
+    )
+    write_page(tmp_path / "page.html", "title", "words", [section])
+    text = (tmp_path / "page.html").read_text()
+    loaded = re.findall(r"(?:src|href)=\"([^\"]*)\"", text)
+    assert len(loaded) == 3
+    assert all(uri.startswith("data:") for uri in loaded)
+    assert not re.search(r"https?:|@import|url\(|<script", text)
+
+
+def test_players_hold_the_very_samples():
+    uri = Player("noise", NOISE, 8000).uri
+    data = base64.b64decode(uri.removeprefix("data:audio/flac;base64,"))
+    audio, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+    assert rate == 8000
+    np.testing.assert_allclose(audio, NOISE, atol=1 / 32768)
+    assert len(data) < 2 * len(NOISE)
+
+
+def test_names_are_text_and_never_markup(tmp_path):
+    evil = "<script>alert(1)</script>&'\""
+    section = Section(evil, evil, [(evil, [evil])], [Player(evil, NOISE, 8000, [evil])])
+    write_page(tmp_path / "page.html", evil, evil, [section])
+    assert "<script" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_page(tmp_path / "file" / "page.html", "", "", [])
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        write_page(tmp_path / "folder.html", "", "", [])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.html"]

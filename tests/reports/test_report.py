@@ -1,0 +1,74 @@
+"""A run's page: what is on it, and that it never spoils a training."""
+
+import json
+import re
+
+import pytest
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.reports import report
+from keras_rawaudio.reports.facts import flat
+
+
+def test_training_leaves_a_page(run):
+    """Pitfall 12: the curve stands beside what needs no network; pitfall 19: so does the sound."""
+    page = run.report.read_text()
+    for title in ("Verdict", "Learning", "Listen", "Checkpoints", "Real beside generated"):
+        assert f"<h2>{title}</h2>" in page
+    for title in ("Measures", "Surprise", "Data and codec", "Sizes and speeds", "Recipe"):
+        assert f"<h2>{title}</h2>" in page
+    checkpoints = len(list(run.samples.glob("*.wav")))
+    assert page.count("<audio") == 2 + 6 + checkpoints
+    for words in (
+        "the seed ends",
+        "temperature 0.8",
+        "order 1",
+        "tiers.0.units",
+        "mulaw",
+        "song.wav",
+    ):
+        assert words in page, words
+    assert "0:32 min" in page  # the train part
+    found = json.loads(run.measures.read_text())
+    assert (found["seconds"], found["streams"], len(found["findings"])) == (2.0, 3, 3)
+
+
+def test_a_page_elsewhere_without_sound(run, tmp_path, capfd):
+    before = run.report.read_bytes()
+    out = tmp_path / "new" / "page.html"
+    assert main(["report", "--run", str(run.path), "--out", str(out), "--seconds", "0"]) == 0
+    assert "wrote" in capfd.readouterr().err
+    page = out.read_text()
+    assert "<audio" not in page
+    assert "<h2>Learning</h2>" in page
+    assert run.report.read_bytes() == before
+
+
+def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
+    """Nothing is drawn by chance, and next to nothing follows the seed."""
+    write_demo_piece(tmp_path / "song.wav", 5.0, 2000)
+    words = f"train --audio {tmp_path}/song.wav --run {tmp_path}/run --cache {tmp_path}/cache"
+    words += " --recipe frame-gru --epochs 1 --sample-seconds 1 --set tiers.0.units=8"
+    words += " tiers.0.frame=50 windows.length=200 windows.batch=4"
+    assert main(words.split()) == 0
+    assert "look and listen" in capfd.readouterr().err
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "of variance unexplained" in page
+    assert page.count("<audio") == 4  # real, seed, temperature 1, one checkpoint
+    assert "Surprise" not in page
+
+
+def test_a_page_that_fails_is_no_failed_training(run, monkeypatch, capfd):
+    def fail(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(report, "write_report", fail)
+    assert main(["train", "--resume", "--run", str(run.path)]) == 0
+    said = capfd.readouterr().err
+    assert re.search(r"no page: no room; keras-rawaudio report --run .*run tries again", said)
+
+
+@pytest.mark.parametrize("values", [{"a": {"b": [1, None]}, "c": "x"}])
+def test_settings_are_named_as_set_takes_them(values):
+    assert flat(values) == {"a.b.0": "1", "a.b.1": "none", "c": "x"}
