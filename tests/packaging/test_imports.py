@@ -21,6 +21,7 @@ FORBIDDEN = {
 # What an extra brings: one module may import it, inside the function that needs it.
 EXTRAS = {
     "keras_rawaudio/data/corpus/remote.py": {"tensorflow", "tensorflow_io"},
+    "keras_rawaudio/metrics/musicnn.py": {"tensorflow"},
     "serving/keras_rawaudio_serving/play.py": {"sounddevice"},
 }
 
