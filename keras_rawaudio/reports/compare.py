@@ -13,7 +13,8 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.reports.facts import flat
 from keras_rawaudio.reports.page import Section, Table, write_page
-from keras_rawaudio.training.logs import BRIEF, read_log
+from keras_rawaudio.training.console import SHORT_UNITS
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.run_folder import RunFolder
 
 ABSENT = "-"
@@ -121,7 +122,7 @@ def _row(run: RunFolder) -> Row:
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if heard["findings"] else ABSENT)
     last = log[-1] if log else {}
     cells = [
-        f"{best[measure]:.3f} {BRIEF[measure]}" if best else ABSENT,
+        f"{best[measure]:.3f} {SHORT_UNITS[measure]}" if best else ABSENT,
         f"{min(told['baselines'].values()):.3f}" if told["baselines"] else ABSENT,
         verdict,
         _beside(heard, "tonal_db", "piece_tonal_db", "{:.1f}"),

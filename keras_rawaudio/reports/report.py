@@ -19,8 +19,9 @@ from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import Heard, listen
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
+from keras_rawaudio.training.console import UNITS
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import load_model
-from keras_rawaudio.training.logs import WORDS, read_log
 from keras_rawaudio.training.nll import sample_bits
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -106,7 +107,7 @@ class Report:
         words = f"no validation yet ({beside})"
         if self.log:
             best = min(self.log, key=lambda row: row[measure])
-            words = f"best validation: {best[measure]:.3f} {WORDS[measure]} ({beside})"
+            words = f"best validation: {best[measure]:.3f} {UNITS[measure]} ({beside})"
         found = [(s.name, s.findings) for s in heard.streams] if heard else []
         return Section("Verdict", words, findings=found)
 
@@ -192,7 +193,7 @@ class Report:
         )
         by_loudness = bits_by_loudness(paid.ravel(), own.ravel(), rate)
         cells = [[f"{level:.0f} dB", f"{cost:.2f}"] for level, cost in by_loudness]
-        table = Table(["level of real audio, by sixths of its time", "bits a sample"], cells)
+        table = Table(["level of real audio, by sixths of its time", "bits per sample"], cells)
         return Section("Surprise", pictures=[picture], tables=[table])
 
     def _place(self, second: float) -> str:

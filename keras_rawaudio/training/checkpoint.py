@@ -14,7 +14,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.step import TrainingStep
 
 
-def save_snapshot(path: Path, step: TrainingStep, progress: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, step: TrainingStep, progress: dict[str, Any]) -> None:
     """Write weights, random state, optimizer slots, carried state and progress.
 
     Args:
@@ -28,7 +28,7 @@ def save_snapshot(path: Path, step: TrainingStep, progress: dict[str, Any]) -> N
         np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
 
 
-def load_snapshot(path: Path, step: TrainingStep) -> dict[str, Any]:
+def load_checkpoint(path: Path, step: TrainingStep) -> dict[str, Any]:
     """Put everything back.
 
     Returns:

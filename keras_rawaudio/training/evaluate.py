@@ -1,4 +1,4 @@
-"""What a run is worth on a part of its corpus, beside what is had for nothing."""
+"""Score a run on a part of its corpus, beside the baselines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import keras
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.evaluator import Scorer
-from keras_rawaudio.training.gate_statistics import Diagnosis, report
+from keras_rawaudio.training.baselines import baselines
+from keras_rawaudio.training.evaluator import Evaluator
+from keras_rawaudio.training.gate_statistics import GateStatistics, report
 from keras_rawaudio.training.run_folder import RunFolder
-from keras_rawaudio.training.train import baselines
 
 
 def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
@@ -49,11 +49,11 @@ def evaluate(
         run: the run folder.
         split: `"train"`, `"validation"` or `"test"`.
         checkpoint: `"best"` or `"last"`.
-        diagnose: look into the recurrent layers, too.
+        diagnose: add the gate statistics of the recurrent layers.
 
     Returns:
         `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`;
-        with `diagnose` also `layers`, as `diagnosis.report` has them.
+        with `diagnose` also `layers`, as `gate_statistics.report` has them.
 
     Raises:
         UserError: not a run folder, no such part, no checkpoint yet.
@@ -62,7 +62,7 @@ def evaluate(
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
     part = corpus.segments(split), corpus.starts(split)
-    scores = Scorer(model, *part)()
+    scores = Evaluator(model, *part)()
     result = {
         "run": str(run),
         "split": split,
@@ -72,5 +72,5 @@ def evaluate(
         "samples": scores["samples"],
     }
     if diagnose:
-        result["layers"] = report(Diagnosis(model, *part)())
+        result["layers"] = report(GateStatistics(model, *part)())
     return result

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import StreamPlan, window_dataset
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.state_reset import begin
+from keras_rawaudio.training.state_reset import reset_state
 
 # Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
 # length of a window changes no score; more rows or longer ones are no faster on two cores.
 SAMPLES, LEVELS = 1 << 14, 256
 
 
-class Scorer:
+class Evaluator:
     """Reads a part as streams, each sample predicted once, and averages the loss.
 
     Each segment is one stream whose state runs from its first sample to its last.
@@ -48,7 +49,7 @@ class Scorer:
         """The measures of the model as it stands.
 
         Returns:
-            `loss` (the mean of what training makes small), the head's own measure
+            `loss` (the mean of what training minimises), the head's own measure
             (`bits_per_sample` or `variance_unexplained`) and `samples`, how many were scored.
         """
         state = self.model.zero_state(self._batch)
@@ -70,15 +71,35 @@ class Scorer:
     ) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        state = begin(self.model, state, reset, position)
+        state = reset_state(self.model, state, reset, position)
         prediction, state = self.model(x, state, training=False)
         y = self.model.target(x, y)
         mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)
         y_float = tf.cast(y, tf.float64)
         head = self.model.head
-        judged = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
+        scored = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
         sums = [
             tf.reduce_sum(value * mask)
-            for value in (*judged, tf.ones_like(mask), y_float, tf.square(y_float))
+            for value in (*scored, tf.ones_like(mask), y_float, tf.square(y_float))
         ]
         return tf.stack(sums), state
+
+
+def loss_unit(model: AudioModel, corpus: Corpus) -> float:
+    """What a training loss is divided by to be in the unit of the head's own measure.
+
+    Args:
+        model: its head says what it is measured in.
+        corpus: the variance of its train part is the unit of a squared error.
+    """
+    if not model.head.loss_is_score:
+        return 1.0
+    if model.head.measure == "bits_per_sample":
+        return math.log(2)
+    total, squares = 0.0, 0.0
+    for chunk in corpus.chunks("train"):
+        values = model.codec.encode(chunk)
+        total += float(values.sum(dtype=np.float64))
+        squares += float(np.square(values, dtype=np.float64).sum())
+    n = corpus.samples("train")
+    return squares / n - (total / n) ** 2

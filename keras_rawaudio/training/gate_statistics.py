@@ -1,4 +1,4 @@
-"""A look into the recurrent layers: how far open the gates are, and how many are stuck."""
+"""Statistics of the recurrent layers: how far open the gates are, how many are saturated."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import tensorflow as tf
 from keras_rawaudio.data.windows import StreamPlan
 from keras_rawaudio.data.windows.dataset import read_batches
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.state_reset import begin
+from keras_rawaudio.training.state_reset import reset_state
 
-SAMPLES = 1 << 13  # read at most: half a second to a second, a thousand steps of a tier of frame 8
+SAMPLES = 1 << 13  # read at most: a thousand steps of a tier with frames of 8 samples
 ACTIVATIONS = ("candidate", "memory")  # hyperbolic tangents; every other name is a gate
-MARGIN = 0.1  # this near an end of its range, a unit hardly learns any more
+MARGIN = 0.1  # this near an end of its range, a unit hardly learns
 
 
-class Diagnosis:
-    """Reads a stretch of audio, as in validation, and looks at every gate on the way.
+class GateStatistics:
+    """Reads a stretch of audio, as in validation, and records every gate and activation.
 
     The states come from an ordinary pass; gates and activations are worked out from them
     afterwards, so that training is as fast as without.
 
     Args:
-        model: is looked at as it is at each call.
+        model: is read as it is at each call.
         segments: int16 arrays; the beginning of the longest one is read.
         starts: where in its own file each segment begins; `None`: at 0.
     """
@@ -67,7 +67,7 @@ class Diagnosis:
                     {f"{tier}_{layer}": values}
                 )
                 undo.callback(setattr, tier.stack, "watcher", None)
-            self.model(x, begin(self.model, self.model.zero_state(1), reset, position))
+            self.model(x, reset_state(self.model, self.model.zero_state(1), reset, position))
         return seen
 
 
@@ -77,7 +77,7 @@ def saturation(values: Mapping[str, np.ndarray]) -> dict[str, float]:
     A gate is saturated under 0.1 and over 0.9, an activation under -0.9 and over 0.9.
 
     Args:
-        values: of one layer, by name, as `Diagnosis` gives them.
+        values: of one layer, by name, as `GateStatistics` gives them.
 
     Example:
         >>> layer = {"update": np.array([0.05, 0.5]), "candidate": np.array([-0.95, 1.0])}
@@ -88,15 +88,15 @@ def saturation(values: Mapping[str, np.ndarray]) -> dict[str, float]:
         Karpathy, Johnson and Fei-Fei 2016, "Visualizing and understanding recurrent networks",
         section 4.2 (left- and right-saturated gates).
     """
-    gates = [stuck(name, v) for name, v in values.items() if name not in ACTIVATIONS]
-    activations = [stuck(name, v) for name, v in values.items() if name in ACTIVATIONS]
+    gates = [saturated_share(name, v) for name, v in values.items() if name not in ACTIVATIONS]
+    activations = [saturated_share(name, v) for name, v in values.items() if name in ACTIVATIONS]
     return {
         "saturated_gates": float(np.mean(gates)),
         "saturated_activations": float(np.mean(activations)),
     }
 
 
-def stuck(name: str, values: np.ndarray) -> float:
+def saturated_share(name: str, values: np.ndarray) -> float:
     """The saturated share of one gate's or activation's values."""
     if name in ACTIVATIONS:
         return float((np.abs(values) > 1 - MARGIN).mean())
@@ -108,7 +108,10 @@ def report(layers: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str
     return {
         layer: saturation(values)
         | {
-            name: {"mean": round(float(v.mean()), 4), "saturated": round(stuck(name, v), 4)}
+            name: {
+                "mean": round(float(v.mean()), 4),
+                "saturated": round(saturated_share(name, v), 4),
+            }
             for name, v in values.items()
         }
         for layer, values in layers.items()

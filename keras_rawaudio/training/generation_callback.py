@@ -1,4 +1,4 @@
-"""Hear a model while it trains: a little free-running audio, drawn, measured and judged."""
+"""Generate a little audio while a model trains; draw it and measure it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from keras_rawaudio.metrics.reference import Reference
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.training.run_folder import RunFolder
 
-SEED_SECONDS = 0.5
+PROMPT_SECONDS = 0.5
 SHORTEST = 2.0  # seconds that the measures need
 
 
-class Listener:
-    """Lets a model run free and says what became of it.
+class GenerationCallback:
+    """Lets a model run free and measures the result.
 
     Args:
         run: where `samples/` lies.
-        corpus: the seed comes from its validation part; its train part is what to compare with.
-        model: is heard as it is at each call.
+        corpus: the prompt comes from its validation part; its train part is the reference.
+        model: generates as it is at each call.
         seconds: length of the audio.
     """
 
@@ -34,17 +34,17 @@ class Listener:
 
     @cached_property
     def reference(self) -> Reference:
-        """What the piece itself scores."""
+        """The measures of the piece itself."""
         heldout = self.corpus.segments("validation")
         return Reference.from_segments(
             self.corpus.segments("train"), heldout, self.corpus.sample_rate
         )
 
-    def listen(self, step: int) -> tuple[np.ndarray, Path]:
+    def generate(self, step: int) -> tuple[np.ndarray, Path]:
         """Generate, and write `samples/step-<step>.wav` and `.png`.
 
         Returns:
-            The audio `(n,)`, without its seed, and the path of the picture.
+            The audio `(n,)`, without its prompt, and the path of the picture.
         """
         import soundfile
 
@@ -52,19 +52,19 @@ class Listener:
 
         rate = self.corpus.sample_rate
         source = max(self.corpus.segments("validation"), key=len)
-        seed = source[: round(SEED_SECONDS * rate)].astype(np.float32) / 32768
-        audio = self.sampler.generate(round(self.seconds * rate), seed)[0]
+        prompt = source[: round(PROMPT_SECONDS * rate)].astype(np.float32) / 32768
+        audio = self.sampler.generate(round(self.seconds * rate), prompt)[0]
         stem = self.run.samples / f"step-{step:07d}"
         with self.run.writing(stem.with_suffix(".wav")) as partial:
             soundfile.write(partial, np.clip(audio, -1, 1), rate, "PCM_16")
         picture = stem.with_suffix(".png")
         with self.run.writing(picture) as partial:
-            whole = np.concatenate([seed, audio])
-            title = f"seed, then generated at step {step}"
-            spectrogram_figure([(title, whole)], rate, partial, mark_seconds=SEED_SECONDS)
+            whole = np.concatenate([prompt, audio])
+            title = f"prompt, then generated at step {step}"
+            spectrogram_figure([(title, whole)], rate, partial, mark_seconds=PROMPT_SECONDS)
         return audio, picture
 
-    def judge(self, audio: np.ndarray) -> dict[str, Any]:
+    def measure(self, audio: np.ndarray) -> dict[str, Any]:
         """Figures for the log: `tonal_db`, `beat` and the `verdict`; empty for short audio."""
         from keras_rawaudio.metrics.beat_strength import beat
         from keras_rawaudio.metrics.collapse import verdict
@@ -79,11 +79,11 @@ class Listener:
             "verdict": str(verdict(audio, rate, self.reference)),
         }
 
-    def words(self, judged: dict[str, Any]) -> str:
+    def summary(self, measured: dict[str, Any]) -> str:
         """The figures beside the piece's own, in one line."""
         own = self.reference.figures
         return (
-            f"runs free for {self.seconds:g} s: {judged['verdict']}, "
-            f"tone {judged['tonal_db']:.1f} dB (piece {own['tonal_db']:.1f}), "
-            f"beat {judged['beat']:.2f} ({own['beat']:.2f})"
+            f"generates {self.seconds:g} s: {measured['verdict']}, "
+            f"tone {measured['tonal_db']:.1f} dB (piece {own['tonal_db']:.1f}), "
+            f"beat {measured['beat']:.2f} ({own['beat']:.2f})"
         )

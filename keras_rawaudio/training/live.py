@@ -26,13 +26,13 @@ POLICY = (
     "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src 'self' data:; media-src blob:"
 )
-LAST_LOOK = 2.5  # seconds that a page which is being watched has to fetch the end of the story
+LAST_LOOK = 2.5  # seconds that a page which is being watched has to fetch the last state
 
 
 class LivePage:
     """Serves a run folder's newest curve, sample and verdict to browsers on this machine.
 
-    A thread of its own answers, from what lies in the folder: training waits for nobody.
+    A thread of its own answers, from what lies in the folder: training never waits for it.
 
     Args:
         run: the folder.
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the console is the training's."""
+        """Print nothing: the console is the training's."""
 
 
 @contextmanager

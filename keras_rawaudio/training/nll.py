@@ -1,4 +1,4 @@
-"""What each sample of some audio costs a model, in bits."""
+"""The negative log-likelihood of each sample of some audio, in bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.training.evaluator import LEVELS, SAMPLES
-from keras_rawaudio.training.state_reset import begin
+from keras_rawaudio.training.state_reset import reset_state
 
 
 def sample_bits(
     model: AudioModel, audio: np.ndarray, positions: Sequence[int] | None = None
 ) -> np.ndarray:
-    """Minus the logarithm (base 2) of what a model gave to each sample, the true past given.
+    """Negative log-likelihood (base 2) of each sample, given the true past.
 
     Args:
         model: with a head that counts bits; read, never changed.
@@ -47,7 +47,7 @@ def sample_bits(
     whole = np.pad(values, around, constant_values=model.codec.silence)
     fresh = tf.ones(streams, tf.bool)
     start = tf.constant(np.zeros(streams) if positions is None else positions, tf.int64)
-    state: Any = begin(model, model.zero_state(streams), fresh, start)
+    state: Any = reset_state(model, model.zero_state(streams), fresh, start)
     compiled = tf.function(score)
     bits = []
     for first in range(0, n, window):

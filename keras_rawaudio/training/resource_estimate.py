@@ -1,4 +1,4 @@
-"""What a training is going to take, said before it begins."""
+"""Estimate the time and memory of a training before it begins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIEWS = {"Identity", "IdentityN", "Placeholder", "ReadVariableOp", "Reshape", "S
 
 
 @dataclass(frozen=True)
-class Forecast:
+class ResourceEstimate:
     """What an epoch takes.
 
     Attributes:
@@ -33,16 +33,15 @@ class Forecast:
         memory: bytes of the whole process.
 
     Example:
-        >>> Forecast(steps=300, seconds=75.0, memory=1_260_000_000).words()
-        'an epoch: 300 steps, about 1:15; memory: about 1.3 GB'
+        >>> print(ResourceEstimate(steps=300, seconds=75.0, memory=1_260_000_000))
+        an epoch: 300 steps, about 1:15; memory: about 1.3 GB
     """
 
     steps: int
     seconds: float
     memory: float
 
-    def words(self) -> str:
-        """One line for the console."""
+    def __str__(self) -> str:
         minutes, seconds = divmod(max(1, round(self.seconds)), 60)
         hours, minutes = divmod(minutes, 60)
         span = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
@@ -50,16 +49,16 @@ class Forecast:
         return f"an epoch: {self.steps} steps, about {span}; memory: {memory}"
 
 
-def announce(step: TrainingStep, plan: WindowPlan, say: Callable[[str], None]) -> None:
-    """Say what an epoch takes; what may be too much is said before it is tried."""
+def announce(step: TrainingStep, plan: WindowPlan, write: Callable[[str], None]) -> None:
+    """Print what an epoch takes, and warn where the memory may not suffice."""
     memory, whole = step_memory(step, plan), machine_memory()
     if memory > whole:
-        say(
+        write(
             f"note: training may take {memory / 1e9:.0f} GB of memory, and this machine has "
             f"{whole / 1e9:.0f}: lower windows.length or windows.batch"
         )
     steps = plan.batches_per_epoch
-    say(Forecast(steps, steps * step_seconds(step, plan), memory).words())
+    write(str(ResourceEstimate(steps, steps * step_seconds(step, plan), memory)))
 
 
 def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
@@ -68,7 +67,7 @@ def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
     That is the process at rest, all variables, the batches that are read ahead, and a share of the
     tensors that the step makes.
     """
-    batch = silence(step, plan)
+    batch = silent_batch(step, plan)
     graph = step.function.get_concrete_function(*batch.values()).graph
     tensors = [o for op in graph.get_operations() if op.type not in VIEWS for o in op.outputs]
     made = sum(_bytes(t) for t in tensors if t.shape.is_fully_defined())
@@ -78,8 +77,8 @@ def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
 
 
 def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
-    """Seconds that a step takes, by rehearsing it: nothing that the rehearsal changes stays."""
-    batch = silence(step, plan)
+    """Seconds that a step takes, by running two: nothing that they change stays."""
+    batch = silent_batch(step, plan)
     variables = step.variables()
     before = {name: tf.identity(value) for name, value in variables.items()}
     try:
@@ -92,8 +91,8 @@ def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
             variables[name].assign(value)
 
 
-def silence(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
-    """A batch as the plan's are, with nothing to hear in it."""
+def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
+    """A batch of silence in the shapes of the plan."""
     B, N = plan.batch, plan.window
     values = np.asarray(step.model.codec.encode(np.zeros((B, step.model.context + N), np.float32)))
     values = values.astype(np.int32 if step.model.codec.discrete else np.float32)
@@ -106,7 +105,7 @@ def silence(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
 
 
 def machine_memory() -> float:
-    """Bytes of memory in this machine; infinite where nobody says."""
+    """Bytes of memory in this machine; infinite where the system does not say."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):  # not on every system

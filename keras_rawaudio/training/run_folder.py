@@ -105,7 +105,7 @@ class RunFolder:
     @classmethod
     @contextlib.contextmanager
     def making(cls, path: str | Path) -> Iterator[RunFolder]:
-        """`create`, undone where the block fails before a first snapshot: no run, no folder.
+        """`create`, undone where the block fails before a first checkpoint: no run, no folder.
 
         Raises:
             UserError: as `create`.

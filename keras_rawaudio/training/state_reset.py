@@ -1,4 +1,4 @@
-"""State from window to window: carried where a row goes on, begun anew where it does not."""
+"""Recurrent state between windows: kept where a row goes on, reset where it does not."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from keras_rawaudio.models import AudioModel
 from keras_rawaudio.models.tier import CLOCK
 
 
-def begin(model: AudioModel, state: dict[str, Any], reset: Any, position: Any) -> dict[str, Any]:
+def reset_state(
+    model: AudioModel, state: dict[str, Any], reset: Any, position: Any
+) -> dict[str, Any]:
     """The state that a batch of windows is read with.
 
     Args:
         model: names the state.
         state: as the last batch left it.
-        reset: `(B,)` bool: the rows that start anew.
+        reset: `(B,)` bool: the rows to reset.
         position: `(B,)` int64: where in its file each row's window stands, in samples.
 
     Returns:
-        Zeros for the rows that start anew, and their clocks set to the window's place in its file.
+        Zeros for the rows to reset, and their clocks set to the window's place in its file.
     """
     fresh = reset[:, None]
     state = {name: tf.where(fresh, 0.0, value) for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""The stateful shell round the pure model: one step of truncated backpropagation."""
+"""One step of truncated backpropagation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.state_reset import begin
+from keras_rawaudio.training.state_reset import reset_state
 
 
 class TrainingStep:
@@ -47,7 +47,7 @@ class TrainingStep:
         self.clip_norm = clip_norm
         self.average = average
         self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
-        self.carried = {
+        self.state = {
             name: tf.Variable(tf.zeros((batch, *shape)), trainable=False, name=name)
             for name, shape in model.state_spec().items()
         }
@@ -55,7 +55,7 @@ class TrainingStep:
         self.function = tf.function(self._step, jit_compile=jit_compile)
 
     def __call__(self, batch: dict[str, Any], learning_rate: float) -> tuple[Any, Any]:
-        """Learn from one batch.
+        """Take a step on one batch.
 
         Args:
             batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them.
@@ -63,7 +63,7 @@ class TrainingStep:
 
         Returns:
             The mean loss of a sample (nats, or squared error) and the gradient's global norm,
-            as tensors that are ready when somebody looks.
+            as tensors that may still be in the making.
         """
         self.optimizer.learning_rate.assign(learning_rate)
         loss, norm = self.function(*(batch[k] for k in ("x", "y", "reset", "position")))
@@ -74,10 +74,11 @@ class TrainingStep:
         named = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
         named |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
         named |= {f"average/{i}": v for i, v in enumerate(self.averages)}
-        return named | {f"carried/{name}": v for name, v in self.carried.items()}
+        return named | {f"state/{name}": v for name, v in self.state.items()}
 
     def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
-        state = begin(self.model, {n: v.value() for n, v in self.carried.items()}, reset, position)
+        state = {name: variable.value() for name, variable in self.state.items()}
+        state = reset_state(self.model, state, reset, position)
         variables = self.model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
@@ -93,7 +94,7 @@ class TrainingStep:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         self.optimizer.apply(gradients, variables)
         for name, value in state.items():
-            self.carried[name].assign(value)
+            self.state[name].assign(value)
         if self.average:
             # The first steps count for little, so that the random start is soon forgotten.
             n = tf.cast(self.optimizer.iterations, tf.float32)

@@ -1,4 +1,4 @@
-"""What a training does lately: its loss, its gradient's norm and its speed."""
+"""Loss, gradient norm and speed of the recent steps."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from keras_rawaudio.errors import UserError
 
 # Seconds between two looks at the loss: looking waits for the steps in hand to end.
 LOOK_EVERY = 0.5
-# What tells seconds of training: the time of day, or what a benchmark on a busy machine puts here.
+# Seconds of training: a benchmark on a busy machine puts another clock here.
 CLOCK = time.perf_counter
 # The mean is over the last steps that are not longer ago than this many.
 RECENT_STEPS = 200
 
 
-class Meter:
-    """Adds up losses where they are and looks at them seldom.
+class ThroughputMeter:
+    """Collects losses as tensors and reads them seldom, because reading waits for the steps.
 
     The first step is not timed: it compiles.
 
     Args:
-        samples_a_step: samples that a step learns from.
+        samples_per_step: samples that a step learns from.
 
     Attributes:
         loss: mean over the recent steps.
         norm: the last gradient's.
-        speed: samples a second between the last two looks.
+        speed: samples per second between the last two looks.
     """
 
-    def __init__(self, samples_a_step: int) -> None:
-        self.samples_a_step = samples_a_step
+    def __init__(self, samples_per_step: int) -> None:
+        self.samples_per_step = samples_per_step
         self.loss = self.norm = float("nan")
         self.speed = 0.0
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
@@ -75,7 +75,7 @@ class Meter:
         self.loss, self.norm = float(np.mean(self._recent)), float(self._norm)
         seconds = CLOCK() - self._mark
         if self._timed:
-            self.speed = self._timed * self.samples_a_step / seconds
+            self.speed = self._timed * self.samples_per_step / seconds
         else:
             seconds = 0.0
         self.restart()

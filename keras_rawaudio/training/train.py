@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_rawaudio.data.codecs import Codec, codec_from_json, fit_codec
+from keras_rawaudio.data.codecs import codec_from_json, fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
-from keras_rawaudio.metrics.baselines import ORDERS, discrete_baselines, regression_baselines
-from keras_rawaudio.models import AudioModel
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import Recipe, recipe_from_json
+from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
@@ -71,7 +69,7 @@ def _train(
     codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
-    train_part: list[Any] = [Encoded(s, codec) for s in corpus.segments("train")]
+    train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]
     model.prepare(train_part, corpus.sample_rate)
     quick = baselines(corpus, model, "validation", orders=())
     trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, page=page)
@@ -124,43 +122,3 @@ def resume(run: str | Path, budget: Budget | None = None, live: int | None = Non
         )
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
         return trainer.fit()
-
-
-def baselines(
-    corpus: Corpus, model: AudioModel, part: str, orders: Sequence[int] = ORDERS
-) -> dict[str, float]:
-    """What is had for nothing on a part, in the unit of the model's own measure.
-
-    Args:
-        corpus: the train part is what they are fitted on.
-        model: says which codes bits are counted on, or the frame that is predicted at once.
-        part: the part to score.
-        orders: of the linear predictions beside them.
-    """
-
-    def encoded(name: str, codec: Codec) -> list[Any]:
-        return [Encoded(s, codec) for s in corpus.segments(name)]
-
-    if cells := model.cells:
-        return discrete_baselines(encoded("train", cells), encoded(part, cells), cells, orders)
-    return regression_baselines(
-        encoded(part, model.codec),
-        model.tiers[-1].frame,
-        model.head.reconstruct,
-        silence=model.codec.silence,
-    )
-
-
-class Encoded:
-    """A segment as codec values, encoded where it is looked at: slices of int16 stay on disk."""
-
-    def __init__(self, segment: np.ndarray, codec: Codec) -> None:
-        self._segment, self._codec = segment, codec
-        self.ndim = 1
-
-    def __len__(self) -> int:
-        return len(self._segment)
-
-    def __getitem__(self, where: slice) -> np.ndarray:
-        audio = self._segment[where].astype(np.float32) / np.float32(32768)
-        return np.asarray(self._codec.encode(audio))

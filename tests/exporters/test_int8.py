@@ -12,7 +12,7 @@ from keras_rawaudio.exporters.export import price
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.steps import OPSET, convert
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.evaluator import Scorer
+from keras_rawaudio.training.evaluator import Evaluator
 
 CODEC = {"name": "mulaw", "peak": 0.9, "levels": 32}
 
@@ -60,7 +60,7 @@ def test_the_scoring_graph_scores_as_training_does(tiers):
     for weight in model.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.3 * rng.normal(size=weight.shape))
     segments = [rng.integers(-20_000, 20_000, n, dtype=np.int16) for n in (800, 320)]
-    expected = Scorer(model, segments)()["bits_per_sample"]
+    expected = Evaluator(model, segments)()["bits_per_sample"]
     assert bits_per_sample(model, segments, int8=False) == pytest.approx(expected, abs=1e-4)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.training import evaluator
-from keras_rawaudio.training.evaluator import Scorer
-from keras_rawaudio.training.train import baselines
+from keras_rawaudio.training.baselines import baselines
+from keras_rawaudio.training.evaluator import Evaluator
 
 
 def zero_output(model):
@@ -19,14 +19,14 @@ def zero_output(model):
 def state_of(trainer):
     variables = trainer.model.variables + trainer.step.optimizer.variables
     arrays = [np.asarray(v) for v in variables]
-    return arrays + [v.numpy() for v in trainer.step.carried.values()]
+    return arrays + [v.numpy() for v in trainer.step.state.values()]
 
 
 def test_a_uniform_model_scores_the_width_of_its_codes(build, tiny):
     model = build(tiny())
     zero_output(model)
     noise = np.random.default_rng(0).integers(-9999, 9999, 1003).astype(np.int16)
-    scores = Scorer(model, [noise[:800], noise[800:820], noise[820:]])()
+    scores = Evaluator(model, [noise[:800], noise[800:820], noise[820:]])()
     assert scores["bits_per_sample"] == pytest.approx(4.0, abs=1e-6)
     assert scores["loss"] == pytest.approx(4 * math.log(2), abs=1e-6)
     assert scores["samples"] == 1003
@@ -39,7 +39,7 @@ def test_a_silent_model_is_the_zero_baseline(build, tiny, corpus):
     # Silence, which the codec moves with the train part's mean.
     bias = model.head.output_layer.bias
     bias.assign(np.broadcast_to(model.codec.encode(np.zeros(1, np.float32)), bias.shape))
-    scores = Scorer(model, corpus.segments("validation"))()
+    scores = Evaluator(model, corpus.segments("validation"))()
     beside = baselines(corpus, model, "validation")
     # The baselines leave out the first frame of a segment, which has none before it.
     assert scores["variance_unexplained"] == pytest.approx(beside["zero"], rel=0.01)
@@ -60,7 +60,7 @@ def test_windows_and_rows_change_no_score(build, tiny, corpus, monkeypatch, nois
         losses.append(np.asarray(model.head.loss(prediction, target))[0, : len(audio)])
     expected = np.concatenate(losses).mean()
     monkeypatch.setattr(evaluator, "SAMPLES", 3 * 48)
-    scores = Scorer(model, streams)()
+    scores = Evaluator(model, streams)()
     assert scores["samples"] == 1507
     assert scores["loss"] == pytest.approx(expected, rel=1e-4)
 
@@ -70,7 +70,7 @@ def test_all_of_the_part_without_noise_or_trace(trainer, tiny, corpus):
     trainer = trainer(tiny(noisy=True))
     trainer._loop()
     before = state_of(trainer)
-    first, second = trainer.scorer(), trainer.scorer()
+    first, second = trainer.evaluator(), trainer.evaluator()
     assert first == second
     assert first["samples"] == corpus.samples("validation")
     for a, b in zip(before, state_of(trainer), strict=True):

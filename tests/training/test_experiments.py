@@ -10,8 +10,8 @@ from keras_rawaudio.layers import RecurrentStack
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training import throughput
 from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import load_model
-from keras_rawaudio.training.logs import Logs
 from keras_rawaudio.training.resource_estimate import AT_REST, step_memory
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -71,8 +71,8 @@ def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames
     assert (np.diff(begins) % (frame * frames) == 0).all()
     assert step_memory(made.step, made.plan) < AT_REST + 0.5e9
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(made, "scorer", lambda: {"loss": 1.0, "variance_unexplained": 1.0})
-    monkeypatch.setattr(made, "diagnosis", dict, raising=False)
+    monkeypatch.setattr(made, "evaluator", lambda: {"loss": 1.0, "variance_unexplained": 1.0})
+    monkeypatch.setattr(made, "gate_statistics", dict, raising=False)
     assert made.fit()
     assert made.steps >= 2
     assert capsys.readouterr().err.startswith(f"an epoch: {made.plan.batches_per_epoch} steps")
@@ -83,7 +83,7 @@ def trained(folder, piece, cache, recipe, overrides, epochs=1):
     recipe = load_recipe(recipe, SMALL | overrides)
     assert train([piece], folder, recipe, Budget(epochs=epochs), cache=cache)
     run = RunFolder.open(folder)
-    row = Logs(run.log, None, "variance_unexplained", {}).rows[-1]
+    row = read_log(run.log)[-1]
     return load_model(run, "best"), row["variance_unexplained"]
 
 

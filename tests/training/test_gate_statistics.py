@@ -1,4 +1,4 @@
-"""Gates and activations: found, named, and told when they are stuck."""
+"""Gates and activations: found, named, and recognised when they are saturated."""
 
 import json
 
@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_rawaudio.cli import main
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.gate_statistics import Diagnosis, report, saturation
+from keras_rawaudio.training.gate_statistics import GateStatistics, report, saturation
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 
@@ -33,7 +33,7 @@ def set_all(cell, kernel, bias):
 def test_layers_and_names():
     """Each layer of each tier, each gate, once for each step and unit."""
     model = model_of({"frame": 8, "layers": 2}, {"frame": 4, "cell": "lstm", "clock": 2})
-    layers = Diagnosis(model, SEGMENTS)()
+    layers = GateStatistics(model, SEGMENTS)()
     assert {layer: list(values) for layer, values in layers.items()} == {
         "tier0_layer0": ["update", "reset", "candidate"],
         "tier0_layer1": ["update", "reset", "candidate"],
@@ -51,7 +51,7 @@ def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share
     stuck, idle = model.tiers[0].stack.cells
     set_all(stuck, 0.0, bias)
     set_all(idle, 0.0, 0.0)
-    layers = Diagnosis(model, SEGMENTS)()
+    layers = GateStatistics(model, SEGMENTS)()
     assert saturation(layers["tier0_layer1"]) == {
         "saturated_gates": 0.0,
         "saturated_activations": 0.0,
@@ -60,16 +60,16 @@ def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share
     found = saturation(layers["tier0_layer0"])
     assert found["saturated_gates"] == share
     assert np.mean(np.abs(layers["tier0_layer0"]["candidate"]) > 0.9) == share
-    told = report(layers)["tier0_layer0"]
+    found = report(layers)["tier0_layer0"]
     gate = "update" if cell == "gru" else "forget"
-    assert told[gate] == {"mean": {20.0: 1.0, -20.0: 0.0, 0.0: 0.5}[bias], "saturated": share}
+    assert found[gate] == {"mean": {20.0: 1.0, -20.0: 0.0, 0.0: 0.5}[bias], "saturated": share}
 
 
 def test_an_lstm_whose_memory_has_run_full():
     """Gates open for good and a candidate of 1: the memory grows by one a step, its tanh is 1."""
     model = model_of({"frame": 8, "cell": "lstm"})
     set_all(model.tiers[0].stack.cells[0], 0.0, 20.0)
-    memory = Diagnosis(model, SEGMENTS)()["tier0_layer0"]["memory"].reshape(-1, 6)
+    memory = GateStatistics(model, SEGMENTS)()["tier0_layer0"]["memory"].reshape(-1, 6)
     np.testing.assert_allclose(memory[:, 0], np.tanh(1.0 + np.arange(500)), rtol=1e-5)
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_left_behind():
     model = model_of({"frame": 8}, {"frame": 4})
     x = ops.zeros((1, model.context + 16), "int32")
     before = np.asarray(model(x, model.zero_state(1))[0])
-    Diagnosis(model, SEGMENTS)()
+    GateStatistics(model, SEGMENTS)()
     assert all(tier.stack.watcher is None for tier in model.tiers)
     np.testing.assert_array_equal(np.asarray(model(x, model.zero_state(1))[0]), before)
 

@@ -1,4 +1,4 @@
-"""The live page: what it says while a training goes on, and that it ends with it."""
+"""The live page: what it shows while a training goes on, and that it ends with it."""
 
 import json
 import re
@@ -121,7 +121,7 @@ def test_a_port_in_use_is_refused_before_the_work(tmp_path, piece, cache, tiny):
 
 
 def test_the_end_can_be_seen(tmp_path, monkeypatch):
-    """A page that is being watched is served a little longer, and told that it is over."""
+    """A page that is being watched is served a little longer, and shown that it is over."""
     page = live.LivePage(RunFolder(tmp_path))
     monkeypatch.setattr(live, "LAST_LOOK", 60.0)
     slept = []

@@ -41,7 +41,7 @@ def test_from_a_folder_of_small_files_to_a_score(words, tmp_path, tiny, noisy, c
     assert report["samples"] == corpus.samples("test")
     measure = "variance_unexplained" if noisy else "bits_per_sample"
     assert 0 < report[measure] < (3 if noisy else 5)
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     short = sum(len(s) < recipe.windows.length for s in corpus.segments("train"))
     assert short > 0
-    assert f"{short} of {len(corpus.segments('train'))} segments being shorter than one" in said
+    assert f"{short} of {len(corpus.segments('train'))} segments being shorter than one" in printed

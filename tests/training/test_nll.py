@@ -3,7 +3,7 @@ import pytest
 
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.training import nll
-from keras_rawaudio.training.evaluator import Scorer
+from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.nll import sample_bits
 
 
@@ -15,11 +15,11 @@ def test_the_mean_is_the_validations(corpus, tiny, build, clock, monkeypatch):
     audio = segment[None].astype(np.float32) / 32768
     bits = sample_bits(model, audio, starts)
     assert bits.shape == audio.shape
-    scored = Scorer(model, [segment], starts)()["bits_per_sample"]
+    scored = Evaluator(model, [segment], starts)()["bits_per_sample"]
     assert bits.mean(dtype=np.float64) == pytest.approx(scored, rel=1e-5)
     monkeypatch.setattr(nll, "SAMPLES", 24)
     again = sample_bits(model, audio, starts)
-    # A frame that is as near to two words may be heard as either.
+    # A frame that is as near to two codes may take either.
     assert np.isclose(again, bits, rtol=1e-3, atol=1e-4).mean() > 0.95
     np.testing.assert_allclose(again, bits, atol=0.02)
 

@@ -29,7 +29,7 @@ def interrupt(monkeypatch):
 
         def step(self, batch, rate):
             result = learn(self, batch, rate)
-            made[-1]._stop = made[-1].steps + 1 == steps
+            made[-1].interrupt.requested = made[-1].steps + 1 == steps
             return result
 
         monkeypatch.setattr(Trainer, "_loop", loop)
@@ -38,7 +38,7 @@ def interrupt(monkeypatch):
     return after
 
 
-def snapshot(run):
+def checkpoint(run):
     with np.load(RunFolder(run).training_state) as saved:
         arrays = {name: saved[name] for name in saved.files}
     progress = json.loads(str(arrays.pop("progress")))
@@ -68,12 +68,12 @@ def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monke
                 assert not train([piece], tmp_path / "parts", recipe, budget, cache=cache)
             else:
                 assert not resume(tmp_path / "parts")
-            assert snapshot(tmp_path / "parts")[0]["steps"] == steps
+            assert checkpoint(tmp_path / "parts")[0]["steps"] == steps
             size = RunFolder(tmp_path / "parts").training_state.stat().st_size
         interrupt(None)
         assert resume(tmp_path / "parts")  # with the budget that the run was begun with
-    progress, arrays = snapshot(tmp_path / "parts")
-    expected_progress, expected = snapshot(tmp_path / "whole")
+    progress, arrays = checkpoint(tmp_path / "parts")
+    expected_progress, expected = checkpoint(tmp_path / "whole")
     assert progress == expected_progress
     assert arrays.keys() == expected.keys()
     for name in expected:
@@ -89,21 +89,21 @@ def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interru
     run = RunFolder(tmp_path / "run")
     interrupt(4)
     train([piece], run.path, tiny(), Budget(epochs=1), cache=cache)
-    # What a process killed between log and snapshot leaves: rows from steps that are lost.
+    # What a process killed between log and checkpoint leaves: rows from steps that are lost.
     run.log.write_text("step,validation_loss\n3,1.5\n9,1.25\n")
     interrupt(5)
     assert not resume(run.path)
     assert [row["step"] for row in log(run.path)] == ["3"]
 
 
-def test_a_used_budget_is_said_and_can_be_raised(tmp_path, piece, cache, tiny, capsys):
+def test_a_used_budget_is_printed_and_can_be_raised(tmp_path, piece, cache, tiny, capsys):
     recipe = tiny(early_stopping=None)
     train([piece], tmp_path / "run", recipe, Budget(epochs=1), cache=cache)
-    steps = snapshot(tmp_path / "run")[0]["steps"]
+    steps = checkpoint(tmp_path / "run")[0]["steps"]
     assert resume(tmp_path / "run")
     assert "used its budget" in capsys.readouterr().err
     assert resume(tmp_path / "run", Budget(epochs=2))
-    assert snapshot(tmp_path / "run")[0]["steps"] == 2 * steps
+    assert checkpoint(tmp_path / "run")[0]["steps"] == 2 * steps
     assert RunFolder(tmp_path / "run").describe()["budget"] == {"minutes": None, "epochs": 2}
 
 
@@ -120,7 +120,7 @@ def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, co
 
 
 def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, interrupt):
-    """Pitfall 13: filters, words, limits and the clock's period are in the snapshot."""
+    """Pitfall 13: filters, words, limits and the clock's period are in the checkpoint."""
     interrupt(2)
     assert not train([piece], tmp_path / "run", tiny(clock=True), Budget(epochs=1), cache=cache)
     run = RunFolder(tmp_path / "run")

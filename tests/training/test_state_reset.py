@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.state_reset import begin
+from keras_rawaudio.training.state_reset import reset_state
 
 PEAK = {"name": "peak", "peak": 0.9}
 
@@ -21,7 +21,7 @@ def test_reset_rows_start_anew_and_others_go_on(model):
     model.tiers[0].set_period(1000.0)
     rng = np.random.default_rng(0)
     state = {name: rng.random((3, *shape), "float32") for name, shape in model.state_spec().items()}
-    begun = begin(model, state, np.array([True, False, True]), np.array([250, 250, 12_900]))
+    begun = reset_state(model, state, np.array([True, False, True]), np.array([250, 250, 12_900]))
     assert begun.keys() == state.keys()
     for name, value in begun.items():
         np.testing.assert_array_equal(value[1], state[name][1])
@@ -36,7 +36,7 @@ def test_hours_keep_their_exact_phase(model, period):
     model.tiers[0].set_period(period)
     positions = 10 * 3600 * 48_000 + np.array([0, 1, 7, 64, 333])
     assert len(np.unique(positions.astype("float32"))) < 5
-    begun = begin(model, model.zero_state(5), np.ones(5, bool), positions)
+    begun = reset_state(model, model.zero_state(5), np.ones(5, bool), positions)
     phase = np.asarray(begun["tier0_clock"])[:, 0].astype("float64")
     assert (phase >= 0).all()
     assert (phase <= 1).all()
@@ -46,6 +46,6 @@ def test_hours_keep_their_exact_phase(model, period):
 
 def test_nan_in_a_row_that_resets_is_gone(model):
     state = {n: np.full((2, *s), np.nan, "float32") for n, s in model.state_spec().items()}
-    begun = begin(model, state, np.array([True, False]), np.zeros(2, np.int64))
+    begun = reset_state(model, state, np.array([True, False]), np.zeros(2, np.int64))
     for value in begun.values():
         assert not np.asarray(value)[0].any()

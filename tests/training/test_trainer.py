@@ -11,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training import logs, throughput, trainer
+from keras_rawaudio.training import console, throughput, validation
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -23,14 +24,14 @@ from keras_rawaudio.training.train import train
 def often(monkeypatch):
     """A validation after every step."""
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(trainer, "VALIDATION_SHARE", 1.0)
+    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
     return {"validate_every": 1e-9}
 
 
 def scripted(made, values):
     """Let a trainer's validations give these values."""
     results = [{"loss": value, "bits_per_sample": value, "samples": 1} for value in values]
-    made.scorer = iter(results).__next__
+    made.evaluator = iter(results).__next__
 
 
 def predictions(model):
@@ -43,18 +44,18 @@ def test_best_and_last(trainer, tiny, build, often):
     made = trainer(tiny(early_stopping=3, **often))
     seen = []
     scripted(made, [3.0, 2.0, 2.5, 2.009, 2.011, 1.0])
-    scores = made.scorer
-    made.scorer = lambda: seen.append(predictions(made.model)) or scores()
+    scores = made.evaluator
+    made.evaluator = lambda: seen.append(predictions(made.model)) or scores()
     assert made.fit()
     assert len(seen) == 5  # three without a new best end it
-    assert made.finished
+    assert made.validation.finished
     best, last = load_model(made.run, "best"), load_model(made.run, "last")
     np.testing.assert_array_equal(predictions(best), seen[3])  # as good as the second, and later
     np.testing.assert_array_equal(predictions(last), seen[4])
     fresh = predictions(build(made.recipe))
     for other in (fresh, seen[4]):
         assert np.abs(predictions(best) - other).max() > 1e-4
-    assert [row["bits_per_sample"] for row in made.logs.rows] == [3.0, 2.0, 2.5, 2.009, 2.011]
+    assert [row["bits_per_sample"] for row in made.log.rows] == [3.0, 2.0, 2.5, 2.009, 2.011]
 
 
 def test_a_run_stopped_early_stays_stopped(trainer, tiny, often, capsys):
@@ -71,7 +72,7 @@ def test_a_run_stopped_early_stays_stopped(trainer, tiny, often, capsys):
 def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, capsys):
     """Pitfall 12: baselines beside the loss, in the log and on the console."""
     pytest.importorskip("keras_rawaudio.plots")
-    monkeypatch.setattr(logs.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     recipe = tiny(sample_seconds=0.25)
     assert train([piece], tmp_path / "new" / "run", recipe, Budget(epochs=1), cache=cache)
@@ -82,14 +83,14 @@ def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, ca
     plain = ["best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
     plain += ["run.json", "training_state.npz", f"{step}.png", f"{step}.wav"]
     assert names == sorted([*plain, events])
-    row = logs.Logs(run.log, None, "bits_per_sample", {}).rows[-1]
+    row = read_log(run.log)[-1]
     beside = run.describe()["baselines"]
     assert row["baseline_order_0"] == pytest.approx(beside["order_0"])
     assert row["baseline_order_1"] == pytest.approx(beside["order_1"])
-    said = capsys.readouterr().err
-    beside_it = r"bits(?: a sample)? \(order 0 [\d.]+, order 1 [\d.]+\)"
-    assert re.search(r"\d:\d\d left  step \d+  \d+ k/s  train [\d.]+ " + beside_it, said)
-    assert re.search(r"step \d+  train [\d.]+  validation [\d.]+ " + beside_it, said)
+    printed = capsys.readouterr().err
+    beside_it = r"bits(?: per sample)? \(order 0 [\d.]+, order 1 [\d.]+\)"
+    assert re.search(r"\d:\d\d left  step \d+  \d+ k/s  train [\d.]+ " + beside_it, printed)
+    assert re.search(r"step \d+  train [\d.]+  validation [\d.]+ " + beside_it, printed)
     report = evaluate(run.path, "validation")
     assert report["bits_per_sample"] == pytest.approx(row["bits_per_sample"], rel=1e-5)
     assert report["baselines"]["order_1"] == pytest.approx(beside["order_1"])
@@ -174,11 +175,11 @@ def test_nothing_half_written(tmp_path):
     assert [p.name for p in run.path.iterdir()] == ["recipe.json"]
 
 
-def test_long_validations_become_rarer(trainer, tiny):
-    made = trainer(tiny(validate_every=0.5))
-    assert made._next_validation() == 30
-    assert made._next_validation(cost=5.0) == 30
-    assert made._next_validation(cost=60.0) == pytest.approx(240)  # a fifth of all time
+def test_long_validations_become_rarer():
+    policy = validation.ValidationPolicy(every=0.5)
+    assert policy.pause() == 30
+    assert policy.pause(cost=5.0) == 30
+    assert policy.pause(cost=60.0) == pytest.approx(240)  # a fifth of all time
 
 
 @pytest.mark.parametrize("noisy", [False, True])
@@ -190,7 +191,7 @@ def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
     beside = {"zero": 1.0, "persistence": 2.0, "copy": 3.0} if noisy else {"order_0": 3.9}
     made = trainer(tiny(noisy, sample_seconds=2.0), baselines=beside)
     made.fit()
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     shown = EventAccumulator(str(made.run.tensorboard)).Reload()
     kinds = {t: shown.SummaryMetadata(t).plugin_data.plugin_name for t in shown.Tags()["tensors"]}
     gates = ["input", "forget", "output", "memory"] if noisy else ["update", "reset"]
@@ -199,22 +200,22 @@ def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
     }
     assert kinds["generated"] == "audio"
     assert kinds["spectrogram"] == "images"
-    row = made.logs.rows[-1]
+    row = made.log.rows[-1]
     for name in ("gradient_norm", *(f"baseline_{name}" for name in beside)):
         assert kinds[name] == "scalars"
         assert row[name] > 0
     for name in ("saturated_gates/tier0_layer0", "saturated_activations/tier0_layer0"):
         (event,) = shown.Tensors(name)
         assert 0 <= tensor_util.make_ndarray(event.tensor_proto) <= 1
-    assert all(f"{name.replace('_', ' ')} {value:.3g}" in said for name, value in beside.items())
+    assert all(f"{name.replace('_', ' ')} {value:.3g}" in printed for name, value in beside.items())
 
 
-def test_a_collapse_is_said(trainer, tiny, monkeypatch, capsys):
-    """The console says that free running has turned to noise, and the log keeps it."""
+def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
+    """The console shows that free running has turned to noise, and the log keeps it."""
     made = trainer(tiny(sample_seconds=4.0))
     rate = made.corpus.sample_rate
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 4 * rate)).astype("float32")
-    monkeypatch.setattr(made.listener.sampler, "generate", lambda *arguments: noise)
+    monkeypatch.setattr(made.generation.sampler, "generate", lambda *arguments: noise)
     made.fit()
-    assert re.search(r"runs free for 4 s: noise from the start, tone", capsys.readouterr().err)
-    assert made.logs.rows[-1]["verdict"] == "noise from the start"
+    assert re.search(r"generates 4 s: noise from the start, tone", capsys.readouterr().err)
+    assert made.log.rows[-1]["verdict"] == "noise from the start"

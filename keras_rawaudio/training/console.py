@@ -1,0 +1,74 @@
+"""The lines that a training prints: figures with their units, and how much time is left."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_rawaudio.training.live import LivePage
+
+UNITS = {"bits_per_sample": "bits per sample", "variance_unexplained": "of variance unexplained"}
+SHORT_UNITS = {"bits_per_sample": "bits", "variance_unexplained": "unexplained"}
+
+
+class Console:
+    """Prints to stderr, and to the live page where there is one.
+
+    Args:
+        measure: what a head is validated by, a key of `UNITS`.
+        baselines: figures to print beside it.
+        page: shows the lines, too.
+    """
+
+    def __init__(
+        self, measure: str, baselines: Mapping[str, float], page: LivePage | None = None
+    ) -> None:
+        self.measure, self.baselines, self.page = measure, baselines, page
+        self._terminal = sys.stderr.isatty()
+
+    def progress(self, text: str) -> None:
+        """A line that the next one overwrites, on a terminal."""
+        if self.page:
+            self.page.progress = text
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be undone
+            sys.stderr.write("\r\x1b[K" + text[:width])
+            sys.stderr.flush()
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        if self.page:
+            self.page.lines.append(text)
+        sys.stderr.write(("\r\x1b[K" if self._terminal else "") + text + "\n")
+        sys.stderr.flush()
+
+    def training(self, seconds_left: float, step: int, speed: float, loss: float) -> None:
+        """Progress between two validations.
+
+        Args:
+            seconds_left: of the budget.
+            step: how many were taken.
+            speed: samples per second.
+            loss: training loss in the unit of the measure.
+        """
+        minutes, seconds = divmod(max(0, round(seconds_left)), 60)
+        self.progress(
+            f"{minutes}:{seconds:02d} left  step {step}  {speed / 1000:.0f} k/s  "
+            f"train {self._figure(loss, SHORT_UNITS)}"
+        )
+
+    def validation(self, minutes: float, step: int, loss: float, value: float) -> None:
+        """The result of a validation; `loss` and `value` are in the unit of the measure."""
+        self.line(
+            f"{minutes:6.2f} min  step {step}  train {loss:.3f}  "
+            f"validation {self._figure(value, UNITS)}"
+        )
+
+    def _figure(self, value: float, units: Mapping[str, str]) -> str:
+        beside = ", ".join(
+            f"{name.replace('_', ' ')} {figure:.3g}" for name, figure in self.baselines.items()
+        )
+        return f"{value:.3f} {units[self.measure]}" + (f" ({beside})" if beside else "")

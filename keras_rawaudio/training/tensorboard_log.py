@@ -1,0 +1,49 @@
+"""What TensorBoard shows of a training: curves, gates, audio and spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rawaudio.training.gate_statistics import saturation
+
+
+class TensorBoardLog:
+    """Writes event files.
+
+    Args:
+        folder: where they go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def scalars(self, step: int, row: Mapping[str, Any]) -> None:
+        """Add the numbers of a validation to the curves."""
+        with self._writer.as_default(step=step):
+            for name, value in row.items():
+                if isinstance(value, (int, float)) and name != "step":
+                    tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def audio(self, step: int, audio: np.ndarray, rate: int, picture: Path) -> None:
+        """Show generated audio `(n,)` and its spectrogram."""
+        image = tf.io.decode_png(picture.read_bytes(), channels=3)
+        with self._writer.as_default(step=step):
+            tf.summary.audio("generated", audio[None, :, None], rate)
+            tf.summary.image("spectrogram", image[None])
+        self._writer.flush()
+
+    def gates(self, step: int, layers: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Show `GateStatistics`: histograms, and the saturated shares of each layer."""
+        with self._writer.as_default(step=step):
+            for layer, values in layers.items():
+                for name, value in values.items():
+                    tf.summary.histogram(f"{layer}/{name}", value)
+                for name, share in saturation(values).items():
+                    tf.summary.scalar(f"{name}/{layer}", share)
+        self._writer.flush()
