@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import import_module, resources
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class MusicNN:
             UserError: the package is not installed.
         """
         try:
-            folder = resources.files("musicnn") / "MSD_musicnn"
-        except ModuleNotFoundError:
+            folder = distribution("musicnn").locate_file("musicnn/MSD_musicnn")
+        except PackageNotFoundError:
             raise UserError(MISSING) from None
         import tensorflow as tf
 

@@ -22,6 +22,7 @@ FORBIDDEN = {
 EXTRAS = {
     "keras_rawaudio/data/corpus/remote.py": {"tensorflow", "tensorflow_io"},
     "keras_rawaudio/metrics/musicnn.py": {"tensorflow"},
+    "keras_rawaudio/metrics/note_transcription.py": {"onnxruntime"},
     "serving/keras_rawaudio_serving/play.py": {"sounddevice"},
 }
 
