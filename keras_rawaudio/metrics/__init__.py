@@ -1,7 +1,6 @@
 """Judging audio: bits and baselines, tone, beat, health, likeness, copying, and pictures of it all.
 
-Numpy and scipy, each imported by the file that needs it; the networks of `musicnn` and `note_transcription`
-come with an extra.
-Measures take float mono audio `(n,)` in [-1, 1] and its sample rate, and are documented with their
-formula, their source and how they fail.
+Numpy and scipy, each imported by the file that needs it. The networks of `musicnn.py` and
+`note_transcription.py` come with the extra `ears`. Measures take audio in [-1, 1] and its sample
+rate, and are documented with their formula, their source and how they fail.
 """
