@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, help="passes over the data instead of minutes")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
-    parser.add_argument("--shift", help="samples between a batch's rows, or 'lanes'")
+    parser.add_argument("--shift", help="samples between a batch's rows, or lanes, random")
     for flag, key, kind, words in OVERRIDES:
         parser.add_argument(flag, type=kind, dest=key, help=f"{words} ({key})")
     parser.add_argument(

@@ -173,7 +173,7 @@ def check(recipe: Recipe) -> None:
             f"{where}: sequences of {windows.sequence} samples do not divide into windows of "
             f"{windows.length}; windows.sequence must be a multiple of windows.length"
         )
-    if windows.batch < 1 or (windows.shift != "lanes" and windows.shift < 1):
+    if windows.batch < 1 or (isinstance(windows.shift, int) and windows.shift < 1):
         raise UserError(f"{where}: windows.batch and windows.shift must be 1 or more")
     if recipe.training.learning_rate <= 0 or recipe.training.validate_every <= 0:
         raise UserError(f"{where}: learning_rate and validate_every must be above 0")

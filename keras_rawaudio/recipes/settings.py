@@ -77,14 +77,16 @@ class WindowSettings:
     Args:
         length: samples that a row predicts in one step of training: gradients reach back so far.
         batch: rows.
-        shift: samples between the rows, or `"lanes"`: rows spread evenly over the corpus.
+        shift: samples between the rows; `"lanes"`: rows spread evenly over the corpus; `"random"`:
+            every row begins anywhere, in each batch anew; `"random-offsets"`: the first row does
+            so, and each further one begins one sample later.
         sequence: samples after which a row's state begins anew, a multiple of `length`; `None`:
             not before the end of its stretch of audio.
     """
 
     length: int = 1024
     batch: int = 8
-    shift: int | Literal["lanes"] = "lanes"
+    shift: int | Literal["lanes", "random", "random-offsets"] = "lanes"
     sequence: int | None = None
 
 

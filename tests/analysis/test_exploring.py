@@ -11,7 +11,7 @@ from keras_rawaudio.analysis.outlines import Outline, Spectrogram, chosen_minute
 from keras_rawaudio.analysis.pulsation import pulsations
 from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, survey
 from keras_rawaudio.cli import main
-from keras_rawaudio.data.corpus.synthesis import PULSATIONS_A_MINUTE, synthesise, write_demo_piece
+from keras_rawaudio.data.corpus.synthesis import PULSATIONS_PER_MINUTE, synthesise, write_demo_piece
 
 RATE = 4000
 
@@ -27,7 +27,7 @@ def piece():
 
 def test_nine_then_fourteen_pulsations_a_minute(piece):
     found = pulsations(survey(blocks(piece), RATE).level, LEVELS_A_SECOND)
-    slow, fast = PULSATIONS_A_MINUTE
+    slow, fast = PULSATIONS_PER_MINUTE
     assert (slow, fast) == (9, 14)
     np.testing.assert_allclose(found.per_minute[found.seconds < 90], slow, atol=0.4)
     np.testing.assert_allclose(found.per_minute[found.seconds > 150], fast, atol=0.4)

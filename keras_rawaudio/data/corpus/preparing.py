@@ -31,7 +31,7 @@ from keras_rawaudio.data.corpus.splitting import Span, sounding_range, split_in_
 from keras_rawaudio.errors import UserError
 
 HIGHEST_DEFAULT_RATE = 16000
-CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a word
+CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a warning
 
 
 def prepare(
@@ -195,7 +195,7 @@ def _decode_to(raw: Path, audio: AudioFile, rate: int) -> tuple[int, int, float]
     samples, clipped, peak = 0, 0, 0
     with raw.open("wb") as file:
         for block in decode(audio, rate):
-            # 1.0 itself becomes 32767/32768, which is nothing that anybody could hear.
+            # 1.0 itself becomes 32767/32768, which nobody can hear.
             clipped += int(np.count_nonzero(np.abs(block) > 1))
             quantised = to_int16(block)
             peak = max(peak, int(np.max(np.abs(quantised.astype(np.int32)), initial=0)))

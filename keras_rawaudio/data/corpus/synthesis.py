@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_rawaudio.errors import UserError
 
-BEATS_A_SECOND = 2.0
-PULSATIONS_A_MINUTE = (9.0, 14.0)  # of the drone: in the first half, in the second
+BEATS_PER_SECOND = 2.0
+PULSATIONS_PER_MINUTE = (9.0, 14.0)  # of the drone: in the first half, in the second
 DRONE = (55.0, 82.5)  # Hz: a low A and the fifth over it
 SCALE = (220.0, 261.63, 293.66, 329.63, 392.0, 440.0, 523.25, 587.33)  # Hz: A minor, five notes
 PEAK = 0.7
@@ -19,8 +19,8 @@ PEAK = 0.7
 def synthesise(seconds: float, sample_rate: int = 8000, seed: int = 0) -> np.ndarray:
     """A pulsating drone, a slow melody over it, a soft beat and a light hiss.
 
-    The drone swells and fades about 9 times a minute, in the second half 14 times. The melody
-    holds each note for 1, 1.5 or 2 s, all of them rich in overtones. Two soft strokes a second
+    The drone swells and fades about 9 times per minute, in the second half 14 times. The melody
+    holds each note for 1, 1.5 or 2 s, all of them rich in overtones. Two soft strokes per second
     give a rhythm, every fourth one stronger. The same arguments give the same samples.
 
     Args:
@@ -84,7 +84,7 @@ def _tone(time: np.ndarray, pitch: float, sample_rate: int, falloff: float) -> n
 
 
 def _drone(time: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
-    slow, fast = PULSATIONS_A_MINUTE
+    slow, fast = PULSATIONS_PER_MINUTE
     pulsations = np.where(time < seconds / 2, slow, fast) / 60
     swell = 0.5 - 0.5 * np.cos(2 * np.pi * np.cumsum(pulsations) / sample_rate)
     return sum(_tone(time, pitch, sample_rate, 1.0) for pitch in DRONE) * 0.12 * (0.15 + swell)
@@ -93,16 +93,16 @@ def _drone(time: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
 def _add_melody(audio: np.ndarray, sample_rate: int, random: np.random.Generator) -> None:
     start, step = 0, int(random.integers(len(SCALE)))
     while start < len(audio):
-        held = random.choice([2, 3, 4]) / BEATS_A_SECOND
-        length = min(round((held + 0.25) * sample_rate), len(audio) - start)
+        duration = random.choice([2, 3, 4]) / BEATS_PER_SECOND
+        length = min(round((duration + 0.25) * sample_rate), len(audio) - start)
         time = np.arange(length) / sample_rate
         attack = np.minimum(1, time / 0.03)
-        release = np.clip((held + 0.25 - time) / 0.25, 0, 1)
+        release = np.clip((duration + 0.25 - time) / 0.25, 0, 1)
         envelope = attack * release * (0.6 + 0.4 * np.exp(-time / 0.5))
         audio[start : start + length] += (
             0.22 * envelope * _tone(time, SCALE[step], sample_rate, 1.2)
         )
-        start += round(held * sample_rate)
+        start += round(duration * sample_rate)
         move = int(random.choice([-3, -2, -1, 1, 2, 3]))
         step = step + move if 0 <= step + move < len(SCALE) else step - move
 
@@ -110,8 +110,8 @@ def _add_melody(audio: np.ndarray, sample_rate: int, random: np.random.Generator
 def _add_beat(audio: np.ndarray, sample_rate: int, random: np.random.Generator) -> None:
     length = round(0.15 * sample_rate)
     fading = np.exp(-np.arange(length) / (0.03 * sample_rate))
-    for stroke in range(math.ceil(len(audio) / sample_rate * BEATS_A_SECOND)):
-        start = round(stroke / BEATS_A_SECOND * sample_rate)
+    for stroke in range(math.ceil(len(audio) / sample_rate * BEATS_PER_SECOND)):
+        start = round(stroke / BEATS_PER_SECOND * sample_rate)
         noise = np.diff(random.standard_normal(length + 1)) * fading  # the difference: less bass
         strength = 0.16 if stroke % 4 == 0 else 0.09
         stop = min(start + length, len(audio))

@@ -19,8 +19,8 @@ Array = npt.NDArray[Any]
 Encode = Callable[[Array], Array]
 
 PREFETCH = 4
-# Samples between two times of letting go: 64 MB of pages at most are held of a map of hours.
-HELD = 1 << 25
+# Samples read between two releases: at most 64 MB of a map of hours stay in memory.
+RELEASE_EVERY = 1 << 25
 
 
 def read_batches(
@@ -56,7 +56,7 @@ def read_batches(
     skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
     epoch += skipped
     lead = context + 1  # y's first sample has `context` + 1 samples before it
-    held = 0
+    unreleased = 0
     while True:
         for block in plan.epoch(epoch, skip):
             for segment, offset, reset, valid in zip(*block, strict=True):
@@ -71,10 +71,10 @@ def read_batches(
                 if isinstance(plan, StreamPlan):
                     batch["valid"] = valid.astype(np.int32)
                 yield batch
-                held += audio.size
-                if held > HELD:
-                    held = 0
-                    _let_go(segments)
+                unreleased += audio.size
+                if unreleased > RELEASE_EVERY:
+                    unreleased = 0
+                    _release_pages(segments)
         if not repeat:
             return
         epoch, skip = epoch + 1, 0
@@ -148,7 +148,7 @@ def window_dataset(
     return dataset.prefetch(PREFETCH)
 
 
-def _let_go(segments: Sequence[Array]) -> None:
+def _release_pages(segments: Sequence[Array]) -> None:
     """Give back the pages of memory maps that were read; the next read finds them in the cache."""
     maps = {id(m): m for s in segments if (m := getattr(s, "_mmap", None)) is not None}
     for each in maps.values():

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from keras_rawaudio.data.windows.lanes import Lanes
+from keras_rawaudio.data.windows.layout import Bools, Int64s, RowLayout
+from keras_rawaudio.data.windows.offsets import Offsets
+from keras_rawaudio.data.windows.random_starts import RandomStarts
 from keras_rawaudio.errors import UserError
-
-Int64s = npt.NDArray[np.int64]
 
 # Batches planned at once: long enough to cost nothing, short enough that a plan never fills memory.
 BLOCK = 1024
-# Below this share of a part, unused samples are not worth a word.
+# Below this share of a part, unused samples are not worth a line.
 WORTH_A_WARNING = 0.01
 
 
@@ -32,61 +33,40 @@ class Windows(NamedTuple):
 
     segment: Int64s
     offset: Int64s
-    reset: npt.NDArray[np.bool_]
+    reset: Bools
     valid: Int64s
-
-
-class _Rows(NamedTuple):
-    """The walks of a pass: row i reads `counts[i, s]` windows of segment s from `base[i, s]` on."""
-
-    base: Int64s
-    counts: Int64s
 
 
 @dataclass(frozen=True, eq=False)
 class WindowPlan:
     """Cuts the segments of a part into batches of windows whose rows carry state.
 
-    With `N = frame * frames` samples predicted a window, an epoch consists of *passes*. In each
+    With `N = frame * frames` samples predicted per window, an epoch consists of *passes*. In each
     pass every row walks through the corpus window by window, so that row `i` of batch `n + 1`
     continues row `i` of batch `n` sample for sample, unless `reset` says otherwise: at the first
     batch of a pass and wherever the row enters another segment. No window crosses a segment's
-    border; segments shorter than `N` are left out.
+    border; segments shorter than `N` are left out. All rows of a pass read the same number of
+    windows, so that batches are full; nothing wraps around.
 
-    A whole number as `shift`: row `i` of pass `p` begins at sample `g = (p * batch + i) * shift` of
-    the concatenated segments, reads the windows at `g, g + N, g + 2N, ...` of the segment that
-    holds `g`, and in each later segment those at `g % N + k * N`: a row keeps its phase, so that
-    rows one sample apart never become the same. There are `ceil(N / (batch * shift))` passes, in an
-    order shuffled by `(seed, epoch)`; together they begin a row at every multiple of `shift` in
-    `[0, N)` once (where `batch * shift` does not divide `N`, the last pass begins some beyond `N`,
-    which read again what others have read).
-
-    `shift="lanes"`: the windows of all segments, each cut from its first sample, are dealt to the
-    rows in `batch` equal, contiguous lanes; one pass is an epoch. After the first epoch they are
-    cut from a random one among the `n_s % N + 1` first samples that leave room for as many, so that
-    frames do not fall on the same samples each time.
-
-    All rows of a pass run the same number of windows, so that batches are full; nothing wraps
-    around. Hence, with `n_s` the lengths of the segments of at least `N` samples:
-
-    - lanes: `batches_per_epoch = sum_s(n_s // N) // batch`;
-    - a shift: `batches_per_epoch = sum_p min_i W((p * batch + i) * shift)`, where a row that begins
-      at sample `o` of segment `z` has `W(g) = (n_z - o) // N + sum_{s > z} (n_s - g % N) // N`
-      windows. For one segment: `sum_p max(0, (n - ((p + 1) * batch - 1) * shift) // N)`.
+    `shift` says how the rows lie: `"lanes"` spreads them evenly (`Lanes`); a number of samples
+    shifts each against the one before it (`Offsets`), the passes in an order shuffled by
+    `(seed, epoch)`; `"random"` draws every start by itself and `"random-offsets"` one start per
+    batch, with the rows one sample apart (`RandomStarts`): both reset every row in every batch.
+    The closed forms of `batches_per_epoch` stand there.
 
     A *sequence* of several windows takes the window's place in all of this, its length that of `N`:
     rows begin with one, walk by it and are dealt it. It is read window by window, so that gradients
-    reach no further than a window, and `reset` marks where each begins. With one window a sequence
-    nothing is ever carried over.
+    reach no further than a window, and `reset` marks where each begins. With one window per
+    sequence nothing is ever carried over.
 
     Args:
         lengths: Samples in each segment.
         frame: Samples in a frame, F.
         frames: Frames in a window, T.
         batch: Rows in a batch, B.
-        shift: Samples between the starts of neighbouring rows: 1 gives the original experiments'
-            shifted batches, `frame // K` offset augmentation; or `"lanes"`, evenly spread rows.
-        seed: Seeds the order of passes, together with the epoch's number.
+        shift: Samples between the starts of neighbouring rows, or `"lanes"`, `"random"`,
+            `"random-offsets"`.
+        seed: Seeds the order of passes and all draws, together with the epoch's number.
         sequence: Samples in a sequence, a multiple of the window's; None: state is carried to the
             end of the segment.
 
@@ -107,19 +87,19 @@ class WindowPlan:
     frame: int
     frames: int
     batch: int
-    shift: int | Literal["lanes"] = "lanes"
+    shift: int | Literal["lanes", "random", "random-offsets"] = "lanes"
     seed: int = 0
     sequence: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("frame", "frames", "batch", "shift"):
             value = getattr(self, name)
-            if name == "shift" and value == "lanes":
+            if name == "shift" and value in LAYOUTS:
                 continue
             if not isinstance(value, int | np.integer) or value < 1:
-                lanes = ' or "lanes"' if name == "shift" else ""
+                names = "".join(f' or "{known}"' for known in LAYOUTS if name == "shift")
                 raise UserError(
-                    f"{name} must be a whole number of at least 1{lanes}, not {value!r}"
+                    f"{name} must be a whole number of at least 1{names}, not {value!r}"
                 )
         if self.seed < 0:
             raise UserError(f"seed must not be negative, not {self.seed}")
@@ -134,13 +114,13 @@ class WindowPlan:
             raise UserError(
                 f"no stretch of audio holds one {unit}: the longest has {longest} samples, a {unit}"
                 f" {self._stride} ({self._stride // self.frame} frames of {self.frame}); use fewer"
-                f" frames a {unit} or longer audio"
+                f" frames per {unit} or longer audio"
             )
         if not self.batches_per_epoch:
-            most = next(b for b in range(self.batch - 1, 0, -1) if self._lengths(b).any())
+            most = next(b for b in range(self.batch - 1, 0, -1) if self._lay_out(b).steps.any())
             raise UserError(
                 f"too little audio for a batch of {self.batch} {unit}s of {self._stride} samples"
-                f" with shift {self.shift}: use a batch of at most {most}, fewer frames a {unit},"
+                f" with shift {self.shift}: use a batch of at most {most}, fewer frames per {unit},"
                 " or more audio"
             )
 
@@ -151,13 +131,13 @@ class WindowPlan:
 
     @cached_property
     def batches_per_epoch(self) -> int:
-        """Batches in any epoch (the closed form stands in the class's description)."""
-        return int(self._lengths_of_passes.sum()) * self._windows
+        """Batches in any epoch."""
+        return int(self._layout.steps.sum()) * self._windows
 
     @property
     def passes(self) -> int:
         """Passes in an epoch."""
-        return self._passes(self.batch)
+        return len(self._layout.steps)
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Windows]:
         """Plans an epoch, a block of batches at a time.
@@ -170,37 +150,16 @@ class WindowPlan:
             Blocks of up to `BLOCK` batches of one pass.
         """
         for number in np.random.default_rng((self.seed, epoch)).permutation(self.passes):
-            length = int(self._lengths_of_passes[number]) * self._windows
-            if skip >= length:
-                skip -= length
-                continue
-            rows = self._rows(int(number), self.batch)
-            if self.shift == "lanes" and epoch:
-                rows = rows._replace(base=rows.base + self._late(epoch))
+            length = int(self._layout.steps[number]) * self._windows
             for first in range(skip, length, BLOCK):
-                yield self._block(rows, np.arange(first, min(first + BLOCK, length)))
-            skip = 0
+                batches = np.arange(first, min(first + BLOCK, length))
+                yield self._block(epoch, int(number), batches)
+            skip = max(0, skip - length)
 
     @cached_property
     def unused_samples(self) -> int:
         """Samples that no window of an epoch predicts, those of too short segments included."""
-        total = sum(self.lengths)
-        if self.shift == "lanes":
-            return total - self.batches_per_epoch * self.batch * self.window
-        begin = np.full(len(self._n), np.iinfo(np.int64).max)
-        end = np.zeros(len(self._n), np.int64)
-        for number, length in enumerate(self._lengths_of_passes):
-            base, counts = self._rows(number, self.batch)
-            used = np.clip(length - (np.cumsum(counts, axis=1) - counts), 0, counts)
-            begins, ends = base, base + used * self._stride
-            if self.passes == 1:
-                return total - _union(
-                    (begins + self._borders)[used > 0], (used * self._stride)[used > 0]
-                )
-            # Rows begin less than a stride apart, so what they read of a segment has no holes.
-            begin = np.minimum(begin, np.where(used > 0, begins, begin).min(axis=0))
-            end = np.maximum(end, np.where(used > 0, ends, end).max(axis=0))
-        return total - int(np.maximum(end - begin, 0).sum())
+        return sum(self.lengths) - self._layout.used_samples()
 
     def warning(self) -> str | None:
         """One line that names the unused samples, or None where they are few."""
@@ -229,66 +188,27 @@ class WindowPlan:
         return np.flatnonzero(np.asarray(self.lengths, np.int64) >= self._stride)
 
     @cached_property
-    def _n(self) -> Int64s:
-        return np.asarray(self.lengths, np.int64)[self._usable]
+    def _layout(self) -> RowLayout:
+        return self._lay_out(self.batch)
 
-    @cached_property
-    def _borders(self) -> Int64s:
-        return np.asarray(np.cumsum(self._n) - self._n)
+    def _lay_out(self, batch: int) -> RowLayout:
+        lengths = np.asarray(self.lengths, np.int64)[self._usable]
+        if isinstance(self.shift, str):
+            return LAYOUTS[self.shift](lengths, self._stride, batch, self.seed)
+        return Offsets(lengths, self._stride, batch, self.seed, self.shift)
 
-    @cached_property
-    def _lengths_of_passes(self) -> Int64s:
-        return self._lengths(self.batch)
-
-    def _lengths(self, batch: int) -> Int64s:
-        if self.shift == "lanes":
-            return np.array([(self._n // self._stride).sum() // batch])
-        passes = range(self._passes(batch))
-        return np.array([self._rows(p, batch).counts.sum(axis=1).min() for p in passes])
-
-    def _passes(self, batch: int) -> int:
-        return 1 if self.shift == "lanes" else -(-self._stride // (batch * self.shift))
-
-    def _rows(self, number: int, batch: int) -> _Rows:
-        row = number * batch + np.arange(batch)
-        if self.shift == "lanes":
-            strides = self._n // self._stride
-            ends = np.cumsum(strides)
-            begin = row * (ends[-1] // batch)
-            segment = np.searchsorted(ends, begin, side="right")
-            offset = (begin - (ends - strides)[segment]) * self._stride
-            phase = np.zeros_like(row)
-        else:
-            begin = row * self.shift
-            segment = np.searchsorted(self._borders, begin, side="right") - 1
-            offset, phase = begin - self._borders[segment], begin % self._stride
-        each = np.arange(len(self._n))
-        base = np.where(each == segment[:, None], offset[:, None], phase[:, None])
-        counts = np.maximum(self._n - base, 0) // self._stride
-        return _Rows(base, np.where(each < segment[:, None], 0, counts))
-
-    def _late(self, epoch: int) -> Int64s:
-        """How many samples later than at its first each segment's windows begin in this epoch."""
-        rng = np.random.default_rng((self.seed, epoch, 1))
-        return np.asarray(rng.integers(self._n % self._stride + 1))
-
-    def _block(self, rows: _Rows, batches: Int64s) -> Windows:
+    def _block(self, epoch: int, number: int, batches: Int64s) -> Windows:
         """What the rows read in these batches of their pass."""
-        ends = np.cumsum(rows.counts, axis=1)
-        row = np.arange(self.batch)
-        stride, window = np.divmod(batches, self._windows)
-        at = np.stack([np.searchsorted(e, stride, side="right") for e in ends], axis=1)
-        entered = (ends - rows.counts)[row, at]
-        walked = (stride[:, None] - entered) * self._stride + window[:, None] * self.window
-        offset = rows.base[row, at] + walked
-        # The first batch of a pass is one, too: a row has entered its first segment at 0.
-        reset = walked % self._stride == 0 if self.sequence else walked == 0
-        return Windows(self._usable[at], offset, reset, np.full_like(offset, self.window))
+        stride, window = np.divmod(batches[:, None], self._windows)
+        segment, offset, begins = self._layout.place(epoch, number, stride[:, 0])
+        # A sequence begins anew even where it continues the one before it.
+        reset = (window == 0) & (begins | (self.sequence is not None))
+        offset = offset + window * self.window
+        return Windows(self._usable[segment], offset, reset, np.full_like(offset, self.window))
 
 
-def _union(begins: Int64s, sizes: Int64s) -> int:
-    """Samples in the union of stretches."""
-    order = np.argsort(begins)
-    begins, ends = begins[order], (begins + sizes)[order]
-    before = np.maximum.accumulate(np.append(0, ends[:-1]))
-    return int(np.maximum(ends - np.maximum(begins, before), 0).sum())
+LAYOUTS: dict[str, Callable[[Int64s, int, int, int], RowLayout]] = {
+    "lanes": Lanes,
+    "random": RandomStarts,
+    "random-offsets": partial(RandomStarts, shift=1),
+}

@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_rawaudio.data.windows.plan import BLOCK, Int64s, Windows
+from keras_rawaudio.data.windows.layout import Int64s
+from keras_rawaudio.data.windows.plan import BLOCK, Windows
 from keras_rawaudio.errors import UserError
 
 

@@ -67,11 +67,11 @@ def test_every_kind_rate_and_number_of_channels(tmp_path, prepare, kind, rate, c
     audio = left if channels == 1 else np.stack([left, np.zeros_like(left)], axis=1)
     corpus = prepare(write(tmp_path / f"a.{kind}", audio, rate), trim=False)
     assert corpus.sample_rate == 16000
-    heard = whole(corpus)
-    assert len(heard) == pytest.approx(32000, abs=2000 if kind == "mp3" else 2)  # MP3 pads
-    spectrum = np.abs(np.fft.rfft(heard[8000:24000] * np.hanning(16000)))
+    decoded = whole(corpus)
+    assert len(decoded) == pytest.approx(32000, abs=2000 if kind == "mp3" else 2)  # MP3 pads
+    spectrum = np.abs(np.fft.rfft(decoded[8000:24000] * np.hanning(16000)))
     assert np.argmax(spectrum) == 440
-    assert np.abs(heard[8000:24000]).max() == pytest.approx(0.5 / channels, rel=0.1)
+    assert np.abs(decoded[8000:24000]).max() == pytest.approx(0.5 / channels, rel=0.1)
 
 
 def test_more_than_two_channels_are_averaged(tmp_path, prepare):
@@ -114,11 +114,11 @@ def test_overshoot_is_clipped_and_never_wraps(tmp_path, prepare):
     square = np.sign(tone(2, 16000, pitch=101.0)).astype(np.float32)
     source = write(tmp_path / "a.wav", square, 16000, subtype="FLOAT")
     with pytest.warns(UserWarning, match="clipped"):
-        heard = whole(prepare(source, sample_rate=8000))
+        decoded = whole(prepare(source, sample_rate=8000))
     middle = slice(20, 40)  # of the first half period, 40 samples long
-    assert np.all(heard[middle] > 0.5)
-    assert heard.max() == 32767 / 32768
-    assert heard.min() == -1
+    assert np.all(decoded[middle] > 0.5)
+    assert decoded.max() == 32767 / 32768
+    assert decoded.min() == -1
     np.testing.assert_array_equal(
         to_int16(np.float32([-9, -1, 0, 1, 9])), [-32768, -32768, 0, 32767, 32767]
     )

@@ -45,7 +45,7 @@ def test_nine_then_fourteen_pulsations_a_minute(piece):
 
 def test_two_beats_a_second(piece):
     high = np.diff(piece, 3)[: 8000 * 119]
-    level = np.sqrt(np.square(high).reshape(-1, 80).mean(axis=1))  # 100 a second
+    level = np.sqrt(np.square(high).reshape(-1, 80).mean(axis=1))  # 100 per second
     onsets = np.maximum(np.diff(np.log(level)), 0)
     onsets -= onsets.mean()
     lags = np.array([onsets[lag:] @ onsets[: len(onsets) - lag] for lag in range(20, 120)])

@@ -91,7 +91,7 @@ def test_before_the_beginning_is_silence_not_code_zero():
     assert first["reset"].tolist() == [True]
 
 
-@pytest.mark.parametrize("shift", ["lanes", 1, 4])
+@pytest.mark.parametrize("shift", ["lanes", "random", "random-offsets", 1, 4])
 def test_resuming_gives_the_batches_of_an_uninterrupted_run(shift):
     """Pitfall 13: epoch and batches used are the whole data position."""
     lengths = [90, 61]
@@ -181,14 +181,14 @@ def test_positions_are_places_in_the_file(stream):
         np.testing.assert_array_equal(bare["position"][there], offset[there])
 
 
-def test_pages_of_a_memory_map_are_let_go(tmp_path, monkeypatch):
+def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch):
     """An epoch over hours of audio leaves no more of them in memory than was asked for."""
     path = tmp_path / "train.i16"
     np.arange(1 << 20, dtype=np.int64).astype(np.int16).tofile(path)
     segments = [np.memmap(path, np.int16, "r")]
     plan = WindowPlan([1 << 20], frame=256, frames=16, batch=4, shift="lanes")
     expected = list(read_batches(segments, codes, plan, 3))
-    monkeypatch.setattr("keras_rawaudio.data.windows.dataset.HELD", 1 << 14)
+    monkeypatch.setattr("keras_rawaudio.data.windows.dataset.RELEASE_EVERY", 1 << 14)
     assert same(list(read_batches(segments, codes, plan, 3)), expected)
     smaps = Path("/proc/self/smaps")
     if smaps.exists():

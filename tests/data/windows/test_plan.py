@@ -214,6 +214,39 @@ def test_blocks_join_without_a_seam():
     assert found[begin : begin + len(flat)] == [list(b) for b in flat]
 
 
+@pytest.mark.parametrize("sequence", [None, 20])
+@pytest.mark.parametrize("shift", ["random", "random-offsets"])
+def test_random_starts_carry_nothing_and_reach_every_sample(shift, sequence):
+    """Each stride begins anew somewhere in a segment, and no start is out of reach."""
+    lengths = [57, 9, 41]
+    plan = WindowPlan(lengths, frame=5, frames=2, batch=3, shift=shift, sequence=sequence)
+    stride = sequence or 10
+    assert plan.batches_per_epoch == sum(n // stride for n in (57, 41)) // 3 * (stride // 10)
+    assert plan.unused_samples == 9
+    starts, epochs = set(), [batches(plan, epoch) for epoch in range(400)]
+    for steps in epochs:
+        for n, rows in enumerate(steps):
+            begins = n % (stride // 10) == 0
+            assert all(reset == begins for *_, reset in rows)
+            assert all(o + 10 <= lengths[s] for s, o, _ in rows)
+            if not begins:
+                continue_at = [(s, o + 10) for s, o, _ in steps[n - 1]]
+                assert [(s, o) for s, o, _ in rows] == continue_at
+                continue
+            starts |= {(s, o) for s, o, _ in rows}
+            if shift == "random-offsets":
+                assert len({s for s, *_ in rows}) == 1
+                assert np.diff([o for _, o, _ in rows]).tolist() == [1, 1]
+    assert starts == {(s, o) for s in (0, 2) for o in range(lengths[s] - stride + 1)}
+    assert epochs[0] != epochs[1]
+    assert batches(plan, 1, 1) == epochs[1][1:]
+    if shift == "random":
+        drawn = [
+            o for steps in epochs for s, o, reset in itertools.chain(*steps) if reset and not s
+        ]
+        assert abs(np.mean(drawn) - (57 - stride) / 2) < 2
+
+
 def test_a_long_part_is_planned_lazily():
     """Three hours at 16 kHz, rows a sample apart: 20 million batches, of which one block exists."""
     plan = WindowPlan([3 * 3600 * 16_000], frame=64, frames=16, batch=8, shift=1)
@@ -242,7 +275,7 @@ def test_nothing_fits():
         WindowPlan([], frame=10, frames=10, batch=1)
 
 
-@pytest.mark.parametrize("shift", ["lanes", 1, 3, 7, 25])
+@pytest.mark.parametrize("shift", ["lanes", "random", "random-offsets", 1, 3, 7, 25])
 def test_too_many_rows_name_the_most_that_work(shift):
     def plan(batch):
         return WindowPlan([35, 28], frame=5, frames=2, batch=batch, shift=shift)
