@@ -1,5 +1,6 @@
 # make demo         train on a synthesised piece, export, generate, and draw what came out
-# make test         everything, on the newest releases
+# make test         what a change usually breaks, on the newest releases: minutes
+# make test-all     every test, those marked slow too
 # make test-oldest  the oldest releases, and tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
@@ -19,7 +20,7 @@ OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --igno
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-oldest test-wheel lint clean
+.PHONY: demo test test-all test-oldest test-wheel lint clean
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -42,10 +43,13 @@ demo: .venv/.installed
 	@echo "Listen: demo/new.wav (beside demo/piece.wav, which it learned from). Look: demo/spectrogram.png"
 
 test: .venv/.installed
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow' --durations=10
+
+test-all: test
+	$(BIN)/python -m pytest -n auto --dist loadscope -m slow --durations=20
 
 test-oldest: .venv-oldest/.installed
-	$(OLD)/python -m pytest $(OLDEST_TESTS)
+	$(OLD)/python -m pytest -n auto --dist loadscope $(OLDEST_TESTS)
 
 test-wheel:
 	PYTHON=$(PYTHON) bash .ci/wheel_test.sh

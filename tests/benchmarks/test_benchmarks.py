@@ -59,6 +59,7 @@ def run(name, *words, cwd):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_generation(tmp_path):
     words = ["--tiers", 16, 4, "--width", 8, "--levels", 16, "--streams", 1, 2]
     words += ["--seconds", 0.2, "--sample-rate", 4000, "--plot", "speed.png"]
@@ -77,6 +78,7 @@ def test_generation(tmp_path):
     assert (tmp_path / "speed.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_training(tmp_path):
     words = ["--recipe", "categorical", "--tiers", 32, 8, "--width", 8, "--steps", 2]
     (line,) = run("training", *words, "--set", "windows.length=64", cwd=tmp_path)
@@ -85,6 +87,7 @@ def test_training(tmp_path):
     assert line["parameters"] > 0
 
 
+@pytest.mark.slow
 def test_quality(tmp_path):
     piece = write_demo_piece(tmp_path / "piece.wav", 20.0, 2000)
     words = ["--recipe", "categorical", "--audio", piece, "--seconds", 1, "--streams", 1]
@@ -115,6 +118,7 @@ QUESTIONS = """
 """
 
 
+@pytest.mark.slow
 def test_answers(tmp_path):
     piece = write_demo_piece(tmp_path / "piece.wav", 260.0, 2000)
     (tmp_path / "questions.yaml").write_text(QUESTIONS)
@@ -159,6 +163,7 @@ def test_the_questions_name_what_there_is():
         assert {field.split(".")[0] for field in fields if field} <= set(row["systems"])
 
 
+@pytest.mark.slow
 def test_frames(tmp_path):
     words = ["--only", "1000x50", "--minutes", 0.001, "--set", "tiers.0.units=8"]
     (line,) = run("frames", *words, cwd=tmp_path)

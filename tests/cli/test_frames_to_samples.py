@@ -37,6 +37,7 @@ def home(tmp_path_factory):
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_train_export_evaluate_generate(home, case, capfd):
     from keras_rawaudio_serving import Sampler

@@ -108,6 +108,7 @@ def test_resume_export_evaluate_generate(stopped, home, capfd):
     assert (info.samplerate, info.frames) == (RATE, 3000)
 
 
+@pytest.mark.slow
 def test_a_refusal_after_tensorflow_is_one_line_too(home):
     (home / "notes.wav").write_text("these are not samples")
     words = f"train --audio {home}/notes.wav --run {home}/never --cache {home}/cache"

@@ -10,6 +10,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+@pytest.mark.slow
 def test_digits_are_read_and_training_stops_by_itself():
     pytest.importorskip("sklearn")
     command = [sys.executable, str(EXAMPLES / "digits.py")]

@@ -117,6 +117,7 @@ def test_the_best_checkpoint_is_what_plays(run, exported):
     )
 
 
+@pytest.mark.slow
 def test_exporting_again_replaces_and_leaves_nothing_behind(run, exported):
     before = exported.read_bytes()
     assert export(run[0].path, exported.parent, checkpoint="last") == exported
@@ -124,6 +125,7 @@ def test_exporting_again_replaces_and_leaves_nothing_behind(run, exported):
     assert sorted(p.name for p in exported.parent.iterdir()) == ["generator.onnx", "saved_model"]
 
 
+@pytest.mark.slow
 def test_int8_says_what_it_costs(run, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_rawaudio.exporters.int8.LEAST_WEIGHTS", 16)
     path = export(run[0].path, tmp_path / "int8", int8=True)

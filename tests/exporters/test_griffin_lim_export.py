@@ -17,6 +17,7 @@ def rebuilding(tmp_path_factory) -> Generator:
     return Generator(AudioModel([tier], head, STANDARDIZE), tmp_path_factory.mktemp("amplitude"))
 
 
+@pytest.mark.slow
 def test_each_frame_is_the_same_three_ways(rebuilding):
     """Found phases answer to a rounding error with another signal, so each frame starts equal."""
     forced, noise, temperature = rebuilding.inputs(2, read=3, drawn=1)

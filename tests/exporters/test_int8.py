@@ -52,6 +52,7 @@ def test_small_products_stay_as_they_are():
     assert int8.quantized(step).nodes == step.nodes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiers", [[{"frame": 8, "units": 6}], [{"frame": 8}, {"frame": 2}]])
 def test_the_scoring_graph_scores_as_training_does(tiers):
     head = {"kind": "categorical", "width": 8, "embedded": 2, "linear": 5}

@@ -40,6 +40,7 @@ def piece():
     return (audio / audio.std())[None, : len(audio) // HOP * HOP]
 
 
+@pytest.mark.slow
 def test_phases_are_as_good_as_the_librarys(piece):
     """librosa may look at all frames 32 times; here a frame sees only those before it."""
     rebuild = GriffinLim(SPAN, HOP)
@@ -60,6 +61,7 @@ def test_phases_are_as_good_as_the_librarys(piece):
     assert distance(rebuild, ours, amplitudes) < 1.1 * distance(rebuild, theirs, wanted)
 
 
+@pytest.mark.slow
 def test_rounds_and_momentum_help(piece):
     amplitudes = spectra(GriffinLim(SPAN, HOP), piece)
     found = [

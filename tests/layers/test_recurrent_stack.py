@@ -337,7 +337,10 @@ def test_save_and_load(tmp_path, cell, noise, length):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("noise", [None, "normal", "binary"])
+@pytest.mark.parametrize(
+    "noise",
+    [None, *(pytest.param(noise, marks=pytest.mark.slow) for noise in ("normal", "binary"))],
+)
 def test_trains_in_a_compiled_step(cell, noise):
     """The loss falls, and the noise is not drawn once and for all when the step is traced."""
     keras.utils.set_random_seed(1)

@@ -32,6 +32,7 @@ def browser():
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 400])
 def test_the_report_of_a_run(run, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 800})

@@ -45,6 +45,7 @@ def test_a_page_elsewhere_without_sound(run, tmp_path, capfd):
     assert run.report.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     """Nothing is drawn by chance, and next to nothing follows the seed."""
     write_demo_piece(tmp_path / "song.wav", 5.0, 2000)

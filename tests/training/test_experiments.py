@@ -49,6 +49,7 @@ def hour(tmp_path_factory):
     return prepare([folder / "noise.wav"], folder / "cache")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frame", "frames", "shift"), SEQUENCES)
 def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames, shift):
     """Each says what it takes, trains, and keeps its memory however long its sequences are."""
@@ -98,6 +99,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_train(name, tmp_path, piece, cache):
     recipe, overrides = NETWORKS[name]
@@ -132,6 +134,7 @@ def test_two_layers_and_an_hourglass_build(corpus, cell, units):
     assert model.count_params() == (250 + 1) * widths[0] + sum(inside) + end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("units", [200, 2000])
 def test_one_to_five_layers_of_200_to_2000_units(layers, units):
@@ -186,6 +189,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options(name, tmp_path, piece, cache):
     overrides = {"tiers.0.units": 8} | OPTIONS[name]
@@ -195,6 +199,7 @@ def test_options(name, tmp_path, piece, cache):
     assert (settings.optimizer, settings.learning_rate) == ("rmsprop", 2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["frame-gru", "denoising-gru"])
 def test_thirty_epochs(recipe, tmp_path, piece, cache):
     """They learn: to tell what comes a little better than silence does, to give back far better."""

@@ -107,6 +107,7 @@ def test_nothing_is_left_behind():
     np.testing.assert_array_equal(np.asarray(model(x, model.zero_state(1))[0]), before)
 
 
+@pytest.mark.slow
 def test_a_run_is_diagnosed_on_demand(tmp_path, piece, cache, tiny, capsys):
     run = tmp_path / "run"
     assert train([piece], run, tiny(noisy=True), Budget(epochs=1), cache=cache)

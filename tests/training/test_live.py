@@ -45,6 +45,7 @@ def state_of(page):
     return json.loads(fetch(page, "state.json")[0])
 
 
+@pytest.mark.slow
 def test_a_training_as_it_is_seen(tmp_path, piece, cache, tiny, pages, monkeypatch, capsys):
     """Nothing to show at first; then curve, sample, verdict; and nobody answers afterwards."""
     states = []

@@ -25,6 +25,7 @@ def words(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noisy", [False, True])
 def test_from_a_folder_of_small_files_to_a_score(words, tmp_path, tiny, noisy, capsys):
     """Files stay whole, each is a stream of its own, and all that fit a window are learned from."""

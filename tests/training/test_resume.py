@@ -53,7 +53,13 @@ def log(run):
 
 
 @pytest.mark.parametrize(
-    "kind", [{}, {"noisy": True}, {"clock": True, "weight_decay": 0.01}, {"average": None}]
+    "kind",
+    [
+        {},
+        pytest.param({"noisy": True}, marks=pytest.mark.slow),
+        pytest.param({"clock": True, "weight_decay": 0.01}, marks=pytest.mark.slow),
+        pytest.param({"average": None}, marks=pytest.mark.slow),
+    ],
 )
 def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, kind):
     """Pitfall 13: weights, optimizer, data order, carried state, random state and schedule."""
@@ -85,6 +91,7 @@ def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monke
     assert abs(grown) < 100  # the progress in words, and nothing else
 
 
+@pytest.mark.slow
 def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interrupt):
     run = RunFolder(tmp_path / "run")
     interrupt(4)
@@ -96,6 +103,7 @@ def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interru
     assert [row["step"] for row in log(run.path)] == ["3"]
 
 
+@pytest.mark.slow
 def test_a_used_budget_is_printed_and_can_be_raised(tmp_path, piece, cache, tiny, capsys):
     recipe = tiny(early_stopping=None)
     train([piece], tmp_path / "run", recipe, Budget(epochs=1), cache=cache)
@@ -119,6 +127,7 @@ def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, co
         resume(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, interrupt):
     """Pitfall 13: filters, words, limits and the clock's period are in the checkpoint."""
     interrupt(2)

@@ -108,6 +108,7 @@ def test_a_diverged_training_is_stopped_and_not_saved(tmp_path, piece, cache, ti
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_what_was_saved_before_a_failure_stays(trainer, tiny, often, monkeypatch):
     made = trainer(tiny(**often))
     learn, left = TrainingStep.__call__, iter([1.0, 1.0, float("nan")])
@@ -182,6 +183,7 @@ def test_long_validations_become_rarer():
     assert policy.pause(cost=60.0) == pytest.approx(240)  # a fifth of all time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noisy", [False, True])
 def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
     """Curves, gradient norms, gates, audio and spectrograms; norms and baselines in the CSV, too.

@@ -53,6 +53,7 @@ def noise(size=500, scale=0.1, seed=0):
 # The formulas
 
 
+@pytest.mark.slow
 def test_mulaw_is_librosas():
     audio = np.linspace(-1, 1, 4001)
     codec = MuLaw(peak=1.0)
