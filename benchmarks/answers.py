@@ -181,13 +181,13 @@ def reference_of(folder: Path) -> Any:
 
 def moments(audio: np.ndarray, rate: int) -> dict[str, dict[str, float]]:
     """Tone and level, in dB, of the seconds that end at `MOMENTS`."""
-    from keras_rawaudio.metrics.tonal_prominence import tone
+    from keras_rawaudio.metrics.tonal_prominence import tonal_prominence
 
     found = {}
     for end in MOMENTS:
         second = audio[(end - 1) * rate : end * rate]
         level = 10 * np.log10(float(np.mean(np.square(second, dtype=np.float64))) + 1e-12)
-        found[str(end)] = {"tone": tone(second, rate), "level": level}
+        found[str(end)] = {"tone": tonal_prominence(second, rate), "level": level}
     return found
 
 

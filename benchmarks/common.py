@@ -223,7 +223,7 @@ def say(words: str) -> None:
 
 
 def run_main(parser: argparse.ArgumentParser, main: Any) -> int:
-    """Parse, run, and tell the user's mistakes in one line."""
+    """Parse and run; a user's mistake is one line on stderr."""
     from keras_rawaudio.cli.quiet import load_tensorflow
     from keras_rawaudio.errors import UserError
 

@@ -1,4 +1,4 @@
-"""Frames and sequences of 2016: what training says beforehand, and what it then takes; JSON lines.
+"""Frames and sequences of 2016: the forecast of training beside what it takes; JSON lines.
 
 python benchmarks/frames.py
 python benchmarks/frames.py --only 800x8000 --minutes 1 --set windows.length=800000
@@ -33,7 +33,7 @@ SEQUENCES = (
 RATE, SHIFT = 8000, 1000
 LONGEST_WINDOW = 400_000  # samples
 MOST_STEPS = 100  # of truncated backpropagation
-SAID = re.compile(r"an epoch: (\d+) steps, about ([\d:]+); memory: about ([\d.]+) GB")
+FORECAST = re.compile(r"an epoch: (\d+) steps, about ([\d:]+); memory: about ([\d.]+) GB")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -80,18 +80,18 @@ def measure(
     command += ["--run", str(folder / "run"), "--cache", str(folder / "cache")]
     command += ["--recipe", options.recipe, "--minutes", str(options.minutes)]
     command += ["--shift", str(SHIFT), "--set", *(f"{k}={v}" for k, v in values.items())]
-    with (folder / "said.txt").open("w+") as said_there:
-        process = subprocess.Popen([*command, *options.set], stderr=said_there)
+    with (folder / "stderr.txt").open("w+") as stderr:
+        process = subprocess.Popen([*command, *options.set], stderr=stderr)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        said_there.seek(0)
-        text = said_there.read()
-    found = SAID.search(text)
+        stderr.seek(0)
+        text = stderr.read()
+    found = FORECAST.search(text)
     if process.returncode or not found:
         return {"frame": frame, "frames": frames, "failed": text.strip()[-300:]}
-    said = 0
+    forecast_seconds = 0
     for part in found[2].split(":"):
-        said = 60 * said + int(part)
+        forecast_seconds = 60 * forecast_seconds + int(part)
     last = (folder / "run" / "log.csv").read_text().splitlines()
     row = dict(zip(last[0].split(","), last[-1].split(","), strict=True))
     steps = int(row["step"])
@@ -100,12 +100,12 @@ def measure(
         "frame": frame,
         "frames": frames,
         "window": values["windows.length"],
-        "steps_an_epoch": int(found[1]),
-        "said_seconds_an_epoch": said,
-        "seconds_an_epoch": round(
+        "steps_per_epoch": int(found[1]),
+        "forecast_seconds_per_epoch": forecast_seconds,
+        "seconds_per_epoch": round(
             60 * float(row["minutes"]) / max(1, steps - 1) * int(found[1]), 1
         ),
-        "said_memory_gb": float(found[3]),
+        "forecast_memory_gb": float(found[3]),
         "memory_gb": round(usage.ru_maxrss / 1e6, 2),
         "machine": machine(),
     }

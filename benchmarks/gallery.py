@@ -77,7 +77,7 @@ SHOWS = (
     Show(
         "kept",
         "Make many, keep the best",
-        "Sixteen streams from nothing, judged while they are made. Two are kept; the program says "
+        "Sixteen streams from nothing, ranked while they are made. Two are kept; the program says "
         "why, and what was wrong with the others.",
         "default",
         "--streams 16 --keep 2 --threads 2 --random-seed 1",
@@ -150,7 +150,7 @@ def train(options: argparse.Namespace, recipe: str) -> None:
 
 
 def call(script: str, *words: str) -> str:
-    """Run a script of the checkout; what it said on stderr."""
+    """Run a script of the checkout; returns what it wrote on stderr."""
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *words], stderr=subprocess.PIPE, text=True
     )
@@ -184,7 +184,7 @@ def section(options: argparse.Namespace, show: Show, reference: Any) -> str:
     template = f"{{work}}/{show.recipe}/exported/generator.onnx --seconds {show.seconds} "
     template += f"{show.flags} --out {{work}}/{show.name}.wav"
     places = {"song": options.audio, "work": options.work, "start": f"{options.start:g}"}
-    said = call("serving/generate.py", *(w.format(**places) for w in template.split()))
+    notes = call("serving/generate.py", *(w.format(**places) for w in template.split()))
     panels, rows = [], []
     if seeded:
         own = read_seed(options.audio, rate, options.start, 1.0 + show.seconds).audio
@@ -196,14 +196,17 @@ def section(options: argparse.Namespace, show: Show, reference: Any) -> str:
         panels.append((title, audio))
         found = measure(audio[rate if seeded else 0 :], rate, reference)
         rows.append(
-            f"| {title} | {found['tonal_db']:.1f} dB | {found['beat']:.2f} | {found['verdict']} |"
+            f"| {title} | {found['tonal_prominence_db']:.1f} dB "
+            f"| {found['beat_strength']:.2f} | {found['verdict']} |"
         )
     picture = options.docs / "img" / f"gallery-{show.name}.png"
     spectrogram_figure(panels, rate, picture, 1.0 if seeded else None)
     shrink(picture)
     shown = {**places, "song": options.audio.name, "work": SHOWN_WORK}
     why = [
-        line.split("/")[-1] for line in said.splitlines() if ": stream" in line or "dropped" in line
+        line.split("/")[-1]
+        for line in notes.splitlines()
+        if ": stream" in line or "dropped" in line
     ]
     own = reference.figures
     lines = [
@@ -221,7 +224,7 @@ def section(options: argparse.Namespace, show: Show, reference: Any) -> str:
         "| | tone | beat | verdict |",
         "|---|---|---|---|",
         *rows,
-        f"| the piece | {own['tonal_db']:.1f} dB | {own['beat']:.2f} | |",
+        f"| the piece | {own['tonal_prominence_db']:.1f} dB | {own['beat_strength']:.2f} | |",
         "",
     ]
     return "\n".join(lines)

@@ -107,7 +107,7 @@ def main() -> None:
         else:
             segments = synthetic(Path(folder), arguments.hours)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow  # noqa: F401  (so that its own memory can be told apart)
+        import tensorflow  # noqa: F401  (so that its own memory is counted apart)
 
         bare = peak_memory()
         lengths = [len(segment) for segment in segments]

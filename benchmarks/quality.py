@@ -4,8 +4,9 @@ python benchmarks/quality.py --recipe default --audio cold_day.flac --seconds 60
 python benchmarks/quality.py --run runs/long --generate-seconds 60    # a run that is trained
 
 Half of the streams go on from a seed, 1 s of the validation part; the others begin with nothing.
-Measures are means over all streams (`from_seed` and `from_nothing`: over these), but `copied` is
-the best match of any, and `worst_*` are the worst 10 s (`worst_cepstral_ratio`: third) of any.
+Measures are means over all streams (`from_seed` and `from_nothing`: over these), but
+`train_set_similarity` is the greatest of any, and `worst_*` are the worst 10 s of any
+(`worst_cepstral_ratio`: the worst third).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from common import generation_speed, machine, overrides, print_line, print_table
 SEED_SECONDS = 1.0
 SPEED_SECONDS = 2.0
 MEANS = (
-    "tonal_db",
-    "beat",
+    "tonal_prominence_db",
+    "beat_strength",
     "toneless_share",
     "dead_share",
     "loud_share",
@@ -34,7 +35,7 @@ MEANS = (
     "offset_share",
     "clipped_share",
 )
-COLUMNS = ("wav", *MEANS, "copied", "verdict")
+COLUMNS = ("wav", *MEANS, "train_set_similarity", "verdict")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -100,10 +101,10 @@ def main(options: argparse.Namespace) -> None:
         **summary(streams),
         "from_seed": summary(seeded),
         "from_nothing": summary([s for s in streams if not s["seeded"]]),
-        "piece_tonal_db": reference.figures["tonal_db"],
-        "piece_beat": reference.figures["beat"],
-        "piece_held_notes": reference.figures["held_notes"],
-        "copied_by_heldout": reference.figures["copied_by_heldout"],
+        "piece_tonal_prominence_db": reference.figures["tonal_prominence_db"],
+        "piece_beat_strength": reference.figures["beat_strength"],
+        "piece_pitch_persistence": reference.figures["pitch_persistence"],
+        "heldout_similarity": reference.figures["heldout_similarity"],
         "wavs": [stream["wav"] for stream in streams],
         "spectrogram": work / "spectrogram.png",
         "run": run.path,
@@ -191,11 +192,11 @@ def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     thirds = np.array([s["cepstral_ratio_by_third"] for s in streams])
     return {
         **{key: float(np.mean([s[key] for s in streams])) for key in MEANS},
-        "held_notes": mean_of_known([s["held_notes"] for s in streams]),
+        "pitch_persistence": mean_of_known([s["pitch_persistence"] for s in streams]),
         "cepstral_ratio_by_third": thirds.mean(axis=0).tolist(),
-        "copied": max(s["copied"] for s in streams),
-        "worst_tonal_db": min(min(s["tonal_db_by_10_s"]) for s in streams),
-        "worst_beat": min(min(s["beat_by_10_s"]) for s in streams),
+        "train_set_similarity": max(s["train_set_similarity"] for s in streams),
+        "worst_tonal_prominence_db": min(min(s["tonal_prominence_db_by_10_s"]) for s in streams),
+        "worst_beat_strength": min(min(s["beat_strength_by_10_s"]) for s in streams),
         "worst_cepstral_ratio": float(thirds.max()),
         "collapsed": sum(s["collapsed_at"] is not None for s in streams),
     }

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.analysis import pictures
-from keras_rawaudio.analysis.outlines import Spectrogram, chosen_minutes, gather, zooms
 from keras_rawaudio.analysis.pulsation import Pulsations, pulsations
-from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, Survey, survey
+from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey, survey
+from keras_rawaudio.analysis.views import SpectrogramView, add_block, chosen_minutes, zooms
 from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
 from keras_rawaudio.errors import UserError
 
@@ -38,13 +38,13 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
         found = survey(lambda: decode(audio, rate), rate)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    pulsating = pulsations(found.level, LEVELS_A_SECOND)
+    pulsating = pulsations(found.level, LEVELS_PER_SECOND)
     whole = zooms(found.head, found.samples, rate)
     minutes = chosen_minutes(found.samples, rate)
-    spectrogram = Spectrogram(found.samples, rate)
+    spectrogram = SpectrogramView(found.samples, rate)
     position = 0
     for block in decode(audio, rate):
-        gather([*whole, *minutes, spectrogram], position, block)
+        add_block([*whole, *minutes, spectrogram], position, block)
         position += len(block)
     report = figures(audio, found, pulsating)
     try:
@@ -60,8 +60,8 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
 
 def figures(audio: AudioFile, found: Survey, pulsating: Pulsations) -> dict[str, Any]:
     """A survey as plain JSON; levels once a second, `None` where nothing pulsates or sounds."""
-    whole = len(found.level) // LEVELS_A_SECOND * LEVELS_A_SECOND
-    power = np.square(found.level[:whole]).reshape(-1, LEVELS_A_SECOND).mean(axis=1)
+    whole = len(found.level) // LEVELS_PER_SECOND * LEVELS_PER_SECOND
+    power = np.square(found.level[:whole]).reshape(-1, LEVELS_PER_SECOND).mean(axis=1)
     return {
         "file": str(audio.path),
         "sample_rate": found.sample_rate,

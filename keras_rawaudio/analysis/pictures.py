@@ -7,27 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_rawaudio.analysis.outlines import Outline
 from keras_rawaudio.analysis.pulsation import PERIODS, Pulsations
-from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, Survey
+from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey
+from keras_rawaudio.analysis.views import WaveformView
 from keras_rawaudio.plots import COLUMNS, RANGE_DECIBELS, new_figure, save_figure
 
 FLOOR = -100.0  # dB; silence has no level
 
 
-def waveforms(outlines: Sequence[Outline], sample_rate: int, path: Path) -> None:
+def waveforms(views: Sequence[WaveformView], sample_rate: int, path: Path) -> None:
     """Waveforms, one under the other, each with its own time and all with one scale."""
-    figure = new_figure(11, 0.3 + 1.25 * len(outlines))
-    axes = figure.subplots(len(outlines), 1, squeeze=False)[:, 0]
-    peak = max(max(-float(o.low.min()), float(o.high.max())) for o in outlines)
-    for place, outline in zip(axes, outlines, strict=True):
-        length = (outline.stop - outline.start) / sample_rate
+    figure = new_figure(11, 0.3 + 1.25 * len(views))
+    axes = figure.subplots(len(views), 1, squeeze=False)[:, 0]
+    peak = max(max(-float(o.low.min()), float(o.high.max())) for o in views)
+    for place, view in zip(axes, views, strict=True):
+        length = (view.stop - view.start) / sample_rate
         unit, words = _unit(length)
-        edges = np.linspace(0, length / unit, len(outline.low) + 1)
-        steps = (np.append(values, values[-1]) for values in (outline.low, outline.high))
+        edges = np.linspace(0, length / unit, len(view.low) + 1)
+        steps = (np.append(values, values[-1]) for values in (view.low, view.high))
         place.fill_between(edges, *steps, color="tab:blue", step="post", linewidth=0.3)
         place.set(xlim=(0, edges[-1]), ylim=(-1.05 * max(peak, 1e-4), 1.05 * max(peak, 1e-4)))
-        place.set_title(outline.title, loc="left", fontsize=9)
+        place.set_title(view.title, loc="left", fontsize=9)
         place.tick_params(labelsize=7)
         place.set_xlabel(words, fontsize=7, labelpad=1)
     save_figure(figure, path)
@@ -36,7 +36,7 @@ def waveforms(outlines: Sequence[Outline], sample_rate: int, path: Path) -> None
 def overview(
     found: Survey, spectrogram: np.ndarray, pulsating: Pulsations, title: str, path: Path
 ) -> None:
-    """Spectrogram, level, and pulsations a minute over one time."""
+    """SpectrogramView, level, and pulsations a minute over one time."""
     length = found.samples / found.sample_rate
     unit, words = _unit(length)
     figure = new_figure(11, 8)
@@ -59,7 +59,7 @@ def overview(
     together = -(-len(found.level) // COLUMNS)
     padded = np.pad(found.level, (0, -len(found.level) % together), mode="edge")
     decibels = 20 * np.log10(padded.reshape(-1, together) + 10 ** (FLOOR / 20))
-    time = (np.arange(len(decibels)) + 0.5) * together / LEVELS_A_SECOND / unit
+    time = (np.arange(len(decibels)) + 0.5) * together / LEVELS_PER_SECOND / unit
     level.fill_between(
         time, decibels.min(axis=1), decibels.max(axis=1), color="tab:blue", alpha=0.4, linewidth=0
     )

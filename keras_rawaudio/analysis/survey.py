@@ -13,7 +13,7 @@ from keras_rawaudio.errors import UserError
 Read = Callable[[], Iterator[np.ndarray]]
 """Gives the piece from its first sample, as float32 vectors of any lengths."""
 
-LEVELS_A_SECOND = 5
+LEVELS_PER_SECOND = 5
 SILENCE_DECIBELS = -60.0  # relative to the peak, as the corpus trims
 FADED_DECIBELS = 6.0  # so much under the piece's median level it has begun to fade
 
@@ -55,8 +55,10 @@ class Survey:
         was last at the median.
         """
         first, last = self.head // self.sample_rate + 1, self.end // self.sample_rate
-        whole = len(self.level) // LEVELS_A_SECOND * LEVELS_A_SECOND
-        power = np.square(self.level[:whole]).reshape(-1, LEVELS_A_SECOND).mean(axis=1)[first:last]
+        whole = len(self.level) // LEVELS_PER_SECOND * LEVELS_PER_SECOND
+        power = (
+            np.square(self.level[:whole]).reshape(-1, LEVELS_PER_SECOND).mean(axis=1)[first:last]
+        )
         if not len(power):
             return self.end
         median = np.median(power)
@@ -84,7 +86,7 @@ def survey(read: Read, sample_rate: int) -> Survey:
         >>> found.samples, found.head, found.end, round(found.peak, 3)
         (24000, 8000, 24000, 1.0)
     """
-    stretch = max(1, sample_rate // LEVELS_A_SECOND)
+    stretch = max(1, sample_rate // LEVELS_PER_SECOND)
     count, total, squares = 0, 0.0, 0.0
     least, most = np.inf, -np.inf
     levels: list[np.ndarray] = []

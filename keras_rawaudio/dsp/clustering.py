@@ -1,4 +1,4 @@
-"""Points in clusters."""
+"""Clustering by k-means."""
 
 from __future__ import annotations
 

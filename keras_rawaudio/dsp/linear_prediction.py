@@ -20,7 +20,7 @@ def padded_chunks(
     Args:
         segment: `(n,)`, any dtype; sliced, never copied whole (a memmap stays on disk).
         before: how many earlier values each chunk brings along, fewer at the segment's start.
-        size: fresh values a chunk.
+        size: fresh values per chunk.
 
     Yields:
         `(values, fresh)`: `values` ends with the fresh ones, which start at index `fresh`.
@@ -33,8 +33,8 @@ def padded_chunks(
 def covariance(values: np.ndarray, order: int) -> np.ndarray:
     """Sum over t >= order of the outer product of `(x[t], x[t-1], ..., x[t-order])` with itself.
 
-    The first row costs one dot product a lag; the rest follows from it, because shifting both lags
-    by one only swaps the products at the two ends (the recursion of the covariance method).
+    The first row costs one dot product per lag. The rest follows from it, because shifting both
+    lags by one only swaps the products at the two ends (the recursion of the covariance method).
 
     Args:
         values: `(n,)` float64.
@@ -131,6 +131,6 @@ def predictions(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
 
 def residuals(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """What linear prediction leaves: `x[t] - prediction[t]`, `(n,)` float64."""
+    """Residual of linear prediction: `x[t] - prediction[t]`, `(n,)` float64."""
     left: np.ndarray = np.asarray(values, dtype=np.float64) - predictions(values, coefficients)
     return left

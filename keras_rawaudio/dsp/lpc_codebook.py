@@ -1,4 +1,4 @@
-"""Linear predictions for the several sounds of a piece: one filter for all of it, one for each."""
+"""LPC codebook design: one filter for the whole piece, and one for each of its sounds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_rawaudio.dsp.weighted_linear_prediction import (
     RADIUS,
-    damped,
-    error_weights,
+    expand_bandwidth,
     fit_weighted_prediction,
+    residual_weights,
 )
 
 BLOCK = 1024  # samples that share a filter while filters are fitted
@@ -29,7 +29,8 @@ def fit_filter_bank(
     Each block of audio has a filter of its own. Those are chosen that together predict all blocks
     best (k-medoids, by the logarithm of the error), and each is then fitted anew, half to its own
     block and half to all those that it predicts best. The mean of many blocks would have lines at
-    all their notes, and play them all at once. Errors count as in `fit_weighted_prediction`.
+    all their notes, and play them all at once. Residuals are weighted as in
+    `fit_weighted_prediction`.
 
     Args:
         segments: floats in [-1, 1], each `(n,)`, contiguous.
@@ -79,7 +80,7 @@ def fit_filter_bank(
                 )
             )
         )
-    bank = [damped(a, RADIUS) for a in bank]
+    bank = [expand_bandwidth(a, RADIUS) for a in bank]
     return np.concatenate([common[None], bank, np.tile(common, (filters - 1 - count, 1))])
 
 
@@ -90,16 +91,16 @@ def _costs(
     sizes: np.ndarray,
     totals: np.ndarray,
 ) -> np.ndarray:
-    """Nats a sample that each filter costs each block: `(blocks, filters)`."""
+    """Nats per sample that each filter costs each block: `(blocks, filters)`."""
     order = filters.shape[1]
     flat = matrices.reshape(len(matrices), -1)
-    errors = np.empty((len(flat), len(filters)), np.float32)
+    residual_power = np.empty((len(flat), len(filters)), np.float32)
     for i in range(0, len(filters), 200):
         some = filters[i : i + 200]
         pairs = np.einsum("ki,kj->ijk", some, some).reshape(order * order, -1)
-        errors[:, i : i + 200] = flat @ pairs.astype(np.float32) - 2 * rights @ some.T
+        residual_power[:, i : i + 200] = flat @ pairs.astype(np.float32) - 2 * rights @ some.T
     # No better than the noise lets it be: what is left below that are rounding errors.
-    return 0.5 * np.log(np.maximum((errors + sizes[:, None]) / totals[:, None], NOISE**2))
+    return 0.5 * np.log(np.maximum((residual_power + sizes[:, None]) / totals[:, None], NOISE**2))
 
 
 def _medoids(common: np.ndarray, costs: np.ndarray, count: int) -> np.ndarray:
@@ -139,14 +140,14 @@ def _blocks(
 def _products(
     blocks: list[np.ndarray], order: int, common: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What the weighted squared error of any filter on each block can be told from."""
+    """Weighted moments of each block, from which the squared residual of any filter follows."""
     matrices = np.empty((len(blocks), order, order), np.float32)
     rights = np.empty((len(blocks), order))
     sizes, totals = np.empty(len(blocks)), np.empty(len(blocks))
     for i, x in enumerate(blocks):
         past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
         now = x[order:]
-        counts = error_weights(now - past @ common)[-BLOCK:]
+        counts = residual_weights(now - past @ common)[-BLOCK:]
         past, now = past[-BLOCK:].astype(np.float32), now[-BLOCK:]
         weighted = past * counts[:, None].astype(np.float32)
         matrices[i], rights[i] = weighted.T @ past, weighted.T @ now

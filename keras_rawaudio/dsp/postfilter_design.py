@@ -1,23 +1,23 @@
-"""A filter that makes narrow lines clearer than a linear prediction leaves them."""
+"""Postfilter design: narrow spectral lines clearer than a linear prediction leaves them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Radii that the poles of a prediction are drawn in to: what stands out at the first and no more at
-# the second is a line. The third is where the lines of what is played seem to lie, for its levels.
-NEAR, FAR, PLAYED = 0.998, 0.99, 0.995
+# Bandwidth expansion factors of the prediction. What stands out at the first and not at the second
+# is a spectral line. The third models the synthesised signal, for the levels of its bands.
+NUMERATOR, DENOMINATOR, SYNTHESIS = 0.99, 0.998, 0.995
 BAND = 1 / 64  # of the sample rate: how far around a frequency its level is kept
 SIZE = 4096  # of spectra, at least
 LEAST = 1e-12  # power of a spectrum
 
 
 def design_postfilter(taps: np.ndarray, length: int) -> np.ndarray:
-    """The postfilter of a linear prediction, for what it plays.
+    """The postfilter of a linear prediction, for the signal that it synthesises.
 
-    `A(z / FAR) / A(z / NEAR)`, where `1 / A` is what the prediction makes of noise: it raises the
-    lines and lowers what is between them. Then divided by what it does to the level of each band,
-    and cut to a finite length at minimum phase, so that it delays nothing and forgets.
+    `A(z / NUMERATOR) / A(z / DENOMINATOR)`, where `1 / A` is the synthesis filter. It raises lines
+    and lowers what is between them. It is then divided by its effect on the level of each band, and
+    cut to a finite length at minimum phase, so that it has no delay and a finite memory.
 
     Args:
         taps: `(order,)` of the prediction, newest value first.
@@ -40,9 +40,11 @@ def design_postfilter(taps: np.ndarray, length: int) -> np.ndarray:
         "Discrete-time signal processing", section 13.6 (minimum phase from a magnitude).
     """
     size = max(SIZE, 8 * length)
-    near, far, played = (_power(taps, radius, size) for radius in (NEAR, FAR, PLAYED))
-    power = far / near
-    power *= _smooth(1 / played, size) / _smooth(power / played, size)
+    numerator, denominator, synthesis = (
+        _power(taps, radius, size) for radius in (NUMERATOR, DENOMINATOR, SYNTHESIS)
+    )
+    power = numerator / denominator
+    power *= _smooth(1 / synthesis, size) / _smooth(power / synthesis, size)
     cepstrum = np.fft.irfft(0.5 * np.log(power), size)
     cepstrum[1 : size // 2] *= 2
     cepstrum[size // 2 + 1 :] = 0
@@ -51,14 +53,14 @@ def design_postfilter(taps: np.ndarray, length: int) -> np.ndarray:
 
 
 def _power(taps: np.ndarray, radius: float, size: int) -> np.ndarray:
-    """Of `A(z / radius)`, from zero to half the sample rate."""
-    error = np.concatenate([[1.0], -taps * radius ** np.arange(1, len(taps) + 1)])
-    power: np.ndarray = np.abs(np.fft.rfft(error, size)) ** 2 + LEAST
+    """Power of `A(z / radius)` from zero to half the sample rate."""
+    residual_filter = np.concatenate([[1.0], -taps * radius ** np.arange(1, len(taps) + 1)])
+    power: np.ndarray = np.abs(np.fft.rfft(residual_filter, size)) ** 2 + LEAST
     return power
 
 
 def _smooth(power: np.ndarray, size: int) -> np.ndarray:
-    """Its mean over the band around each frequency."""
+    """Mean power over the band around each frequency."""
     width = round(size * BAND)
     mirrored = np.pad(power, width, mode="reflect")
     window = np.hanning(2 * width + 3)[1:-1]

@@ -1,4 +1,4 @@
-"""Tempo: the one pulse that most of a piece's onsets keep to, to a fraction of a per mille."""
+"""Onsets and tempo: the onset envelope, and the steadiest pulse of a piece."""
 
 from __future__ import annotations
 
@@ -6,19 +6,43 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_rawaudio.dsp.onset_envelope import onset_envelope
+from keras_rawaudio.dsp.spectra import magnitudes, mono
 
+FRAME_SECONDS = 0.032
+HOP_SECONDS = 0.016
 PERIODS = (0.2, 2.0)  # seconds
 HARMONICS = 8
 LONGEST = 600.0  # seconds of audio looked at
 FINER = 16  # points of the spectrum between two bins
 
 
+def onset_envelope(audio: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
+    """Rise of the log spectrum from frame to frame, summed over bins.
+
+    Args:
+        audio: mono `(n,)`.
+        rate: samples a second.
+
+    Returns:
+        The envelope `(frames - 1,)`, and its frames a second.
+
+    Reference:
+        Dixon, "Onset Detection Revisited", DAFx 2006: spectral flux, here of log magnitudes.
+    """
+    size, hop = max(16, round(FRAME_SECONDS * rate)), max(1, round(HOP_SECONDS * rate))
+    rises, last = [], np.zeros((0, size // 2 + 1))
+    for block in magnitudes(mono(audio), size, hop):
+        level = np.log(np.concatenate([last, block]) + 1e-7)
+        rises.append(np.maximum(np.diff(level, axis=0), 0).sum(axis=1))
+        last = block[-1:]
+    return np.concatenate(rises), rate / hop
+
+
 def pulse_period(segments: Sequence[np.ndarray], rate: int) -> float:
     """Period of the steadiest pulse.
 
-    A pulse that keeps its time for minutes is a comb of very narrow lines in the spectrum of the
-    onset envelope: the period is the one whose first harmonics hold the most energy.
+    A pulse that is steady for minutes is a comb of very narrow lines in the spectrum of the onset
+    envelope. The period is the one whose first harmonics hold the most energy.
 
     Args:
         segments: contiguous stretches of audio, each `(n,)`; the longest is looked at.

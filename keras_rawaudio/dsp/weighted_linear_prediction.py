@@ -11,7 +11,7 @@ from keras_rawaudio.errors import UserError
 STRETCH = 8000  # samples of a stretch
 STRETCHES = 40  # more do not change the result to speak of
 WINDOW = 16  # residuals that set the scale
-FLOOR = 1e-4  # least scale
+MINIMUM_RESIDUAL_SCALE = 1e-4
 RADIUS = 0.9998  # a pole there rings for 5000 samples
 
 
@@ -25,9 +25,9 @@ def fit_weighted_prediction(
 ) -> np.ndarray:
     """Coefficients that predict well where the audio is quiet, too.
 
-    Plain least squares listens to loud passages alone. A likelihood whose scale follows the
-    residual weighs each error by that scale: so each round here divides by the square of the
-    scale that the round before found (iteratively reweighted least squares). White noise of
+    Plain least squares is dominated by loud passages. A likelihood whose scale follows the
+    residual weighs each residual by that scale. So each iteration divides by the square of the
+    scale that the last iteration found (iteratively reweighted least squares). White noise of
     standard deviation `noise` is assumed on the past, which keeps coefficients small and the
     free-running filter calm.
 
@@ -35,9 +35,9 @@ def fit_weighted_prediction(
         segments: floats in [-1, 1], each `(n,)`, contiguous.
         order: how many past values.
         noise: standard deviation of the assumed noise, in the unit of the values.
-        iterations: rounds, the first of which is plain least squares.
-        radius: where the outermost pole of the free-running filter may lie; a filter that reaches
-            further is damped (bandwidth expansion), so that what it rings with dies away.
+        iterations: how many; the first is plain least squares.
+        radius: largest pole radius of the synthesis filter; one with a pole further out gets
+            bandwidth expansion, so that its ringing dies away.
         seed: of the choice of stretches to fit on.
 
     Returns:
@@ -62,26 +62,26 @@ def fit_weighted_prediction(
         for x in stretches:
             past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
             now = x[order:]
-            weights = np.ones(len(now)) if round_number == 0 else error_weights(now - past @ a)
+            weights = np.ones(len(now)) if round_number == 0 else residual_weights(now - past @ a)
             weighted = past * weights[:, None]
             matrix += weighted.T @ past + np.eye(order) * noise**2 * weights.sum()
             right += weighted.T @ now
         a = np.asarray(np.linalg.solve(matrix, right))
-    return damped(a, radius)
+    return expand_bandwidth(a, radius)
 
 
-def damped(a: np.ndarray, radius: float) -> np.ndarray:
-    """The filter with its poles drawn inwards, where the outermost lies beyond `radius`."""
+def expand_bandwidth(a: np.ndarray, radius: float) -> np.ndarray:
+    """The filter with its poles scaled inwards until none lies beyond `radius`."""
     outermost = np.abs(np.roots(np.concatenate([[1.0], -a]))).max()
     return np.asarray(a * (radius / max(radius, outermost)) ** np.arange(1, len(a) + 1))
 
 
-def error_weights(residual: np.ndarray) -> np.ndarray:
-    """How much each error counts: by the scale of the errors before it."""
+def residual_weights(residual: np.ndarray) -> np.ndarray:
+    """Weight of each residual: one over the squared scale of the residuals before it."""
     size = np.abs(residual)
     before = np.concatenate([np.zeros(WINDOW), size])
-    scale = _running_mean(before, WINDOW)[:-1] + FLOOR
-    # A sudden loud one must not count too much.
+    scale = _running_mean(before, WINDOW)[:-1] + MINIMUM_RESIDUAL_SCALE
+    # A sudden large residual must not count too much.
     return np.asarray(1.0 / np.square(np.maximum(scale, size / 2)))
 
 

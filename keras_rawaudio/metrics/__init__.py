@@ -1,4 +1,4 @@
-"""Judging audio: bits and baselines, tone, beat, health, likeness, copying, and pictures of it all.
+"""Measures of audio: baselines, tonal prominence, beat strength, health, timbre, similarity.
 
 Numpy and scipy, each imported by the file that needs it. The networks of `musicnn.py` and
 `note_transcription.py` come with the extra `ears`. Measures take audio in [-1, 1] and its sample

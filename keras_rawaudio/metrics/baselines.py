@@ -1,4 +1,4 @@
-"""What anyone gets without a network: the figures that every loss is printed beside.
+"""Baselines without a network: the figures that every loss is printed beside.
 
 For discrete codecs, bits per sample: code frequencies, previous code only, linear prediction.
 For regression, the fraction of variance unexplained by three predictors that know nothing.
@@ -19,14 +19,14 @@ from keras_rawaudio.dsp.linear_prediction import (
 from keras_rawaudio.errors import UserError
 
 WINDOW = 16  # residuals that set the Laplace scale
-# The scale is WIDEN times their mean size, never under a floor: 2 steps of code where codes are
-# predicted, 2e-4 of full scale where amplitudes are. The three numbers were fitted to the published
-# table of the benchmark piece (agreement 0.013 bits); a scale of once the mean with no floor worth
-# the name is the stronger coder, by 0.15 (order 128, linear) to 0.3 bits.
-WIDEN = 1.45
-FLOOR_STEPS = 2.0
-FLOOR_AMPLITUDE = 2e-4
-UNIFORM = 1e-3  # share of a uniform distribution, so that no code is impossible
+# The scale is SCALE_FACTOR times their mean size, and never under a minimum: 2 code steps where
+# codes are predicted, 2e-4 of full scale where amplitudes are. The three numbers were fitted to the
+# published table of the benchmark piece (agreement 0.013 bits). A factor of 1 with a negligible
+# minimum codes better, by 0.15 (order 128, linear) to 0.3 bits.
+SCALE_FACTOR = 1.45
+MINIMUM_SCALE_STEPS = 2.0
+MINIMUM_SCALE_AMPLITUDE = 2e-4
+UNIFORM_SHARE = 1e-3  # share of a uniform distribution, so that no code is impossible
 ORDERS = (32, 128)
 
 
@@ -133,7 +133,7 @@ class CodeFrequencies:
 
 
 class LaplacePredictor:
-    """Linear prediction with a Laplace residual whose scale is the set by the last 16 residuals.
+    """Linear prediction with a Laplace residual whose scale follows the last 16 residuals.
 
     The probability of a code is the mass of the Laplace distribution, centred on the prediction,
     between the edges of the code's cell in the domain of the prediction, mixed with 0.1 % uniform.
@@ -144,8 +144,8 @@ class LaplacePredictor:
         order: how many past samples.
         domain: "companded" predicts the code itself (scaled to [-1, 1]), "linear" the amplitude
             that it decodes to (relative to the peak).
-        widen: the scale as a multiple of the mean size of the last 16 residuals.
-        floor: the smallest scale, in units of the domain; None for the usual one.
+        scale_factor: the scale over the mean size of the last 16 residuals.
+        minimum_scale: the smallest residual scale, in units of the domain; None: the default.
     """
 
     def __init__(
@@ -155,8 +155,8 @@ class LaplacePredictor:
         order: int,
         domain: str,
         *,
-        widen: float = WIDEN,
-        floor: float | None = None,
+        scale_factor: float = SCALE_FACTOR,
+        minimum_scale: float | None = None,
     ) -> None:
         assert codec.levels is not None
         self.levels, self.order = codec.levels, order
@@ -166,15 +166,15 @@ class LaplacePredictor:
             self.edges = np.full(self.levels + 1, np.inf)
             self.edges[1:-1] = (self.centres[1:] + self.centres[:-1]) / 2
             self.edges[0] = -np.inf
-            usual_floor = FLOOR_STEPS * 2 / (self.levels - 1)
+            default_minimum = MINIMUM_SCALE_STEPS * 2 / (self.levels - 1)
         elif domain == "linear":
             self.centres = np.asarray(codec.decode(codes), dtype=np.float64) / codec.peak
             self.edges = np.asarray(codec.cell_edges(), dtype=np.float64)
-            usual_floor = FLOOR_AMPLITUDE / codec.peak
+            default_minimum = MINIMUM_SCALE_AMPLITUDE / codec.peak
         else:
             raise ValueError(f"domain {domain!r}: companded or linear")
-        self.widen = widen
-        self.floor = usual_floor if floor is None else floor
+        self.scale_factor = scale_factor
+        self.minimum_scale = default_minimum if minimum_scale is None else minimum_scale
         self.coefficients = fit_linear_prediction(train, order, values_of=self._values)
 
     def _values(self, codes: np.ndarray) -> np.ndarray:
@@ -189,13 +189,13 @@ class LaplacePredictor:
         first = len(padding) + fresh
         last = np.arange(first, len(values))
         mean_size = (sizes[last] - sizes[last - WINDOW]) / WINDOW
-        scale = np.maximum(self.widen * mean_size, self.floor)
+        scale = np.maximum(self.scale_factor * mean_size, self.minimum_scale)
         codes = np.asarray(codes[fresh:], dtype=np.int64)
         mass = laplace_mass(
             (self.edges[codes] - predicted[first:]) / scale,
             (self.edges[codes + 1] - predicted[first:]) / scale,
         )
-        return -np.log2((1 - UNIFORM) * mass + UNIFORM / self.levels)
+        return -np.log2((1 - UNIFORM_SHARE) * mass + UNIFORM_SHARE / self.levels)
 
     def bits_per_sample(self, test: Iterable[np.ndarray]) -> float:
         """Mean bits over every sample of every segment."""
@@ -226,14 +226,14 @@ def regression_baselines(
 
     Args:
         segments: float audio, each `(n,)`; a ragged end shorter than a frame is left out.
-        frame: samples a frame, F.
-        reconstruct: the frame to tell is the last one read, not the next.
+        frame: samples per frame, F.
+        reconstruct: the target is the last frame read, not the next one.
         silence: the value of a silent sample, which is not 0 under every codec.
 
     Returns:
         `zero` (silence; 1 for audio without an offset), `persistence` (the last sample, repeated),
-        `copy` (the last frame again; 2 for white noise, and nothing to tell where that is asked
-        for). Zero where there is no variance at all.
+        `copy` (the last frame again; 2 for white noise, and 0 with
+        `reconstruct`). All are 0 where there is no variance.
 
     Raises:
         UserError: no segment holds two frames.

@@ -1,16 +1,16 @@
-"""Beat: how regularly sounds begin."""
+"""Beat strength: how regularly sounds begin."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from keras_rawaudio.dsp.onset_envelope import onset_envelope
 from keras_rawaudio.dsp.spectra import mono, windows_of
+from keras_rawaudio.dsp.tempo import onset_envelope
 
 LAGS = (0.2, 2.0)
 
 
-def beat_and_period(audio: np.ndarray, rate: int) -> tuple[float, float]:
+def beat_strength_and_period(audio: np.ndarray, rate: int) -> tuple[float, float]:
     """Strength of the beat in one stretch, and its period in seconds.
 
     Formula: the onset envelope less its mean, autocorrelated (biased, divided by lag 0); the
@@ -41,19 +41,19 @@ def beat_and_period(audio: np.ndarray, rate: int) -> tuple[float, float]:
     return float(correlation[best] / correlation[0]), best / per_second
 
 
-def beat_by_window(audio: np.ndarray, rate: int, seconds: float = 10.0) -> np.ndarray:
-    """Beat of each stretch of about `seconds`: `(windows,)`."""
+def beat_strength_by_window(audio: np.ndarray, rate: int, seconds: float = 10.0) -> np.ndarray:
+    """Beat strength of each stretch of about `seconds`: `(windows,)`."""
     parts = windows_of(mono(audio), rate, seconds)
-    return np.array([beat_and_period(part, rate)[0] for part in parts])
+    return np.array([beat_strength_and_period(part, rate)[0] for part in parts])
 
 
-def beat(audio: np.ndarray, rate: int) -> float:
-    """Mean beat over stretches of about 10 s; see `beat_and_period`.
+def beat_strength(audio: np.ndarray, rate: int) -> float:
+    """Mean beat strength over stretches of about 10 s; see `beat_strength_and_period`.
 
     Example:
         >>> clicks = np.zeros(160000)
         >>> clicks[::4000] = 1  # 120 a minute at 8 kHz
-        >>> beat(clicks, 8000) > 0.7
+        >>> beat_strength(clicks, 8000) > 0.7
         True
     """
-    return float(beat_by_window(audio, rate).mean())
+    return float(beat_strength_by_window(audio, rate).mean())

@@ -10,7 +10,7 @@ from keras_rawaudio.dsp.spectra import mono
 from keras_rawaudio.metrics.health import health
 from keras_rawaudio.metrics.loops import find_loop
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.metrics.tonal_prominence import tone_by_window
+from keras_rawaudio.metrics.tonal_prominence import tonal_prominence_by_window
 
 NOISE_TONE = 7.7  # prominence of white noise, dB
 LASTING = 0.8  # share of the seconds from the start on that must be ill
@@ -76,10 +76,13 @@ def verdict(audio: np.ndarray, rate: int, reference: Reference) -> Verdict:
     quiet = min(limits["quietest"] - 6, max(limits["quietest"] - 20, -60))
     dead = seconds.level < quiet
     tones = np.array(
-        [tone_by_window(audio[i * rate : (i + 1) * rate], rate)[0] for i in range(len(dead))]
+        [
+            tonal_prominence_by_window(audio[i * rate : (i + 1) * rate], rate)[0]
+            for i in range(len(dead))
+        ]
     )
-    toneless = NOISE_TONE + (reference.figures["tonal_db"] - NOISE_TONE) / 4
-    toneless = min(toneless, reference.figures["tonal_db_by_second"]["low"])
+    toneless = NOISE_TONE + (reference.figures["tonal_prominence_db"] - NOISE_TONE) / 4
+    toneless = min(toneless, reference.figures["tonal_prominence_db_by_second"]["low"])
     ill = {
         "silence": dead,
         "one endless tone": ~dead & (seconds.change < limits["least_change"] / 2),

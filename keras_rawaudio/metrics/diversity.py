@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_rawaudio.metrics.train_set_similarity import Source
+from keras_rawaudio.metrics.train_set_similarity import TrainSet
 
 
 def diversity(streams: Sequence[np.ndarray], rate: int) -> float | None:
@@ -14,7 +14,7 @@ def diversity(streams: Sequence[np.ndarray], rate: int) -> float | None:
 
     Formula: `1 - mean(c)`, where `c` is, for each two seconds of each stream, the greatest
     correlation of their log mel spectra with two seconds of another stream, at any offset in time
-    (see `copying.Source`).
+    (see `train_set_similarity.TrainSet`).
 
     Known answers: 0 for streams that are copies of each other, also when shifted in time; about
     0.9 for white noise; a piece's own excerpts say what is usual.
@@ -40,7 +40,7 @@ def diversity(streams: Sequence[np.ndarray], rate: int) -> float | None:
     for i, stream in enumerate(streams):
         others = [other for j, other in enumerate(streams) if j != i]
         if others:
-            matched.append(Source(others, rate).matches(stream).correlation)
+            matched.append(TrainSet(others, rate).matches(stream).correlation)
     found = np.concatenate([*matched, np.zeros(0)])
     return 1 - float(found.mean()) if len(found) else None
 

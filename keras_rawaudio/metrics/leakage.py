@@ -35,8 +35,8 @@ def leakage(
 
     How it fails: in music of steady tones everything matches everything, so no leak is found; where
     nothing is known to follow the seed, such a tone that goes on is called a leak; audio at another
-    speed or pitch is missed, and so is a copy that was redrawn in another phase (`copying`, which
-    looks at spectra, finds that).
+    speed or pitch is missed, and so is a copy that was redrawn in another phase
+    (`train_set_similarity` looks at spectra and finds that).
 
     Reference:
         Lewis, "Fast Normalized Cross-Correlation", 1995.

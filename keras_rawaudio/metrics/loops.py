@@ -120,6 +120,6 @@ def closest_lap(audio: np.ndarray, rate: int) -> tuple[float, float]:
 def own_loop_difference(parts: Sequence[np.ndarray], rate: int) -> float:
     """The least difference at any lap within each part (10 s or so), at its 5 % quantile.
 
-    A piece built on an exact loop has next to 0 here, and is then never said to loop.
+    A piece built on an exact loop has next to 0 here, and is then never reported as a loop.
     """
     return float(np.quantile([closest_lap(part, rate)[0] for part in parts], 0.05))

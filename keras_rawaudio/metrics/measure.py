@@ -9,14 +9,17 @@ import numpy as np
 
 from keras_rawaudio.dsp.spectra import mono
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.metrics.beat_strength import beat_by_window
+from keras_rawaudio.metrics.beat_strength import beat_strength_by_window
 from keras_rawaudio.metrics.cepstral import cepstra, cepstral_ratio, own_spread
 from keras_rawaudio.metrics.collapse import verdict
 from keras_rawaudio.metrics.health import health, shares
 from keras_rawaudio.metrics.loops import closest_lap
-from keras_rawaudio.metrics.pitch_persistence import held_notes
-from keras_rawaudio.metrics.reference import COPIED_MARGIN, Reference
-from keras_rawaudio.metrics.tonal_prominence import tone_by_frame, tone_by_window
+from keras_rawaudio.metrics.pitch_persistence import pitch_persistence
+from keras_rawaudio.metrics.reference import SIMILARITY_MARGIN, Reference
+from keras_rawaudio.metrics.tonal_prominence import (
+    tonal_prominence_by_frame,
+    tonal_prominence_by_window,
+)
 from keras_rawaudio.metrics.train_set_similarity import STRETCH_SECONDS, Matches
 
 TONELESS = 0.85  # of the piece's own tone
@@ -31,21 +34,28 @@ def measure(
         generated: mono `(n,)`, without its seed.
         rate: samples a second; must be the reference's.
         reference: the piece.
-        matches: of this audio with `reference.source`, where they are known already.
+        matches: of this audio with `reference.train_set`, where they are known already.
 
     Returns:
-        `seconds`; `tonal_db`, `tonal_db_by_10_s`, `piece_tonal_db`, `toneless_share` (10 s windows
-        under 85 % of the piece's tone); `beat`, `beat_by_10_s`, `piece_beat`; `held_notes`,
-        `piece_held_notes` (None for less than five seconds); `level_db`, `offset`,
-        `clipped`, `flatness`, `change` of all of it; `dead_share`, `loud_share`, `noisy_share`,
-        `stuck_share`, `offset_share`, `clipped_share` (of the seconds); `loop_difference`,
-        `loop_seconds`, `piece_loop_difference`; `cepstral_ratio_by_third`, and
-        `cepstral_ratio_of_piece`, which 90 % of the piece's own excerpts of that length stay under;
-        `copied` (best match of any 2 s with the train part), `copied_at`, `copied_from` (seconds in
-        the generated audio and in the train part), `copied_seconds` (covered by matches 0.05 better
-        than held-out audio's best), `copied_by_heldout`, `copy` (the longest stretch that follows
-        the train part at `copy_limit` or better: `seconds`, `start`, `source`; None without one);
-        `verdict` in words, `collapsed_at`.
+        By name:
+
+        - `seconds`, `level_db`, `offset`, `clipped`, `flatness`, `change`: of all of it.
+        - `tonal_prominence_db`, `tonal_prominence_db_by_10_s`, `piece_tonal_prominence_db`;
+          `toneless_share`: share of the 10 s windows under 85 % of the piece's prominence.
+        - `beat_strength`, `beat_strength_by_10_s`, `piece_beat_strength`.
+        - `pitch_persistence`, `piece_pitch_persistence`: None for less than five seconds.
+        - `dead_share`, `loud_share`, `noisy_share`, `stuck_share`, `offset_share`,
+          `clipped_share`: of the seconds.
+        - `loop_difference`, `loop_seconds`, `piece_loop_difference`.
+        - `cepstral_ratio_by_third`; `cepstral_ratio_of_piece`: 90 % of the piece's own excerpts of
+          that length stay under it.
+        - `train_set_similarity`: best match of any 2 s with the train part; `most_similar_start`
+          and `most_similar_train_start`: where it is, in seconds.
+        - `heldout_similarity`: what held-out audio reaches; `similar_seconds`: seconds of matches
+          0.05 above that.
+        - `longest_copy`: the longest excerpt that follows the train part at `copy_limit` or better
+          (`seconds`, `start`, `source`), or None.
+        - `verdict` in words, `collapsed_at`.
 
     Raises:
         UserError: another rate than the reference's, or bad audio.
@@ -53,32 +63,35 @@ def measure(
     Example:
         >>> piece = np.random.default_rng(0).normal(size=80000).astype("float32") / 10
         >>> reference = Reference.from_segments([piece[:64000]], [piece[64000:]], 8000)
-        >>> measure(piece[:32000], 8000, reference)["copied"] > 0.95
+        >>> measure(piece[:32000], 8000, reference)["train_set_similarity"] > 0.95
         True
     """
     if rate != reference.rate:
         raise UserError(f"audio at {rate} Hz cannot be measured against {reference.rate} Hz")
     audio, own = mono(generated), reference.figures
-    tones, beats = tone_by_window(audio, rate), beat_by_window(audio, rate)
+    prominences, beats = (
+        tonal_prominence_by_window(audio, rate),
+        beat_strength_by_window(audio, rate),
+    )
     seconds = health(audio, rate)
     loop_difference, loop_seconds = closest_lap(audio, rate)
     thirds = [cepstra(part, rate) for part in np.array_split(audio, 3) if len(part)]
-    matches = matches or reference.source.matches(audio)
-    copied, copied_at, copied_from = matches.best()
-    heldout = own["copied_by_heldout"]
+    matches = matches or reference.train_set.matches(audio)
+    similarity, similar_start, similar_train_start = matches.best()
+    heldout = own["heldout_similarity"]
     copy = matches.longest_copy(reference.copy_limit)
-    judged = verdict(audio, rate, reference)
+    collapse = verdict(audio, rate, reference)
     return {
         "seconds": len(audio) / rate,
-        "tonal_db": float(tone_by_frame(audio, rate).mean()),
-        "tonal_db_by_10_s": tones.tolist(),
-        "piece_tonal_db": own["tonal_db"],
-        "toneless_share": float((tones < TONELESS * own["tonal_db"]).mean()),
-        "beat": float(beats.mean()),
-        "beat_by_10_s": beats.tolist(),
-        "piece_beat": own["beat"],
-        "held_notes": held_notes(audio, rate),
-        "piece_held_notes": own["held_notes"],
+        "tonal_prominence_db": float(tonal_prominence_by_frame(audio, rate).mean()),
+        "tonal_prominence_db_by_10_s": prominences.tolist(),
+        "piece_tonal_prominence_db": own["tonal_prominence_db"],
+        "toneless_share": float((prominences < TONELESS * own["tonal_prominence_db"]).mean()),
+        "beat_strength": float(beats.mean()),
+        "beat_strength_by_10_s": beats.tolist(),
+        "piece_beat_strength": own["beat_strength"],
+        "pitch_persistence": pitch_persistence(audio, rate),
+        "piece_pitch_persistence": own["pitch_persistence"],
         "level_db": float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-12)),
         "offset": float(audio.mean(dtype=np.float64)),
         "clipped": float(seconds.clipped.mean()),
@@ -92,15 +105,15 @@ def measure(
             cepstral_ratio(third, reference.spectrum, own["cepstral_own"]) for third in thirds
         ],
         "cepstral_ratio_of_piece": own_spread(len(thirds[0]), own["cepstral_own"]),
-        "copied": copied,
-        "copied_at": copied_at,
-        "copied_from": copied_from,
-        "copied_seconds": (
-            None if heldout is None else matches.copied_seconds(heldout + COPIED_MARGIN)
+        "train_set_similarity": similarity,
+        "most_similar_start": similar_start,
+        "most_similar_train_start": similar_train_start,
+        "similar_seconds": (
+            None if heldout is None else matches.similar_seconds(heldout + SIMILARITY_MARGIN)
         ),
-        "copied_stretch_seconds": STRETCH_SECONDS,
-        "copied_by_heldout": heldout,
-        "copy": None if copy is None else asdict(copy),
-        "verdict": str(judged),
-        "collapsed_at": judged.start,
+        "similarity_excerpt_seconds": STRETCH_SECONDS,
+        "heldout_similarity": heldout,
+        "longest_copy": None if copy is None else asdict(copy),
+        "verdict": str(collapse),
+        "collapsed_at": collapse.start,
     }

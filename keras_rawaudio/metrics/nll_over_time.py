@@ -1,4 +1,4 @@
-"""Surprise: how the bits that each sample costs are spread, over time and over loudness."""
+"""Negative log-likelihood over time and over loudness, in bits per sample."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bits_by_loudness(bits: np.ndarray, audio: np.ndarray, rate: int) -> list[tup
     """Mean bits per sample of the quietest sixth of the time, the next one, ... the loudest.
 
     Loudness is the RMS of 0.1 s, in dB of full scale. A model that pays more for quiet passages
-    than for loud ones hears hiss there, or its codec is too coarse for them.
+    than for loud ones sees noise there, or its codec is too coarse for them.
 
     How it fails: on mu-law cells quiet audio is finer cut, so it costs more than its level says;
     RMS is no loudness as ears have it.

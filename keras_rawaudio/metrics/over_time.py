@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_rawaudio.dsp.spectra import mono, windows_of
-from keras_rawaudio.metrics.beat_strength import beat_by_window
+from keras_rawaudio.metrics.beat_strength import beat_strength_by_window
 from keras_rawaudio.metrics.cepstral import cepstra, cepstral_ratio, own_spread
 from keras_rawaudio.metrics.health import health
 from keras_rawaudio.metrics.reference import Reference, by_name
-from keras_rawaudio.metrics.tonal_prominence import tone_by_window
+from keras_rawaudio.metrics.tonal_prominence import tonal_prominence_by_window
 from keras_rawaudio.metrics.train_set_similarity import Matches
 
 TIMBRE_SECONDS = 2.0
@@ -53,7 +53,7 @@ def over_time(
         generated: mono `(n,)`, without its seed.
         rate: samples a second, the reference's.
         reference: the piece.
-        matches: of this audio with `reference.source`, where they are known already.
+        matches: of this audio with `reference.train_set`, where they are known already.
 
     Returns:
         One track a measure. The beat needs stretches of 10 s, and is left out for less than 20 s.
@@ -68,16 +68,16 @@ def over_time(
     audio, own = mono(generated), reference.figures
     values = by_name(health(audio, rate))
     tracks = {name: _track(WORDS[name], audio, rate, values[name], own[name]) for name in WORDS}
-    tone = tone_by_window(audio, rate, 1.0)
-    heldout = own["copied_by_heldout"]
+    prominences = tonal_prominence_by_window(audio, rate, 1.0)
+    heldout = own["heldout_similarity"]
     stretches = [cepstra(part, rate) for part in windows_of(audio, rate, TIMBRE_SECONDS)]
     timbre = np.array(
         [cepstral_ratio(s, reference.spectrum, own["cepstral_own"]) for s in stretches]
     )
-    matches = matches or reference.source.matches(audio)
+    matches = matches or reference.train_set.matches(audio)
     found = [
         tracks["level_db"],
-        _track("tone (dB)", audio, rate, tone, own["tonal_db_by_second"]),
+        _track("tone (dB)", audio, rate, prominences, own["tonal_prominence_db_by_second"]),
         tracks["flatness"],
         tracks["change"],
         _track(
@@ -93,8 +93,8 @@ def over_time(
         high = 1.0 if heldout is None else heldout
         found.append(Track("match with train part", middle, matches.correlation, 0.0, high))
     if len(audio) >= 2 * BEAT_SECONDS * rate:
-        beats = beat_by_window(audio, rate, BEAT_SECONDS)
-        found.append(_track("beat", audio, rate, beats, own["beat_by_10_s"]))
+        beats = beat_strength_by_window(audio, rate, BEAT_SECONDS)
+        found.append(_track("beat", audio, rate, beats, own["beat_strength_by_10_s"]))
     return [*found, tracks["offset"], tracks["clipped"]]
 
 

@@ -1,4 +1,4 @@
-"""Notes: whether they change, or the same ones sound all the time."""
+"""Pitch persistence: whether notes change, or the same ones sound all the time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from keras_rawaudio.dsp.spectra import ROUNDING, magnitudes, mono
 from keras_rawaudio.metrics.tonal_prominence import FRAME_SECONDS, above_neighbours
 
 LATER_SECONDS = 4.0
-LOWEST, HIGHEST = 80.0, 2000.0  # hertz; most notes that are played lie between
-FLAT = 1e-3  # dB by which lines must differ for anything to be said of them
+LOWEST, HIGHEST = 80.0, 2000.0  # hertz; most notes lie between
+FLAT = 1e-3  # dB by which lines must differ for a correlation to mean anything
 
 
-def held_notes(audio: np.ndarray, rate: int) -> float | None:
+def pitch_persistence(audio: np.ndarray, rate: int) -> float | None:
     """How alike the lines of the spectrum are to those four seconds later.
 
     Formula: power spectra of 128 ms (Hann window, half overlapping) averaged over each second; by
@@ -23,7 +23,7 @@ def held_notes(audio: np.ndarray, rate: int) -> float | None:
     Known answers: 1 for an endless chord, about 0 for chords that have no note in common,
     and for white noise.
 
-    How it fails: drums without pitch and noise are low, though nothing is played; a piece over
+    How it fails: drums without pitch and noise are low, though no note sounds; a piece over
     one held bass note is high; a melody that comes back every four seconds counts as held.
 
     Source: this project's own; kin to the self-similarity of Foote, "Visualizing Music and Audio
@@ -38,7 +38,7 @@ def held_notes(audio: np.ndarray, rate: int) -> float | None:
 
     Example:
         >>> t = np.arange(8 * 8000) / 8000
-        >>> held_notes(np.sin(2 * np.pi * 440 * t), 8000) > 0.99
+        >>> pitch_persistence(np.sin(2 * np.pi * 440 * t), 8000) > 0.99
         True
     """
     size = max(64, round(FRAME_SECONDS * rate))

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_rawaudio.dsp.spectra import excerpts, mono, windows_of
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.metrics.beat_strength import beat_by_window
+from keras_rawaudio.metrics.beat_strength import beat_strength_by_window
 from keras_rawaudio.metrics.cepstral import (
     HOP_SECONDS,
     Statistics,
@@ -19,11 +19,14 @@ from keras_rawaudio.metrics.cepstral import (
 )
 from keras_rawaudio.metrics.health import Health, health, join, thresholds
 from keras_rawaudio.metrics.loops import own_loop_difference
-from keras_rawaudio.metrics.pitch_persistence import held_notes
-from keras_rawaudio.metrics.tonal_prominence import tone_by_frame, tone_by_window
-from keras_rawaudio.metrics.train_set_similarity import Source
+from keras_rawaudio.metrics.pitch_persistence import pitch_persistence
+from keras_rawaudio.metrics.tonal_prominence import (
+    tonal_prominence_by_frame,
+    tonal_prominence_by_window,
+)
+from keras_rawaudio.metrics.train_set_similarity import TrainSet
 
-COPIED_MARGIN = 0.05
+SIMILARITY_MARGIN = 0.05
 COPY = 0.8  # a match under this is likeness, whatever held-out audio has
 TRAIN_SECONDS = 1200.0  # measured at most, as evenly spaced excerpts; copies are sought everywhere
 HELDOUT_SECONDS = 120.0
@@ -37,18 +40,18 @@ class Reference:
     Attributes:
         rate: samples a second.
         figures: numbers, and lists and dicts of numbers: `json.dumps` takes them as they are.
-        source: the train part, for copies to be sought in.
+        train_set: the train part, to search for similar excerpts.
 
     Example:
         >>> piece = np.random.default_rng(0).normal(size=80000).astype("float32") / 10
         >>> reference = Reference.from_segments([piece[:64000]], [piece[64000:]], 8000)
-        >>> round(reference.figures["tonal_db"])
+        >>> round(reference.figures["tonal_prominence_db"])
         8
     """
 
     rate: int
     figures: dict[str, Any]
-    source: Source
+    train_set: TrainSet
 
     @classmethod
     def from_segments(
@@ -69,30 +72,30 @@ class Reference:
             raise UserError("the train part is empty; there is nothing to compare with")
         parts = [mono(part) for part in chosen]
         tens = [ten for part in parts for ten in windows_of(part, rate, 10)]
-        frames = [tone_by_frame(part, rate) for part in parts]
-        tones = np.array([tone_by_window(ten, rate)[0] for ten in tens])
-        beats = np.concatenate([beat_by_window(part, rate) for part in parts])
+        frames = [tonal_prominence_by_frame(part, rate) for part in parts]
+        prominences = np.array([tonal_prominence_by_window(ten, rate)[0] for ten in tens])
+        beats = np.concatenate([beat_strength_by_window(part, rate) for part in parts])
         seconds = join([health(part, rate) for part in parts])
         timbre = [cepstra(part, rate) for part in parts]
         whole = Statistics.of(np.concatenate(timbre))
-        source = Source(train, rate)
+        train_set = TrainSet(train, rate)
         figures: dict[str, Any] = {
             "rate": rate,
-            "tonal_db": float(np.concatenate(frames).mean()),
-            "tonal_db_by_10_s": _range(tones),
-            "tonal_db_by_second": _range(_by_second(np.concatenate(frames))),
-            "beat": float(beats.mean()),
-            "beat_by_10_s": _range(beats),
-            "held_notes": mean_of_known([held_notes(part, rate) for part in parts]),
+            "tonal_prominence_db": float(np.concatenate(frames).mean()),
+            "tonal_prominence_db_by_10_s": _range(prominences),
+            "tonal_prominence_db_by_second": _range(_by_second(np.concatenate(frames))),
+            "beat_strength": float(beats.mean()),
+            "beat_strength_by_10_s": _range(beats),
+            "pitch_persistence": mean_of_known([pitch_persistence(part, rate) for part in parts]),
             "thresholds": thresholds(seconds),
             **{name: _range(np.array(values)) for name, values in by_name(seconds).items()},
             "cepstral_own": own_distances(timbre, 1 / HOP_SECONDS),
             "cepstral_mean": whole.moments()[0].tolist(),
             "cepstral_covariance": whole.moments()[1].tolist(),
             "loop_difference": own_loop_difference(tens, rate),
-            "copied_by_heldout": _best_match(source, heldout, rate),
+            "heldout_similarity": _best_match(train_set, heldout, rate),
         }
-        return cls(rate, figures, source)
+        return cls(rate, figures, train_set)
 
     @classmethod
     def from_recording(cls, audio: np.ndarray, rate: int) -> Reference:
@@ -109,8 +112,8 @@ class Reference:
         """
         whole = cls.from_segments([audio], [], rate)
         cut = round(len(audio) * (1 - HELDOUT_SHARE))
-        heldout = _best_match(Source([audio[:cut]], rate), [audio[cut:]], rate)
-        return replace(whole, figures={**whole.figures, "copied_by_heldout": heldout})
+        heldout = _best_match(TrainSet([audio[:cut]], rate), [audio[cut:]], rate)
+        return replace(whole, figures={**whole.figures, "heldout_similarity": heldout})
 
     @property
     def spectrum(self) -> Statistics:
@@ -121,7 +124,7 @@ class Reference:
     @property
     def copy_limit(self) -> float:
         """The match with the train part from which on audio is a copy of it."""
-        return max(COPY, (self.figures["copied_by_heldout"] or 0.0) + COPIED_MARGIN)
+        return max(COPY, (self.figures["heldout_similarity"] or 0.0) + SIMILARITY_MARGIN)
 
 
 def by_name(seconds: Health) -> dict[str, np.ndarray]:
@@ -136,10 +139,10 @@ def mean_of_known(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _best_match(source: Source, heldout: Sequence[np.ndarray], rate: int) -> float | None:
+def _best_match(train_set: TrainSet, heldout: Sequence[np.ndarray], rate: int) -> float | None:
     """The best match of held-out audio with the train part; None where there is none."""
     parts = excerpts(heldout, rate, HELDOUT_SECONDS)
-    found = np.concatenate([*(source.matches(mono(p)).correlation for p in parts), np.zeros(0)])
+    found = np.concatenate([*(train_set.matches(mono(p)).correlation for p in parts), np.zeros(0)])
     return float(found.max()) if len(found) else None
 
 
@@ -150,5 +153,5 @@ def _range(values: np.ndarray) -> dict[str, float]:
 
 
 def _by_second(frames: np.ndarray) -> np.ndarray:
-    """Means of about a second of tone frames."""
+    """Means of about a second of tonal prominence frames."""
     return np.array([part.mean() for part in windows_of(frames, 8, 1)])

@@ -1,4 +1,4 @@
-"""Tone: how far narrow bands stand out of their surroundings."""
+"""Tonal prominence: how far narrow bands stand out of their surroundings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEIGHBOURS = 25
 STRONGEST = 0.05
 
 
-def tone_by_frame(audio: np.ndarray, rate: int) -> np.ndarray:
+def tonal_prominence_by_frame(audio: np.ndarray, rate: int) -> np.ndarray:
     """Narrow-band prominence of each 128 ms frame, in dB.
 
     Formula: in each frame (Hann window, no overlap), each bin's level in dB minus the median level
@@ -35,19 +35,19 @@ def tone_by_frame(audio: np.ndarray, rate: int) -> np.ndarray:
 
     Example:
         >>> noise = np.random.default_rng(0).normal(size=80000)
-        >>> round(float(tone_by_frame(noise, 8000).mean()), 1)
+        >>> round(float(tonal_prominence_by_frame(noise, 8000).mean()), 1)
         7.7
     """
     size = max(64, round(FRAME_SECONDS * rate))
     edge = NEIGHBOURS // 2
-    tones = []
+    prominences = []
     for block in magnitudes(mono(audio), size, size):
         level = 20 * np.log10(block + ROUNDING)
         above = above_neighbours(level)[:, edge:-edge]
         count = max(1, int(STRONGEST * above.shape[1]))
         strongest = np.partition(above, -count, axis=1)[:, -count:]
-        tones.append(strongest.mean(axis=1))
-    return np.concatenate(tones)
+        prominences.append(strongest.mean(axis=1))
+    return np.concatenate(prominences)
 
 
 def above_neighbours(level: np.ndarray) -> np.ndarray:
@@ -58,13 +58,13 @@ def above_neighbours(level: np.ndarray) -> np.ndarray:
     return above
 
 
-def tone_by_window(audio: np.ndarray, rate: int, seconds: float = 10.0) -> np.ndarray:
-    """Mean tone of each stretch of about `seconds`, in dB: `(windows,)`."""
-    frames = tone_by_frame(audio, rate)
+def tonal_prominence_by_window(audio: np.ndarray, rate: int, seconds: float = 10.0) -> np.ndarray:
+    """Mean tonal prominence of each stretch of about `seconds`, in dB: `(windows,)`."""
+    frames = tonal_prominence_by_frame(audio, rate)
     parts = windows_of(frames, round(1 / FRAME_SECONDS), seconds)
     return np.array([part.mean() for part in parts])
 
 
-def tone(audio: np.ndarray, rate: int) -> float:
-    """Mean tone of all frames, in dB; see `tone_by_frame`."""
-    return float(tone_by_frame(audio, rate).mean())
+def tonal_prominence(audio: np.ndarray, rate: int) -> float:
+    """Mean tonal prominence of all frames, in dB; see `tonal_prominence_by_frame`."""
+    return float(tonal_prominence_by_frame(audio, rate).mean())

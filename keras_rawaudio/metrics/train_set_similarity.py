@@ -1,4 +1,4 @@
-"""Copying: the best match of any two seconds with the train part."""
+"""Train-set similarity: the best match of any two seconds with the train part."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ POSITIONS = 1024  # of the train part at a time, so that memory stays bounded
 
 
 @dataclass(frozen=True)
-class Copy:
-    """Seconds that were copied, and where they start: in the audio and in the train part (s)."""
+class SimilarExcerpt:
+    """An excerpt that follows the train part: its length, its start, its start there (s)."""
 
     seconds: float
     start: float
@@ -40,9 +40,9 @@ class Matches:
         i = int(self.correlation.argmax())
         return float(self.correlation[i]), float(self.start[i]), float(self.source[i])
 
-    def longest_copy(self, limit: float) -> Copy | None:
+    def longest_copy(self, limit: float) -> SimilarExcerpt | None:
         """The longest stretch that follows one place in the train part, better than `limit`."""
-        longest: Copy | None = None
+        longest: SimilarExcerpt | None = None
         begin = 0
         offsets = self.source - self.start
         for i in range(len(self.start)):
@@ -53,10 +53,12 @@ class Matches:
                 begin = i
             seconds = float(self.start[i] - self.start[begin] + STRETCH_SECONDS)
             if longest is None or seconds > longest.seconds:
-                longest = Copy(seconds, float(self.start[begin]), float(self.source[begin]))
+                longest = SimilarExcerpt(
+                    seconds, float(self.start[begin]), float(self.source[begin])
+                )
         return longest
 
-    def copied_seconds(self, limit: float) -> float:
+    def similar_seconds(self, limit: float) -> float:
         """Seconds covered by stretches that match better than `limit`."""
         covered = 0.0
         end = 0.0
@@ -66,7 +68,7 @@ class Matches:
         return float(covered)
 
 
-class Source:
+class TrainSet:
     """The train part as log mel spectra, 16 bits a value (9 MB an hour).
 
     Args:

@@ -18,7 +18,7 @@ from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.run_folder import RunFolder
 
 ABSENT = "-"
-# Of a run's own name and story; not what it was told to do.
+# Free text about a run, and no setting.
 NOT_COMPARED = ("description",)
 COLUMNS = ("", "run", "best", "baseline", "verdict", "tone", "beat", "timbre", "copied")
 COSTS = ("minutes", "training", "drawing", "parameters")
@@ -46,11 +46,11 @@ class Row:
 def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, list[str]]:
     """Compare runs, best first.
 
-    The figures are those of each run's log and, of what it played, of its last report; where there
-    was none, of the best validation.
+    Validation figures are from each run's log. Figures of generated audio are from its last report,
+    or from the best validation where there is no report.
 
     Args:
-        runs: run folders; what is none is skipped.
+        runs: run folders; other paths are skipped.
         out: an HTML file to write, too.
 
     Returns:
@@ -114,38 +114,46 @@ def text(table: Table) -> str:
 
 
 def _row(run: RunFolder) -> Row:
-    told, recipe, log = run.describe(), run.read_recipe(), read_log(run.log)
-    measure = told["measure"]
+    described, recipe, log = run.describe(), run.read_recipe(), read_log(run.log)
+    measure = described["measure"]
     best = min(log, key=lambda row: row[measure]) if log else {}
-    heard = _heard(run, best)
-    ill = [words for found in heard["findings"] for words in found if words != HEALTHY]
-    verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if heard["findings"] else ABSENT)
+    figures = _figures(run, best)
+    ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
+    verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)
     last = log[-1] if log else {}
     cells = [
         f"{best[measure]:.3f} {SHORT_UNITS[measure]}" if best else ABSENT,
-        f"{min(told['baselines'].values()):.3f}" if told["baselines"] else ABSENT,
+        f"{min(described['baselines'].values()):.3f}" if described["baselines"] else ABSENT,
         verdict,
-        _beside(heard, "tonal_db", "piece_tonal_db", "{:.1f}"),
-        _beside(heard, "beat", "piece_beat", "{:.2f}"),
-        _beside(heard, "cepstral_ratio", None, "{:.1f}"),
-        _beside(heard, "copied", "copied_by_heldout", "{:.2f}"),
+        _beside(figures, "tonal_prominence_db", "piece_tonal_prominence_db", "{:.1f}"),
+        _beside(figures, "beat_strength", "piece_beat_strength", "{:.2f}"),
+        _beside(figures, "cepstral_ratio", None, "{:.1f}"),
+        _beside(figures, "train_set_similarity", "heldout_similarity", "{:.2f}"),
         f"{last['minutes']:.1f}" if last else ABSENT,
         _speed(last),
-        _speed(heard),
-        f"{told['parameters']:,}",
+        _speed(figures),
+        f"{described['parameters']:,}",
     ]
-    audio = ", ".join(Path(source["path"]).name for source in told["data"]["sources"])
+    audio = ", ".join(Path(source["path"]).name for source in described["data"]["sources"])
     own = {key: value for key, value in flat(recipe).items() if key not in NOT_COMPARED}
-    own |= {"audio": audio, "sample rate": str(told["sample_rate"]), "seed": str(told["seed"])}
+    own |= {
+        "audio": audio,
+        "sample rate": str(described["sample_rate"]),
+        "seed": str(described["seed"]),
+    }
     return Row(str(run.path), measure, best.get(measure), cells, own)
 
 
-def _heard(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
-    """What the run played: as its report measured it, or as its best validation did."""
+def _figures(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
+    """Figures of generated audio: of the run's report, or else of its best validation."""
     if run.measures.is_file():
         figures: dict[str, Any] = json.loads(run.measures.read_text())
         return figures
-    known = {key: best[key] for key in ("tonal_db", "beat") if best.get(key, "") != ""}
+    known = {
+        key: best[key]
+        for key in ("tonal_prominence_db", "beat_strength")
+        if best.get(key, "") != ""
+    }
     return {**known, "findings": [[best["verdict"]]] if best.get("verdict") else []}
 
 
@@ -154,10 +162,10 @@ def _speed(figures: dict[str, Any]) -> str:
     return f"{speed / 1000:.1f} k/s" if speed else ABSENT
 
 
-def _beside(heard: dict[str, Any], key: str, own: str | None, form: str) -> str:
+def _beside(figures: dict[str, Any], key: str, own: str | None, form: str) -> str:
     """A figure, and the piece's own in brackets."""
-    if heard.get(key) is None:
+    if figures.get(key) is None:
         return ABSENT
-    value = form.format(heard[key])
-    piece = heard.get(own) if own else None
+    value = form.format(figures[key])
+    piece = figures.get(own) if own else None
     return value if piece is None else f"{value} ({form.format(piece)})"

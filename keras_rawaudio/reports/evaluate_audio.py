@@ -12,12 +12,12 @@ from keras_rawaudio.data.corpus.decoding import decode, open_audio
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.reports.evaluated_audio import judge_all, measures, spectrograms
+from keras_rawaudio.reports.evaluated_audio import evaluate_streams, measures, spectrograms
 from keras_rawaudio.reports.page import Player, Section, write_page
 
 SEED_SECONDS = 1.0
-HEARD_SECONDS = 60.0  # of each file, so that a page stays some megabytes
-DRAWN_SECONDS = 20.0
+PLAYER_SECONDS = 60.0  # of each file, so that a page stays some megabytes
+SPECTROGRAM_SECONDS = 20.0
 SHORTEST = 1.0
 
 
@@ -60,40 +60,40 @@ def evaluate_audio(
     files = [open_audio(path) for path in (real, *generated)]
     rate = min(file.sample_rate for file in files)
     piece, *others = (_read(path, rate) for path in (real, *generated))
-    heard, after = _seed(seed, rate) if seed else (np.zeros(0, np.float32),) * 2
+    prompt, after = _seed(seed, rate) if seed else (np.zeros(0, np.float32),) * 2
     if seed and seed.kept:
-        others = [audio[len(heard) :] for audio in others]
+        others = [audio[len(prompt) :] for audio in others]
     for path, audio in zip((real, *generated), (piece, *others), strict=True):
         if len(audio) < SHORTEST * rate:
             raise UserError(f"{path} is too short to judge: give a second or more")
     reference = Reference.from_recording(piece, rate)
     named = [(path.name, audio) for path, audio in zip(generated, others, strict=True)]
-    judged = judge_all(named, reference, heard, after)
-    shown = round(min(DRAWN_SECONDS, max(map(len, others)) / rate) * rate)
+    evaluated = evaluate_streams(named, reference, prompt, after)
+    shown = round(min(SPECTROGRAM_SECONDS, max(map(len, others)) / rate) * rate)
     if seed:
-        beside, title = np.concatenate([heard, after[:shown]]), f"real: {seed.path.name}"
+        beside, title = np.concatenate([prompt, after[:shown]]), f"real: {seed.path.name}"
     else:
         middle = max(0, len(piece) - shown) // 2
         beside, title = piece[middle : middle + shown], f"real: {real.name}, from its middle"
     panels = [(title, beside)] + [
-        (one.name, np.concatenate([heard, one.audio[:shown]])) for one in judged
+        (one.name, np.concatenate([prompt, one.audio[:shown]])) for one in evaluated
     ]
-    limit = round(HEARD_SECONDS * rate)
+    limit = round(PLAYER_SECONDS * rate)
     players = [Player(title, beside, rate)]
     if seed:
-        players.append(Player("seed", heard, rate))
-    players += [Player(one.name, one.audio[:limit], rate, one.findings) for one in judged]
-    found = [(one.name, one.findings) for one in judged]
-    usual = min(len(one.audio) for one in judged) / rate
+        players.append(Player("seed", prompt, rate))
+    players += [Player(one.name, one.audio[:limit], rate, one.findings) for one in evaluated]
+    found = [(one.name, one.findings) for one in evaluated]
+    usual = min(len(one.audio) for one in evaluated) / rate
     write_page(
         out,
-        ", ".join(one.name for one in judged),
-        f"judged beside {real.name}: mono, {rate} Hz",
+        ", ".join(one.name for one in evaluated),
+        f"evaluated beside {real.name}: mono, {rate} Hz",
         [
             Section("Verdict", findings=found),
-            Section("Listen", f"Up to {HEARD_SECONDS:g} s of each.", players=players),
-            spectrograms(panels, rate, len(heard) / rate),
-            measures(judged, reference, own_diversity([piece], rate, len(judged), usual)),
+            Section("Listen", f"Up to {PLAYER_SECONDS:g} s of each.", players=players),
+            spectrograms(panels, rate, len(prompt) / rate),
+            measures(evaluated, reference, own_diversity([piece], rate, len(evaluated), usual)),
         ],
     )
     return found

@@ -1,4 +1,4 @@
-"""One generated audio with all that is found out about it, and the sections that show several."""
+"""One generated audio with its measures, and the page sections that show several."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from keras_rawaudio.reports.page import Section, Table, drawn
 
 # Rows of the table: words, what is measured, the piece's own, how to write it.
 ROWS = (
-    ("tone (dB)", "tonal_db", "tonal_db", "{:.1f}"),
-    ("beat", "beat", "beat", "{:.2f}"),
-    ("notes held for 4 s", "held_notes", "held_notes", "{:.2f}"),
+    ("tone (dB)", "tonal_prominence_db", "tonal_prominence_db", "{:.1f}"),
+    ("beat", "beat_strength", "beat_strength", "{:.2f}"),
+    ("notes held for 4 s", "pitch_persistence", "pitch_persistence", "{:.2f}"),
     ("level (dB of full scale)", "level_db", "level_db", "{:.1f}"),
     ("flatness", "flatness", "flatness", "{:.3f}"),
     ("spectral change", "change", "change", "{:.3f}"),
@@ -35,21 +35,21 @@ ROWS = (
     ("toneless 10 s", "toneless_share", None, "{:.0%}"),
     ("difference at the closest lap", "loop_difference", "loop_difference", "{:.2f}"),
     ("that lap (s)", "loop_seconds", None, "{:.2f}"),
-    ("best match with the train part", "copied", "copied_by_heldout", "{:.2f}"),
-    ("seconds copied", "copied_seconds", None, "{:.1f}"),
+    ("best match with the train part", "train_set_similarity", "heldout_similarity", "{:.2f}"),
+    ("seconds copied", "similar_seconds", None, "{:.1f}"),
 )
 ABSENT = "-"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What one generated audio is worth.
+class EvaluatedAudio:
+    """One generated audio and its measures.
 
     Attributes:
         name: for people.
         audio: mono `(n,)`, without its seed.
         matches: with the train part.
-        measured: from `reference.measure`.
+        measured: from `measure.measure`.
         leak: from `leakage.leakage`; None where there was no seed.
         findings: in words.
     """
@@ -62,30 +62,30 @@ class Judged:
     findings: list[str]
 
 
-def judge_all(
+def evaluate_streams(
     streams: Sequence[tuple[str, np.ndarray]],
     reference: Reference,
     seed: np.ndarray,
     continuation: np.ndarray,
     place: Callable[[float], str] | None = None,
-) -> list[Judged]:
+) -> list[EvaluatedAudio]:
     """Measure audio against the piece.
 
     Args:
         streams: pairs of a name and mono audio `(n,)` at the reference's rate, without its seed.
         reference: the piece.
-        seed: what all of them went on from, `(m,)`; may be empty.
-        continuation: what really follows the seed, `(k,)`; may be empty.
-        place: says where a second of the train part lies.
+        seed: the audio that all of them continue, `(m,)`; may be empty.
+        continuation: the audio that follows the seed in its file, `(k,)`; may be empty.
+        place: names the place of a second of the train part.
     """
-    rate, judged = reference.rate, []
-    every = reference.source.matches_of([audio for _, audio in streams])
+    rate, evaluated = reference.rate, []
+    every = reference.train_set.matches_of([audio for _, audio in streams])
     for (name, audio), matches in zip(streams, every, strict=True):
         measured = measure(audio, rate, reference, matches)
         leak = leakage(audio, seed, continuation, rate) if len(seed) else None
         found = findings(measured, leak, place)
-        judged.append(Judged(name, audio, matches, measured, leak, found))
-    return judged
+        evaluated.append(EvaluatedAudio(name, audio, matches, measured, leak, found))
+    return evaluated
 
 
 def spectrograms(
@@ -101,13 +101,13 @@ def spectrograms(
 
 
 def measures(
-    judged: Sequence[Judged],
+    evaluated: Sequence[EvaluatedAudio],
     reference: Reference,
     own_diversity: float | None = None,
 ) -> Section:
     """Measures over time with the piece's own range shaded, and as a table beside the piece's."""
     rate = reference.rate
-    tracks = [(one.name, over_time(one.audio, rate, reference, one.matches)) for one in judged]
+    tracks = [(one.name, over_time(one.audio, rate, reference, one.matches)) for one in evaluated]
     picture = drawn(
         lambda path: tracks_figure(tracks, path),
         "Shaded: the range that 98 % of the piece keeps to (up to 90 % for the cepstral ratio, "
@@ -115,30 +115,30 @@ def measures(
     )
     figures = reference.figures
     rows = [
-        [words, _own(figures, own, form), *(_word(one.measured[key], form) for one in judged)]
+        [words, _own(figures, own, form), *(_word(one.measured[key], form) for one in evaluated)]
         for words, key, own, form in ROWS
     ]
-    timbre = [one.measured["cepstral_ratio_by_third"] for one in judged]
-    usual = f"under {judged[0].measured['cepstral_ratio_of_piece']:.1f}"
+    timbre = [one.measured["cepstral_ratio_by_third"] for one in evaluated]
+    usual = f"under {evaluated[0].measured['cepstral_ratio_of_piece']:.1f}"
     rows.append(
         ["cepstral ratio, by third", usual, *(", ".join(f"{v:.1f}" for v in t) for t in timbre)]
     )
-    if leaks := [one.leak for one in judged if one.leak]:
+    if leaks := [one.leak for one in evaluated if one.leak]:
         chance = max(max(k["shuffled_seed"], k["seed_in_continuation"]) for k in leaks)
         for words, key in (
             ("best match with the seed", "seed"),
             ("with what really follows it", "continuation"),
         ):
-            found = [_word(one.leak[key] if one.leak else None, "{:.2f}") for one in judged]
+            found = [_word(one.leak[key] if one.leak else None, "{:.2f}") for one in evaluated]
             rows.append([words, f"{chance:.2f} without a leak", *found])
-    several = diversity([one.audio for one in judged], rate)
+    several = diversity([one.audio for one in evaluated], rate)
     if several is not None:
         rows.append(
             ["diversity of all these", _word(own_diversity, "{:.2f}"), f"{several:.2f}"]
-            + [""] * (len(judged) - 1)
+            + [""] * (len(evaluated) - 1)
         )
-    table = Table(["measure", "the piece", *(one.name for one in judged)], rows)
-    words = "What they mean, and how each of them fails, is said in docs/measures.md."
+    table = Table(["measure", "the piece", *(one.name for one in evaluated)], rows)
+    words = "docs/measures.md says what each means and how it fails."
     return Section("Measures", words, pictures=[picture], tables=[table])
 
 

@@ -13,27 +13,30 @@ from keras_rawaudio.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from keras_rawaudio.models import AudioModel
-    from keras_rawaudio.reports.generation_report import Heard
+    from keras_rawaudio.reports.generation_report import GenerationReport
 
 
 def facts(
-    run: RunFolder, model: AudioModel, log: Sequence[dict[str, Any]], heard: Heard | None
+    run: RunFolder,
+    model: AudioModel,
+    log: Sequence[dict[str, Any]],
+    generated: GenerationReport | None,
 ) -> list[Section]:
     """The sections of a run's page that hold no sound.
 
     Args:
         run: its folder.
-        model: the one that was heard.
+        model: the one that generated.
         log: the rows of its log.
-        heard: what it played, if it was asked to.
+        generated: audio of the model, if there is any.
     """
-    told = run.describe()
-    rate, parts = told["sample_rate"], told["data"]["parts"]
-    data = [["rate", f"{rate} Hz, mono"], ["codec", settings(told["codec"])]]
+    described = run.describe()
+    rate, parts = described["sample_rate"], described["data"]["parts"]
+    data = [["rate", f"{rate} Hz, mono"], ["codec", settings(described["codec"])]]
     data += [[f"{part} part", f"{clock(parts[part]['samples'] / rate)} min"] for part in PARTS]
-    data += [[Path(source["path"]).name, source["path"]] for source in told["data"]["sources"]]
+    data += [[Path(source["path"]).name, source["path"]] for source in described["data"]["sources"]]
     sizes = [
-        ["parameters", f"{told['parameters']:,}"],
+        ["parameters", f"{described['parameters']:,}"],
         ["model file", f"{run.best.stat().st_size / 1e6:.1f} MB"],
         ["a step of the slowest tier", f"{model.frame} samples"],
         ["samples that are seen directly", f"{model.context + 1}"],
@@ -44,11 +47,14 @@ def facts(
             ["trained for", f"{last['minutes']:.1f} minutes, {last['step']} steps"],
             ["training", f"{last['samples_per_second']:,.0f} samples/s at the end"],
         ]
-    if heard:
-        drawn = f"{heard.speed:,.0f} samples/s of each of {len(heard.streams)} streams"
+    if generated:
+        drawn = f"{generated.speed:,.0f} samples/s of each of {len(generated.streams)} streams"
         sizes.append(["drawing, by Keras", f"{drawn} (an exported file is faster)"])
-    made = [["revision", told["git_revision"] or "unknown"], ["random seed", str(told["seed"])]]
-    made += [[name, version] for name, version in told["versions"].items()]
+    made = [
+        ["revision", described["git_revision"] or "unknown"],
+        ["random seed", str(described["seed"])],
+    ]
+    made += [[name, version] for name, version in described["versions"].items()]
     recipe = [[key, value] for key, value in flat(run.read_recipe()).items()]
     return [
         Section("Data and codec", tables=[Table(["", ""], data)]),

@@ -1,4 +1,4 @@
-"""What a model plays from a seed, at several temperatures side by side."""
+"""Audio that a model generates from a seed, at several temperatures side by side."""
 
 from __future__ import annotations
 
@@ -12,34 +12,41 @@ import numpy as np
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.metrics.reference import Reference
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.reports.evaluated_audio import Judged, judge_all
+from keras_rawaudio.reports.evaluated_audio import EvaluatedAudio, evaluate_streams
 
 SEED_SECONDS = 1.0
 # Of streams side by side, which take little longer than one.
 TEMPERATURES = (0.8, 0.9, 1.0, 1.0, 1.0, 1.1)
-COMPARED = ("tonal_db", "beat", "copied", "copied_by_heldout", "piece_tonal_db", "piece_beat")
+COMPARED = (
+    "tonal_prominence_db",
+    "beat_strength",
+    "train_set_similarity",
+    "heldout_similarity",
+    "piece_tonal_prominence_db",
+    "piece_beat_strength",
+)
 
 
 @dataclass(frozen=True)
-class Heard:
+class GenerationReport:
     """Streams from one seed.
 
     Attributes:
         seed: mono `(m,)`.
         after: what really follows it, `(k,)`.
-        streams: one a temperature.
+        streams: one per temperature.
         temperatures: of each stream.
-        speed: samples a second that each stream was drawn at.
+        speed: generated samples per second of each stream.
     """
 
     seed: np.ndarray
     after: np.ndarray
-    streams: Sequence[Judged]
+    streams: Sequence[EvaluatedAudio]
     temperatures: Sequence[float]
     speed: float
 
     @property
-    def plain(self) -> list[Judged]:
+    def plain(self) -> list[EvaluatedAudio]:
         """The streams at temperature 1."""
         return [s for s, t in zip(self.streams, self.temperatures, strict=True) if t == 1]
 
@@ -57,22 +64,22 @@ class Heard:
         }
 
 
-def listen(
+def generate_and_evaluate(
     model: AudioModel,
     source: np.ndarray,
     seconds: float,
     reference: Reference,
     place: Callable[[float], str],
-) -> Heard:
-    """Let a model go on from the begin of some audio, and judge what comes.
+) -> GenerationReport:
+    """Generate audio from the start of some real audio, and evaluate it.
 
     Args:
         model: read, never changed.
         source: mono `(n,)`: a second of it is the seed (half of it where it is that short), the
-            rest is what really follows.
+            rest is the real continuation.
         seconds: length of each stream.
         reference: the piece.
-        place: says where a second of the train part lies.
+        place: names the place of a second of the train part.
     """
     rate, frame, count = reference.rate, model.frame, round(seconds * reference.rate)
     # Whole frames, so that nothing is put before them.
@@ -86,8 +93,8 @@ def listen(
     drawn = sampler.generate(count, seed, temperatures, len(temperatures))
     speed = count / (time.perf_counter() - began)
     named = list(zip(_names(temperatures), np.clip(drawn, -1, 1), strict=True))
-    streams = judge_all(named, reference, seed, after, place)
-    return Heard(seed, after, streams, temperatures, speed)
+    streams = evaluate_streams(named, reference, seed, after, place)
+    return GenerationReport(seed, after, streams, temperatures, speed)
 
 
 def _names(temperatures: Sequence[float]) -> list[str]:

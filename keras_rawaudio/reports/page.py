@@ -21,10 +21,10 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG `(bytes)` and the words under it."""
+    """A PNG `(bytes)` and its caption."""
 
     image: bytes
-    words: str
+    caption: str
 
     @property
     def uri(self) -> str:
@@ -33,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Player:
-    """Mono audio `(n,)` to press play on, what it is, and what was found wrong with it."""
+    """Audio `(n,)` or `(n, channels)` with a play button, its name and its findings."""
 
     name: str
     audio: np.ndarray
@@ -46,7 +46,7 @@ class Player:
 
     @property
     def uri(self) -> str:
-        """FLAC: what is heard is what was made, at about half the size, in every browser."""
+        """FLAC: lossless, about half the size of a WAV, and every browser plays it."""
         import soundfile
 
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A run on one page: what it learned, what it plays, what that is worth, and what made it."""
+"""A run on one page: its learning curves, generated audio, measures and facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_rawaudio.models import AudioModel
 from keras_rawaudio.plots import learning_curve, tracks_figure
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
-from keras_rawaudio.reports.generation_report import Heard, listen
+from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
 from keras_rawaudio.training.console import UNITS
 from keras_rawaudio.training.csv_log import read_log
@@ -25,7 +25,7 @@ from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.nll import sample_bits
 from keras_rawaudio.training.run_folder import RunFolder
 
-QUICK_SAMPLES = 1 << 15  # what is drawn of each stream where a report must not take long
+QUICK_SAMPLES = 1 << 15  # of each stream, unless a length is given
 SHORTEST = 1.0
 BITS_SECONDS = 20.0  # of the validation part
 
@@ -36,8 +36,8 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     Args:
         run: the run folder, with a best model.
         out: the HTML file; `None`: `report.html` in the run folder.
-        seconds: length of each stream that is drawn; `None`: what the run itself listens to at a
-            validation, and not more than is drawn in some ten seconds.
+        seconds: length of each generated stream; `None`: that of a validation's sample, and no
+            more than takes some ten seconds.
 
     Returns:
         The path of the page.
@@ -51,15 +51,15 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     if seconds is None:
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)
-    heard = report.listen(seconds) if seconds >= SHORTEST else None
+    generated = report.generate(seconds) if seconds >= SHORTEST else None
     words = f"{report.recipe['name']}: {report.recipe['description']}"
-    sections = [report.summary(heard)]
+    sections = [report.summary(generated)]
     if report.log:
         sections.append(report.learning())
-    if heard:
-        sections += report.sound(heard)
-        folder.write_json(folder.measures, heard.figures())
-    sections += facts(folder, report.model, report.log, heard)
+    if generated:
+        sections += report.sound(generated)
+        folder.write_json(folder.measures, generated.figures())
+    sections += facts(folder, report.model, report.log, generated)
     write_page(path, folder.path.resolve().name, words, sections)
     return path
 
@@ -69,7 +69,7 @@ class Report:
 
     Args:
         run: its folder.
-        model: the one to hear.
+        model: the one to generate with.
     """
 
     def __init__(self, run: RunFolder, model: AudioModel) -> None:
@@ -92,12 +92,12 @@ class Report:
         longest = max(range(len(segments)), key=lambda i: len(segments[i]))
         return segments[longest].astype(np.float32) / 32768, starts[longest]
 
-    def listen(self, seconds: float) -> Heard:
-        """Draw streams from a seed, and judge each."""
+    def generate(self, seconds: float) -> GenerationReport:
+        """Generate streams from a seed, and evaluate each."""
         source, _ = self.validation
-        return listen(self.model, source, seconds, self.reference, self._place)
+        return generate_and_evaluate(self.model, source, seconds, self.reference, self._place)
 
-    def summary(self, heard: Heard | None) -> Section:
+    def summary(self, generated: GenerationReport | None) -> Section:
         """The verdict, and the best validation beside what costs nothing."""
         measure = self.description["measure"]
         beside = ", ".join(
@@ -108,7 +108,7 @@ class Report:
         if self.log:
             best = min(self.log, key=lambda row: row[measure])
             words = f"best validation: {best[measure]:.3f} {UNITS[measure]} ({beside})"
-        found = [(s.name, s.findings) for s in heard.streams] if heard else []
+        found = [(s.name, s.findings) for s in generated.streams] if generated else []
         return Section("Verdict", words, findings=found)
 
     def learning(self) -> Section:
@@ -121,32 +121,32 @@ class Report:
         )
         return Section("Learning", pictures=[picture])
 
-    def sound(self, heard: Heard) -> list[Section]:
+    def sound(self, generated: GenerationReport) -> list[Section]:
         """Real beside generated; players; measures."""
-        rate, plain = self.rate, heard.plain
-        panels = [("real: the seed and what really follows it", heard.after)]
+        rate, plain = self.rate, generated.plain
+        panels = [("real: the seed and what really follows it", generated.after)]
         panels += [(f"generated: {plain[0].name}", plain[0].audio)]
-        panels = [(title, np.concatenate([heard.seed, audio])) for title, audio in panels]
+        panels = [(title, np.concatenate([generated.seed, audio])) for title, audio in panels]
         original = Player(panels[0][0], panels[0][1], rate)
-        players = [original, Player("the seed", heard.seed, rate)]
-        players += [Player(s.name, s.audio, rate, s.findings) for s in heard.streams]
+        players = [original, Player("the seed", generated.seed, rate)]
+        players += [Player(s.name, s.audio, rate, s.findings) for s in generated.streams]
         usual = own_diversity(
             self.corpus.segments("train"), rate, len(plain), len(plain[0].audio) / rate
         )
         sections = [
             Section("Listen", "None of these is in the audio that it learned from.", (), players),
             *self._checkpoints(),
-            spectrograms(panels, rate, len(heard.seed) / rate),
+            spectrograms(panels, rate, len(generated.seed) / rate),
             measures(plain, self.reference, usual),
         ]
         source, _ = self.validation
-        follows = len(source) - len(heard.seed) >= rate
+        follows = len(source) - len(generated.seed) >= rate
         if self.model.head.measure == "bits_per_sample" and follows:
-            sections.append(self._surprise(heard))
+            sections.append(self._nll(generated))
         return sections
 
     def _checkpoints(self) -> list[Section]:
-        """What was played at each validation, with its verdict."""
+        """Audio that was generated at each validation, with its verdict."""
         import soundfile
 
         rows = {row["step"]: row for row in self.log}
@@ -157,14 +157,16 @@ class Report:
                 audio, rate = soundfile.read(path, dtype="float32")
                 name = f"step {row['step']}, after {row['minutes']:.1f} minutes"
                 players.append(Player(name, audio, rate, [row["verdict"]] * bool(row["verdict"])))
-        words = "What it played at each validation, from the same seed."
+        words = "Generated at each validation, from the same seed."
         return [Section("Checkpoints", words, players=players)] if players else []
 
-    def _surprise(self, heard: Heard) -> Section:
+    def _nll(self, generated: GenerationReport) -> Section:
         """Bits over time, teacher-forced and free-running, and by loudness."""
-        rate, plain, cut = self.rate, heard.plain, len(heard.seed)
+        rate, plain, cut = self.rate, generated.plain, len(generated.seed)
         source, start = self.validation
-        free = np.stack([np.concatenate([heard.seed, s.audio]) for s in plain])[:, : len(source)]
+        free = np.stack([np.concatenate([generated.seed, s.audio]) for s in plain])[
+            :, : len(source)
+        ]
         length = free.shape[1]
         rows = max(1, min(round(BITS_SECONDS * rate), len(source)) // length)
         starts = [row * length for row in range(rows)]
@@ -194,7 +196,7 @@ class Report:
         by_loudness = bits_by_loudness(paid.ravel(), own.ravel(), rate)
         cells = [[f"{level:.0f} dB", f"{cost:.2f}"] for level, cost in by_loudness]
         table = Table(["level of real audio, by sixths of its time", "bits per sample"], cells)
-        return Section("Surprise", pictures=[picture], tables=[table])
+        return Section("Negative log-likelihood", pictures=[picture], tables=[table])
 
     def _place(self, second: float) -> str:
         path, where = self.corpus.place("train", second)

@@ -65,17 +65,17 @@ class GenerationCallback:
         return audio, picture
 
     def measure(self, audio: np.ndarray) -> dict[str, Any]:
-        """Figures for the log: `tonal_db`, `beat` and the `verdict`; empty for short audio."""
-        from keras_rawaudio.metrics.beat_strength import beat
+        """Figures for the log: `tonal_prominence_db`, `beat_strength` and `verdict`, or blanks."""
+        from keras_rawaudio.metrics.beat_strength import beat_strength
         from keras_rawaudio.metrics.collapse import verdict
-        from keras_rawaudio.metrics.tonal_prominence import tone
+        from keras_rawaudio.metrics.tonal_prominence import tonal_prominence
 
         rate = self.corpus.sample_rate
         if self.seconds < SHORTEST:
-            return {"tonal_db": "", "beat": "", "verdict": ""}
+            return {"tonal_prominence_db": "", "beat_strength": "", "verdict": ""}
         return {
-            "tonal_db": round(tone(audio, rate), 2),
-            "beat": round(beat(audio, rate), 3),
+            "tonal_prominence_db": round(tonal_prominence(audio, rate), 2),
+            "beat_strength": round(beat_strength(audio, rate), 3),
             "verdict": str(verdict(audio, rate, self.reference)),
         }
 
@@ -84,6 +84,7 @@ class GenerationCallback:
         own = self.reference.figures
         return (
             f"generates {self.seconds:g} s: {measured['verdict']}, "
-            f"tone {measured['tonal_db']:.1f} dB (piece {own['tonal_db']:.1f}), "
-            f"beat {measured['beat']:.2f} ({own['beat']:.2f})"
+            f"tone {measured['tonal_prominence_db']:.1f} dB "
+            f"(piece {own['tonal_prominence_db']:.1f}), "
+            f"beat {measured['beat_strength']:.2f} ({own['beat_strength']:.2f})"
         )

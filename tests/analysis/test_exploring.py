@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_rawaudio.analysis.outlines import Outline, Spectrogram, chosen_minutes, zooms
 from keras_rawaudio.analysis.pulsation import pulsations
-from keras_rawaudio.analysis.survey import LEVELS_A_SECOND, survey
+from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, survey
+from keras_rawaudio.analysis.views import SpectrogramView, WaveformView, chosen_minutes, zooms
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import PULSATIONS_PER_MINUTE, synthesise, write_demo_piece
 
@@ -26,7 +26,7 @@ def piece():
 
 
 def test_nine_then_fourteen_pulsations_a_minute(piece):
-    found = pulsations(survey(blocks(piece), RATE).level, LEVELS_A_SECOND)
+    found = pulsations(survey(blocks(piece), RATE).level, LEVELS_PER_SECOND)
     slow, fast = PULSATIONS_PER_MINUTE
     assert (slow, fast) == (9, 14)
     np.testing.assert_allclose(found.per_minute[found.seconds < 90], slow, atol=0.4)
@@ -38,18 +38,18 @@ def test_nine_then_fourteen_pulsations_a_minute(piece):
 @pytest.mark.parametrize("power", [1, 6])
 def test_any_number_of_pulsations(per_minute, power):
     """Round swells and narrow ones, the same number; nothing where nothing swells."""
-    time = np.arange(0, 90, 1 / LEVELS_A_SECOND)
+    time = np.arange(0, 90, 1 / LEVELS_PER_SECOND)
     envelope = 0.1 + (0.5 + 0.5 * np.cos(2 * np.pi * time * per_minute / 60)) ** power
-    found = pulsations(envelope, LEVELS_A_SECOND)
+    found = pulsations(envelope, LEVELS_PER_SECOND)
     np.testing.assert_allclose(found.per_minute, per_minute, rtol=0.03)
-    still = pulsations(np.full(500, 0.3), LEVELS_A_SECOND)
+    still = pulsations(np.full(500, 0.3), LEVELS_PER_SECOND)
     assert np.isnan(still.per_minute).all()
     assert not still.strength.any()
 
 
 def test_a_piece_too_short_to_pulsate():
     for n in (1, 3, 8):
-        assert np.isnan(pulsations(np.ones(n), LEVELS_A_SECOND).per_minute).all()
+        assert np.isnan(pulsations(np.ones(n), LEVELS_PER_SECOND).per_minute).all()
 
 
 def test_figures_are_those_of_the_samples(piece):
@@ -60,9 +60,9 @@ def test_figures_are_those_of_the_samples(piece):
     assert found.deviation == pytest.approx(float(shifted.std(dtype=np.float64)), rel=1e-6)
     assert (found.minimum, found.maximum) == (shifted.min(), shifted.max())
     assert found.peak == np.abs(shifted).max()
-    first = shifted[: RATE // LEVELS_A_SECOND].astype(np.float64)
+    first = shifted[: RATE // LEVELS_PER_SECOND].astype(np.float64)
     assert found.level[0] == pytest.approx(np.sqrt(np.square(first).mean()))
-    assert len(found.level) == 240 * LEVELS_A_SECOND
+    assert len(found.level) == 240 * LEVELS_PER_SECOND
 
 
 def test_head_tail_and_fade_out_in_samples(piece):
@@ -87,18 +87,18 @@ def test_a_piece_that_ends_at_once_has_no_fade_out(piece):
 @pytest.mark.parametrize("start", [0, 13, 5000])
 @pytest.mark.parametrize("length", [1, 900, 1401, 20_000])
 @pytest.mark.parametrize("size", [1, 700, 50_000])
-def test_outlines_are_the_extremes_of_each_column(piece, start, length, size):
+def test_waveform_views_are_the_extremes_of_each_column(piece, start, length, size):
     if size == 1 and length == 20_000:
         size = 3
-    outline = Outline("", start, start + length)
+    view = WaveformView("", start, start + length)
     for position in range(0, 30_000, size):
-        outline.add(position, piece[position : min(position + size, 30_000)])
-    columns = len(outline.low)
+        view.add(position, piece[position : min(position + size, 30_000)])
+    columns = len(view.low)
     edges = [start + i * length // columns for i in range(columns + 1)]
     assert (edges[0], edges[-1]) == (start, start + length)
     for i in {0, columns // 3, columns - 1}:
         part = piece[edges[i] : edges[i + 1]]
-        assert (outline.low[i], outline.high[i]) == (part.min(), part.max())
+        assert (view.low[i], view.high[i]) == (part.min(), part.max())
 
 
 def test_a_spectrogram_does_not_depend_on_its_blocks():
@@ -106,7 +106,7 @@ def test_a_spectrogram_does_not_depend_on_its_blocks():
     sine = np.sin(2 * np.pi * 500 * time).astype(np.float32)
     pictures = []
     for size in (333, 7001, len(sine)):
-        made = Spectrogram(len(sine), RATE)
+        made = SpectrogramView(len(sine), RATE)
         for position in range(0, len(sine), size):
             made.add(position, sine[position : position + size])
         pictures.append(made.decibels())

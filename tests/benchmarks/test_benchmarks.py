@@ -20,20 +20,20 @@ QUALITY_KEYS = [
     "test_bits_per_sample",
     "train_samples_per_second",
     "us_per_generated_sample",
-    "tonal_db",
-    "piece_tonal_db",
-    "beat",
-    "piece_beat",
-    "held_notes",
-    "piece_held_notes",
+    "tonal_prominence_db",
+    "piece_tonal_prominence_db",
+    "beat_strength",
+    "piece_beat_strength",
+    "pitch_persistence",
+    "piece_pitch_persistence",
     "toneless_share",
     "dead_share",
     "loud_share",
     "noisy_share",
     "stuck_share",
     "cepstral_ratio_by_third",
-    "copied",
-    "copied_by_heldout",
+    "train_set_similarity",
+    "heldout_similarity",
     "wavs",
 ]
 GENERATION_KEYS = [
@@ -169,9 +169,9 @@ def test_frames(tmp_path):
     (line,) = run("frames", *words, cwd=tmp_path)
     assert (line["frame"], line["frames"], line["window"]) == (1000, 50, 50_000)
     # Ten rows, a thousand samples apart, fill the noise once.
-    assert line["steps_an_epoch"] == 1
+    assert line["steps_per_epoch"] == 1
     if sys.platform == "linux":
-        assert line["said_memory_gb"] == pytest.approx(line["memory_gb"], rel=0.3)
+        assert line["forecast_memory_gb"] == pytest.approx(line["memory_gb"], rel=0.3)
     assert not list(tmp_path.iterdir())
 
 

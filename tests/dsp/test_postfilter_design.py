@@ -8,7 +8,7 @@ from scipy.signal import lfilter
 
 from keras_rawaudio.dsp.linear_prediction import fit_linear_prediction
 from keras_rawaudio.dsp.postfilter_design import BAND, design_postfilter
-from keras_rawaudio.metrics.tonal_prominence import tone_by_frame
+from keras_rawaudio.metrics.tonal_prominence import tonal_prominence_by_frame
 
 RATE, SIZE = 8000, 8192
 
@@ -61,7 +61,10 @@ def test_gaps_between_the_lines_of_noisy_music_are_darker():
     noisy += 0.3 * noisy.std() * rng.normal(size=noisy.size)
     fitted = fit_linear_prediction([noisy / np.abs(noisy).max()], order=128)
     clear = lfilter(design_postfilter(fitted, length=256), [1], noisy)
-    assert tone_by_frame(clear, RATE).mean() > tone_by_frame(noisy, RATE).mean() + 1.5
+    assert (
+        tonal_prominence_by_frame(clear, RATE).mean()
+        > tonal_prominence_by_frame(noisy, RATE).mean() + 1.5
+    )
     assert abs(20 * np.log10(clear.std() / noisy.std())) < 2
 
 

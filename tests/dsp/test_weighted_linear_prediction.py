@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from keras_rawaudio.dsp.linear_prediction import fit_linear_prediction
 from keras_rawaudio.dsp.weighted_linear_prediction import (
     RADIUS,
-    damped,
-    error_weights,
+    expand_bandwidth,
     fit_weighted_prediction,
+    residual_weights,
 )
 from keras_rawaudio.errors import UserError
 
@@ -91,19 +91,19 @@ def test_too_short():
 
 def test_damping_draws_every_pole_inwards_alike():
     a = -np.poly([1.1, 0.5, -0.4])[1:]
-    damp = damped(a, 0.99)
+    damp = expand_bandwidth(a, 0.99)
     poles = np.sort(np.roots([1.0, *-damp]).real)
     np.testing.assert_allclose(poles, np.array([-0.4, 0.5, 1.1]) * 0.99 / 1.1, atol=1e-9)
-    np.testing.assert_array_equal(damped(damp, 0.991), damp)
+    np.testing.assert_array_equal(expand_bandwidth(damp, 0.991), damp)
 
 
 def test_errors_count_by_the_scale_of_those_before():
     errors = np.full(200, 0.02)
     errors[100] = 5.0
-    weights = error_weights(errors)
+    weights = residual_weights(errors)
     assert weights[99] == pytest.approx(1 / 0.0201**2, rel=1e-6)
     assert weights[100] == pytest.approx(1 / 2.5**2)  # not by 0.02: it would drown the others
     scale = (15 * 0.02 + 5.0) / 16 + 1e-4
     np.testing.assert_allclose(weights[101:117], 1 / scale**2)
     assert weights[117] == pytest.approx(weights[99])
-    assert np.isfinite(error_weights(np.zeros(40))).all()
+    assert np.isfinite(residual_weights(np.zeros(40))).all()

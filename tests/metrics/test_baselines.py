@@ -44,7 +44,7 @@ def test_iid_laplace_costs_its_entropy():
         # A Laplace 1.45 times too wide costs log2(1.45) - (1 - 1/1.45) / ln 2 = 0.09 bits,
         # a scale from 16 residuals a little more.
         assert 0.09 < figures[f"linear_prediction_4_{domain}"] - entropy < 0.15
-        exact = bl.LaplacePredictor([codes[:40000]], codec, 4, domain, widen=1)
+        exact = bl.LaplacePredictor([codes[:40000]], codec, 4, domain, scale_factor=1)
         assert 0 < exact.bits_per_sample([codes[40000:]]) - entropy < 0.1
 
 
@@ -69,7 +69,7 @@ def test_constant_codes_cost_next_to_nothing():
     assert figures["order_1"] < 0.001
     # The Laplace scale has a floor, so certainty is not free: 2 steps of code, 2e-4 else.
     assert max(figures.values()) < 3
-    sharp = bl.LaplacePredictor([codes], MuLaw(peak=1.0), 16, "linear", floor=1e-6)
+    sharp = bl.LaplacePredictor([codes], MuLaw(peak=1.0), 16, "linear", minimum_scale=1e-6)
     assert sharp.bits_per_sample([codes]) < 0.01
 
 

@@ -69,25 +69,25 @@ def test_the_closest_lap_of_a_loop_is_its_period():
 
 def test_a_copy_is_timed_and_placed(piece, reference):
     whole = np.concatenate([NOISE[: 4 * RATE], piece[20 * RATE : 27 * RATE]])
-    copy = measure(whole, RATE, reference)["copy"]
+    copy = measure(whole, RATE, reference)["longest_copy"]
     assert copy["seconds"] == pytest.approx(7, abs=0.6)
     assert copy["start"] == pytest.approx(4, abs=0.3)
     assert copy["source"] - copy["start"] == pytest.approx(16, abs=0.1)
-    assert measure(piece[66 * RATE :], RATE, reference)["copy"] is None
+    assert measure(piece[66 * RATE :], RATE, reference)["longest_copy"] is None
 
 
 def test_a_jump_in_the_source_ends_a_copy():
     start = np.arange(0, 3, 0.25)
     source = np.where(start < 1, start + 50, start + 90)
     matches = train_set_similarity.Matches(start, np.full(len(start), 0.95), source)
-    assert matches.longest_copy(0.9) == train_set_similarity.Copy(3.75, 1.0, 91.0)
+    assert matches.longest_copy(0.9) == train_set_similarity.SimilarExcerpt(3.75, 1.0, 91.0)
     assert matches.longest_copy(0.96) is None
 
 
 def test_a_recording_is_searched_to_its_end(piece):
     reference = Reference.from_recording(piece, RATE)
-    assert measure(piece[70 * RATE :], RATE, reference)["copied"] > 0.95
-    assert reference.figures["copied_by_heldout"] < 0.9
+    assert measure(piece[70 * RATE :], RATE, reference)["train_set_similarity"] > 0.95
+    assert reference.figures["heldout_similarity"] < 0.9
 
 
 def test_the_spread_of_the_pieces_own_excerpts(piece):
@@ -159,12 +159,17 @@ def test_bits_by_loudness_are_sorted_by_it():
 
 
 def test_findings_in_words():
-    figures = {"verdict": "healthy", "copy": None, "clipped_share": 0.0, "offset_share": 0.0}
+    figures = {
+        "verdict": "healthy",
+        "longest_copy": None,
+        "clipped_share": 0.0,
+        "offset_share": 0.0,
+    }
     assert findings(figures) == ["healthy"]
     assert findings(figures, {"leaks": False}) == ["healthy"]
     ill = {
         "verdict": "turns to noise after 4 s",
-        "copy": {"seconds": 12.2, "start": 0.0, "source": 201.9},
+        "longest_copy": {"seconds": 12.2, "start": 0.0, "source": 201.9},
         "clipped_share": 0.5,
         "offset_share": 1.0,
     }

@@ -8,10 +8,14 @@ import pytest
 from keras_rawaudio.dsp import spectra
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics import cepstral, health, train_set_similarity
-from keras_rawaudio.metrics.beat_strength import beat, beat_and_period, beat_by_window
+from keras_rawaudio.metrics.beat_strength import (
+    beat_strength,
+    beat_strength_and_period,
+    beat_strength_by_window,
+)
 from keras_rawaudio.metrics.measure import measure
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.metrics.tonal_prominence import tone, tone_by_window
+from keras_rawaudio.metrics.tonal_prominence import tonal_prominence, tonal_prominence_by_window
 
 RATE = 8000
 SECONDS = 12
@@ -28,33 +32,35 @@ def click_track(beats_a_minute, seconds=20):
 
 
 def test_tone_of_noise_silence_and_chords(piece):
-    assert tone(NOISE, RATE) == pytest.approx(7.7, abs=0.1)
-    assert tone(NOISE * 0.1, RATE) == pytest.approx(7.7, abs=0.1)
-    assert tone(SILENCE, RATE) == 0
-    assert tone(piece[: 10 * RATE], RATE) > 20
-    windows = tone_by_window(np.concatenate([piece[: 10 * RATE], NOISE[: 10 * RATE]]), RATE)
+    assert tonal_prominence(NOISE, RATE) == pytest.approx(7.7, abs=0.1)
+    assert tonal_prominence(NOISE * 0.1, RATE) == pytest.approx(7.7, abs=0.1)
+    assert tonal_prominence(SILENCE, RATE) == 0
+    assert tonal_prominence(piece[: 10 * RATE], RATE) > 20
+    windows = tonal_prominence_by_window(
+        np.concatenate([piece[: 10 * RATE], NOISE[: 10 * RATE]]), RATE
+    )
     assert windows.shape == (2,)
     assert windows[0] > 20 > 9 > windows[1]
 
 
 def test_beat_of_a_click_track_is_strong_and_at_whole_beats():
-    strength, period = beat_and_period(click_track(120), RATE)
+    strength, period = beat_strength_and_period(click_track(120), RATE)
     assert strength > 0.85
     assert period / 0.5 == pytest.approx(round(period / 0.5), abs=0.04)
-    assert beat(NOISE, RATE) < 0.15
-    assert beat(SILENCE, RATE) == 0
-    assert beat_by_window(click_track(100, 30), RATE).shape == (3,)
+    assert beat_strength(NOISE, RATE) < 0.15
+    assert beat_strength(SILENCE, RATE) == 0
+    assert beat_strength_by_window(click_track(100, 30), RATE).shape == (3,)
 
 
 def test_a_shuffled_piece_loses_its_beat_but_not_its_tone(piece):
     part = piece[: 20 * RATE]
-    assert beat(part, RATE) > 0.5
+    assert beat_strength(part, RATE) > 0.5
     rng = np.random.default_rng(1)
     cuts = np.sort(rng.integers(0, len(part), size=40))
     pieces = np.split(part, cuts)
     shuffled = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
-    assert beat(shuffled, RATE) < 0.7 * beat(part, RATE)
-    assert tone(shuffled, RATE) > 0.85 * tone(part, RATE)
+    assert beat_strength(shuffled, RATE) < 0.7 * beat_strength(part, RATE)
+    assert tonal_prominence(shuffled, RATE) > 0.85 * tonal_prominence(part, RATE)
 
 
 def test_health_closed_forms():
@@ -97,31 +103,31 @@ def test_statistics_take_their_own_part_out_again():
 
 def test_copies_are_found_where_they_came_from(piece, reference, make_piece):
     copied = piece[int(20.3 * RATE) : int(26.3 * RATE)]
-    found = reference.source.matches(np.concatenate([NOISE[: 4 * RATE], copied]))
+    found = reference.train_set.matches(np.concatenate([NOISE[: 4 * RATE], copied]))
     correlation, start, source = found.best()
     assert correlation > 0.95
     assert source - start == pytest.approx(20.3 - 4, abs=0.05)
-    assert found.copied_seconds(0.9) == pytest.approx(6, abs=0.6)
-    fresh = reference.source.matches(make_piece(8, seed=9))
+    assert found.similar_seconds(0.9) == pytest.approx(6, abs=0.6)
+    fresh = reference.train_set.matches(make_piece(8, seed=9))
     assert fresh.correlation.max() < 0.9
-    assert reference.source.matches(piece[:RATE]).best() == (0, 0, 0)
+    assert reference.train_set.matches(piece[:RATE]).best() == (0, 0, 0)
 
 
 def test_matches_never_run_over_a_border_and_memory_is_cut(piece, monkeypatch):
     """Pitfall 5: two seconds of one file and the next are no stretch of either."""
-    whole = train_set_similarity.Source([piece[: 10 * RATE]], RATE).matches(
+    whole = train_set_similarity.TrainSet([piece[: 10 * RATE]], RATE).matches(
         piece[3 * RATE : 7 * RATE]
     )
     monkeypatch.setattr(train_set_similarity, "POSITIONS", 17)
-    again = train_set_similarity.Source([piece[: 10 * RATE]], RATE).matches(
+    again = train_set_similarity.TrainSet([piece[: 10 * RATE]], RATE).matches(
         piece[3 * RATE : 7 * RATE]
     )
     np.testing.assert_allclose(again.correlation, whole.correlation, atol=1e-5)
     np.testing.assert_allclose(again.source, whole.source)
-    cut = train_set_similarity.Source([piece[: 5 * RATE], piece[5 * RATE : 10 * RATE]], RATE)
+    cut = train_set_similarity.TrainSet([piece[: 5 * RATE], piece[5 * RATE : 10 * RATE]], RATE)
     across = cut.matches(piece[4 * RATE : 6 * RATE + 600])
     assert across.correlation[0] < whole.correlation.max() - 0.1
-    short = train_set_similarity.Source([piece[:RATE]], RATE).matches(piece[: 4 * RATE])
+    short = train_set_similarity.TrainSet([piece[:RATE]], RATE).matches(piece[: 4 * RATE])
     assert len(short.correlation) == 0
 
 
@@ -130,11 +136,11 @@ def test_held_out_music_passes_on_every_line(piece, reference):
     assert json.loads(json.dumps(m)) == m
     assert m["verdict"] == "healthy"
     assert m["toneless_share"] == 0
-    assert m["beat"] > 0.8 * m["piece_beat"]
-    assert m["held_notes"] == pytest.approx(m["piece_held_notes"], abs=0.3)
+    assert m["beat_strength"] > 0.8 * m["piece_beat_strength"]
+    assert m["pitch_persistence"] == pytest.approx(m["piece_pitch_persistence"], abs=0.3)
     assert max(m["cepstral_ratio_by_third"]) < 3
-    assert m["copied"] <= m["copied_by_heldout"] + 0.05
-    assert m["copied_seconds"] == 0
+    assert m["train_set_similarity"] <= m["heldout_similarity"] + 0.05
+    assert m["similar_seconds"] == 0
     assert m["dead_share"] == m["loud_share"] == 0
 
 
@@ -145,8 +151,8 @@ def test_what_is_not_music_fails(piece, reference):
     for bad in (silence, noise, sine):
         assert min(bad["cepstral_ratio_by_third"]) > 5
     copy = measure(piece[10 * RATE : 22 * RATE], RATE, reference)
-    assert copy["copied"] > copy["copied_by_heldout"] + 0.05
-    assert copy["copied_seconds"] > 10
+    assert copy["train_set_similarity"] > copy["heldout_similarity"] + 0.05
+    assert copy["similar_seconds"] > 10
 
 
 def test_references_are_json_and_take_integers(piece, reference):
@@ -154,9 +160,11 @@ def test_references_are_json_and_take_integers(piece, reference):
     stored = np.round(piece[: 20 * RATE] * 32768).astype(np.int16)
     integers = Reference.from_segments([stored[: 7 * RATE], stored[7 * RATE :]], [], RATE)
     floats = Reference.from_segments([piece[: 7 * RATE], piece[7 * RATE : 20 * RATE]], [], RATE)
-    assert integers.figures["tonal_db"] == pytest.approx(floats.figures["tonal_db"], abs=0.2)
-    assert integers.figures["copied_by_heldout"] is None
-    assert measure(piece[: 3 * RATE], RATE, integers)["copied_seconds"] is None
+    assert integers.figures["tonal_prominence_db"] == pytest.approx(
+        floats.figures["tonal_prominence_db"], abs=0.2
+    )
+    assert integers.figures["heldout_similarity"] is None
+    assert measure(piece[: 3 * RATE], RATE, integers)["similar_seconds"] is None
 
 
 def test_long_train_parts_are_sampled_evenly():
@@ -170,14 +178,16 @@ def test_long_train_parts_are_sampled_evenly():
 @pytest.mark.parametrize("n", [1, 5, 400, 9000])
 def test_short_audio_is_measured_not_refused(n, reference):
     m = measure(np.full(n, 0.01), RATE, reference)
-    assert np.isfinite([m["tonal_db"], m["beat"], *m["cepstral_ratio_by_third"]]).all()
+    assert np.isfinite(
+        [m["tonal_prominence_db"], m["beat_strength"], *m["cepstral_ratio_by_third"]]
+    ).all()
 
 
 def test_bad_audio_is_refused_in_one_line(reference):
     with pytest.raises(UserError, match="not finite"):
-        tone(np.array([0.0, np.nan]), RATE)
+        tonal_prominence(np.array([0.0, np.nan]), RATE)
     with pytest.raises(UserError, match="mono"):
-        tone(np.zeros((5, 2)), RATE)
+        tonal_prominence(np.zeros((5, 2)), RATE)
     with pytest.raises(UserError, match="mono"):
         measure(np.zeros(0), RATE, reference)
     with pytest.raises(UserError, match="16000 Hz"):

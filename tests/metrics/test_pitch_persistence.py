@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_rawaudio.metrics.pitch_persistence import held_notes
+from keras_rawaudio.metrics.pitch_persistence import pitch_persistence
 
 RATE = 8000
 RNG = np.random.default_rng(0)
@@ -18,32 +18,32 @@ SCALE = [(220 * 2 ** (k / 5),) for k in range(8)]  # no two share a harmonic
 
 
 def test_an_endless_chord_is_held():
-    assert held_notes(np.tile(chord(220, 277, 330), 8), RATE) == pytest.approx(1, abs=1e-3)
+    assert pitch_persistence(np.tile(chord(220, 277, 330), 8), RATE) == pytest.approx(1, abs=1e-3)
 
 
 def test_other_notes_every_second_are_not():
-    assert abs(held_notes(np.concatenate([chord(*c) for c in SCALE]), RATE)) < 0.1
+    assert abs(pitch_persistence(np.concatenate([chord(*c) for c in SCALE]), RATE)) < 0.1
 
 
 def test_notes_that_come_back_after_four_seconds_count_as_held():
     seconds = [chord(*c) for c in SCALE[:4]] * 3
-    assert held_notes(np.concatenate(seconds), RATE) == pytest.approx(1, abs=0.01)
+    assert pitch_persistence(np.concatenate(seconds), RATE) == pytest.approx(1, abs=0.01)
 
 
 def test_half_of_the_notes():
     """One of two equal lines stays: so does about half of the correlation."""
     seconds = [chord(440 * 2 ** (1 / 12), *c) for c in SCALE]
-    assert held_notes(np.concatenate(seconds), RATE) == pytest.approx(0.5, abs=0.1)
+    assert pitch_persistence(np.concatenate(seconds), RATE) == pytest.approx(0.5, abs=0.1)
 
 
 def test_noise_holds_nothing_and_loudness_does_not_matter():
     noise = RNG.normal(size=30 * RATE) / 10
-    assert abs(held_notes(noise, RATE)) < 0.05
+    assert abs(pitch_persistence(noise, RATE)) < 0.05
     music = np.concatenate([chord(*c) for c in SCALE]) + 1e-3 * noise[: 8 * RATE]
     swell = music * np.repeat(np.geomspace(0.1, 1, 8), RATE)
-    assert held_notes(swell, RATE) == pytest.approx(held_notes(music, RATE), abs=0.1)
+    assert pitch_persistence(swell, RATE) == pytest.approx(pitch_persistence(music, RATE), abs=0.1)
 
 
 @pytest.mark.parametrize("audio", [np.zeros(10 * RATE), np.tile(chord(220), 4)])
 def test_nothing_is_said_of_silence_and_of_four_seconds(audio):
-    assert held_notes(audio, RATE) is None
+    assert pitch_persistence(audio, RATE) is None

@@ -35,7 +35,9 @@ def make_run(tmp_path):
                 {measure: best + 1, "verdict": "silence from the start", "minutes": 1.0},
                 {measure: best, "verdict": verdict, "minutes": 2.0},
             ]
-            rows = [row | {"samples_per_second": 50000, "tonal_db": 20.5} for row in rows]
+            rows = [
+                row | {"samples_per_second": 50000, "tonal_prominence_db": 20.5} for row in rows
+            ]
             with (folder / "log.csv").open("w", newline="") as file:
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
@@ -48,7 +50,12 @@ def make_run(tmp_path):
 
 
 def test_the_best_is_first_and_settings_that_differ_are_shown(make_run, tmp_path, capfd):
-    measures = {"tonal_db": 19.0, "piece_tonal_db": 22.0, "copied": 0.5, "copied_by_heldout": 0.7}
+    measures = {
+        "tonal_prominence_db": 19.0,
+        "piece_tonal_prominence_db": 22.0,
+        "train_set_similarity": 0.5,
+        "heldout_similarity": 0.7,
+    }
     measures["findings"] = [["healthy"], ["turns to noise after 4 s"]]
     runs = [
         make_run("untrained", None),
@@ -86,4 +93,7 @@ def test_a_real_run_is_compared_by_its_report(run, capfd):
     header, line = capfd.readouterr().out.splitlines()
     assert header.split()[:4] == ["run", "best", "baseline", "verdict"]
     measures = json.loads(run.measures.read_text())
-    assert f"{measures['tonal_db']:.1f} ({measures['piece_tonal_db']:.1f})" in line
+    assert (
+        f"{measures['tonal_prominence_db']:.1f} ({measures['piece_tonal_prominence_db']:.1f})"
+        in line
+    )

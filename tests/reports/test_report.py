@@ -16,7 +16,13 @@ def test_training_leaves_a_page(run):
     page = run.report.read_text()
     for title in ("Verdict", "Learning", "Listen", "Checkpoints", "Real beside generated"):
         assert f"<h2>{title}</h2>" in page
-    for title in ("Measures", "Surprise", "Data and codec", "Sizes and speeds", "Recipe"):
+    for title in (
+        "Measures",
+        "Negative log-likelihood",
+        "Data and codec",
+        "Sizes and speeds",
+        "Recipe",
+    ):
         assert f"<h2>{title}</h2>" in page
     checkpoints = len(list(run.samples.glob("*.wav")))
     assert page.count("<audio") == 2 + 6 + checkpoints
@@ -57,7 +63,7 @@ def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "of variance unexplained" in page
     assert page.count("<audio") == 4  # real, seed, temperature 1, one checkpoint
-    assert "Surprise" not in page
+    assert "Negative log-likelihood" not in page
 
 
 def test_a_page_that_fails_is_no_failed_training(run, monkeypatch, capfd):

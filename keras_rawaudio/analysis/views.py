@@ -1,4 +1,4 @@
-"""What pictures show of a piece, gathered block by block: waveforms' outlines and a spectrogram."""
+"""Views of a piece for its pictures, built block by block: waveforms and a spectrogram."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MINUTES = {1: "first", 2: "2nd", 35: "35th", 100: "100th"}
 FRAME_SECONDS = 0.064
 
 
-class Outline:
-    """The least and the greatest sample of each column of a waveform's picture.
+class WaveformView:
+    """The peaks of a waveform: the least and the greatest sample of each column of its picture.
 
     Args:
         title: over the picture.
@@ -31,7 +31,7 @@ class Outline:
         self.high = np.full(columns, -np.inf)
 
     def add(self, position: int, block: np.ndarray) -> None:
-        """Look at a block whose first sample is the piece's sample `position`."""
+        """Add a block whose first sample is the piece's sample `position`."""
         begin, end = max(position, self.start), min(position + len(block), self.stop)
         if begin >= end:
             return
@@ -43,7 +43,7 @@ class Outline:
         self.high[columns] = np.maximum(self.high[columns], np.maximum.reduceat(seen, at))
 
 
-class Spectrogram:
+class SpectrogramView:
     """Mean power of each column and bin, of a piece whose length is known.
 
     Args:
@@ -62,7 +62,7 @@ class Spectrogram:
         self._next = 0  # the first sample of the next frame
 
     def add(self, position: int, block: np.ndarray) -> None:
-        """Look at the next block."""
+        """Add the next block."""
         audio = np.concatenate([self._rest, block])
         if len(audio) < self.size:
             self._rest = audio
@@ -83,15 +83,15 @@ class Spectrogram:
         return levels.astype(np.float32)
 
 
-def zooms(start: int, samples: int, sample_rate: int) -> list[Outline]:
+def zooms(start: int, samples: int, sample_rate: int) -> list[WaveformView]:
     """The beginning at 1 s to 5 minutes, as far as the piece goes; at least one."""
     fitting = [s for s in ZOOMS if start + s * sample_rate <= samples]
     if not fitting:
-        return [Outline("all of it", 0, samples)]
-    return [Outline(_span(s), start, start + s * sample_rate) for s in fitting]
+        return [WaveformView("all of it", 0, samples)]
+    return [WaveformView(_span(s), start, start + s * sample_rate) for s in fitting]
 
 
-def chosen_minutes(samples: int, sample_rate: int) -> list[Outline]:
+def chosen_minutes(samples: int, sample_rate: int) -> list[WaveformView]:
     """The 1st, 2nd, 35th, 100th, fifth from the end and last minute, where they exist."""
     length = 60 * sample_rate
     count = -(-samples // length)
@@ -100,15 +100,17 @@ def chosen_minutes(samples: int, sample_rate: int) -> list[Outline]:
         if number > 0:
             words[number] = f"{words[number]}, {name}" if number in words else name
     return [
-        Outline(f"minute {k} ({words[k]})", (k - 1) * length, min(k * length, samples))
+        WaveformView(f"minute {k} ({words[k]})", (k - 1) * length, min(k * length, samples))
         for k in sorted(words)
     ]
 
 
-def gather(blocks: Sequence[Outline | Spectrogram], position: int, block: np.ndarray) -> None:
-    """Show a block to all."""
-    for each in blocks:
-        each.add(position, block)
+def add_block(
+    views: Sequence[WaveformView | SpectrogramView], position: int, block: np.ndarray
+) -> None:
+    """Add a block to all views."""
+    for view in views:
+        view.add(position, block)
 
 
 def _span(seconds: int) -> str:
