@@ -137,7 +137,7 @@ def export_fresh(recipe: Recipe, folder: Path, sample_rate: int, int8: bool = Fa
 
     model = fresh_model(recipe, sample_rate)
     # As much of a run folder as the file's description needs.
-    run = RunFolder.create(folder / recipe.name)
+    run = RunFolder(folder / recipe.name)
     run.write_json(run.description, {"format_version": 1, "sample_rate": sample_rate})
     run.write_json(run.recipe, recipe.to_json())
     path = run.path / "generator.onnx"

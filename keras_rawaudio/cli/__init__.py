@@ -22,6 +22,7 @@ from keras_rawaudio.cli import (
     train,
 )
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
 COMMANDS = (explore, train, export, evaluate, report, evaluate_audio, compare, spectrogram)
 
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub.set_defaults(run_command=command.run)
     options = parser.parse_args(arguments)
     try:
-        return int(options.run_command(options) or 0)
+        with ending_as_ctrl_c():
+            return int(options.run_command(options) or 0)
     except UserError as error:
         print(f"keras-rawaudio {options.command}: error: {error}", file=sys.stderr)
         return 2
@@ -61,5 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has left; point stdout away so that the exit stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a path too long, a folder that cannot be read, a full disk
+        print(f"keras-rawaudio {options.command}: error: {error}; check the path", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130

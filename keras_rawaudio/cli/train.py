@@ -71,19 +71,22 @@ def run(options: argparse.Namespace) -> int:
     given = options.minutes is not None or options.epochs is not None
     if options.resume:
         own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
-        if options.no_trim or overrides(options) or any(getattr(options, o) for o in own):
+        other = overrides(options)
+        learning_rate = other.pop("training.learning_rate", None)
+        if options.no_trim or other or any(getattr(options, o) for o in own):
             raise UserError(
-                "--resume goes on with the run's own audio, recipe and settings; "
-                "give it --run alone, or a new --minutes or --epochs for the whole run"
+                "--resume goes on with the run's own audio, recipe and settings; give it --run, "
+                "and if you like --minutes or --epochs for the whole run, or --learning-rate"
             )
-        RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
+        if not RunFolder(options.run).can_start_over():
+            RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
         load_tensorflow()
 
         from keras_rawaudio.training.schedule import Budget
         from keras_rawaudio.training.train import resume
 
         budget = Budget(options.minutes, options.epochs) if given else None
-        ended = resume(options.run, budget, options.live)
+        ended = resume(options.run, budget, options.live, learning_rate)
         return _leave(options.run) if ended else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")

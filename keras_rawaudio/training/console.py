@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,15 +36,13 @@ class Console:
             self.page.progress = text
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be undone
-            sys.stderr.write("\r\x1b[K" + text[:width])
-            sys.stderr.flush()
+            self._write("\r\x1b[K" + text[:width])
 
     def line(self, text: str) -> None:
         """A line that stays."""
         if self.page:
             self.page.lines.append(text)
-        sys.stderr.write(("\r\x1b[K" if self._terminal else "") + text + "\n")
-        sys.stderr.flush()
+        self._write(("\r\x1b[K" if self._terminal else "") + text + "\n")
 
     def training(self, seconds_left: float, step: int, speed: float, loss: float) -> None:
         """Progress between two validations.
@@ -66,6 +65,12 @@ class Console:
             f"{minutes:6.2f} min  step {step}  train {loss:.3f}  "
             f"validation {self._figure(value, UNITS)}"
         )
+
+    def _write(self, text: str) -> None:
+        # A terminal that was closed ends no training.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     def _figure(self, value: float, units: Mapping[str, str]) -> str:
         beside = ", ".join(

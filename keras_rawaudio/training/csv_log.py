@@ -6,6 +6,11 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
+
+LARGEST = 1 << 26  # bytes; a row is a few hundred
+
 
 class CsvLog:
     """Keeps the rows of `log.csv`.
@@ -15,6 +20,9 @@ class CsvLog:
 
     Attributes:
         rows: one dict per validation, numbers as numbers.
+
+    Raises:
+        UserError: the file is there and damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,27 +43,45 @@ class CsvLog:
         if not self.rows:
             self.path.unlink(missing_ok=True)
             return
-        partial = self.path.with_name(f".partial-{self.path.name}")
-        with partial.open("w", newline="") as file:
+        with replacing(self.path) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self.rows[0]))
             writer.writeheader()
             writer.writerows(self.rows)
-        partial.replace(self.path)
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `log.csv`, one per validation, numbers as numbers; none without the file."""
-    if not path.is_file():
+def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
+    """The rows of a `log.csv`, one per validation, numbers as numbers; none without the file.
+
+    Args:
+        path: the file.
+        figures: columns that have to be there and hold numbers, beside `step`.
+
+    Raises:
+        UserError: it is no such log.
+    """
+    if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def _number(text: str) -> Any:
     try:
-        return int(text)
-    except ValueError:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            raise ValueError("it is no file of this size")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        for row in rows:
+            for name in ("step", *figures):
+                if not isinstance(row.get(name), (int, float)):
+                    raise ValueError(f"a row has no number under {name!r}")
+            if None in row:
+                raise ValueError("a row is longer than the header")
+    except (OSError, ValueError, csv.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path}: {reason}; it is damaged, delete or mend it") from None
+    return rows
+
+
+def _number(text: Any) -> Any:
+    for kind in (int, float):
         try:
-            return float(text)
-        except ValueError:
-            return text
+            return kind(text)
+        except (TypeError, ValueError, OverflowError):
+            continue
+    return text

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.files import replacing
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.metrics.reference import Reference
 from keras_rawaudio.models import AudioModel
@@ -55,10 +56,10 @@ class GenerationCallback:
         prompt = source[: round(PROMPT_SECONDS * rate)].astype(np.float32) / 32768
         audio = self.sampler.generate(round(self.seconds * rate), prompt)[0]
         stem = self.run.samples / f"step-{step:07d}"
-        with self.run.writing(stem.with_suffix(".wav")) as partial:
+        with replacing(stem.with_suffix(".wav")) as partial:
             soundfile.write(partial, np.clip(audio, -1, 1), rate, "PCM_16")
         picture = stem.with_suffix(".png")
-        with self.run.writing(picture) as partial:
+        with replacing(picture) as partial:
             whole = np.concatenate([prompt, audio])
             title = f"prompt, then generated at step {step}"
             spectrogram_figure([(title, whole)], rate, partial, mark_seconds=PROMPT_SECONDS)

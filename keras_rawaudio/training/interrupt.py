@@ -1,12 +1,18 @@
-"""Ends a loop between two steps when the user presses Ctrl-C."""
+"""Ctrl-C, and the signals that end a process from outside: save and clear up."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
+
+# Ctrl-C; what a preempted machine and `kill` send; what a closed terminal sends, where there is it.
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 class Interrupt:
@@ -21,20 +27,39 @@ class Interrupt:
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """Ctrl-C sets `requested`; a second one ends the process."""
+        """The first signal sets `requested`; a second one raises `KeyboardInterrupt`."""
 
         def stop(number: int, frame: FrameType | None) -> None:
             self.requested = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            # Not print: it may be in the middle of a line of its own.
-            os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
+            for other in SIGNALS:
+                signal.signal(other, signal.default_int_handler)
+            with suppress(OSError):  # the terminal may be closed
+                # Not print: it may be in the middle of a line of its own.
+                os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
 
-        try:
-            before = signal.signal(signal.SIGINT, stop)
-        except ValueError:  # not in the main thread, which alone receives signals
+        with _handling(stop):
             yield
-            return
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ending_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `KeyboardInterrupt` in the block, so that it clears up."""
+    with _handling(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    before: dict[int, Any] = {}
+    try:
+        for number in SIGNALS:
+            # What is ignored stays ignored, as SIGHUP under nohup.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    except ValueError:  # not in the main thread, which alone receives signals
+        pass
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -5,27 +5,53 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import PARTIAL, replacing
+from keras_rawaudio.locks import LOCK, exclusive
 
 FORMAT_VERSION = 1
+LARGEST_JSON = 1 << 24  # bytes; a run's own files are a few thousand
+Kinds = dict[str, type | tuple[type, ...]]
+# What run.json holds, beside `format_version`.
+DESCRIPTION: Kinds = {
+    "corpus": str,
+    "data": dict,
+    "sample_rate": int,
+    "codec": dict,
+    "measure": str,
+    "baselines": dict,
+    "budget": dict,
+    "parameters": int,
+    "seed": int,
+    "versions": dict,
+    "git_revision": str,
+}
+REQUEST: Kinds = {
+    "audio": list,
+    "recipe": dict,
+    "corpus_settings": dict,
+    "cache": (str, type(None)),
+    "seed": int,
+    "budget": dict,
+}
 
 
 class RunFolder:
     """Paths of a run, and writing that never leaves half a file.
 
     ```
-    run.json            format, versions, corpus folder, sample rate, data, measure
+    request.json        what train was asked for: audio, recipe, corpus settings, seed, budget
     recipe.json         the resolved recipe
+    run.json            format, versions, corpus folder, sample rate, data, measure
     best.keras          the latest model as good as the best validation so far: what export takes
     last.keras          the model as training left it
-    training_state.npz  what resume needs beyond that: optimizer, position, carried state
-    log.csv             one row a validation
+    training_state.npz  what resume needs beyond that: optimizer, position, recurrent state
+    training_state.previous.npz  the checkpoint before that one
+    log.csv             one row per validation
     learning_curve.png  the same, drawn
     samples/            free-running audio and spectrograms, by step
     report.html         all of it to look at and listen to
@@ -39,11 +65,13 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.request = self.path / "request.json"
         self.description = self.path / "run.json"
         self.recipe = self.path / "recipe.json"
         self.best = self.path / "best.keras"
         self.last = self.path / "last.keras"
         self.training_state = self.path / "training_state.npz"
+        self.previous_state = self.path / "training_state.previous.npz"
         self.log = self.path / "log.csv"
         self.curve = self.path / "learning_curve.png"
         self.samples = self.path / "samples"
@@ -56,104 +84,192 @@ class RunFolder:
         """The folder of an existing run.
 
         Raises:
-            UserError: not a folder, or not one that a training made.
+            UserError: not a folder, not one that a training made, or damaged.
         """
         run = cls(path)
-        if not run.path.is_dir():
+        if not os.path.isdir(path):
             raise UserError(f"no such run folder: {path}; give the folder that train.py --run made")
         if not run.description.is_file() or not run.recipe.is_file():
             raise UserError(f"{path} is not a run folder: it has no run.json; train one first")
-        version = run.describe().get("format_version")
-        if version != FORMAT_VERSION:
-            raise UserError(
-                f"{path} has format {version}, this version reads {FORMAT_VERSION}; "
-                "use the version of keras-rawaudio that made it"
-            )
-        return run
-
-    @classmethod
-    def create(cls, path: str | Path) -> RunFolder:
-        """A new run's folder.
-
-        Raises:
-            UserError: it already holds a run or anything else, or cannot be written.
-        """
-        run = cls.check_new(path)
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=run.path).close()
-        except OSError as error:
-            raise UserError(f"cannot write to {path}: {error.strerror}; choose another") from None
+        run.describe()
         return run
 
     @classmethod
     def check_new(cls, path: str | Path) -> RunFolder:
         """Refuse a path that is taken; makes nothing.
 
+        What a training left that was killed before its first checkpoint is not in the way.
+
         Raises:
-            UserError: it holds a run or anything else, or is a file.
+            UserError: it holds a run or anything else, is a file, or is in use.
         """
         run = cls(path)
-        if run.path.exists() and not run.path.is_dir():
-            raise UserError(f"{path} is a file, not a folder; choose another --run")
-        if run.description.exists():
-            raise UserError(f"{path} already holds a run; add --resume or choose another folder")
-        if run.path.is_dir() and any(run.path.iterdir()):
-            raise UserError(f"{path} is not empty and holds no run; choose another folder")
+        if os.path.exists(run.path / LOCK):
+            with exclusive(run.path):
+                pass
+        run._refuse_taken()
         return run
 
     @classmethod
     @contextlib.contextmanager
     def making(cls, path: str | Path) -> Iterator[RunFolder]:
-        """`create`, undone where the block fails before a first checkpoint: no run, no folder.
+        """A new run's folder, locked; what the block leaves is removed if it fails early.
+
+        Early is before the first checkpoint. Nothing but what a run makes is removed.
 
         Raises:
-            UserError: as `create`.
+            UserError: it holds a run or anything else, is in use, or cannot be written.
         """
-        target = Path(path)
-        missing = [folder for folder in (target, *target.parents) if not folder.exists()]
-        run = cls.check_new(path)  # from here on, all that lies in it is ours
-        try:
-            yield cls.create(path)
-        except BaseException:
-            if not run.training_state.exists():
-                for entry in list(run.path.iterdir()) if run.path.is_dir() else []:
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-                for folder in missing:
-                    with contextlib.suppress(OSError):
-                        folder.rmdir()
-            raise
+        run = cls.check_new(path)
+        with exclusive(run.path):
+            run._refuse_taken()
+            run.clear()
+            try:
+                yield run
+            except BaseException:
+                if not (run.training_state.exists() or run.previous_state.exists()):
+                    run.clear()
+                raise
+
+    @classmethod
+    @contextlib.contextmanager
+    def resuming(cls, path: str | Path) -> Iterator[RunFolder]:
+        """The folder of a run with a checkpoint, locked.
+
+        Raises:
+            UserError: as `open`; or it is in use.
+        """
+        run = cls.open(path)
+        with exclusive(run.path):
+            run.remove_partials()
+            yield run
+
+    def _refuse_taken(self) -> None:
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
+            raise UserError(f"{self.path} is a file, not a folder; choose another --run")
+        if not os.path.isdir(self.path) or self.never_started():
+            return
+        if self.description.exists() or self.request.exists():
+            raise UserError(
+                f"{self.path} already holds a run; add --resume or choose another folder"
+            )
+        raise UserError(f"{self.path} is not empty and holds no run; choose another folder")
+
+    def never_started(self) -> bool:
+        """Whether it holds at most what lies there before the first checkpoint."""
+        early = {self.request, self.recipe, self.description, self.tensorboard}
+        entries = {p for p in self.path.iterdir() if not p.name.startswith((PARTIAL, LOCK))}
+        # Without a request, these names are somebody else's.
+        return entries <= early and (self.request in entries or not entries)
+
+    def can_start_over(self) -> bool:
+        """Whether a training was killed before its first checkpoint, and left its request."""
+        return os.path.isdir(self.path) and self.request.is_file() and self.never_started()
+
+    def clear(self) -> None:
+        """Remove what lies there before the first checkpoint."""
+        self.remove_partials()
+        for path in (self.description, self.recipe, *self.tensorboard.glob("events.out.tfevents*")):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.tensorboard.rmdir()
+        self.request.unlink(missing_ok=True)  # the last one: it says whose the others are
+
+    def remove_partials(self) -> None:
+        """Remove files in the making that a killed training left; only under the lock."""
+        for folder in (self.path, self.samples):
+            for path in folder.glob(f"{PARTIAL}*"):
+                # A report may be written at the same time, by another process.
+                if not path.name.endswith((self.report.name, self.measures.name)):
+                    path.unlink(missing_ok=True)
 
     def describe(self) -> dict[str, Any]:
-        """What run.json says."""
-        return _read_json(self.description)
+        """What run.json holds.
+
+        Raises:
+            UserError: it is damaged, or of another version.
+        """
+        values = read_json(self.description)
+        version = values.get("format_version")
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{self.path} has format {version!r}, this version reads {FORMAT_VERSION}; "
+                "use the version of keras-rawaudio that made it"
+            )
+        return JsonObject(values, self.description, DESCRIPTION)
+
+    def read_request(self) -> dict[str, Any]:
+        """What request.json holds.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        return JsonObject(read_json(self.request), self.request, REQUEST)
 
     def read_recipe(self) -> dict[str, Any]:
-        """What recipe.json says."""
-        return _read_json(self.recipe)
-
-    @contextlib.contextmanager
-    def writing(self, path: Path) -> Iterator[Path]:
-        """A temporary path that becomes `path` when the block ends well, and vanishes if not."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-        try:
-            yield partial
-            os.replace(partial, path)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-        finally:
-            partial.unlink(missing_ok=True)
+        """What recipe.json holds."""
+        return read_json(self.recipe)
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
-        with self.writing(path) as partial:
-            partial.write_text(json.dumps(values, indent=2) + "\n")
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def damaged_if_wrong(path: Path) -> Iterator[None]:
+    """Values from a file go into objects in the block; where they do not fit, it is damaged.
+
+    Raises:
+        UserError: they do not fit.
+    """
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}; the run folder is damaged") from None
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path}: {reason}; the run folder is damaged") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        UserError: not a file, too large, not UTF-8, not JSON, or no object.
+    """
+    try:
+        if not path.is_file():
+            raise OSError("no such file")
+        if path.stat().st_size > LARGEST_JSON:
+            raise ValueError("it is too large")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no settings by name")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path}: {reason}; the run folder is damaged") from None
     return values
+
+
+class JsonObject(dict[str, Any]):
+    """Values of a file; a missing or wrong one is an error that names it.
+
+    Args:
+        values: what the file holds.
+        path: the file.
+        kinds: what some values have to be.
+
+    Raises:
+        UserError: one that is there is of another kind.
+    """
+
+    def __init__(self, values: dict[str, Any], path: Path, kinds: Kinds) -> None:
+        super().__init__(values)
+        self.path = path
+        for name, kind in kinds.items():
+            if name in values and (not isinstance(values[name], kind) or values[name] is True):
+                raise UserError(f"cannot read {path}: {name!r} is wrong; the file is damaged")
+
+    def __missing__(self, name: str) -> Any:
+        raise UserError(f"cannot read {self.path}: {name!r} is missing; the file is damaged")

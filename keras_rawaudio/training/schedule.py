@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes.settings import TrainingSettings
 
 # The cosine ends here, as a share of the first rate.
@@ -25,6 +26,11 @@ class Budget:
 
     minutes: float | None = None
     epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        for value in (self.minutes, self.epochs):
+            if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+                raise UserError(f"a budget must be a number above 0, not {value!r}")
 
     def fraction(self, steps: int, seconds: float, steps_per_epoch: int) -> float:
         """How much of it is used, from 0 to 1 and beyond."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.errors import UserError
-
 # Seconds between two looks at the loss: looking waits for the steps in hand to end.
 LOOK_EVERY = 0.5
 # Seconds of training: a benchmark on a busy machine puts another clock here.
@@ -66,9 +64,6 @@ class ThroughputMeter:
 
         Returns:
             Seconds of training since the last look.
-
-        Raises:
-            UserError: the loss is no number any more.
         """
         self._recent.extend(float(loss) for loss in self._losses)
         self._losses.clear()
@@ -79,19 +74,9 @@ class ThroughputMeter:
         else:
             seconds = 0.0
         self.restart()
-        refuse_divergence(self.loss)
         return seconds
 
     def forget(self) -> None:
         """Begin a new mean, with the clock started again."""
         self._recent.clear()
         self.restart()
-
-
-def refuse_divergence(loss: float) -> None:
-    """Raise a `UserError` where a loss is not finite."""
-    if not np.isfinite(loss):
-        raise UserError(
-            f"the loss is {loss}: training diverged; "
-            "train into another folder with a lower --learning-rate"
-        )

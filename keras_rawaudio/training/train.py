@@ -16,7 +16,7 @@ from keras_rawaudio.recipes import Recipe, recipe_from_json
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.live import LivePage, live_page
-from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder, damaged_if_wrong
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.trainer import Trainer
 
@@ -47,11 +47,24 @@ def train(
         Whether the budget was used; `False` after Ctrl-C.
 
     Raises:
-        UserError: audio that cannot be used, a folder that cannot be written, or a port in use.
+        UserError: audio that cannot be used, a folder that is in use or cannot be written, or a
+            port in use.
     """
+    settings = corpus_settings or CorpusSettings()
     # A folder that cannot be written is found before the work.
     with RunFolder.making(run) as folder, live_page(folder, live) as page:
-        return _train(audio, folder, recipe, budget, corpus_settings, cache, seed, page)
+        folder.write_json(
+            folder.request,
+            {
+                "audio": [_absolute(path) for path in audio],
+                "recipe": recipe.to_json(),
+                "corpus_settings": asdict(settings),
+                "cache": None if cache is None else _absolute(cache),
+                "seed": seed,
+                "budget": asdict(budget),
+            },
+        )
+        return _train(audio, folder, recipe, budget, settings, cache, seed, page)
 
 
 def _train(
@@ -59,12 +72,12 @@ def _train(
     folder: RunFolder,
     recipe: Recipe,
     budget: Budget,
-    corpus_settings: CorpusSettings | None,
+    corpus_settings: CorpusSettings,
     cache: Path | None,
     seed: int,
     page: LivePage | None,
 ) -> bool:
-    corpus = prepare(audio, cache, corpus_settings or CorpusSettings())
+    corpus = prepare(audio, cache, corpus_settings)
     options = {k: v for k, v in recipe.codec.items() if k != "name"}
     codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
     keras.utils.set_random_seed(seed)
@@ -94,31 +107,87 @@ def _train(
     return trainer.fit()
 
 
-def resume(run: str | Path, budget: Budget | None = None, live: int | None = None) -> bool:
+def resume(
+    run: str | Path,
+    budget: Budget | None = None,
+    live: int | None = None,
+    learning_rate: float | None = None,
+) -> bool:
     """Go on with a run where it stopped, as if it had not.
+
+    A run that was killed before its first checkpoint starts over.
 
     Args:
         run: its folder.
         budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
         live: as in `train`.
+        learning_rate: for the rest of the run, at the start of its schedule; `None`: its own.
 
     Returns:
         As `train`.
 
     Raises:
-        UserError: not a run folder, its corpus is gone, or a port in use.
+        UserError: not a run folder, in use, its corpus is gone, or a port in use.
     """
-    folder = RunFolder.open(run)
-    description = folder.describe()
-    recipe = recipe_from_json(folder.read_recipe())
-    budget = budget or Budget(**description["budget"])
-    corpus = Corpus.open(Path(description["corpus"]))
-    keras.utils.set_random_seed(description["seed"])
-    model = build_model(recipe, codec_from_json(description["codec"]))
-    seed, quick = description["seed"], description["baselines"]
-    with live_page(folder, live) as page:
+    if RunFolder(run).can_start_over():
+        return start_over(RunFolder(run), run, budget, live, learning_rate)
+    with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
+        description = folder.describe()
+        recipe = _recipe(folder.read_recipe(), learning_rate)
+        with damaged_if_wrong(folder.description):
+            budget = budget or Budget(**description["budget"])
+            codec = codec_from_json(description["codec"])
+        corpus = Corpus.open(Path(description["corpus"]))
+        seed, quick = description["seed"], description["baselines"]
+        keras.utils.set_random_seed(seed)
+        model = build_model(recipe, codec)
         trainer = Trainer(
             folder, recipe, corpus, model, budget, seed, quick, resume=True, page=page
         )
+        if learning_rate is not None:
+            folder.write_json(folder.recipe, recipe.to_json())
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
         return trainer.fit()
+
+
+def start_over(
+    source: RunFolder,
+    run: str | Path,
+    budget: Budget | None = None,
+    live: int | None = None,
+    learning_rate: float | None = None,
+) -> bool:
+    """Train as another run, or the same one before its first checkpoint, was asked to.
+
+    Args:
+        source: the folder whose request is read.
+        run: the run folder to make.
+        budget: `None`: the one of the request.
+        live: as in `train`.
+        learning_rate: `None`: the one of the request.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        UserError: as `train`; or the request is damaged.
+    """
+    request = source.read_request()
+    recipe = _recipe(request["recipe"], learning_rate)
+    with damaged_if_wrong(source.request):
+        budget = budget or Budget(**request["budget"])
+        settings = CorpusSettings(**request["corpus_settings"])
+        audio = [str(path) for path in request["audio"]]
+        cache = None if request["cache"] is None else Path(request["cache"])
+    return train(audio, run, recipe, budget, settings, cache, request["seed"], live)
+
+
+def _recipe(values: dict[str, Any], learning_rate: float | None) -> Recipe:
+    if learning_rate is not None:
+        training = values.get("training")
+        values = {**values, "training": {**(training or {}), "learning_rate": learning_rate}}
+    return recipe_from_json(values)
+
+
+def _absolute(path: str | Path) -> str:
+    return str(path) if "://" in str(path) else str(Path(path).resolve())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import Recipe
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
@@ -25,7 +28,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.tensorboard_log import TensorBoardLog
-from keras_rawaudio.training.throughput import ThroughputMeter, refuse_divergence
+from keras_rawaudio.training.throughput import ThroughputMeter
 from keras_rawaudio.training.validation import ValidationPolicy
 
 OPTIMIZERS = {
@@ -97,10 +100,12 @@ class Trainer:
         self.console = Console(model.head.measure, self.baselines, page)
         self.interrupt = Interrupt()
         self.steps, self.seconds = 0, 0.0
+        self._saved = 0  # the step of the last checkpoint
+        self.resumed = resume
         # What a training loss is divided by to stand beside the validation's measure.
         self._unit = loss_unit(model, corpus)
         if resume:
-            self._restore(load_checkpoint(run.training_state, self.step))
+            self._restore(load_checkpoint(run, self.step, self.console.line))
 
     def fit(self) -> bool:
         """Train until the budget is used, the patience is over, or Ctrl-C.
@@ -118,6 +123,8 @@ class Trainer:
             line(f"this run stopped early: no better for {self.validation.since_best} validations")
             return True
         with self.interrupt.catching():
+            if not self.resumed:
+                self._save_checkpoint()  # so that there is no time without one
             announce(self.step, self.plan, line)
             self._loop()
         if self._used_up() or self.validation.finished:
@@ -129,8 +136,11 @@ class Trainer:
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads."""
         self._save_model(self.run.last)
-        with self.run.writing(self.run.training_state) as partial:
-            save_checkpoint(partial, self.step, self._progress())
+        self._save_checkpoint()
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(self.run, self.step, self._progress())
+        self._saved = self.steps
 
     def _loop(self) -> None:
         batches = iter(
@@ -152,6 +162,8 @@ class Trainer:
             if not (meter.due() or self._used_up() or self.interrupt.requested):
                 continue
             self.seconds += meter.look()
+            if not (isfinite(meter.loss) and isfinite(meter.norm)):
+                self._refuse(meter.loss, meter.norm, rate)
             self.console.training(
                 self._seconds_left(), self.steps, meter.speed, meter.loss / self._unit
             )
@@ -169,7 +181,8 @@ class Trainer:
         with self.step.averaged():
             scores = self.evaluator()
             self.tensorboard.gates(self.steps, self.gate_statistics())
-        refuse_divergence(scores[measure])
+        if not isfinite(scores[measure]):
+            self._refuse(scores[measure], meter.norm, rate)
         row = {
             "step": self.steps,
             "minutes": round(self.seconds / 60, 3),
@@ -209,14 +222,23 @@ class Trainer:
 
     def _save_model(self, path: Path) -> None:
         # Keras asks for the ending .keras, which the temporary name keeps.
-        with self.run.writing(path) as partial, self.step.averaged():
+        with replacing(path) as partial, self.step.averaged():
             self.model.save(partial)
 
     def _draw_curve(self) -> None:
         from keras_rawaudio.plots import learning_curve
 
-        with self.run.writing(self.run.curve) as partial:
+        with replacing(self.run.curve) as partial:
             learning_curve(self.log.rows, partial, self.baselines)
+
+    def _refuse(self, loss: float, norm: float, rate: float) -> NoReturn:
+        """End a training whose weights are no numbers any more; its last checkpoint stays."""
+        lower = f"--learning-rate {self.settings.learning_rate / 2:g}"
+        raise UserError(
+            f"training diverged at step {self.steps}: loss {loss:g}, learning rate {rate:.3g}, "
+            f"gradient norm {norm:g}; the checkpoint of step {self._saved} is kept: go on from it "
+            f"with train --run {self.run.path} --resume {lower}"
+        )
 
     def _fraction(self) -> float:
         return self.budget.fraction(self.steps, self.seconds, self.plan.batches_per_epoch)
@@ -239,6 +261,7 @@ class Trainer:
 
     def _restore(self, progress: dict[str, Any]) -> None:
         self.steps, self.seconds = progress["steps"], progress["seconds"]
+        self._saved = self.steps
         self.validation.best = progress["best"]
         self.validation.since_best = progress["since_best"]
         self.log.rewind(self.steps)

@@ -33,7 +33,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, corpus):
     """A run folder as training leaves it: best and last checkpoints that differ."""
-    run = RunFolder.create(tmp_path_factory.mktemp("runs") / "song")
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "song")
     recipe = load_recipe("categorical", NARROW)
     run.write_json(run.recipe, recipe.to_json())
     description = {"format_version": FORMAT_VERSION, "sample_rate": 11025}
@@ -146,7 +146,7 @@ def test_bad_folders_are_one_line(run, tmp_path):
     with pytest.raises(UserError, match="no such run folder"):
         export(tmp_path / "missing", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    empty = RunFolder.create(tmp_path / "empty")
+    empty = RunFolder(tmp_path / "empty")
     empty.write_json(empty.description, run[0].describe())
     empty.write_json(empty.recipe, run[0].read_recipe())
     for damage in (None, b"not a zip file"):

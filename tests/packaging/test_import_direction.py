@@ -21,7 +21,7 @@ LAYERS = (
     "reports",
     "cli",
 )
-BASE = {"", "errors", "provenance"}
+BASE = {"", "errors", "files", "locks", "provenance"}
 # Narrower than the order allows.
 ONLY = {
     "dsp": set(),

@@ -87,7 +87,7 @@ def trainer(tmp_path, corpus, tiny, build):
 
     def make(recipe=None, budget=None, **options):
         recipe, budget = recipe or tiny(), budget or Budget(epochs=1)
-        run = RunFolder.create(tmp_path / "run")
+        run = RunFolder(tmp_path / "run")
         return Trainer(run, recipe, corpus, build(recipe), budget, **options)
 
     return make

@@ -64,7 +64,7 @@ def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames
     recipe = load_recipe("frame-gru", overrides)
     model = build_model(recipe, fit_codec("standardize", hour.parts()))
     budget = Budget(minutes=1e-9)
-    made = Trainer(RunFolder.create(tmp_path / "run"), recipe, hour, model, budget)
+    made = Trainer(RunFolder(tmp_path / "run"), recipe, hour, model, budget)
     assert made.plan.batch == 10
     block = next(made.plan.epoch(0))
     assert (np.diff(block.offset[0]) == shift).all()

@@ -120,10 +120,11 @@ def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, co
     interrupt(1)
     train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
     state = RunFolder(tmp_path / "run").training_state
+    RunFolder(tmp_path / "run").previous_state.unlink()
     state.unlink()
     if content is not None:
         state.write_bytes(content)
-    with pytest.raises(UserError, match=r"before its first save|cannot resume from"):
+    with pytest.raises(UserError, match="cannot resume from"):
         resume(tmp_path / "run")
 
 

@@ -17,7 +17,7 @@ from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.train import train
+from keras_rawaudio.training.train import resume, train
 
 
 @pytest.fixture
@@ -80,8 +80,15 @@ def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, ca
     names = sorted(p.name for p in run.path.rglob("*") if p.is_file())
     (events,) = [name for name in names if name.startswith("events.out.tfevents")]
     step = f"step-{run_steps(run):07d}"
-    plain = ["best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
-    plain += ["run.json", "training_state.npz", f"{step}.png", f"{step}.wav"]
+    plain = [".lock", "best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
+    plain += [
+        "request.json",
+        "run.json",
+        "training_state.npz",
+        "training_state.previous.npz",
+        f"{step}.png",
+        f"{step}.wav",
+    ]
     assert names == sorted([*plain, events])
     row = read_log(run.log)[-1]
     beside = run.describe()["baselines"]
@@ -101,11 +108,20 @@ def run_steps(run):
     return int(wav.stem.split("-")[1])
 
 
-def test_a_diverged_training_is_stopped_and_not_saved(tmp_path, piece, cache, tiny):
+def test_a_diverged_training_goes_on_at_a_lower_rate(tmp_path, piece, cache, tiny):
     recipe = tiny(noisy=True, learning_rate=1e30, optimizer="sgd", clip_norm=None)
-    with pytest.raises(UserError, match=r"training diverged; .*--learning-rate"):
-        train([piece], tmp_path / "a" / "b", recipe, Budget(epochs=1), cache=cache)
-    assert not (tmp_path / "a").exists()
+    run = tmp_path / "run"
+    with pytest.raises(UserError) as error:
+        train([piece], run, recipe, Budget(epochs=1), cache=cache)
+    found = re.search(
+        r"diverged at step (\d+): loss (nan|inf), learning rate [\d.e+]+, gradient norm \S+; "
+        r"the checkpoint of step 0 is kept: .* train --run \S+ --resume --learning-rate 5e\+29",
+        str(error.value),
+    )
+    assert found
+    assert resume(run, learning_rate=1e-3)
+    assert np.isfinite(predictions(load_model(RunFolder(run), "last"))).all()
+    assert RunFolder(run).read_recipe()["training"]["learning_rate"] == 1e-3
 
 
 @pytest.mark.slow
@@ -141,39 +157,23 @@ def test_others_files_are_not_touched(tmp_path, piece, cache, tiny):
     assert (tmp_path / "run" / "thesis.txt").read_text() == "all of it"
 
 
-def test_ctrl_c_ends_after_the_step_in_hand(trainer, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_after_the_step_in_hand(trainer, monkeypatch, number):
     made = trainer(budget=Budget(epochs=1000))
     learn = TrainingStep.__call__
 
     def step(*arguments):
         if made.steps == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return learn(*arguments)
 
     monkeypatch.setattr(TrainingStep, "__call__", step)
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     assert not made.fit()
     assert made.steps == 3
     assert made.run.last.is_file()
     assert made.run.training_state.is_file()
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def half(path, error):
-    path.write_text('{"a":')
-    raise error
-
-
-def test_nothing_half_written(tmp_path):
-    run = RunFolder.create(tmp_path / "run")
-    run.write_json(run.recipe, {"a": 1})
-    with pytest.raises(RuntimeError), run.writing(run.recipe) as partial:
-        half(partial, RuntimeError())
-    full = OSError(28, "No space left on device")
-    with pytest.raises(UserError, match="cannot write"), run.writing(run.recipe) as partial:
-        half(partial, full)
-    assert run.read_recipe() == {"a": 1}
-    assert [p.name for p in run.path.iterdir()] == ["recipe.json"]
+    assert signal.getsignal(number) is before
 
 
 def test_long_validations_become_rarer():

@@ -1,0 +1,84 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from keras_rawaudio.errors import UserError
+
+PARTIAL = ".partial-"  # how the names of files in the making begin
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes `path` when the block ends well, and vanishes if not.
+
+    What was written is on the disk before the name changes, so that a crash leaves the old file or
+    the new one. The temporary name keeps the ending, and the folder is made where it is missing.
+
+    Raises:
+        UserError: it cannot be written, be it that the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+        >>> with replacing(path) as partial:
+        ...     _ = partial.write_text("whole")
+        >>> path.read_text()
+        'whole'
+    """
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    made = not path.parent.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        sync(partial)
+        os.replace(partial, path)
+        sync(path.parent)
+    except Exception as error:
+        if (reason := write_failure(error)) is None:
+            raise
+        raise UserError(f"cannot write {path}: {reason}; choose another place") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if made:
+            with suppress(OSError):  # it holds something
+                path.parent.rmdir()
+
+
+def write_failure(error: BaseException | None) -> str | None:
+    """Why a file could not be written; `None`: the error is of another kind.
+
+    Libraries wrap the operating system's error, or raise one of their own for it.
+    """
+    while error is not None and not isinstance(error, UserError):
+        if isinstance(error, OSError):
+            return error.strerror or str(error).splitlines()[0]
+        # Of libsndfile and of TensorFlow's file system.
+        if type(error).__module__.startswith(("soundfile", "tensorflow")):
+            return str(error).splitlines()[0]
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    try:
+        number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def sync_tree(folder: Path) -> None:
+    """`sync` for all that a folder holds, and for the folder."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)

@@ -1,0 +1,75 @@
+"""One process per folder: a lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from keras_rawaudio.errors import UserError
+
+LOCK = ".lock"
+# The process that holds the lock, in a file of its own: Windows lets nobody read a locked one.
+HOLDER = ".lock-holder"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder for as long as the block lasts; make it where it is missing.
+
+    A folder that ends up empty, and was made here, is removed with its lock.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "new"
+        >>> with exclusive(folder):
+        ...     folder.is_dir()
+        True
+        >>> folder.exists()
+        False
+    """
+    from filelock import FileLock, Timeout
+
+    # os.path: a path that is too long does not exist either.
+    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+        (folder / HOLDER).write_text(str(os.getpid()))
+    except Timeout:
+        raise UserError(
+            f"{folder} is in use by process {holder(folder)}; wait for it, or choose another folder"
+        ) from None
+    except (OSError, ValueError, NotImplementedError) as error:
+        _remove(made)
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write to {folder}: {reason}; choose another") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
+            if [path.name for path in folder.iterdir()] == [LOCK]:
+                # Before the release: nobody can hold it now. Windows removes no open file.
+                (folder / LOCK).unlink()
+        lock.release()
+        _remove(made)
+
+
+def holder(folder: Path) -> str:
+    """The number of the process that holds a folder, as far as it is known."""
+    try:
+        return (folder / HOLDER).read_text()[:20]
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()

@@ -1,0 +1,58 @@
+"""One process per folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.locks import HOLDER, LOCK, exclusive
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from keras_rawaudio.locks import exclusive
+with exclusive(Path(sys.argv[1])):
+    print(os.getpid(), flush=True)
+    time.sleep(100)
+"""
+
+
+def test_the_second_process_is_refused_until_the_first_one_dies(tmp_path):
+    folder = tmp_path / "run"
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    pid = other.stdout.readline().strip()
+    for _ in range(2):
+        with pytest.raises(UserError, match=rf"run is in use by process {pid};"), exclusive(folder):
+            pass
+    other.kill()
+    other.wait()
+    assert sorted(os.listdir(folder)) == [LOCK, HOLDER]
+    with exclusive(folder):
+        assert (folder / HOLDER).read_text() == str(os.getpid())
+    assert os.listdir(folder) == []
+
+
+def test_only_what_was_made_is_removed(tmp_path):
+    (tmp_path / "there").mkdir()
+    with exclusive(tmp_path / "there" / "new" / "run"):
+        pass
+    assert os.listdir(tmp_path / "there") == []
+    with exclusive(tmp_path / "there" / "run"):
+        (tmp_path / "there" / "run" / "a").write_text("a")
+    assert sorted(os.listdir(tmp_path / "there" / "run")) == [LOCK, "a"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UserError, match=r"cannot write to .*file/run"),
+        exclusive(tmp_path / "file" / "run"),
+    ):
+        pass
+    with pytest.raises(UserError, match="cannot write to"), exclusive(tmp_path / ("x" * 999)):
+        pass
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,255 @@
+"""The run folder: locked, cleared of what a killed training left, read with suspicion."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.interrupt import ending_as_ctrl_c
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.step import TrainingStep
+from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.trainer import Trainer
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from keras_rawaudio.locks import exclusive
+with exclusive(Path(sys.argv[1])):
+    print(flush=True)
+    time.sleep(100)
+"""
+
+
+def files(run):
+    return {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Makes another process hold a run folder."""
+    processes = []
+
+    def make(run):
+        command = [sys.executable, "-c", HOLD, str(run)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        processes[-1].stdout.readline()
+        return processes[-1].pid
+
+    yield make
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_two_trainings_in_one_folder(tmp_path, piece, cache, tiny, held):
+    """The second one is refused by the first one's number, and changes nothing."""
+    run = tmp_path / "run"
+    budget = Budget(epochs=1)
+    pid = held(run)  # before its first checkpoint
+    with pytest.raises(UserError, match=f"in use by process {pid};"):
+        train([piece], run, tiny(), budget, cache=cache)
+    (run / "best.keras").write_bytes(b"of the first")
+    before = files(run)
+    with pytest.raises(UserError, match=f"in use by process {pid};"):
+        train([piece], run, tiny(), budget, cache=cache)
+    assert files(run) == before
+
+
+def test_two_resumes_in_one_folder(tmp_path, piece, cache, tiny, held):
+    run = tmp_path / "run"
+    train([piece], run, tiny(), Budget(epochs=1), cache=cache)
+    pid = held(run)
+    before = files(run)
+    with pytest.raises(UserError, match=f"in use by process {pid};"):
+        resume(run, Budget(epochs=2))
+    assert files(run) == before
+
+
+@pytest.fixture
+def killed_early(tmp_path, piece, cache, tiny, monkeypatch):
+    """A run folder as kill -9 leaves it before the first checkpoint."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments):
+        raise Killed
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", kill)
+        patch.setattr(RunFolder, "clear", lambda self: None)
+        with pytest.raises(Killed):
+            train([piece], run, tiny(), Budget(epochs=1), cache=cache)
+    (run / ".partial-1-training_state.npz").write_bytes(b"half")
+    assert (run / "run.json").exists()
+    assert not (run / "training_state.npz").exists()
+    return run
+
+
+@pytest.mark.parametrize("by", ["train", "resume"])
+def test_a_run_killed_before_its_first_checkpoint_starts_over(killed_early, piece, cache, tiny, by):
+    if by == "train":
+        assert train([piece], killed_early, tiny(), Budget(epochs=1), cache=cache)
+    else:
+        assert resume(killed_early)
+    assert RunFolder.open(killed_early).training_state.is_file()
+    assert not list(killed_early.glob(".partial-*"))
+
+
+def test_only_what_a_run_makes_is_removed(tmp_path, piece, cache, tiny, monkeypatch):
+    run = tmp_path / "run"
+
+    def fail(*arguments):
+        (run / "thesis.txt").write_text("put there meanwhile")
+        raise RuntimeError
+
+    monkeypatch.setattr("keras_rawaudio.training.train.prepare", fail)
+    with pytest.raises(RuntimeError):
+        train([piece], run, tiny(), Budget(epochs=1), cache=cache)
+    assert {p.name for p in run.iterdir()} == {".lock", "thesis.txt"}
+
+
+def test_a_checkpoint_exists_before_the_first_step(trainer, monkeypatch):
+    made = trainer()
+
+    def step(*arguments):
+        assert made.run.training_state.is_file()
+        raise RuntimeError("seen")
+
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    with pytest.raises(RuntimeError, match="seen"):
+        made.fit()
+
+
+def flipped(path, where):
+    data = bytearray(path.read_bytes())
+    data[int(where * len(data))] ^= 255
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: path.write_bytes(b""),
+        lambda path: flipped(path, 0.3),
+        lambda path: flipped(path, 0.6),
+        lambda path: path.unlink(),
+    ],
+    ids=["torn", "empty", "flipped", "flipped-later", "gone"],
+)
+def test_the_checkpoint_before_is_used(trainer, tiny, capsys, damage):
+    """With a line that says so; the run ends as if nothing had happened."""
+    made = trainer(tiny(), Budget(epochs=1))
+    assert made.fit()
+    end = {name: np.array(value) for name, value in made.step.variables().items()}
+    damage(made.run.training_state)
+    capsys.readouterr()
+    again = Trainer(made.run, made.recipe, made.corpus, made.model, made.budget, resume=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: ")
+    assert line.endswith("going on from the one before, of step 0")
+    assert again.fit()
+    for name, value in again.step.variables().items():
+        np.testing.assert_array_equal(np.array(value), end[name], err_msg=name)
+
+
+def test_a_claim_of_20_terabytes_is_refused_without_memory(trainer, tmp_path):
+    made = trainer()
+    made.fit()
+    made.run.previous_state.unlink()
+    with np.load(made.run.training_state) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    name = next(name for name, value in arrays.items() if value.ndim == 2)
+    old = str(arrays[name].shape).encode()
+    np.savez(made.run.training_state.open("wb"), **arrays)
+    data = made.run.training_state.read_bytes()
+    huge = b"(5000000, 1000000)"
+    padded = data.replace(old + b", }" + b" " * (len(huge) - len(old)), huge + b", }", 1)
+    assert len(padded) == len(data)
+    assert padded != data
+    made.run.training_state.write_bytes(padded)
+    with pytest.raises(UserError, match="cannot resume from"):
+        Trainer(made.run, made.recipe, made.corpus, made.model, made.budget, resume=True)
+
+
+WHOLE = {"format_version": FORMAT_VERSION, "corpus": "x", "sample_rate": 8000, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[1, 2]",
+        b'"text"',
+        b"{",
+        b"",
+        '{"seed": "\xe9"}'.encode("latin-1"),
+        b"[" * 100_000,
+        b'{"format_version": ' + b"9" * 5000 + b"}",
+        json.dumps({**WHOLE, "format_version": 99}).encode(),
+        json.dumps({**WHOLE, "sample_rate": "8000"}).encode(),
+        json.dumps({**WHOLE, "corpus": None}).encode(),
+        json.dumps({**WHOLE, "baselines": []}).encode(),
+        json.dumps({**WHOLE, "parameters": True}).encode(),
+    ],
+)
+def test_a_damaged_description_is_one_line(tmp_path, content):
+    run = RunFolder(tmp_path)
+    run.description.write_bytes(content)
+    run.recipe.write_text("{}")
+    with pytest.raises(UserError) as error:
+        RunFolder.open(tmp_path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_a_missing_value_is_named(tmp_path):
+    run = RunFolder(tmp_path)
+    run.write_json(run.description, WHOLE)
+    with pytest.raises(UserError, match=r"'measure' is missing"):
+        run.describe()["measure"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"step,loss\n1,2,3\n",
+        b"loss\n1\n",
+        b"step\nabc\n",
+        b"step,loss\n1,\x00\n",
+        b"step,loss\n1," + b"x" * 200_000,
+        b"\xff\xfe\xff",
+        b"step,loss\n1\n",
+    ],
+)
+def test_a_damaged_log_is_one_line(tmp_path, content):
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot read .*log\.csv: .*") as error:
+        read_log(tmp_path / "log.csv", "loss")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_clear_up_as_ctrl_c(number):
+    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_an_ignored_signal_stays_ignored(monkeypatch):
+    """As SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_as_ctrl_c():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
