@@ -7,6 +7,8 @@ Half of the streams go on from a seed, 1 s of the validation part; the others be
 Measures are means over all streams (`from_seed` and `from_nothing`: over these), but
 `train_set_similarity` is the greatest of any, and `worst_*` are the worst 10 s of any
 (`worst_cepstral_ratio`: the worst third).
+`distances` (streams of 10 s and more): each beside those of the piece's own audio; those of musicnn
+and basic-pitch only where the extra `ears` is installed.
 """
 
 from __future__ import annotations
@@ -57,9 +59,12 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
+    import soundfile
+
     from keras_rawaudio.data.corpus import Corpus
     from keras_rawaudio.errors import UserError
     from keras_rawaudio.exporters.export import export
+    from keras_rawaudio.metrics.brackets import compare_with_piece
     from keras_rawaudio.metrics.reference import Reference
     from keras_rawaudio.training.evaluate import evaluate
     from keras_rawaudio.training.run_folder import RunFolder
@@ -80,8 +85,12 @@ def main(options: argparse.Namespace) -> None:
 
     say("measuring the piece")
     heldout = [*corpus.segments("validation"), *corpus.segments("test")]
-    reference = Reference.from_segments(corpus.segments("train"), heldout, corpus.sample_rate)
+    train_part = corpus.segments("train")
+    reference = Reference.from_segments(train_part, heldout, corpus.sample_rate)
     streams = generate(options, model, corpus, work, reference)
+    say("measuring distances, with those of the piece's own audio")
+    audio = [soundfile.read(stream["wav"], dtype="float32")[0] for stream in streams]
+    distances = compare_with_piece(audio, train_part, heldout, corpus.sample_rate)
     seeded = [s for s in streams if s["seeded"]]
     seconds, learned = read_log(run)
     result = {
@@ -105,6 +114,7 @@ def main(options: argparse.Namespace) -> None:
         "piece_beat_strength": reference.figures["beat_strength"],
         "piece_pitch_persistence": reference.figures["pitch_persistence"],
         "heldout_similarity": reference.figures["heldout_similarity"],
+        "distances": distances,
         "wavs": [stream["wav"] for stream in streams],
         "spectrogram": work / "spectrogram.png",
         "run": run.path,

@@ -11,9 +11,10 @@ from keras_rawaudio.dsp.spectra import excerpts, windows_of
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.bootstrap import mean_interval
 from keras_rawaudio.metrics.bracket_audio import shuffled_grains, through_mp3, white_noise
-from keras_rawaudio.metrics.comparison import Comparison
+from keras_rawaudio.metrics.comparison import Comparison, available_comparisons
 from keras_rawaudio.metrics.timed import join
 
+SHORTEST = 10.0  # seconds of a stream
 TRAIN_SECONDS = 1200.0  # compared with at most, as evenly spaced excerpts
 OWN = 16  # excerpts of the train part
 QUANTILES = (0.1, 0.5, 0.9)
@@ -151,6 +152,43 @@ class Brackets:
     @staticmethod
     def _mean(found: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
         return {k: float(np.mean(v)) if v else None for k, v in _known(found).items()}
+
+
+def compare_with_piece(
+    streams: Sequence[np.ndarray],
+    train: Sequence[np.ndarray],
+    heldout: Sequence[np.ndarray],
+    rate: int,
+) -> dict[str, dict[str, Any]]:
+    """All comparisons that are available here, of generated audio with a piece.
+
+    Args:
+        streams: each `(n,)` or `(n, channels)`, without their seeds; cut to the shortest of them.
+        train: stretches of audio, likewise.
+        heldout: likewise; may be empty.
+        rate: int. Samples per second of all of them.
+
+    Returns:
+        By the name of the figure: see `Brackets.compare`. Empty where the streams are shorter than
+        10 s, which says too little.
+
+    Raises:
+        UserError: the train part is empty.
+
+    Example:
+        >>> noise = np.random.default_rng(0).normal(size=(3, 4000))
+        >>> compare_with_piece([noise[0]], [noise[1]], [noise[2]], 8000)
+        {}
+    """
+    length = min(map(len, streams))
+    if length < SHORTEST * rate:
+        return {}
+    cut = [stream[:length] for stream in streams]
+    figures: dict[str, dict[str, Any]] = {}
+    for comparison in available_comparisons():
+        brackets = Brackets(comparison, train, heldout, rate, length / rate)
+        figures |= brackets.compare(cut)
+    return figures
 
 
 def _known(found: Sequence[dict[str, float | None]]) -> dict[str, list[float]]:
