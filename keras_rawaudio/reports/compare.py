@@ -20,7 +20,18 @@ from keras_rawaudio.training.run_folder import RunFolder
 ABSENT = "-"
 # Free text about a run, and no setting.
 NOT_COMPARED = ("description",)
-COLUMNS = ("", "run", "best", "baseline", "verdict", "tone", "beat", "timbre", "copied")
+COLUMNS = (
+    "",
+    "run",
+    "best",
+    "baseline",
+    "verdict",
+    "tone",
+    "beat",
+    "timbre",
+    "KAD (musicnn)",
+    "copied",
+)
 COSTS = ("minutes", "training", "drawing", "parameters")
 
 
@@ -121,6 +132,7 @@ def _row(run: RunFolder) -> Row:
     ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)
     last = log[-1] if log else {}
+    kad = figures.get("distances", {}).get("KAD (musicnn)", {})
     cells = [
         f"{best[measure]:.3f} {SHORT_UNITS[measure]}" if best else ABSENT,
         f"{min(described['baselines'].values()):.3f}" if described["baselines"] else ABSENT,
@@ -128,6 +140,7 @@ def _row(run: RunFolder) -> Row:
         _beside(figures, "tonal_prominence_db", "piece_tonal_prominence_db", "{:.1f}"),
         _beside(figures, "beat_strength", "piece_beat_strength", "{:.2f}"),
         _beside(figures, "cepstral_ratio", None, "{:.1f}"),
+        _beside(kad, "mean", "own 50 %", "{:.0f}"),
         _beside(figures, "train_set_similarity", "heldout_similarity", "{:.2f}"),
         f"{last['minutes']:.1f}" if last else ABSENT,
         _speed(last),

@@ -10,8 +10,10 @@ import numpy as np
 
 from keras_rawaudio.data.corpus.decoding import decode, open_audio
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
-from keras_rawaudio.metrics.reference import Reference
+from keras_rawaudio.metrics.reference import HELDOUT_SHARE, Reference
+from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import evaluate_streams, measures, spectrograms
 from keras_rawaudio.reports.page import Player, Section, write_page
 
@@ -84,6 +86,10 @@ def evaluate_audio(
         players.append(Player("seed", prompt, rate))
     players += [Player(one.name, one.audio[:limit], rate, one.findings) for one in evaluated]
     found = [(one.name, one.findings) for one in evaluated]
+    border = round(len(piece) * (1 - HELDOUT_SHARE))
+    distances = compare_with_piece(
+        [one.audio for one in evaluated], [piece[:border]], [piece[border:]], rate
+    )
     usual = min(len(one.audio) for one in evaluated) / rate
     write_page(
         out,
@@ -94,6 +100,7 @@ def evaluate_audio(
             Section("Listen", f"Up to {PLAYER_SECONDS:g} s of each.", players=players),
             spectrograms(panels, rate, len(prompt) / rate),
             measures(evaluated, reference, own_diversity([piece], rate, len(evaluated), usual)),
+            *([distances_section(distances)] if distances else []),
         ],
     )
     return found

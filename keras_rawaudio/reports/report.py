@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.findings import clock
 from keras_rawaudio.metrics.nll_over_time import bits_by_loudness, bits_by_second
@@ -15,6 +17,7 @@ from keras_rawaudio.metrics.over_time import Track
 from keras_rawaudio.metrics.reference import Reference
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.plots import learning_curve, tracks_figure
+from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
@@ -58,7 +61,10 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
         sections.append(report.learning())
     if generated:
         sections += report.sound(generated)
-        folder.write_json(folder.measures, generated.figures())
+        distances = report.distances(generated)
+        if distances:
+            sections.append(distances_section(distances))
+        folder.write_json(folder.measures, {**generated.figures(), "distances": distances})
     sections += facts(folder, report.model, report.log, generated)
     write_page(path, folder.path.resolve().name, words, sections)
     return path
@@ -144,6 +150,12 @@ class Report:
         if self.model.head.measure == "bits_per_sample" and follows:
             sections.append(self._nll(generated))
         return sections
+
+    def distances(self, generated: GenerationReport) -> dict[str, dict[str, Any]]:
+        """Distances of the streams at temperature 1 from the train part; none for short streams."""
+        heldout = [*self.corpus.segments("validation"), *self.corpus.segments("test")]
+        streams = [stream.audio for stream in generated.plain]
+        return compare_with_piece(streams, self.corpus.segments("train"), heldout, self.rate)
 
     def _checkpoints(self) -> list[Section]:
         """Audio that was generated at each validation, with its verdict."""

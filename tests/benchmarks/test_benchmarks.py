@@ -102,6 +102,29 @@ def test_quality(tmp_path):
     assert [s["seeded"] for s in line["streams"]] == [True, False]
 
 
+@pytest.mark.slow
+def test_music_goes_on_where_it_was(tmp_path):
+    write_demo_piece(tmp_path / "one.wav", 20.0, 2000)
+    words = ["--audio", ".", "--out", "out", "--recipe", "categorical", "--minutes", 0.01]
+    words += ["--streams", 1, "--generate-seconds", 2, "--sample-rate", 2000, "--set", *TINY]
+    run("music", *words, "--pieces", "one", cwd=tmp_path)
+    first = (tmp_path / "out" / "one.json").read_bytes()
+    assert not set(QUALITY_KEYS) - set(json.loads(first))
+    (tmp_path / "out" / "table.md").unlink()
+    run("music", *words, "--pieces", "one", cwd=tmp_path)
+    assert (tmp_path / "out" / "one.json").read_bytes() == first
+    assert "| one | 2 kHz |" in (tmp_path / "out" / "table.md").read_text()
+    assert (tmp_path / "out" / "page.html").read_text().count("<audio") == 2
+    for wrong, line in (
+        (["--pieces", "three"], "no piece three in ."),
+        (["--pieces", "one", "--random-seed", 1], "was made with another random_seed"),
+    ):
+        command = [sys.executable, str(BENCHMARKS / "music.py"), *map(str, words), *map(str, wrong)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert line in done.stderr.splitlines()[-1]
+
+
 QUESTIONS = """
 - name: costs
   asked: Which cost?
