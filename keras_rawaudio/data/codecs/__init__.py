@@ -44,8 +44,7 @@ def fit_codec(name: str, parts: Parts, **options: Any) -> Codec:
     Args:
         name: a key of `CODECS`.
         parts: a function per part that starts an iterator of float32 chunks in [-1, 1], as
-            `Corpus.parts()` returns it. The codec is fitted on "train" (`MinMax.fit` says when
-            it looks at the others).
+            `Corpus.parts()` returns it. Only "train" is read.
         **options: the codec's own, such as `levels=256` for "mulaw".
 
     Returns:

@@ -90,23 +90,23 @@ def as_floats(values: Any, xp: Any) -> Any:
     return np.asarray(values, np.float32) if xp is np else xp.cast(values, "float32")
 
 
-def value_range(parts: Parts, part: str = "train") -> tuple[float, float]:
-    """The least and the greatest sample of a part, read chunk by chunk.
+def value_range(parts: Parts) -> tuple[float, float]:
+    """The least and the greatest sample of the train part, read chunk by chunk.
 
     Raises:
         UserError: if the part is empty, holds a NaN or an infinity, or never changes (silence).
     """
     low, high = math.inf, -math.inf
-    for chunk in parts[part]():
+    for chunk in parts["train"]():
         if len(chunk) == 0:
             continue
         least, greatest = float(np.min(chunk)), float(np.max(chunk))
         if not math.isfinite(greatest - least):  # Python's min and max would pass over a NaN
-            raise UserError(f"the {part} part holds samples that are not finite numbers")
+            raise UserError("the train part holds samples that are not finite numbers")
         low, high = min(low, least), max(high, greatest)
     if low > high:
-        raise UserError(f"the {part} part is empty, so no codec can be fitted on it")
-    if part == "train" and low == high:
+        raise UserError("the train part is empty, so no codec can be fitted on it")
+    if low == high:
         what = "silent" if low == 0 else f"constant (every sample is {low:g})"
         raise UserError(f"the train part is {what}, so no codec can be fitted on it")
     return low, high

@@ -1,4 +1,4 @@
-"""Samples scaled to [-1, 1] by their least and greatest value."""
+"""Samples scaled by the least and the greatest value of the train part."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class MinMax(Continuous):
     """`2 (x - low) / (high - low) - 1`, so that [low, high] becomes [-1, 1].
 
     Args:
-        low: the least sample.
-        high: the greatest sample, over `low`.
+        low: the least sample of the train part.
+        high: its greatest sample, over `low`.
 
     Raises:
         UserError: if an argument is not finite or `high` is not over `low`.
@@ -50,22 +50,16 @@ class MinMax(Continuous):
             raise UserError(f"low of a 'minmax' codec must be under high: {self.low}, {self.high}")
 
     @classmethod
-    def fit(cls, parts: Parts, *, widen: bool = True) -> Self:
-        """Take the range of the train part, widened by the others' where they go beyond it.
+    def fit(cls, parts: Parts) -> Self:
+        """Take the range of the train part, which then has values in [-1, 1].
 
-        Widening is the rule of the experiments that this package began with: it keeps every
-        value in [-1, 1]. It lets two numbers of the other parts into the codec; `widen=False`
-        does not. A narrower validation or test range never narrows the result.
+        Louder samples of the other parts get values beyond [-1, 1]: their extremes must not reach
+        the scale that the train part is learned in.
 
         Raises:
             UserError: if the train part is empty, silent, constant or not finite.
         """
         low, high = value_range(parts)
-        if widen:
-            for part in ("validation", "test"):
-                if part in parts:
-                    part_low, part_high = value_range(parts, part)
-                    low, high = min(low, part_low), max(high, part_high)
         return cls(low=low, high=high)
 
     def encode(self, audio: Any, xp: Any = np) -> Any:
