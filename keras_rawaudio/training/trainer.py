@@ -69,7 +69,7 @@ class Trainer:
         self.budget, self.settings = budget, recipe.training
         self.baselines = baselines or {}
         self.segments = corpus.segments("train")
-        self.plan = WindowPlan(
+        self.plan = WindowPlan.fitting(
             [len(s) for s in self.segments],
             frame=model.frame,
             frames=recipe.windows.length // model.frame,
@@ -114,6 +114,11 @@ class Trainer:
             Whether it came to its end; `False` after Ctrl-C.
         """
         line = self.console.line
+        if self.plan.window < self.recipe.windows.length:
+            line(
+                f"note: windows of {self.plan.window} samples, not {self.recipe.windows.length}, "
+                "so that more of this audio is in one"
+            )
         if warning := self.plan.warning():
             line(f"note: {warning}")
         if self._used_up():

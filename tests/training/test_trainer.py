@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training import console, throughput, validation
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
@@ -221,3 +222,15 @@ def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
     made.fit()
     assert re.search(r"generates 4 s: noise from the start, tone", capsys.readouterr().err)
     assert made.log.rows[-1]["verdict"] == "noise from the start"
+
+
+def test_windows_fit_a_short_piece(trainer, tiny, capsys):
+    """Lanes of 1,600 samples: windows of 1,024 would leave a third of them, those of 800 none."""
+    recipe = recipe_from_json(tiny().to_json() | {"windows": {"length": 1024, "batch": 4}})
+    made = trainer(recipe)
+    assert made.plan.window == 800
+    assert made.plan.unused_samples == 0
+    assert made.fit()
+    printed = capsys.readouterr().err
+    assert "note: windows of 800 samples, not 1024" in printed
+    assert "in no window" not in printed

@@ -19,6 +19,8 @@ from keras_rawaudio.errors import UserError
 BLOCK = 1024
 # Below this share of a part, unused samples are not worth a line.
 WORTH_A_WARNING = 0.01
+# Above this share of a part, unused samples are worth shorter windows.
+WASTE = 0.05
 
 
 class Windows(NamedTuple):
@@ -123,6 +125,37 @@ class WindowPlan:
                 f" with shift {self.shift}: use a batch of at most {most}, fewer frames per {unit},"
                 " or more audio"
             )
+
+    @classmethod
+    def fitting(
+        cls,
+        lengths: Sequence[int],
+        frame: int,
+        frames: int,
+        batch: int,
+        shift: int | Literal["lanes", "random", "random-offsets"] = "lanes",
+        seed: int = 0,
+        sequence: int | None = None,
+    ) -> WindowPlan:
+        """The plan with windows of at most `frames` frames that wastes little audio.
+
+        Lanes of long windows may leave much of a short piece in none. Then windows are shortened,
+        by half at most: to the longest that leave `WASTE` of the samples, or else to those that
+        leave the fewest.
+
+        Args, raises: as in `WindowPlan`.
+
+        Example:
+            >>> WindowPlan.fitting([384_000], frame=250, frames=100, batch=10).window
+            19000
+        """
+        if shift == "lanes" and sequence is None and frame >= 1 and frames >= 1 and batch >= 1:
+            windows = frame * np.arange(frames, (frames - 1) // 2, -1)
+            counts = [int((np.asarray(lengths, np.int64) // n).sum()) // batch for n in windows]
+            unused = sum(lengths) - batch * windows * counts
+            enough = np.flatnonzero(unused <= WASTE * sum(lengths))
+            frames = int(windows[enough[0] if len(enough) else np.argmin(unused)]) // frame
+        return cls(lengths, frame, frames, batch, shift, seed, sequence)
 
     @property
     def window(self) -> int:

@@ -214,6 +214,33 @@ def test_blocks_join_without_a_seam():
     assert found[begin : begin + len(flat)] == [list(b) for b in flat]
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 16_000])
+@pytest.mark.parametrize("seconds", [32, 60, 80, 250])
+def test_windows_fit_a_short_piece(rate, seconds):
+    """The windows of 2016 use a clip of a minute; long audio keeps the windows of the recipe."""
+    train = [int(0.8 * seconds * rate)]
+    plan = WindowPlan.fitting(train, frame=250, frames=100, batch=10)
+    assert plan.unused_samples <= 0.05 * train[0]
+    whole = WindowPlan([250_000], frame=250, frames=100, batch=10)
+    assert whole.window / 2 <= plan.window <= whole.window
+    if train[0] >= 250_000:
+        as_it_is = WindowPlan(train, frame=250, frames=100, batch=10)
+        assert (plan.window == 25_000) == (as_it_is.unused_samples <= 0.05 * train[0])
+
+
+def test_windows_that_cannot_fit_are_as_few_as_can_be():
+    files = [8000, 9000, 11_000] * 10
+    plan = WindowPlan.fitting(files, frame=1000, frames=10, batch=4)
+    unused = {
+        n: WindowPlan(files, frame=1000, frames=n, batch=4).unused_samples for n in range(5, 11)
+    }
+    assert plan.unused_samples == min(unused.values()) < unused[10]
+    with pytest.raises(UserError, match="at most"):
+        WindowPlan.fitting([100], frame=5, frames=4, batch=20)
+    for words in ({"shift": 3}, {"shift": "random"}, {"sequence": 200}):
+        assert WindowPlan.fitting([1500], frame=10, frames=10, batch=4, **words).window == 100
+
+
 @pytest.mark.parametrize("sequence", [None, 20])
 @pytest.mark.parametrize("shift", ["random", "random-offsets"])
 def test_random_starts_carry_nothing_and_reach_every_sample(shift, sequence):
