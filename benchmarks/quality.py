@@ -66,6 +66,7 @@ def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.exporters.export import export
     from keras_rawaudio.metrics.brackets import compare_with_piece
     from keras_rawaudio.metrics.reference import Reference
+    from keras_rawaudio.metrics.train_set_similarity import own_similarity
     from keras_rawaudio.training.evaluate import evaluate
     from keras_rawaudio.training.run_folder import RunFolder
 
@@ -115,6 +116,7 @@ def main(options: argparse.Namespace) -> None:
         "piece_pitch_persistence": reference.figures["pitch_persistence"],
         "heldout_similarity": reference.figures["heldout_similarity"],
         "distances": distances,
+        "own_similarity": own_similarity(train_part, corpus.sample_rate),
         "wavs": [stream["wav"] for stream in streams],
         "spectrogram": work / "spectrogram.png",
         "run": run.path,

@@ -38,7 +38,7 @@ def result():
         "piece_pitch_persistence": 0.55,
         "cepstral_ratio_by_third": [1.0, 1.1, 1.2],
         "train_set_similarity": 0.6,
-        "heldout_similarity": 0.7,
+        "own_similarity": 0.7,
         "streams": [{"beat_strength_by_10_s": [0.5] * 6, "longest_copy": None}] * 8,
         "distances": {
             "KAD (musicnn)": {"mean": 19.0, **own},
@@ -87,7 +87,7 @@ def test_each_is_missed_alone(music_bars, result, name, change):
 
 def test_mono_without_the_extra_says_nothing_of_what_is_not_known(music_bars, result):
     result["distances"] = {"level at 1000 Hz (dB)": {"mean": 2.5}}
-    result["test_bits_per_sample"] = result["heldout_similarity"] = None
+    result["test_bits_per_sample"] = result["own_similarity"] = None
     header, (row,) = music_bars.table([result])
     cells = dict(zip(header, row, strict=True))
     assert cells["KAD (musicnn)"] == cells["side/mid, worst octave (dB)"] == "-"
