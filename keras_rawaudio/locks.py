@@ -54,9 +54,8 @@ def exclusive(folder: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):
             (folder / HOLDER).unlink(missing_ok=True)
-            if [path.name for path in folder.iterdir()] == [LOCK]:
-                # Before the release: nobody can hold it now. Windows removes no open file.
-                (folder / LOCK).unlink()
+            # Before the release: a process that waits for this very file sees that it is gone.
+            (folder / LOCK).unlink(missing_ok=True)  # Windows removes no open file
         lock.release()
         _remove(made)
 

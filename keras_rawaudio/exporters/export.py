@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
 from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.saved_model import export_saved_model
+from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_failure
 from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import AudioModel
@@ -27,6 +30,7 @@ from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
+FILES = ("saved_model", "generator.onnx")
 
 
 def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
@@ -51,23 +55,48 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
     if not int8 and gains_by_int8(model.head):
         print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
     target = Path(out)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=target, prefix=".partial-"))
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another") from None
-    try:
+    with exclusive(target), _made_whole(target) as partial:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
         metadata["arithmetic"] = arithmetic
         export_onnx(model, metadata, partial / "generator.onnx", int8)
         saved = json.dumps(metadata | {"arithmetic": "float32"})
         export_saved_model(model, saved, partial / "saved_model")
-        shutil.rmtree(target / "saved_model", ignore_errors=True)
-        for name in ("saved_model", "generator.onnx"):
-            os.replace(partial / name, target / name)
+    return target / "generator.onnx"
+
+
+@contextmanager
+def _made_whole(target: Path) -> Iterator[Path]:
+    """A folder whose `saved_model` and `generator.onnx` become those of the target, together.
+
+    They are on the disk before the first name changes. generator.onnx goes first and comes last,
+    so that it never stands beside the saved_model of another export.
+    """
+    for left in target.glob(f"{PARTIAL}*"):  # by an export that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    partial = target / f"{PARTIAL}{os.getpid()}"
+    old = partial / "old"
+    try:
+        old.mkdir(parents=True)
+        yield partial
+        sync_tree(partial)
+        moves = [(target / n, old / n) for n in reversed(FILES) if (target / n).exists()]
+        moves += [(partial / n, target / n) for n in FILES]
+        done = []
+        try:
+            for move in moves:
+                os.replace(*move)
+                done.append(move)
+        except BaseException:
+            for source, path in reversed(done):
+                os.replace(path, source)
+            raise
+        sync(target)
+    except Exception as error:
+        if (reason := write_failure(error)) is None:
+            raise
+        raise UserError(f"cannot write to {target}: {reason}; choose another") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target / "generator.onnx"
 
 
 def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import socket
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +28,11 @@ POLICY = (
     "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src 'self' data:; media-src blob:"
 )
+# Names under which a browser on this machine asks. Any other one is that of a page from elsewhere
+# which was made to point here (DNS rebinding).
+HOSTS = {"127.0.0.1", "localhost"}
+CONNECTIONS = 16  # at once: what a training needs of file descriptors is left to it
+ANSWER_SECONDS = 10.0  # a connection is closed after so long, however slowly it asks
 LAST_LOOK = 2.5  # seconds that a page which is being watched has to fetch the last state
 
 
@@ -53,13 +60,8 @@ class LivePage:
         self.lines: deque[str] = deque(maxlen=100)
         self._ended = False
         self._asked = float("-inf")
-        page = self
-
-        class Handler(_Handler):
-            live = page
-
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server = _Server(self, port)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"--live {port}: {reason}; take another port, or none") from None
@@ -99,18 +101,51 @@ class LivePage:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    """A few connections at once, each for a short time, and nothing on the console."""
+
+    def __init__(self, live: LivePage, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.live = live
+        self._opened: dict[Any, float] = {}
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._opened) >= CONNECTIONS:
+            self.shutdown_request(request)
+            return
+        self._opened[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._opened.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        for request, opened in list(self._opened.items()):
+            if time.monotonic() - opened > ANSWER_SECONDS:
+                with suppress(OSError):  # it was closed meanwhile
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: the console is the training's."""
+
+
 class _Handler(BaseHTTPRequestHandler):
-    live: LivePage
+    server: _Server
 
     def do_GET(self) -> None:
+        live = self.server.live
+        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in HOSTS:
+            self.send_error(403)
+            return
         path = urlsplit(self.path).path
         if path == "/":
             page = resources.files("keras_rawaudio.training") / "live.html"
             self._answer("html", page.read_bytes())
         elif path == "/state.json":
-            self._answer("json", json.dumps(self.live.state()).encode())
-        elif FILES.fullmatch(path) and (self.live.run.path / path[1:]).is_file():
-            content = (self.live.run.path / path[1:]).read_bytes()
+            self._answer("json", json.dumps(live.state()).encode())
+        elif FILES.fullmatch(path) and _inside(live.run.path / path[1:], live.run.path):
+            content = (live.run.path / path[1:]).read_bytes()
             self._answer(path.rsplit(".", 1)[-1], content)
         else:
             self.send_error(404)
@@ -127,6 +162,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: the console is the training's."""
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Whether it is a file in the folder, and no link to one outside of it."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """`export`: from a run folder to files that say what they are."""
 
+import errno
 import json
+import os
+import shutil
 
 import numpy as np
 import onnx
@@ -16,6 +19,7 @@ from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export, limits
 from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, thresholds
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.training.build import build_model
@@ -158,3 +162,50 @@ def test_bad_folders_are_one_line(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         export(run[0].path, tmp_path / "file")
+
+
+def test_an_export_is_whole_or_the_one_before(run, exported, tmp_path, monkeypatch):
+    """However it ends: an error while it is made, and one between the two names."""
+    out = tmp_path / "out"
+    shutil.copytree(exported.parent, out)
+    (out / ".partial-1").mkdir()  # of an export that was killed
+    (out / ".partial-1" / "generator.onnx").write_bytes(b"half")
+    (out / "notes.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and ".part" not in str(p)}
+
+    def files():
+        return {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("keras_rawaudio.exporters.export.export_saved_model", full)
+        with pytest.raises(UserError, match=r"cannot write to .*: No space left on device"):
+            export(run[0].path, out)
+        assert files() == before
+        with pytest.raises(UserError, match="No space left on device"):
+            export(run[0].path, tmp_path / "new" / "out")
+        assert not (tmp_path / "new").exists()
+    replace = os.replace
+
+    def interrupted(source, target):
+        if target == out / "generator.onnx" and source.parent.name != "old":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(run[0].path, out)
+    assert files() == before
+    export(run[0].path, out)
+    assert files().keys() == before.keys()
+    assert files() != before
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_an_export_folder_in_use_is_refused(run, tmp_path):
+    with exclusive(tmp_path / "out"), pytest.raises(UserError, match="is in use by process"):
+        export(run[0].path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

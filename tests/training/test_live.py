@@ -1,8 +1,11 @@
 """The live page: what it shows while a training goes on, and that it ends with it."""
 
+import contextlib
 import json
 import re
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from importlib import resources
@@ -130,3 +133,76 @@ def test_the_end_can_be_seen(tmp_path, monkeypatch):
     assert state_of(page)["ended"] is False
     page.close()
     assert slept == [(60.0, True)]
+
+
+def ask(page, text, timeout=20):
+    """Send bytes of one's own, and read the answer to its end."""
+    port = int(page.url.rstrip("/").rsplit(":")[-1])
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.sendall(text)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_page_from_elsewhere_is_refused(tmp_path):
+    """Its name may point to this machine; the Host header tells."""
+    with live.live_page(RunFolder(tmp_path), 0) as page:
+        for host in ("evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "[", "a@b"):
+            answer = ask(page, f"GET /state.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert not answer.startswith(b"HTTP/1.0 200"), host
+        assert ask(page, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 403")
+        for host in ("localhost:1234", "127.0.0.1"):
+            answer = ask(page, f"GET /state.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer.startswith(b"HTTP/1.0 200"), host
+
+
+def test_odd_requests_print_nothing(tmp_path, capfd):
+    with live.live_page(RunFolder(tmp_path), 0) as page:
+        capfd.readouterr()
+        for text in (
+            b"\r\n",
+            b"\xff\xfe\x00\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+            b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        ):
+            with contextlib.suppress(ConnectionError):
+                ask(page, text)
+        assert state_of(page)["ended"] is False
+        assert capfd.readouterr() == ("", "")
+
+
+def test_slow_clients_cost_few_descriptors_for_a_short_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "ANSWER_SECONDS", 1.0)
+    with live.live_page(RunFolder(tmp_path), 0) as page:
+        port = int(page.url.rstrip("/").rsplit(":")[-1])
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+        try:
+            for client in clients:
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(b"GET /")  # and no more
+            time.sleep(0.3)
+            assert len(page._server._opened) <= live.CONNECTIONS
+            began = time.monotonic()
+            while page._server._opened:
+                assert time.monotonic() - began < 10
+                time.sleep(0.1)
+            assert state_of(page)["ended"] is False
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_links_out_of_the_run_are_not_served(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.samples.mkdir(parents=True)
+    (tmp_path / "secret.wav").write_bytes(b"secret")
+    (run.samples / "step-0000001.wav").symlink_to(tmp_path / "secret.wav")
+    with live.live_page(run, 0) as page, pytest.raises(urllib.error.HTTPError, match="404"):
+        fetch(page, "samples/step-0000001.wav")

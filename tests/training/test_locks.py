@@ -43,7 +43,7 @@ def test_only_what_was_made_is_removed(tmp_path):
     assert os.listdir(tmp_path / "there") == []
     with exclusive(tmp_path / "there" / "run"):
         (tmp_path / "there" / "run" / "a").write_text("a")
-    assert sorted(os.listdir(tmp_path / "there" / "run")) == [LOCK, "a"]
+    assert sorted(os.listdir(tmp_path / "there" / "run")) == ["a"]
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

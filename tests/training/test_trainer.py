@@ -81,7 +81,7 @@ def test_everything_is_left_behind(tmp_path, piece, cache, tiny, monkeypatch, ca
     names = sorted(p.name for p in run.path.rglob("*") if p.is_file())
     (events,) = [name for name in names if name.startswith("events.out.tfevents")]
     step = f"step-{run_steps(run):07d}"
-    plain = [".lock", "best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
+    plain = ["best.keras", "last.keras", "learning_curve.png", "log.csv", "recipe.json"]
     plain += [
         "request.json",
         "run.json",
