@@ -55,8 +55,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    from keras_rawaudio.errors import UserError
-    from keras_rawaudio.recipes.settings import nearest
+    from keras_rawaudio.errors import UserError, nearest
 
     rows = read_questions(options.questions)
     names = [row["name"] for row in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -45,48 +44,23 @@ def machine() -> dict[str, Any]:
     return found
 
 
-def overrides(words: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` words as `load_recipe` takes them."""
-    import yaml
-
-    from keras_rawaudio.errors import UserError
-
-    values = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {word}: write it as key=value")
-        values[key] = yaml.safe_load(value)
-        if isinstance(values[key], str):
-            with contextlib.suppress(ValueError):
-                values[key] = float(value)  # 1e-3, which YAML takes for a word
-    return values
-
-
 def reshaped(
     recipe: Recipe, tiers: Sequence[int] | None = None, width: int | None = None
 ) -> Recipe:
     """A recipe with tiers of other frames, or with all layers of one width."""
-    from dataclasses import replace
-
     from keras_rawaudio.recipes import recipe_from_json
-    from keras_rawaudio.recipes.settings import TierSettings
 
+    values = recipe.to_json()
     if tiers:
-        units = recipe.tiers[0].units
-        window = -(-recipe.windows.length // tiers[0]) * tiers[0]
-        recipe = replace(
-            recipe,
-            tiers=tuple(TierSettings(frame=frame, units=units) for frame in tiers),
-            windows=replace(recipe.windows, length=window),
-        )
+        units = values["tiers"][0]["units"]
+        values["tiers"] = [{"frame": frame, "units": units} for frame in tiers]
+        values["data"]["length"] = -(-values["data"]["length"] // tiers[0]) * tiers[0]
     if width:
-        head = dict(recipe.head)
-        if head["kind"] != "regression":
-            head["width"] = width
-        wide = tuple(replace(tier, units=width) for tier in recipe.tiers)
-        recipe = replace(recipe, tiers=wide, head=head)
-    return recipe_from_json(recipe.to_json())
+        for tier in values["tiers"]:
+            tier |= {"units": width}
+        if "width" in values["head"]:
+            values["head"]["width"] = width
+    return recipe_from_json(values)
 
 
 def plain_recipe(kind: str, tiers: Sequence[int], width: int, levels: int = 256) -> Recipe:
@@ -103,7 +77,7 @@ def plain_recipe(kind: str, tiers: Sequence[int], width: int, levels: int = 256)
             "codec": codec,
             "tiers": [{"frame": frame, "units": width} for frame in tiers],
             "head": {"kind": kind} | ({"width": width} if kind != "regression" else {}),
-            "windows": {"length": max(tiers) * 16},
+            "data": {"length": max(tiers) * 16},
         }
     )
 
@@ -117,8 +91,8 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     from keras_rawaudio.training.build import build_model
 
     piece = synthesise(PIECE_SECONDS, sample_rate)
-    options = {k: v for k, v in recipe.codec.items() if k != "name"}
-    codec = fit_codec(recipe.codec["name"], {"train": lambda: iter([piece])}, **options)
+    parts = {"train": lambda: iter([piece])}
+    codec = fit_codec(parts=parts, **recipe.codec.model_dump())
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
     model.head.fit([codec.encode(piece)])

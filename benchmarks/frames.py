@@ -1,7 +1,7 @@
 """Frames and sequences of 2016: the forecast of training beside what it takes; JSON lines.
 
 python benchmarks/frames.py
-python benchmarks/frames.py --only 800x8000 --minutes 1 --set windows.length=800000
+python benchmarks/frames.py --only 800x8000 --minutes 1 --set data.length=800000
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, machine, overrides, print_line, run_main, say
+from common import ROOT, machine, print_line, run_main, say
 
 # Frame, frames in a sequence.
 SEQUENCES = (
@@ -52,7 +52,9 @@ def truncated(frame: int, frames: int) -> int:
 
 
 def main(options: argparse.Namespace) -> None:
-    overrides(options.set)  # refuse at once
+    from keras_rawaudio.recipes import parse_overrides
+
+    parse_overrides(options.set)  # refuse at once
     chosen = [s for s in SEQUENCES if not options.only or "{}x{}".format(*s) in options.only]
     for frame, frames in chosen:
         say(f"{frames} frames of {frame}")
@@ -72,8 +74,8 @@ def measure(
     soundfile.write(folder / "noise.wav", noise, RATE)
     values = {
         "tiers.0.frame": frame,
-        "windows.length": truncated(frame, frames),
-        "windows.sequence": frame * frames,
+        "data.length": truncated(frame, frames),
+        "data.sequence": frame * frames,
         "training.sample_seconds": 0,
     }
     command = [sys.executable, str(ROOT / "train.py"), "--audio", str(folder / "noise.wav")]
@@ -99,7 +101,7 @@ def measure(
         "benchmark": "frames",
         "frame": frame,
         "frames": frames,
-        "window": values["windows.length"],
+        "window": values["data.length"],
         "steps_per_epoch": int(found[1]),
         "forecast_seconds_per_epoch": forecast_seconds,
         "seconds_per_epoch": round(

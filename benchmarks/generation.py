@@ -109,12 +109,12 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
             recipe = plain_recipe(options.head, options.tiers or (64, 16), width, levels)
             name = recipe.name + (f" {levels} levels" if len(options.levels) > 1 else "")
         what = {
-            "head": recipe.head["kind"],
+            "head": recipe.head.kind,
             "tiers": [tier.frame for tier in recipe.tiers],
             "width": width,
-            "levels": recipe.codec.get("levels"),
+            "levels": getattr(recipe.codec, "levels", None),
         }
-        faster = "int8" if gains_by_int8(HEADS[recipe.head["kind"]]) else "float32"
+        faster = "int8" if gains_by_int8(HEADS[recipe.head.kind]) else "float32"
         for arithmetic in options.arithmetic or [faster]:
             place, int8 = folder / str(len(found)), arithmetic == "int8"
             place.mkdir()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import generation_speed, machine, overrides, print_line, print_table, run_main, say
+from common import generation_speed, machine, print_line, print_table, run_main, say
 
 SEED_SECONDS = 1.0
 SPEED_SECONDS = 2.0
@@ -132,12 +132,12 @@ def main(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace, folder: Path) -> Path:
     """Train into a new run folder; validating stops the clock, so only steps count."""
     from keras_rawaudio.data.corpus import CorpusSettings
-    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.recipes import load_recipe, parse_overrides
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train as begin
 
     quiet = {"training.sample_seconds": 0.0}
-    recipe = load_recipe(options.recipe, quiet | overrides(options.set))
+    recipe = load_recipe(options.recipe, quiet | parse_overrides(options.set))
     begin(
         options.audio,
         folder,
@@ -154,7 +154,7 @@ def read_log(run: Any) -> tuple[float, float]:
     """Seconds of training steps, and samples learned from in a second, over the whole run."""
     with run.log.open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    windows = run.read_recipe()["windows"]
+    windows = run.read_recipe()["data"]
     seconds = 60 * float(last["minutes"])
     return seconds, int(last["step"]) * windows["batch"] * windows["length"] / seconds
 

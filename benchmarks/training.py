@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from common import fresh_model, machine, overrides, print_line, reshaped, run_main
+from common import fresh_model, machine, print_line, reshaped, run_main
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -25,14 +25,14 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.recipes import load_recipe, parse_overrides
     from keras_rawaudio.training.step import TrainingStep
     from keras_rawaudio.training.trainer import OPTIMIZERS
 
-    recipe = load_recipe(options.recipe, overrides(options.set))
+    recipe = load_recipe(options.recipe, parse_overrides(options.set))
     recipe = reshaped(recipe, options.tiers, options.width)
     model = fresh_model(recipe)
-    rows, window = recipe.windows.batch, recipe.windows.length
+    rows, window = recipe.data.batch, recipe.data.length
     settings = recipe.training
     optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate)
     step = TrainingStep(model, optimizer, rows, settings.clip_norm, settings.jit_compile)
@@ -56,7 +56,7 @@ def main(options: argparse.Namespace) -> None:
         {
             "benchmark": "training",
             "recipe": recipe.name,
-            "head": recipe.head["kind"],
+            "head": recipe.head.kind,
             "tiers": [tier.frame for tier in recipe.tiers],
             "units": [tier.units for tier in recipe.tiers],
             "batch": rows,

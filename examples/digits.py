@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras
 from keras import ops
 
-from keras_rawaudio.recipes.settings import TrainingSettings
+from keras_rawaudio.recipes import TrainingSettings
 from keras_rawaudio.training.schedule import learning_rate
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.trainer import OPTIMIZERS

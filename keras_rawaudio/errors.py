@@ -1,7 +1,12 @@
 """The one error that a user is meant to read."""
 
+from __future__ import annotations
 
-class UserError(Exception):
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
     """Bad input: one clear line that says what is wrong, where, and what to do.
 
     The command line prints the message and exits with code 2; nothing half-written stays behind.
@@ -12,3 +17,25 @@ class UserError(Exception):
         ...
         keras_rawaudio.errors.UserError: no such file: song.wav; check the path
     """
+
+
+def nearest(name: object, choices: Iterable[str]) -> str:
+    """The end of an error's line: the nearest valid name, or all of them.
+
+    Example:
+        >>> nearest("widht", ["width", "layers"])
+        "did you mean 'width'?"
+    """
+    names = sorted(choices)
+    close = difflib.get_close_matches(str(name)[:100], names, 1, 0.5)
+    return f"did you mean {close[0]!r}?" if close else "choose from " + ", ".join(names)
+
+
+def one_line(text: object) -> str:
+    r"""Text for one line of a terminal: what cannot be printed is escaped.
+
+    Example:
+        >>> one_line("no such file: a\nb")
+        'no such file: a\\nb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

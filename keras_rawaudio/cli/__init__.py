@@ -5,9 +5,12 @@ Each command is one file with its flags and one call; what is heavy is imported 
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import io
 import os
+import reprlib
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 import keras_rawaudio
@@ -17,14 +20,26 @@ from keras_rawaudio.cli import (
     evaluate_audio,
     explore,
     export,
+    recipe,
     report,
     spectrogram,
     train,
 )
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.cli.arguments import Parser
+from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
-COMMANDS = (explore, train, export, evaluate, report, evaluate_audio, compare, spectrogram)
+COMMANDS = (
+    explore,
+    recipe,
+    train,
+    export,
+    evaluate,
+    report,
+    evaluate_audio,
+    compare,
+    spectrogram,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +55,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["export", "--run", "nowhere", "--out", "exported"])
         2
     """
-    parser = argparse.ArgumentParser(
+    _open_streams()
+    command = "keras-rawaudio"
+    try:
+        try:
+            options = _parse(sys.argv[1:] if arguments is None else arguments)
+            command += f" {options.command}"
+            with ending_as_ctrl_c():
+                return int(options.run_command(options) or 0)
+        finally:
+            sys.stdout.flush()  # what cannot be written is found here, not as Python leaves
+    except UserError as error:
+        reason = str(error)
+    except BrokenPipeError:
+        _discard_stdout()  # whoever read our output has left
+        return 0
+    except OSError as error:
+        _discard_stdout()
+        where = f" {reprlib.repr(error.filename)}" if error.filename else ""
+        reason = f"the system refuses{where}: {error.strerror or error}"
+    except KeyboardInterrupt:
+        return 130
+    print(f"{command}: error: {one_line(reason)}", file=sys.stderr)
+    return 2
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    parser = Parser(
         prog="keras-rawaudio",
         description="Train a recurrent generator on your own audio, export it, play it anywhere.",
     )
@@ -52,19 +93,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(name, help=words, description=words)
         command.add_arguments(sub)
         sub.set_defaults(run_command=command.run)
-    options = parser.parse_args(arguments)
-    try:
-        with ending_as_ctrl_c():
-            return int(options.run_command(options) or 0)
-    except UserError as error:
-        print(f"keras-rawaudio {options.command}: error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # Whoever read our output has left; point stdout away so that the exit stays silent.
+    for argument in arguments:
+        if "\0" in argument:
+            parser.error("an argument holds a null byte")
+    return parser.parse_args(arguments)
+
+
+def _open_streams() -> None:
+    """Give a process without stdout or stderr one that leads nowhere; no name stops a print."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    """Send what stdout still holds nowhere, so that Python leaves in silence."""
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:  # a path too long, a folder that cannot be read, a full disk
-        print(f"keras-rawaudio {options.command}: error: {error}; check the path", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
+from keras_rawaudio.cli.arguments import SET, number, whole
 from keras_rawaudio.cli.quiet import load_tensorflow
 from keras_rawaudio.errors import UserError
 
 DEFAULT_MINUTES = 10.0
 # Flags that lay one value over the recipe: flag, key, type, words.
 OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
-    ("--batch", "windows.batch", int, "rows in a batch"),
-    ("--window", "windows.length", int, "samples that a row predicts in one step of training"),
+    ("--batch", "data.batch", int, "rows in a batch"),
+    ("--window", "data.length", int, "samples that a row predicts in one step of training"),
     ("--learning-rate", "training.learning_rate", float, "learning rate at the start"),
     ("--optimizer", "training.optimizer", str, "adam, rmsprop or sgd"),
     ("--sample-seconds", "training.sample_seconds", float, "seconds generated at a validation"),
@@ -29,33 +29,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="FOLDER", help="the run folder to make")
     parser.add_argument("--recipe", help="recipe name or YAML file (default)")
     parser.add_argument(
-        "--minutes", type=float, help="minutes of training steps (10; with --resume: the run's own)"
+        "--minutes",
+        type=number(0, 1e6),
+        help="minutes of training steps (10; with --resume: the run's own)",
     )
-    parser.add_argument("--epochs", type=int, help="passes over the data instead of minutes")
+    parser.add_argument(
+        "--epochs", type=whole(1, 10**9), help="passes over the data instead of minutes"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --run")
     parser.add_argument("--shift", help="samples between a batch's rows, or lanes, random")
     for flag, key, kind, words in OVERRIDES:
         parser.add_argument(flag, type=kind, dest=key, help=f"{words} ({key})")
+    parser.add_argument("--set", **SET)
     parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any recipe value, such as tiers.0.units=512 or head.width=256",
+        "--sample-rate",
+        type=whole(1000, 384_000),
+        help="hertz (default: 16000, or the files' own)",
     )
-    parser.add_argument("--sample-rate", type=int, help="hertz (default: 16000, or the files' own)")
     parser.add_argument("--no-trim", action="store_true", help="keep silent heads and tails")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     parser.add_argument(
         "--live",
         nargs="?",
-        type=int,
+        type=whole(0, 65535),
         const=0,
         metavar="PORT",
         help="show curve, last sample and verdict on a page of this machine, at any free port",
     )
-    parser.add_argument("--random-seed", type=int, help="of weights and data order (0)")
+    parser.add_argument(
+        "--random-seed", type=whole(0, 2**32 - 1), help="of weights and data order (0)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,9 +68,6 @@ def run(options: argparse.Namespace) -> int:
 
     if options.minutes is not None and options.epochs is not None:
         raise UserError("--minutes and --epochs are two budgets; give one of them")
-    for flag, value in (("--minutes", options.minutes), ("--epochs", options.epochs)):
-        if value is not None and not 0 < value < math.inf:
-            raise UserError(f"{flag} must be above 0, not {value}")
     given = options.minutes is not None or options.epochs is not None
     if options.resume:
         own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
@@ -131,29 +131,10 @@ def _leave(run: str) -> int:
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:
     """What flags say over the recipe, by dotted key."""
+    from keras_rawaudio.recipes import parse_overrides, parse_value
+
     values = {key: getattr(options, key) for _, key, _, _ in OVERRIDES}
     values = {key: value for key, value in values.items() if value is not None}
     if options.shift is not None:
-        values["windows.shift"] = _value("--shift", options.shift)
-    for word in options.set:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {word}: write it as key=value")
-        values[key] = _value(f"--set {key}", value)
-    return values
-
-
-def _value(where: str, word: str) -> Any:
-    """A value as YAML reads it, but 1e-3 is a number too."""
-    import yaml
-
-    try:
-        value = yaml.safe_load(word)
-    except yaml.YAMLError:
-        raise UserError(f"{where}: cannot read {word!r}; write it as in a recipe") from None
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    return value
+        values["data.shift"] = parse_value("--shift", options.shift)
+    return values | parse_overrides(options.set)

@@ -1,14 +1,22 @@
 """Recipes: small files that name a point of the model space."""
 
-from keras_rawaudio.recipes.load import load_recipe, recipe_from_json, recipe_names
-from keras_rawaudio.recipes.settings import Recipe, TierSettings, TrainingSettings, WindowSettings
+from keras_rawaudio.recipes.load import (
+    load_recipe,
+    parse_overrides,
+    parse_value,
+    recipe_from_json,
+    recipe_names,
+)
+from keras_rawaudio.recipes.schema import DataSettings, Recipe, TierSettings, TrainingSettings
 
 __all__ = [
+    "DataSettings",
     "Recipe",
     "TierSettings",
     "TrainingSettings",
-    "WindowSettings",
     "load_recipe",
+    "parse_overrides",
+    "parse_value",
     "recipe_from_json",
     "recipe_names",
 ]

@@ -1,32 +1,27 @@
-"""Find a recipe by name or path, lay the user's overrides over it, check that it makes sense."""
+"""Find a recipe by name or path, lay the user's overrides over it, check it."""
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_rawaudio.errors import UserError
-from keras_rawaudio.recipes.settings import Recipe, build, nearest
+from keras_rawaudio.errors import UserError, nearest
+from keras_rawaudio.recipes.schema import Recipe
+from keras_rawaudio.settings import checked
 
-DISCRETE_CODECS = ("mulaw", "linear")
-CONTINUOUS_CODECS = ("standardize", "minmax")
-HEAD_CODECS = {
-    "categorical": DISCRETE_CODECS,
-    "mixture": ("peak",),
-    "predictive": ("peak",),
-    "regression": CONTINUOUS_CODECS,
-    "spectrum": CONTINUOUS_CODECS,
-}
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+LARGEST_FILE = 1 << 20  # bytes
 
 
 def recipe_names() -> list[str]:
     """Names of the recipes that ship inside the package."""
-    folder = resources.files("keras_rawaudio.recipes")
-    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return sorted(_shipped())
 
 
 def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -34,7 +29,7 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
 
     Args:
         name: a shipped recipe's name, or the path of a YAML or JSON file.
-        overrides: dotted keys to values, laid over the file: `{"windows.batch": 16}`;
+        overrides: dotted keys to values, laid over the file: `{"data.batch": 16}`;
             a tier is named by its number, slowest first: `{"tiers.0.units": 512}`.
 
     Returns:
@@ -45,40 +40,71 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
             frames that do not divide.
 
     Example:
-        >>> load_recipe("default", {"windows.batch": 4}).windows.batch
+        >>> load_recipe("default", {"data.batch": 4}).data.batch
         4
     """
     values = _read(name)
     for key, value in (overrides or {}).items():
         _override(values, key, value)
-    recipe: Recipe = build(Recipe, values, f"recipe {name}")
-    check(recipe)
-    return recipe
+    return checked(Recipe, values, f"recipe {name}")
 
 
-def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
+def recipe_from_json(values: Any) -> Recipe:
     """A recipe from what `Recipe.to_json` wrote."""
-    recipe: Recipe = build(Recipe, values, "recipe")
-    check(recipe)
-    return recipe
+    return checked(Recipe, values, "recipe")
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Overrides from the words of a command line, each `KEY=VALUE` with a value as in YAML.
+
+    Raises:
+        UserError: not a pair, or a value that YAML cannot read.
+
+    Example:
+        >>> parse_overrides(["data.batch=4", "training.learning_rate=1e-3"])
+        {'data.batch': 4, 'training.learning_rate': 0.001}
+    """
+    values = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {word}: write it as key=value")
+        values[key] = parse_value(f"--set {key}", value)
+    return values
+
+
+def parse_value(where: str, word: str) -> Any:
+    """A value as YAML reads it, but 1e-3 is a number too."""
+    try:
+        value = _yaml(word)
+    except ValueError:
+        raise UserError(f"{where}: cannot read {word!r}; write it as in a recipe") from None
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    return value
+
+
+def _shipped() -> dict[str, Traversable]:
+    home = resources.files("keras_rawaudio.recipes")
+    files = (file for folder in (home, home / "2016") for file in folder.iterdir())
+    return {file.name[:-5]: file for file in files if file.name.endswith(".yaml")}
 
 
 def _read(name: str) -> dict[str, Any]:
-    import yaml
-
     path = Path(name)
     if path.suffix in (".yaml", ".yml", ".json"):
-        if not path.is_file():
-            raise UserError(f"no such recipe file: {name}; check the path")
-        text, known_as = path.read_text(), path.stem
-    elif name in recipe_names():
-        text = (resources.files("keras_rawaudio.recipes") / f"{name}.yaml").read_text()
-        known_as = name
+        text = _text(path)
+        known_as = os.fsencode(path.stem).decode("utf-8", "replace")
+    elif name in (shipped := _shipped()):
+        text, known_as = shipped[name].read_text(encoding="utf-8"), name
     else:
-        raise UserError(f"no recipe {name!r}; {nearest(name, recipe_names())}")
+        raise UserError(f"no recipe {name!r}; {nearest(name, shipped)}")
     try:
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        values = json.loads(text) if path.suffix == ".json" else _yaml(text)
+    except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"recipe {name} is neither YAML nor JSON: {reason}; mend the file"
@@ -88,92 +114,58 @@ def _read(name: str) -> dict[str, Any]:
     return {"name": known_as, **values}
 
 
+def _text(path: Path) -> str:
+    """A file's text, if it is a file and holds text."""
+    try:
+        if not path.is_file():
+            raise UserError(f"no such recipe file: {path}; check the path")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; check the path") from None
+    if len(content) > LARGEST_FILE:
+        raise UserError(f"{path} is larger than {LARGEST_FILE} bytes; it is no recipe")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"recipe {path} is not UTF-8 at byte {error.start}; save it as UTF-8"
+        ) from None
+
+
+def _yaml(text: str) -> Any:
+    """What YAML text holds.
+
+    Raises:
+        ValueError: not YAML, or nested too deeply.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def _override(values: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     place: Any = values
     for i, step in enumerate(path):
         where = ".".join(path[: i + 1])
         if isinstance(place, list):
-            if not step.isdigit() or int(step) >= len(place):
+            if not step.isdecimal() or int(step) >= len(place):
                 raise UserError(f"--set {key}: no tier {step!r}; there are {len(place)}, from 0")
-            place[int(step)] = place = copy.copy(place[int(step)])
+            place = place[int(step)]
             continue
         if step not in place:
-            if step in ("windows", "training"):
-                place[step] = {}
-            else:
+            if step not in ("data", "training"):
                 raise UserError(f"--set {key}: nothing called {where!r}; {nearest(step, place)}")
+            place[step] = {}
         place = place[step]
+        if not isinstance(place, (dict, list)):
+            break
     if not isinstance(place, dict):
         raise UserError(f"--set {key}: {'.'.join(path)} holds no settings by name")
     place[last] = value
-
-
-def check(recipe: Recipe) -> None:
-    """Refuse what cannot be built, with words for the user."""
-    where = f"recipe {recipe.name}"
-    kind = recipe.head.get("kind")
-    if kind not in HEAD_CODECS:
-        raise UserError(f"{where}: no head {kind!r}; {nearest(str(kind), HEAD_CODECS)}")
-    codec = recipe.codec.get("name")
-    if codec not in HEAD_CODECS[kind]:
-        fitting = " or ".join(HEAD_CODECS[kind])
-        raise UserError(f"{where}: a {kind} head needs the codec {fitting}, not {codec!r}")
-    if not recipe.tiers:
-        raise UserError(f"{where}: no tier; name at least one")
-    for i, tier in enumerate(recipe.tiers):
-        widths = tier.units if isinstance(tier.units, tuple) else (tier.units,)
-        layers = len(widths) if tier.layers is None else tier.layers
-        if tier.frame < 1 or not 1 <= layers <= 5:
-            raise UserError(
-                f"{where}: tier {i} needs a frame of 1 sample or more and 1 to 5 layers"
-            )
-        if isinstance(tier.units, tuple) and len(widths) != layers:
-            raise UserError(
-                f"{where}: tier {i} has {layers} layers but {len(widths)} units; "
-                "give as many widths as layers, or one for all"
-            )
-        if min(widths) < 1:
-            raise UserError(f"{where}: tier {i} needs units of 1 or more, not {min(widths)}")
-        for noise in ("preactivation_noise", "input_noise"):
-            if getattr(tier, noise) < 0:
-                raise UserError(f"{where}: {noise} of tier {i} must be 0 or more")
-        if tier.window is not None and tier.window < tier.frame:
-            raise UserError(
-                f"{where}: tier {i} sees a window of {tier.window}, less than its frame "
-                f"of {tier.frame}; leave window out or make it larger"
-            )
-        if tier.cell == "gru" and tier.forget_bias is not None:
-            raise UserError(
-                f"{where}: tier {i} is a GRU, which has no forget gate; "
-                "leave forget_bias out or use cell: lstm"
-            )
-    outlines = [tier.outline for tier in recipe.tiers]
-    if any(outlines[:-1]) or (outlines[-1] and kind != "predictive"):
-        raise UserError(
-            f"{where}: an outline is for the last tier alone, under a predictive head; "
-            "leave outline out elsewhere"
-        )
-    for slow, fast in zip(recipe.tiers, recipe.tiers[1:], strict=False):
-        if slow.frame % fast.frame or slow.frame == fast.frame:
-            raise UserError(
-                f"{where}: frames of {slow.frame} do not divide into frames of {fast.frame}; "
-                "each tier's frame must be a multiple of the next one's"
-            )
-    windows, frame = recipe.windows, recipe.tiers[0].frame
-    if windows.length < frame or windows.length % frame:
-        raise UserError(
-            f"{where}: windows of {windows.length} samples do not divide into frames of {frame}; "
-            f"try {max(1, round(windows.length / frame)) * frame}"
-        )
-    if windows.sequence is not None and (
-        windows.sequence < windows.length or windows.sequence % windows.length
-    ):
-        raise UserError(
-            f"{where}: sequences of {windows.sequence} samples do not divide into windows of "
-            f"{windows.length}; windows.sequence must be a multiple of windows.length"
-        )
-    if windows.batch < 1 or (isinstance(windows.shift, int) and windows.shift < 1):
-        raise UserError(f"{where}: windows.batch and windows.shift must be 1 or more")
-    if recipe.training.learning_rate <= 0 or recipe.training.validate_every <= 0:
-        raise UserError(f"{where}: learning_rate and validate_every must be above 0")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.audio_model import AudioModel
-from keras_rawaudio.models.heads import HEADS
-from keras_rawaudio.recipes.settings import Recipe, nearest
+from keras_rawaudio.recipes import Recipe
 
 
 def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
@@ -23,19 +19,10 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
         An `AudioModel` with fresh weights.
 
     Raises:
-        UserError: an option that the head does not have, or a value it refuses.
+        UserError: settings that fit each by itself, but not a model.
     """
-    head = dict(recipe.head)
-    kind = HEADS[head["kind"]]
-    options = set(inspect.signature(kind.__init__).parameters) - {"self", "kwargs", "levels"}
-    for key in set(head) - {"kind"}:
-        if key not in options:
-            raise UserError(f"recipe {recipe.name}: head has no {key!r}; {nearest(key, options)}")
-    tiers = [dataclasses.asdict(tier) for tier in recipe.tiers]
-    for tier in tiers:
-        if isinstance(tier["units"], tuple):
-            tier["units"] = list(tier["units"])
+    values = recipe.to_json()
     try:
-        return AudioModel(tiers, head, codec.to_json())
+        return AudioModel(values["tiers"], values["head"], codec.to_json())
     except (TypeError, ValueError) as error:
         raise UserError(f"recipe {recipe.name}: {error}") from None

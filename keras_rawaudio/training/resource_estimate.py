@@ -55,7 +55,7 @@ def announce(step: TrainingStep, plan: WindowPlan, write: Callable[[str], None])
     if memory > whole:
         write(
             f"note: training may take {memory / 1e9:.0f} GB of memory, and this machine has "
-            f"{whole / 1e9:.0f}: lower windows.length or windows.batch"
+            f"{whole / 1e9:.0f}: lower data.length or data.batch"
         )
     steps = plan.batches_per_epoch
     write(str(ResourceEstimate(steps, steps * step_seconds(step, plan), memory)))

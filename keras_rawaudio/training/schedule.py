@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.recipes.settings import TrainingSettings
+from keras_rawaudio.recipes import TrainingSettings
 
 # The cosine ends here, as a share of the first rate.
 FINAL_SHARE = 0.01

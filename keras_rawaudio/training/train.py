@@ -78,8 +78,7 @@ def _train(
     page: LivePage | None,
 ) -> bool:
     corpus = prepare(audio, cache, corpus_settings)
-    options = {k: v for k, v in recipe.codec.items() if k != "name"}
-    codec = fit_codec(recipe.codec["name"], corpus.parts(), **options)
+    codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)
     train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]

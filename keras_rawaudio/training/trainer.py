@@ -72,18 +72,18 @@ class Trainer:
         self.plan = WindowPlan.fitting(
             [len(s) for s in self.segments],
             frame=model.frame,
-            frames=recipe.windows.length // model.frame,
-            batch=recipe.windows.batch,
-            shift=recipe.windows.shift,
+            frames=recipe.data.length // model.frame,
+            batch=recipe.data.batch,
+            shift=recipe.data.shift,
             seed=seed,
-            sequence=recipe.windows.sequence,
+            sequence=recipe.data.sequence,
         )
         self.step = TrainingStep(
             model,
             OPTIMIZERS[self.settings.optimizer](
                 self.settings.learning_rate, weight_decay=self.settings.weight_decay or None
             ),
-            recipe.windows.batch,
+            recipe.data.batch,
             self.settings.clip_norm,
             self.settings.jit_compile,
             self.settings.average,
@@ -114,9 +114,9 @@ class Trainer:
             Whether it came to its end; `False` after Ctrl-C.
         """
         line = self.console.line
-        if self.plan.window < self.recipe.windows.length:
+        if self.plan.window < self.recipe.data.length:
             line(
-                f"note: windows of {self.plan.window} samples, not {self.recipe.windows.length}, "
+                f"note: windows of {self.plan.window} samples, not {self.recipe.data.length}, "
                 "so that more of this audio is in one"
             )
         if warning := self.plan.warning():

@@ -11,7 +11,7 @@ import pytest
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.width=8", "windows.length=256"]
+TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.width=8", "data.length=256"]
 # What the music issue's table is made of: whoever reads the lines reads these.
 QUALITY_KEYS = [
     "recipe",
@@ -81,7 +81,7 @@ def test_generation(tmp_path):
 @pytest.mark.slow
 def test_training(tmp_path):
     words = ["--recipe", "categorical", "--tiers", 32, 8, "--width", 8, "--steps", 2]
-    (line,) = run("training", *words, "--set", "windows.length=64", cwd=tmp_path)
+    (line,) = run("training", *words, "--set", "data.length=64", cwd=tmp_path)
     assert (line["tiers"], line["units"], line["window"]) == ([32, 8], [8, 8], 64)
     assert line["samples_per_second"] > 0
     assert line["parameters"] > 0
@@ -129,11 +129,11 @@ QUESTIONS = """
 - name: costs
   asked: Which cost?
   systems:
-    squared: {words: squares, recipe: frame-gru, set: [tiers.0.units=8, windows.length=1000]}
+    squared: {words: squares, recipe: frame-gru, set: [tiers.0.units=8, data.length=1000]}
     gaussian:
       words: a Gaussian
       recipe: frame-mixture
-      set: [tiers.0.units=8, windows.length=1000, head.mixtures=1]
+      set: [tiers.0.units=8, data.length=1000, head.mixtures=1]
   answer: Squares leave {squared.score:.3f}, the zero predictor {squared.zero:.2f}.
 - name: later
   asked: And then?
@@ -148,7 +148,7 @@ def test_answers(tmp_path):
     where = ["--questions", "questions.yaml", "--out", "docs"]
     words = ["--audio", piece, "--row", "costs", "--seconds", 0.5, "--cache", "cache"]
     lines = run("answers", *words, *where, "--work", "work", cwd=tmp_path)
-    squares = "frame-gru tiers.0.units=8 windows.length=1000"
+    squares = "frame-gru tiers.0.units=8 data.length=1000"
     assert lines[0]["system"] == squares
     known = json.loads((tmp_path / "docs" / "answers.json").read_text())
     assert set(known) == {line["system"] for line in lines}

@@ -10,7 +10,7 @@ from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 RATE = 2000
-SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame=32 windows.length=256 windows.batch=4"
+SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame=32 data.length=256 data.batch=4"
 # Between them: each codec, each cost, averaging or not, each form of a spectrum, the convnet.
 CASES = {
     "minmax": ("frame-gru", "codec.name=minmax head.cost=huber"),

@@ -12,8 +12,8 @@ def test_flags_and_set_say_what_they_say_and_nothing_else():
     words = "--run r --batch 3 --shift 2 --set training.clip_norm=null tiers.0.units=[3,4]"
     values = overrides(parser.parse_args([*words.split(), "training.learning_rate=1e-3"]))
     assert values == {
-        "windows.batch": 3,
-        "windows.shift": 2,
+        "data.batch": 3,
+        "data.shift": 2,
         "training.clip_norm": None,  # nothing is a value, too: no clipping
         "tiers.0.units": [3, 4],
         "training.learning_rate": 1e-3,

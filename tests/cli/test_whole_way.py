@@ -22,13 +22,13 @@ description: next to nothing
 codec: {name: mulaw, levels: 256}
 tiers: [{frame: 32, units: 256}, {frame: 8, units: 16}]
 head: {kind: categorical, width: 16}
-windows: {length: 128}
+data: {length: 128}
 """
 TINY = "--set tiers.0.units=16 codec.levels=32 training.learning_rate=5e-3"
 
 
 def keras_rawaudio(*words):
-    return [sys.executable, "-m", "keras_rawaudio.cli", *words]
+    return [sys.executable, "-m", "keras_rawaudio", *words]
 
 
 def finish(command):

@@ -21,12 +21,12 @@ LAYERS = (
     "reports",
     "cli",
 )
-BASE = {"", "errors", "files", "locks", "provenance"}
+BASE = {"", "errors", "files", "locks", "provenance", "settings"}
 # Narrower than the order allows.
 ONLY = {
     "dsp": set(),
     "data": set(),
-    "recipes": set(),
+    "recipes": {"data"},
     "layers": {"dsp"},
     "models": {"dsp", "layers", "data"},
     "metrics": {"dsp"},

@@ -80,9 +80,15 @@ def test_what_needs_no_model_loads_no_tensorflow() -> None:
     run_light("import keras_rawaudio.reports.evaluate_audio, keras_rawaudio.reports.compare")
 
 
+@pytest.mark.parametrize("words", [[], ["default"], ["--schema"]])
+def test_recipes_are_printed_without_tensorflow(words: list[str]) -> None:
+    run_light(f"from keras_rawaudio.cli import main\nassert main(['recipe', *{words}]) == 0")
+
+
 COMMANDS = (
     "explore",
     "train",
+    "recipe",
     "export",
     "evaluate",
     "report",

@@ -1,15 +1,19 @@
 """Recipes: what ships loads and builds; what is wrong is refused in one line."""
 
-import dataclasses
+import inspect
 import json
 
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from keras_rawaudio.data.codecs import fit_codec
-from keras_rawaudio.errors import UserError
-from keras_rawaudio.recipes import Recipe, load_recipe, recipe_from_json, recipe_names
+from keras_rawaudio.errors import UserError, one_line
+from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.models.tier import Tier
+from keras_rawaudio.recipes import Recipe, TierSettings, load_recipe, recipe_from_json, recipe_names
+from keras_rawaudio.recipes.heads import HEADS as HEAD_SETTINGS
 from keras_rawaudio.training.build import build_model
 
 SHIPPED = [
@@ -25,10 +29,9 @@ SHIPPED = [
 
 
 def codec_of(recipe):
-    options = {k: v for k, v in recipe.codec.items() if k != "name"}
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 1000).astype("float32")
     parts = {part: lambda: iter([noise]) for part in ("train", "validation", "test")}
-    return fit_codec(recipe.codec["name"], parts, **options)
+    return fit_codec(parts=parts, **recipe.codec.model_dump())
 
 
 def narrow(name):
@@ -39,7 +42,7 @@ def narrow(name):
             [4] * len(tier.units) if isinstance(tier.units, tuple) else 4
         )
     if name == "state-gru":  # its state is a frame
-        overrides |= {"tiers.0.frame": 4, "windows.length": 100}
+        overrides |= {"tiers.0.frame": 4, "data.length": 100}
     return load_recipe(name, overrides)
 
 
@@ -54,7 +57,7 @@ def test_every_shipped_recipe_loads_and_predicts(name):
     assert recipe.description
     model = build_model(recipe, codec_of(recipe))
     assert [tier.frame for tier in model.tiers] == [tier.frame for tier in recipe.tiers]
-    assert recipe.windows.length % model.frame == 0
+    assert recipe.data.length % model.frame == 0
     samples = 2 * model.frame
     x = np.zeros((1, model.context + samples), "int32" if model.codec.discrete else "float32")
     prediction, state = model(x, model.zero_state(1))
@@ -74,7 +77,7 @@ def test_overrides_reach_every_level():
     recipe = load_recipe(
         "categorical",
         {
-            "windows.batch": 3,
+            "data.batch": 3,
             "training.learning_rate": 1,
             "tiers.0.units": [8, 16],
             "tiers.1.cell": "lstm",
@@ -83,15 +86,15 @@ def test_overrides_reach_every_level():
             "description": "mine",
         },
     )
-    assert recipe.windows.batch == 3
+    assert recipe.data.batch == 3
     assert recipe.training.learning_rate == 1.0
     assert isinstance(recipe.training.learning_rate, float)
     assert recipe.tiers[0].units == (8, 16)
     assert recipe.tiers[1].cell == "lstm"
-    assert (recipe.head["width"], recipe.codec["levels"]) == (20, 64)
+    assert (recipe.head.width, recipe.codec.levels) == (20, 64)
     assert recipe.description == "mine"
     # The shipped file is read anew each time: nothing of an override stays.
-    assert load_recipe("categorical").windows.batch != 3
+    assert load_recipe("categorical").data.batch != 3
 
 
 def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
@@ -99,8 +102,8 @@ def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
     path.write_text(
         "description: d\ncodec: {name: mulaw}\ntiers: [{frame: 8}]\nhead: {kind: categorical}\n"
     )
-    recipe = load_recipe(str(path), {"training.optimizer": "sgd", "windows.length": 64})
-    assert (recipe.name, recipe.training.optimizer, recipe.windows.length) == ("bare", "sgd", 64)
+    recipe = load_recipe(str(path), {"training.optimizer": "sgd", "data.length": 64})
+    assert (recipe.name, recipe.training.optimizer, recipe.data.length) == ("bare", "sgd", 64)
 
 
 def test_a_recipe_from_a_json_file(tmp_path):
@@ -115,51 +118,68 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("defualt", {}, "did you mean 'default'?"),
         ("nothing-like-it", {}, "choose from binary-lstm, categorical"),
         ("missing.yaml", {}, "no such recipe file"),
-        ("categorical", {"windows.bach": 4}, "did you mean 'batch'?"),
+        ("categorical", {"data.bach": 4}, "data: no setting 'bach'; did you mean 'batch'?"),
         ("categorical", {"training.learning_rat": 4}, "did you mean 'learning_rate'?"),
-        ("categorical", {"windws.batch": 4}, "did you mean 'windows'?"),
-        ("categorical", {"tiers.0.unit": 4}, "did you mean 'units'?"),
+        ("categorical", {"dta.batch": 4}, "did you mean 'data'?"),
+        ("categorical", {"tiers.0.unit": 4}, "tiers.0: no setting 'unit'; did you mean 'units'?"),
         ("categorical", {"tiers.7.units": 4}, "there are 2"),
         ("categorical", {"tiers.one.units": 4}, "no tier 'one'"),
+        ("categorical", {"tiers.\u00b2.units": 4}, "no tier"),
         ("categorical", {"description.x": 4}, "holds no settings"),
         ("categorical", {"tiers.0": 4}, "tiers"),
         ("categorical", {"name.x.y": 4}, "name"),
         ("categorical", {"tiers.1.frame": 7}, "do not divide"),
         ("categorical", {"tiers.0.frame": 8}, "do not divide"),
-        ("categorical", {"windows.length": 100}, "try 128"),
-        ("categorical", {"windows.length": 8}, "try 64"),
-        ("categorical", {"windows.batch": 0}, "1 or more"),
-        ("categorical", {"windows.sequence": 1000}, "multiple of windows.length"),
-        ("categorical", {"windows.sequence": 0}, "multiple of windows.length"),
-        ("categorical", {"windows.shift": 0}, "1 or more"),
-        ("categorical", {"windows.shift": "lane"}, "'lanes'"),
-        ("categorical", {"tiers.0.frame": 0}, "1 sample or more"),
-        ("categorical", {"tiers.0.layers": 6}, "1 to 5 layers"),
+        ("categorical", {"data.length": 100}, "try 128"),
+        ("categorical", {"data.length": 8}, "try 64"),
+        ("categorical", {"data.sequence": 1000}, "multiple of length"),
+        ("categorical", {"data.shift": "lane"}, "data.shift: 'lane' should be"),
         ("categorical", {"tiers.1.outline": True}, "last tier alone, under a predictive head"),
-        ("default", {"tiers.0.outline": 1}, "does not fit"),
+        ("default", {"tiers.0.outline": 1}, "tiers.0.outline: 1 should be a valid boolean"),
         ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
-        ("categorical", {"tiers.0.units": 0}, "units"),
-        ("categorical", {"tiers.0.units": -3}, "units"),
-        ("categorical", {"tiers.0.preactivation_noise": -0.1}, "preactivation_noise"),
-        ("categorical", {"tiers.0.input_noise": -0.1}, "input_noise"),
+        ("categorical", {"tiers.0.units": [4, 0]}, "tiers.0.units.1: 0 should be greater"),
+        ("categorical", {"tiers.0.units": "many"}, "should be a valid integer, or 'many' should"),
+        ("categorical", {"tiers.0.units": True}, "tiers.0.units: True should be a valid integer"),
         ("categorical", {"tiers.0.skips": "memory"}, "'memories'"),
-        ("categorical", {"tiers.0.layers": 0}, "1 to 5 layers"),
-        ("categorical", {"tiers.0.window": 10}, "less than its frame"),
-        ("categorical", {"tiers.0.cell": "rnn"}, "'gru' or 'lstm' or 'deep-gate-lstm'"),
-        ("categorical", {"tiers.0.units": "many"}, "does not fit"),
-        ("categorical", {"tiers.0.units": True}, "does not fit"),
-        ("categorical", {"training.warmup_steps": 1.5}, "does not fit"),
+        ("categorical", {"tiers.0.skips": "memories"}, "a GRU has no cell states"),
+        ("categorical", {"tiers.0.window": 10}, "less than the frame"),
+        ("categorical", {"tiers.0.cell": "rnn"}, "'gru', 'lstm' or 'deep-gate-lstm'"),
+        ("categorical", {"training.warmup_steps": 1.5}, "1.5 should be a valid integer"),
         ("categorical", {"training.optimizer": "adm"}, "'adam'"),
-        ("categorical", {"training.learning_rate": 0}, "above 0"),
-        ("categorical", {"tiers": []}, "at least one"),
+        ("categorical", {"tiers": []}, "tiers: "),
         ("categorical", {"head.kind": "categoricl"}, "did you mean 'categorical'?"),
-        ("categorical", {"head.kind": "regression"}, "needs the codec"),
+        ("categorical", {"head.kind": ["categorical"]}, "head"),
+        ("categorical", {"codec.name": "mulow"}, "did you mean 'mulaw'?"),
+        ("categorical", {"codec.levles": 16}, "did you mean 'levels'?"),
+        ("categorical", {"head.widht": 3}, "head: no setting 'widht'; did you mean 'width'?"),
+        ("categorical", {"head.levels": 16}, "no setting 'levels'"),
+        ("categorical", {"head.width": "wide"}, "head.width: 'wide' should be a valid integer"),
+        ("default", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-mixture", {"codec.name": "standardize"}, "needs the codec peak"),
-        ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax"),
+        ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax or"),
+        ("categorical", {"codec": {"name": "standardize"}}, "needs the codec mulaw or linear"),
         ("frame-spectrum", {"tiers.0.spectrum": {"size": 64}}, "'hop' is missing"),
         ("frame-spectrum", {"tiers.0.spectrum.filter": 1}, "no setting 'filter'"),
-        ("categorical", {"codec.name": "standardize"}, "needs the codec"),
-        ("categorical", {"head": "categorical"}, "head"),
+        ("frame-spectrum", {"tiers.0.spectrum.size": 63}, "multiple of 2"),
+        ("frame-spectrum", {"tiers.0.spectrum.form": "parts"}, "need the form 'polar'"),
+        ("frame-spectrum", {"tiers.0.window": 128}, "tier's window longer"),
+        ("categorical", {"head": "categorical"}, "head: 'categorical' should be settings by name"),
+        ("categorical", {"head": {"width": 3}}, "head: the setting 'kind' is missing"),
+        ("categorical", {"x" * 9999: 3}, "no setting 'xxx"),
+        ("categorical", {"a\nb": 3}, r"no setting 'a\nb'"),
+        ("frame-gru", {"head.span": 600}, "span of 600 samples is not whole hops of 250"),
+        ("frame-gru", {"head.span": 500, "head.reconstruct": True}, "no reconstruct"),
+        ("frame-gru", {"head.hidden": 5, "head.end_layer": False}, "needs the end layer"),
+        ("frame-gru", {"head.window": "hahn"}, "'hann'"),
+        ("frame-gru", {"head.cost": "hubert"}, "'huber'"),
+        ("frame-gru", {"head.cost": {"huber": -1}}, "should be greater than 0"),
+        ("frame-gru", {"head.cost": {}}, "names no cost"),
+        ("frame-mixture", {"tiers.0.frame": 5, "head.mixtures": 6}, "6 mixtures need a frame"),
+        ("frame-spectrum", {"head.form": "cartesian"}, "'amplitude'"),
+        ("frame-spectrum", {"head.form": "parts"}, "needs the form 'polar'"),
+        ("frame-spectrum", {"head.span": 100}, "not whole hops"),
+        ("default", {"head.order": 100}, "order must be a multiple of bunch"),
+        ("default", {"head.bunch": 48}, "multiple of its bunch of 48"),
     ],
 )
 def test_mistakes_are_said_in_one_line(name, overrides, words):
@@ -169,12 +189,125 @@ def test_mistakes_are_said_in_one_line(name, overrides, words):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "", "just words"])
-def test_files_that_are_no_recipe(tmp_path, text):
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=r"bad\.yaml"):
+RANGES = {
+    "data.batch": (1, 65536),
+    "data.length": (1, 1 << 24),
+    "data.sequence": (1, 1 << 40),
+    "data.shift": (1, 1 << 40),
+    "head.dropout": (0, 1),
+    "head.layers": (1, 16),
+    "head.width": (1, 16384),
+    "tiers.0.clock": (0, 4096),
+    "tiers.0.dropout": (0, 1),
+    "tiers.0.forget_bias": (-100, 100),
+    "tiers.0.frame": (1, 65536),
+    "tiers.0.input_noise": (0, 100),
+    "tiers.0.layers": (1, 5),
+    "tiers.0.preactivation_noise": (0, 100),
+    "tiers.0.units": (1, 16384),
+    "tiers.0.window": (1, 1 << 20),
+    "training.average": (0, 1),
+    "training.clip_norm": (0, 1e9),
+    "training.early_stopping": (1, 10**9),
+    "training.learning_rate": (0, 10),
+    "training.sample_seconds": (0, 3600),
+    "training.validate_every": (0, 1e5),
+    "training.warmup_steps": (0, 10**9),
+    "training.weight_decay": (0, 1),
+}
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_every_number_has_a_range(key):
+    low, high = RANGES[key]
+    for wrong in (low - 1, high + 1, float("nan"), float("inf"), -float("inf"), 10**400):
+        with pytest.raises(UserError) as error:
+            load_recipe("default", {key: wrong})
+        assert key in str(error.value)
+        assert len(str(error.value)) < 300
+
+
+def test_no_number_is_left_without_a_range():
+    def numbers(schema, where):
+        """Numeric schemas of a property, those of its alternatives and items too."""
+        if schema.get("type") in ("integer", "number"):
+            yield where, schema
+        inner = [schema[key] for key in ("items", "additionalProperties") if schema.get(key)]
+        for part in [*schema.get("anyOf", []), *inner]:
+            yield from numbers(part, where)
+
+    schema = Recipe.model_json_schema()
+    found = [
+        (where, rule)
+        for name, part in [("Recipe", schema), *schema["$defs"].items()]
+        for key, value in part.get("properties", {}).items()
+        for where, rule in numbers(value, f"{name}.{key}")
+    ]
+    assert len(found) > 40
+    for where, rule in found:
+        assert {"minimum", "exclusiveMinimum"} & rule.keys(), where
+        assert {"maximum", "exclusiveMaximum"} & rule.keys(), where
+
+
+BAD_FILES = {
+    "cut": b"a: [1",
+    "list": b"- 1\n- 2\n",
+    "empty": b"",
+    "words": b"just words",
+    "latin-1": "description: caf\xe9\n".encode("latin-1"),
+    "utf-16": "description: d\n".encode("utf-16"),
+    "nulls": b"description: a\0b\n",
+    "deep": b"a: " + b"[" * 100_000,
+    "deep flow": b"{a: " * 5000 + b"}" * 5000,
+    "large": b"# " + b"x" * (1 << 20),
+    "long number": b"codec: " + b"9" * 5000,
+    "date": b"codec: 2020-13-45",
+    "code": b"codec: !!python/object/apply:os.system [exit]",
+    "tag": b"codec: !x 1",
+    "key": b"? [1, 2]\n: 3\n",
+    "null key": b"~: 3\n",
+    "aliases": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\ncodec: [*a, *b]\n",
+    "itself": b"codec: &a [*a]\n",
+}
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".json"])
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_files_that_are_no_recipe(tmp_path, case, suffix):
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes(BAD_FILES[case])
+    with pytest.raises(UserError, match="bad") as error:
         load_recipe(str(path))
+    assert one_line(str(error.value)) == str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_places_that_are_no_recipe(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("folder.yaml", "missing.yaml", "a\0b.yaml", "x" * 5000 + ".yaml"):
+        with pytest.raises(UserError):
+            load_recipe(str(tmp_path / name))
+
+
+def test_heads_and_their_settings_agree():
+    """A head's layer takes what its settings have, with the same defaults."""
+    settings = {s.model_fields["kind"].annotation.__args__[0]: s for s in HEAD_SETTINGS}
+    assert settings.keys() == HEADS.keys()
+    for kind, layer in HEADS.items():
+        arguments = {
+            name: parameter.default
+            for name, parameter in inspect.signature(layer.__init__).parameters.items()
+            if name not in ("self", "kwargs") and parameter.default is not parameter.empty
+        }
+        fields = settings[kind].model_fields
+        assert arguments == {k: f.default for k, f in fields.items() if k != "kind"}, kind
+
+
+def test_tiers_and_their_settings_agree():
+    parameters = inspect.signature(Tier.__init__).parameters
+    for name, field in TierSettings.model_fields.items():
+        if name not in ("frame", "outline"):
+            assert parameters[name].default == field.default, name
 
 
 @pytest.mark.parametrize("missing", ["codec", "tiers", "head"])
@@ -187,52 +320,13 @@ def test_a_missing_setting_is_named(missing):
 
 def test_a_gru_has_no_forget_bias():
     """Pitfall 9: refused with a clear message, not set on a name that no layer has."""
-    with pytest.raises(UserError, match="GRU, which has no forget gate"):
+    with pytest.raises(UserError, match="a GRU has no forget gate"):
         load_recipe("categorical", {"tiers.1.forget_bias": 1.0})
     assert load_recipe("noisy-lstm", {"tiers.0.forget_bias": 2}).tiers[0].forget_bias == 2.0
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ({"head.widht": 3}, "did you mean 'width'?"),
-        ({"head.levels": 16}, "no 'levels'"),
-        ({"head.layers": 0}, "layers >= 1"),
-        ({"head.linear": 0}, "linear >= 1"),
-        ({"head.width": "wide"}, "recipe categorical"),
-    ],
-)
-def test_head_options_are_checked_where_the_head_is_known(overrides, words):
-    recipe = load_recipe("categorical", overrides)
-    with pytest.raises(UserError) as error:
-        build_model(recipe, codec_of(load_recipe("categorical")))
-    assert words in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "overrides", "words"),
-    [
-        ("frame-gru", {"head.span": 600}, "span of 600 samples is not whole hops of 250"),
-        ("frame-gru", {"head.window": "hahn"}, "no window 'hahn'"),
-        ("frame-gru", {"head.cost": "hubert"}, "no cost 'hubert'"),
-        ("frame-gru", {"head.cost": {"huber": -1}}, "must be above 0"),
-        ("frame-mixture", {"head.mixtures": 0}, "mixtures >= 1"),
-        ("frame-spectrum", {"head.form": "cartesian"}, "no form 'cartesian'"),
-        ("frame-spectrum", {"head.span": 100}, "not whole hops"),
-        ("frame-spectrum", {"tiers.0.window": 128}, "tier's window longer"),
-    ],
-)
-def test_frame_heads_are_checked_where_they_are_built(name, overrides, words):
-    recipe = load_recipe(name, overrides)
-    with pytest.raises(UserError) as error:
-        build_model(recipe, codec_of(recipe))
-    assert words in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 def test_a_recipe_cannot_be_changed_by_accident():
     recipe = load_recipe("default")
     assert isinstance(recipe, Recipe)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError):
         recipe.name = "other"

@@ -12,7 +12,7 @@ description: next to nothing
 codec: {name: mulaw, levels: 64}
 tiers: [{frame: 32, units: 24}, {frame: 8, units: 16}]
 head: {kind: categorical, width: 16}
-windows: {length: 256}
+data: {length: 256}
 training: {sample_seconds: 2.0, learning_rate: 5.0e-3}
 """
 

@@ -18,7 +18,7 @@ DISCRETE = {
     "codec": {"name": "mulaw", "levels": 16},
     "tiers": [{"frame": 8, "units": 6}],
     "head": {"kind": "categorical", "width": 8, "layers": 1, "embedded": 1, "linear": 4},
-    "windows": {"length": 64, "batch": 4},
+    "data": {"length": 64, "batch": 4},
     "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
 }
 NOISY = DISCRETE | {
@@ -75,8 +75,8 @@ def build(corpus):
 
     def make(recipe, seed=0):
         keras.utils.set_random_seed(seed)
-        options = {k: v for k, v in recipe.codec.items() if k != "name"}
-        return build_model(recipe, fit_codec(recipe.codec["name"], corpus.parts(), **options))
+        codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
+        return build_model(recipe, codec)
 
     return make
 

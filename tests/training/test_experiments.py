@@ -34,8 +34,8 @@ SEQUENCES = [
 # For the small piece: frames of 10 samples, a quarter of a second of them.
 SMALL = {
     "tiers.0.frame": 10,
-    "windows.length": 500,
-    "windows.batch": 4,
+    "data.length": 500,
+    "data.batch": 4,
     "training.sample_seconds": 0.0,
 }
 
@@ -56,9 +56,9 @@ def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames
     overrides = {
         "tiers.0.frame": frame,
         "tiers.0.units": 8,
-        "windows.length": frame * min(frames, 100 if frame < 8000 else 10 if frame > 8000 else 25),
-        "windows.sequence": frame * frames,
-        "windows.shift": shift,
+        "data.length": frame * min(frames, 100 if frame < 8000 else 10 if frame > 8000 else 25),
+        "data.sequence": frame * frames,
+        "data.shift": shift,
         "training.sample_seconds": 0.0,
     }
     recipe = load_recipe("frame-gru", overrides)
@@ -150,39 +150,39 @@ def test_one_to_five_layers_of_200_to_2000_units(layers, units):
 
 OPTIONS = {
     "one row, lstm, forget bias of 0, windows of 100 steps": {
-        "windows.batch": 1,
-        "windows.length": 1000,
+        "data.batch": 1,
+        "data.length": 1000,
         "tiers.0.cell": "lstm",
         "tiers.0.forget_bias": 0,
     },
     "10 rows a sample apart, forget bias of 1": {
-        "windows.batch": 10,
-        "windows.shift": 1,
-        "windows.length": 20,
+        "data.batch": 10,
+        "data.shift": 1,
+        "data.length": 20,
         "tiers.0.cell": "lstm",
         "tiers.0.forget_bias": 1,
     },
     "100 rows, forget bias of 2, hardly clipped": {
-        "windows.batch": 100,
-        "windows.length": 50,
+        "data.batch": 100,
+        "data.length": 50,
         "tiers.0.cell": "lstm",
         "tiers.0.forget_bias": 2,
         "training.clip_norm": 100,
     },
     "128 lanes, predicting under noise": {
-        "windows.batch": 128,
-        "windows.length": 50,
-        "windows.shift": "lanes",
+        "data.batch": 128,
+        "data.length": 50,
+        "data.shift": "lanes",
         "tiers.0.input_noise": 0.1,
     },
     "windows of 2 s, clipped": {
-        "windows.length": 4000,
-        "windows.batch": 1,
+        "data.length": 4000,
+        "data.batch": 1,
         "training.clip_norm": 0.1,
     },
     "rows a fifth of a frame apart, sequences of two windows": {
-        "windows.shift": 2,
-        "windows.sequence": 1000,
+        "data.shift": 2,
+        "data.sequence": 1000,
         "head.reconstruct": True,
         "tiers.0.input_noise": 0.1,
     },
@@ -203,6 +203,6 @@ def test_options(name, tmp_path, piece, cache):
 @pytest.mark.parametrize("recipe", ["frame-gru", "denoising-gru"])
 def test_thirty_epochs(recipe, tmp_path, piece, cache):
     """They learn: to tell what comes a little better than silence does, to give back far better."""
-    overrides = {"tiers.0.units": 32, "windows.batch": 1}
+    overrides = {"tiers.0.units": 32, "data.batch": 1}
     _, score = trained(tmp_path / "run", piece, cache, recipe, overrides, epochs=30)
     assert score < (0.5 if recipe == "denoising-gru" else 0.98)

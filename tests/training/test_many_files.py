@@ -42,5 +42,5 @@ def test_from_a_folder_of_small_files_to_a_score(words, tmp_path, tiny, noisy, c
     assert report["samples"] == corpus.samples("test")
     measure = "variance_unexplained" if noisy else "bits_per_sample"
     assert 0 < report[measure] < (3 if noisy else 5)
-    assert min(map(len, corpus.segments("train"))) < recipe.windows.length
+    assert min(map(len, corpus.segments("train"))) < recipe.data.length
     assert "note: windows of 40 samples, not 64" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_too_much_memory_is_a_warning(trainer, tiny, monkeypatch):
         announce(made.step, made.plan, printed.append)
     (line,) = printed
     assert line.startswith("note: training may take 1 GB")
-    assert "lower windows.length or windows.batch" in line
+    assert "lower data.length or data.batch" in line
 
 
 def test_a_training_prints_its_estimate_first(trainer, tiny, capsys, monkeypatch):

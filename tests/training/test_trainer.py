@@ -110,7 +110,10 @@ def run_steps(run):
 
 
 def test_a_diverged_training_goes_on_at_a_lower_rate(tmp_path, piece, cache, tiny):
-    recipe = tiny(noisy=True, learning_rate=1e30, optimizer="sgd", clip_norm=None)
+    recipe = tiny(noisy=True, optimizer="sgd", clip_norm=None)
+    # Past what a recipe may set, so that it diverges for certain.
+    reckless = recipe.training.model_copy(update={"learning_rate": 1e30})
+    recipe = recipe.model_copy(update={"training": reckless})
     run = tmp_path / "run"
     with pytest.raises(UserError) as error:
         train([piece], run, recipe, Budget(epochs=1), cache=cache)
@@ -226,7 +229,7 @@ def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
 
 def test_windows_fit_a_short_piece(trainer, tiny, capsys):
     """Lanes of 1,600 samples: windows of 1,024 would leave a third of them, those of 800 none."""
-    recipe = recipe_from_json(tiny().to_json() | {"windows": {"length": 1024, "batch": 4}})
+    recipe = recipe_from_json(tiny().to_json() | {"data": {"length": 1024, "batch": 4}})
     made = trainer(recipe)
     assert made.plan.window == 800
     assert made.plan.unused_samples == 0

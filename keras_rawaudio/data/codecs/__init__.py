@@ -5,23 +5,23 @@ A new codec is one file here and one line in `CODECS`.
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from keras_rawaudio.data.codecs.base import Codec, Parts
+from keras_rawaudio.data.codecs.base import Codec, CodecSettings, Parts, Values
 from keras_rawaudio.data.codecs.linear import Linear
 from keras_rawaudio.data.codecs.minmax import MinMax
 from keras_rawaudio.data.codecs.mulaw import MuLaw
 from keras_rawaudio.data.codecs.peak import Peak
 from keras_rawaudio.data.codecs.quantizer import Quantizer
 from keras_rawaudio.data.codecs.standardize import Standardize
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, nearest
+from keras_rawaudio.settings import checked
 
 __all__ = [
     "CODECS",
     "Codec",
+    "CodecSettings",
     "Linear",
     "MinMax",
     "MuLaw",
@@ -29,6 +29,7 @@ __all__ = [
     "Peak",
     "Quantizer",
     "Standardize",
+    "Values",
     "codec_from_json",
     "fit_codec",
 ]
@@ -59,16 +60,8 @@ def fit_codec(name: str, parts: Parts, **options: Any) -> Codec:
         MuLaw(peak=0.5, levels=16)
     """
     codec = _find(name)
-    known = [
-        parameter.name
-        for parameter in inspect.signature(codec.fit).parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
-    for option in options:
-        if option not in known:
-            takes = f"takes {', '.join(known)}" if known else "takes no options"
-            raise UserError(f"unknown option '{option}' of codec '{name}', which {takes}")
-    return codec.fit(parts, **options)
+    settings = checked(codec.settings, {"name": name, **options}, f"codec {name}")
+    return codec.fit(parts, **settings.model_dump(exclude={"name"}))
 
 
 def codec_from_json(description: Mapping[str, Any]) -> Codec:
@@ -85,8 +78,6 @@ def codec_from_json(description: Mapping[str, Any]) -> Codec:
 
 
 def _find(name: Any) -> type[Codec]:
-    if name in CODECS:
-        return CODECS[name]
-    near = difflib.get_close_matches(str(name), CODECS, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise UserError(f"unknown codec {name!r}{hint} There are: {', '.join(CODECS)}")
+    if name not in CODECS:
+        raise UserError(f"no codec {name!r}; {nearest(name, CODECS)}")
+    return CODECS[name]

@@ -6,15 +6,26 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.settings import Settings
 
 Parts: TypeAlias = Mapping[str, Callable[[], Iterable[np.ndarray]]]
 """Part name ("train", "validation", "test") to a function that starts an iterator of chunks,
 each a float32 vector in [-1, 1]. A function, because a fit may have to read more than once."""
+
+Values: TypeAlias = Literal["codes", "amplitudes", "numbers"]
+"""What a codec makes of samples: integer codes in [0, levels); amplitudes in [-1, 1] with silence
+at 0, so that bits can be counted on cells; or floats of any scale."""
+
+
+class CodecSettings(Settings):
+    """A codec by name, with its options as `Codec.fit` takes them."""
+
+    name: str
 
 
 class Codec(ABC):
@@ -26,14 +37,16 @@ class Codec(ABC):
 
     Class attributes:
         name: the codec's name in recipes, in the registry and in JSON.
-        discrete: whether values are integer codes in [0, levels) or floats.
+        values: what samples become, which a head takes or does not.
+        settings: what a recipe may set.
 
     Attributes:
         levels: the number of codes, or None where values are floats.
     """
 
     name: ClassVar[str]
-    discrete: ClassVar[bool]
+    values: ClassVar[Values]
+    settings: ClassVar[type[CodecSettings]]
     levels: int | None
 
     @classmethod
@@ -48,6 +61,11 @@ class Codec(ABC):
     @abstractmethod
     def decode(self, values: Any, xp: Any = np) -> Any:
         """Values of any shape to float32 audio of the same shape."""
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are integer codes in [0, levels) or floats."""
+        return self.values == "codes"
 
     @property
     def silence(self) -> float:
@@ -81,7 +99,6 @@ class Codec(ABC):
 class Continuous(Codec):
     """A codec whose values are floats."""
 
-    discrete = False
     levels = None
 
 

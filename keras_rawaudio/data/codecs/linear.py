@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from keras_rawaudio.data.codecs.quantizer import Quantizer
+from keras_rawaudio.data.codecs.quantizer import Quantizer, QuantizerSettings
+
+
+class LinearSettings(QuantizerSettings):
+    """Evenly spaced codes."""
+
+    name: Literal["linear"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Linear(Quantizer):
     """
 
     name: ClassVar[str] = "linear"
+    settings = LinearSettings
 
     def compress(self, relative: Any, xp: Any = np) -> Any:
         """The identity."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from keras_rawaudio.data.codecs.base import (
+    CodecSettings,
     Continuous,
     Parts,
+    Values,
     as_floats,
     require_finite,
     value_range,
@@ -18,6 +20,12 @@ from keras_rawaudio.errors import UserError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class MinMaxSettings(CodecSettings):
+    """Samples scaled to [-1, 1] by their range."""
+
+    name: Literal["minmax"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class MinMax(Continuous):
     """
 
     name: ClassVar[str] = "minmax"
+    values: ClassVar[Values] = "numbers"
+    settings = MinMaxSettings
 
     low: float
     high: float

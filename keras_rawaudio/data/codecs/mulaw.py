@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from keras_rawaudio.data.codecs.quantizer import Quantizer
+from keras_rawaudio.data.codecs.quantizer import Quantizer, QuantizerSettings
+
+
+class MuLawSettings(QuantizerSettings):
+    """Mu-law codes."""
+
+    name: Literal["mulaw"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class MuLaw(Quantizer):
     """
 
     name: ClassVar[str] = "mulaw"
+    settings = MuLawSettings
 
     def compress(self, relative: Any, xp: Any = np) -> Any:
         """Amplitude relative to the peak, in [-1, 1], to the evenly divided scale [-1, 1]."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from keras_rawaudio.data.codecs.base import (
+    CodecSettings,
     Continuous,
     Parts,
+    Values,
     as_floats,
     require_positive,
     value_range,
@@ -17,6 +19,12 @@ from keras_rawaudio.data.codecs.base import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class PeakSettings(CodecSettings):
+    """Samples divided by the peak."""
+
+    name: Literal["peak"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Peak(Continuous):
     """
 
     name: ClassVar[str] = "peak"
+    values: ClassVar[Values] = "amplitudes"
+    settings = PeakSettings
 
     peak: float
 

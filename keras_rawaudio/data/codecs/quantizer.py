@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from keras_rawaudio.data.codecs.base import Codec, Parts, as_floats, require_positive, value_range
+from keras_rawaudio.data.codecs.base import (
+    Codec,
+    CodecSettings,
+    Parts,
+    Values,
+    as_floats,
+    require_positive,
+    value_range,
+)
 from keras_rawaudio.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,11 +26,18 @@ if TYPE_CHECKING:
 MOST_LEVELS = 1 << 16
 
 
+class QuantizerSettings(CodecSettings):
+    """A quantizer by name."""
+
+    levels: Annotated[int, Field(ge=2, le=MOST_LEVELS)] = 256
+    """The number of codes."""
+
+
 @dataclass(frozen=True)
 class Quantizer(Codec):
     """Scale by the peak, clip to [-1, 1], compress, and round to one of `levels` codes."""
 
-    discrete: ClassVar[bool] = True
+    values: ClassVar[Values] = "codes"
 
     peak: float
     levels: int = 256

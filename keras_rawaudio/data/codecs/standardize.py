@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from keras_rawaudio.data.codecs.base import (
+    CodecSettings,
     Continuous,
     Parts,
+    Values,
     as_floats,
     require_finite,
     require_positive,
@@ -19,6 +21,12 @@ from keras_rawaudio.data.codecs.base import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class StandardizeSettings(CodecSettings):
+    """Samples of mean 0 and deviation 1."""
+
+    name: Literal["standardize"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Standardize(Continuous):
     """
 
     name: ClassVar[str] = "standardize"
+    values: ClassVar[Values] = "numbers"
+    settings = StandardizeSettings
 
     mean: float
     std: float

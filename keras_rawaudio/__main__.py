@@ -1,4 +1,4 @@
-"""`python -m keras_rawaudio.cli`."""
+"""`python -m keras_rawaudio`."""
 
 import sys
 

@@ -1,0 +1,215 @@
+"""The schema of a recipe: every setting with its type, its range and what it means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
+
+from pydantic import Field, model_validator
+
+from keras_rawaudio.data.codecs import CODECS, CodecSettings
+from keras_rawaudio.recipes.heads import AnyHead, Width
+from keras_rawaudio.settings import Settings
+
+Samples: TypeAlias = Annotated[int, Field(ge=1, le=1 << 24)]
+FrameSize: TypeAlias = Annotated[int, Field(ge=1, le=65536)]
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Deviation: TypeAlias = Annotated[float, Field(ge=0, le=100)]
+Widths: TypeAlias = Annotated[tuple[Width, ...], Field(min_length=1, max_length=5, strict=False)]
+
+if TYPE_CHECKING:
+    AnyCodec: TypeAlias = CodecSettings
+else:
+    AnyCodec = Annotated[
+        Union[tuple(codec.settings for codec in CODECS.values())],  # noqa: UP007
+        Field(discriminator="name"),
+    ]
+
+
+class SpectrumSettings(Settings):
+    """Spectra that a tier reads in place of its window's samples."""
+
+    size: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
+    """Samples of a spectrum, even."""
+    hop: FrameSize
+    """Samples between two spectra; the window holds as many as fit."""
+    form: Literal["parts", "polar"] = "polar"
+    """Real and imaginary parts, or log amplitude and phase."""
+    relative: bool = False
+    """Phases as turns from the spectrum before, instead of themselves."""
+    filters: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Of a small convnet that reads the spectra as an image; 0: none."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> SpectrumSettings:
+        if self.relative and self.form != "polar":
+            raise ValueError("relative phases need the form 'polar'")
+        return self
+
+
+class TierSettings(Settings):
+    """One recurrent tier."""
+
+    frame: FrameSize
+    """Samples between two steps of this tier."""
+    window: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    """Past samples that a step reads; `null`: one frame."""
+    cell: Literal["gru", "lstm", "deep-gate-lstm"] = "gru"
+    """The recurrent cell; "deep-gate-lstm" has gates of two layers."""
+    units: Width | Widths = 256
+    """Width of each layer, or one width per layer."""
+    layers: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Recurrent layers; `null`: one for each width in `units`."""
+    skips: bool | Literal["memories"] = True
+    """Hand on the outputs of all layers, not only the last one's; "memories": an LSTM's cell
+    states instead."""
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] | None = None
+    """Start of the LSTM's forget-gate bias; `null`: 1."""
+    activation_noise: Literal["half-normal", "normal", "binary"] | None = None
+    """Noise of the gates' activations."""
+    preactivation_noise: Deviation = 0.0
+    """Standard deviation of the noise on the gates' pre-activations."""
+    input_noise: Deviation = 0.0
+    """Standard deviation of the noise on the frames that the tier reads, in training."""
+    clock: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Harmonics of a clock in time with the piece; 0: none."""
+    dropout: Share = 0.0
+    """Share of the recurrent outputs that is left out in training."""
+    spectrum: SpectrumSettings | None = None
+    """Read the window's spectra; `null`: its samples."""
+    outline: bool = False
+    """Read a predictive head's last code instead of samples."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> TierSettings:
+        if isinstance(self.units, tuple) and self.layers not in (None, len(self.units)):
+            raise ValueError(
+                f"{self.layers} layers but {len(self.units)} units; give as many widths as "
+                "layers, or one for all"
+            )
+        window = self.window or self.frame
+        if window < self.frame:
+            raise ValueError(
+                f"a window of {window} is less than the frame of {self.frame}; leave window out "
+                "or make it larger"
+            )
+        if self.cell == "gru" and self.forget_bias is not None:
+            raise ValueError("a GRU has no forget gate; leave forget_bias out or use cell: lstm")
+        if self.cell == "gru" and self.skips == "memories":
+            raise ValueError("a GRU has no cell states; use skips: true or cell: lstm")
+        if self.spectrum:
+            if self.outline:
+                raise ValueError("a tier reads spectra or codes, not both")
+            size, hop = self.spectrum.size, self.spectrum.hop
+            if window < size + hop * self.spectrum.relative:
+                raise ValueError(
+                    f"a window of {window} samples holds too few spectra of {size} samples, {hop} "
+                    "apart; make the tier's window longer"
+                )
+        return self
+
+
+class DataSettings(Settings):
+    """How audio becomes batches."""
+
+    length: Samples = 1024
+    """Samples that a row predicts in one training step: gradients reach back so far."""
+    batch: Annotated[int, Field(ge=1, le=65536)] = 8
+    """Rows."""
+    shift: (
+        Annotated[int, Field(ge=1, le=1 << 40)] | Literal["lanes", "random", "random-offsets"]
+    ) = "lanes"
+    """Samples between the starts of two rows; "lanes": rows spread evenly over the corpus;
+    "random": each row begins anywhere, in each batch anew; "random-offsets": the first row does
+    so, and each further one begins one sample later."""
+    sequence: Annotated[int, Field(ge=1, le=1 << 40)] | None = None
+    """Samples after which a row's state is reset, a multiple of `length`; `null`: not before the
+    end of its stretch of audio."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> DataSettings:
+        if self.sequence is not None and self.sequence % self.length:
+            raise ValueError(
+                f"a sequence of {self.sequence} samples is not whole windows of {self.length}; "
+                "sequence must be a multiple of length"
+            )
+        return self
+
+
+class TrainingSettings(Settings):
+    """How the weights are found."""
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """The optimizer."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 2e-3
+    """At the start, after the warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Cosine: down to a hundredth over the budget."""
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = 50
+    """Steps in which the rate rises linearly."""
+    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = 1.0
+    """Gradients are scaled down to this global norm; `null`: never."""
+    weight_decay: Share = 0.0
+    """Share of each weight, times the learning rate, that a step takes away."""
+    average: Share | None = 0.998
+    """Share of the weights' running average that a step keeps; the average is what is validated,
+    saved and exported; `null`: the weights as they are."""
+    early_stopping: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Validations without a new best before training stops; `null`: never."""
+    validate_every: Annotated[float, Field(gt=0, le=1e5)] = 1.0
+    """Minutes of training between two validations."""
+    sample_seconds: Annotated[float, Field(ge=0, le=3600)] = 4.0
+    """Seconds of audio generated at each validation; 0: none."""
+    jit_compile: bool = False
+    """Compile the training step with XLA."""
+
+
+class Recipe(Settings):
+    """One point of the model space, with the settings that train it."""
+
+    name: str = ""
+    """As the file is called."""
+    description: str = ""
+    """One line."""
+    codec: AnyCodec
+    """What samples become."""
+    tiers: Annotated[tuple[TierSettings, ...], Field(min_length=1, max_length=16, strict=False)]
+    """Slowest first; each frame is a multiple of the next one's."""
+    head: AnyHead
+    """What predicts samples from the fastest tier's output."""
+    data: DataSettings = DataSettings()
+    """How audio becomes batches."""
+    training: TrainingSettings = TrainingSettings()
+    """How the weights are found."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain numbers, strings, lists and dicts."""
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        kind, fastest = self.head.kind, self.tiers[-1]
+        if CODECS[self.codec.name].values not in self.head.takes:
+            fitting = [name for name, codec in CODECS.items() if codec.values in self.head.takes]
+            raise ValueError(
+                f"a {kind} head needs the codec {' or '.join(fitting)}, not {self.codec.name!r}"
+            )
+        if any(tier.outline for tier in self.tiers[:-1]) or (
+            fastest.outline and kind != "predictive"
+        ):
+            raise ValueError(
+                "an outline is for the last tier alone, under a predictive head; leave outline out"
+            )
+        for slow, fast in zip(self.tiers, self.tiers[1:], strict=False):
+            if slow.frame % fast.frame or slow.frame == fast.frame:
+                raise ValueError(
+                    f"frames of {slow.frame} do not divide into frames of {fast.frame}; each "
+                    "tier's frame must be a multiple of the next one's"
+                )
+        self.head.check_frame(fastest.frame)
+        length, frame = self.data.length, self.tiers[0].frame
+        if length % frame:
+            raise ValueError(
+                f"data.length of {length} samples does not divide into frames of {frame}; "
+                f"try {max(1, round(length / frame)) * frame}"
+            )
+        return self

@@ -1,0 +1,114 @@
+"""What all settings share: checked on the way in by pydantic, frozen, one line per mistake."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from keras_rawaudio.errors import UserError, nearest
+
+Kind = TypeVar("Kind", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Settings by name: no other names, no other types, no nan, nothing that changes later.
+
+    Example:
+        >>> class Size(Settings):
+        ...     width: int = 4
+        >>> Size(width=3)
+        Size(width=3)
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _offer_the_nearest_name(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for key in values:
+                if key not in cls.model_fields:
+                    reason = f"no setting {reprlib.repr(key)}; {nearest(key, cls.model_fields)}"
+                    raise PydanticCustomError("unknown", "{reason}", {"reason": reason})
+        return values
+
+
+def checked(kind: type[Kind], values: Any, where: str) -> Kind:
+    """Make settings from plain values, or say in one line which value is wrong.
+
+    Args:
+        kind: the settings to make.
+        values: what a file or a flag holds.
+        where: what to call the place in an error.
+
+    Returns:
+        The settings.
+
+    Raises:
+        UserError: a name, type or value that does not fit.
+
+    Example:
+        >>> class Size(Settings):
+        ...     width: int = 4
+        >>> checked(Size, {"widht": 3}, "size")
+        Traceback (most recent call last):
+        ...
+        keras_rawaudio.errors.UserError: size: no setting 'widht'; did you mean 'width'?
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first_mistake(error, values)}") from None
+
+
+def _first_mistake(error: ValidationError, values: Any) -> str:
+    details = [(_place(detail, values), detail) for detail in error.errors(include_url=False)]
+    first = details[0][0]
+    # A field of several types has an error for each of them: those furthest inside say most.
+    place = max((place for place, _ in details if place[: len(first)] == first), key=len)
+    reasons = dict.fromkeys(_reason(detail) for there, detail in details if there == place)
+    return ": ".join([*([".".join(place)] if place else []), ", or ".join(reasons)])
+
+
+def _place(detail: ErrorDetails, values: Any) -> list[str]:
+    """The keys that lead to the value; pydantic adds names of types between them."""
+    place = []
+    for step in detail["loc"]:
+        is_item = isinstance(values, Sequence) and isinstance(step, int) and step < len(values)
+        if is_item or (isinstance(values, Mapping) and step in values):
+            values = values[step]
+            place.append(str(step) if str(step).isprintable() else repr(step))
+    return place
+
+
+def _reason(detail: ErrorDetails) -> str:
+    found = reprlib.repr(detail["input"])
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return f"the setting {detail['loc'][-1]!r} is missing; add it"
+        case "union_tag_not_found":
+            return f"the setting {context['discriminator']} is missing; add it"
+        case "union_tag_invalid":
+            choices = [name.strip("'") for name in context["expected_tags"].split(", ")]
+            return f"no {reprlib.repr(context['tag'])}; {nearest(context['tag'], choices)}"
+        case "model_type" | "model_attributes_type":
+            return f"{found} should be settings by name"
+        case "literal_error":
+            return f"{found} should be {context['expected']}"
+        case "tuple_type":
+            return f"{found} should be a list"
+        case "value_error":
+            return str(context["error"])
+    text = detail["msg"]
+    return f"{found}{text.removeprefix('Input')}" if text.startswith("Input ") else text

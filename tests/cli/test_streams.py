@@ -1,0 +1,81 @@
+"""What the command line writes, where it can be written and where it cannot."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.recipes import load_recipe, recipe_names
+
+
+def shell(command):
+    """Run `keras-rawaudio` words in a shell, with its redirections."""
+    return subprocess.run(
+        command.replace("keras-rawaudio", f"{sys.executable} -m keras_rawaudio"),
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_recipe_lists_prints_and_describes(capsys, tmp_path):
+    assert main(["recipe"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == recipe_names()
+    assert all(len(line.split()) > 3 for line in lines)
+
+    assert main(["recipe", "demo", "--set", "data.batch=3", "tiers.0.units=[4, 5]"]) == 0
+    out = capsys.readouterr().out
+    (tmp_path / "mine.yaml").write_text(out)
+    again = load_recipe(str(tmp_path / "mine.yaml"))
+    assert again == load_recipe("demo", {"data.batch": 3, "tiers.0.units": [4, 5]})
+    assert yaml.safe_load(out)["training"]["clip_norm"] == 1.0  # what the file leaves out
+
+    assert main(["recipe", "--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["properties"]["head"]["discriminator"]["propertyName"] == "kind"
+    rate = schema["$defs"]["TrainingSettings"]["properties"]["learning_rate"]
+    assert (rate["exclusiveMinimum"], rate["maximum"]) == (0, 10)
+    assert "warm-up" in rate["description"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_under_stdout_is_one_line():
+    done = shell("keras-rawaudio recipe > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr == "keras-rawaudio recipe: error: the system refuses: " + (
+        "No space left on device\n"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize("command", ["recipe --schema", "--help", "recipe"])
+def test_a_closed_stdout_is_no_error(command):
+    closed = shell(f"keras-rawaudio {command} >&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+    left = shell(f"(keras-rawaudio {command}; echo $? >&2) | true")
+    assert left.stderr == "0\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_closed_streams_end_no_command_early():
+    assert shell("keras-rawaudio recipe nothing 2>&-").returncode == 2
+
+
+def test_a_newline_in_a_name_stays_in_one_line(capsys):
+    assert main(["recipe", "a\nb.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"a\nb.yaml" in line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_a_recipe_whose_name_is_not_utf8(tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"caf\xe9.yaml")
+    path.write_text("codec: {name: mulaw}\ntiers: [{frame: 8}]\nhead: {kind: categorical}\n")
+    assert main(["recipe", str(path)]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["name"] == "caf\N{REPLACEMENT CHARACTER}"
