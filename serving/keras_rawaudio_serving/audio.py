@@ -1,4 +1,4 @@
-"""The seed: a stretch of an audio file, mono, at the model's rate."""
+"""The seed: an excerpt of an audio file, at the model's rate and in its channels."""
 
 from dataclasses import dataclass
 from math import gcd
@@ -15,16 +15,26 @@ _MARGIN_SECONDS = 0.05  # read round the seed, so that resampling sees no edge
 
 @dataclass(frozen=True)
 class Seed:
-    """A seed: `audio` float32 (samples,) in [-1, 1], and how many seconds the file lacked."""
+    """A seed in [-1, 1], and how many seconds the file lacked.
+
+    `audio` is float32 (samples,), or (samples, channels) of several channels.
+    """
 
     audio: np.ndarray
     missing_seconds: float
 
 
 def read_seed(
-    path: str | Path, sample_rate: int, start: float = 0.0, seconds: float | None = None
+    path: str | Path,
+    sample_rate: int,
+    start: float = 0.0,
+    seconds: float | None = None,
+    channels: int = 1,
 ) -> Seed:
-    """Read a seed: decoded, mixed to mono, resampled, cut by sample index.
+    """Read a seed: decoded, brought to the model's channels, resampled, cut by sample index.
+
+    A file with as many channels as the model keeps them. Any other is mixed to mono, and then
+    stands in each of the model's channels.
 
     Args:
         path: WAV, FLAC, OGG, MP3: whatever libsndfile reads.
@@ -32,6 +42,7 @@ def read_seed(
         start: where the seed starts in the file, in seconds.
         seconds: its length; by default one second, or what the file has where that is less. Where
             the file ends sooner than asked, the seed is shorter and says by how much.
+        channels: the model's.
 
     Raises:
         ServingError: no such file, not audio, empty, `start` beyond the end, NaN in it.
@@ -65,12 +76,17 @@ def read_seed(
     except (soundfile.SoundFileError, RuntimeError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ServingError(f"cannot read seed audio {path}: {text}") from None
-    mono = data.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
+    if data.shape[1] != channels:
+        data = np.repeat(data.mean(axis=1, dtype=np.float32)[:, None], channels, axis=1)
+    if not np.isfinite(data).all():
         raise ServingError(f"seed audio {path} holds NaN or infinite samples in that stretch")
     skip = before * sample_rate // rate
     had = (last - first) / rate
     length = max(1, round(min(wanted, had) * sample_rate))
-    audio = resample(mono, rate, sample_rate)[skip : skip + length]
+    audio = np.stack([resample(one, rate, sample_rate) for one in data.T], axis=1)
+    audio = np.clip(audio[skip : skip + length], -1.0, 1.0)
     missing = max(0.0, wanted - had) if seconds is not None else 0.0
-    return Seed(np.clip(audio, -1.0, 1.0), missing if missing * sample_rate >= 0.5 else 0.0)
+    return Seed(
+        audio if channels > 1 else audio[:, 0],
+        missing if missing * sample_rate >= 0.5 else 0.0,
+    )

@@ -34,10 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--out",
         metavar="FILE|-",
         help=".wav, .flac or .ogg, 16 bits; several streams become "
-        "new-1.wav, new-2.wav, ...; - writes raw s16le to a pipe, streams interleaved as channels",
+        "new-1.wav, new-2.wav, ...; - writes raw s16le to a pipe, streams and channels interleaved",
     )
     add("--play", action="store_true", help="play it (needs the extra: sounddevice)")
-    add("--seed-audio", metavar="FILE", help="audio that the model hears first, at any rate")
+    add("--seed-audio", metavar="FILE", help="audio that the model continues, at any rate")
     add("--seed-start", type=float, default=0.0, metavar="S", help="where the seed starts (0)")
     add(
         "--seed-seconds",
@@ -47,7 +47,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--keep-seed", action="store_true", help="put the seed before the new audio")
     add(
-        "--temperature", nargs="+", metavar="T", help="of the draws (1); one value, or one a stream"
+        "--temperature",
+        nargs="+",
+        metavar="T",
+        help="of sampling (1): one value or one per stream",
     )
     add("--streams", type=int, default=1, metavar="N", help="independent streams (1)")
     add(
@@ -61,14 +64,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--provider",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto takes CUDA only where it is there and pays: 64 streams or more",
+        help="auto takes CUDA where it is available and pays: 64 streams or more",
     )
     add("--threads", type=int, default=1, metavar="N", help="processor threads (1)")
     add(
         "--block",
         type=float,
         metavar="S",
-        help=f"seconds a block ({FILE_BLOCK} for a file, "
+        help=f"seconds per block ({FILE_BLOCK} for a file, "
         f"{LIVE_BLOCK} for a pipe or --play); the first is at most 0.1",
     )
     add("--quiet", action="store_true", help="errors only")
@@ -85,8 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ServingError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print(f"{PROGRAM}: out of memory: ask for fewer streams", file=sys.stderr)
+        return 2
     except BrokenPipeError:
-        return 0  # the listener left: that is how a pipe ends
+        return 0  # the reader closed the pipe, which is how a pipe ends
     except OSError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
@@ -131,7 +137,7 @@ def _run(args: argparse.Namespace) -> None:
                 import numpy as np
 
                 for output in outputs:
-                    output.write(np.tile(seed.audio, (args.streams, 1)))
+                    output.write(np.stack([seed.audio] * args.streams))
         made = 0
         bar = None
         worst = 0.0
@@ -153,7 +159,7 @@ def _run(args: argparse.Namespace) -> None:
     streams = f" x {args.streams} streams" if args.streams > 1 else ""
     tail = "" if to_file else f"; slowest block {worst:.2f} of its own length"
     say(
-        f"{args.out or 'played'}: {seconds:g} s{streams} at {sampler.sample_rate} Hz in "
+        f"{args.out or 'loudspeaker'}: {seconds:g} s{streams} at {sampler.sample_rate} Hz in "
         f"{total:.1f} s, {seconds * args.streams / spent:.1f} times real time{tail}"
     )
 
@@ -188,7 +194,13 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> "Seed | 
         return None
     from .audio import read_seed
 
-    seed = read_seed(args.seed_audio, sampler.sample_rate, args.seed_start, args.seed_seconds)
+    seed = read_seed(
+        args.seed_audio,
+        sampler.sample_rate,
+        args.seed_start,
+        args.seed_seconds,
+        sampler.channels,
+    )
     if seed.missing_seconds:
         say(
             f"the seed is {seed.missing_seconds:g} s shorter than asked ({args.seed_audio} ends "
@@ -206,15 +218,21 @@ def _open_outputs(
     if args.out == "-":
         outputs.append(stack.enter_context(PipeOutput()))
     elif args.keep is not None:
-        from .stream_ranker import BestFiles
+        from .stream_ranker import RankedFiles
 
-        outputs.append(stack.enter_context(BestFiles(args.out, sampler, args.keep, say)))
+        outputs.append(stack.enter_context(RankedFiles(args.out, sampler, args.keep, say)))
     elif args.out is not None:
-        outputs.append(stack.enter_context(FileOutput(args.out, args.streams, sampler.sample_rate)))
+        outputs.append(
+            stack.enter_context(
+                FileOutput(args.out, args.streams, sampler.sample_rate, sampler.channels)
+            )
+        )
     if args.play:
         from .play import Speaker
 
-        outputs.append(stack.enter_context(Speaker(args.streams, sampler.sample_rate)))
+        outputs.append(
+            stack.enter_context(Speaker(args.streams * sampler.channels, sampler.sample_rate))
+        )
     return outputs
 
 
@@ -227,12 +245,12 @@ def _introduce(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> Non
     elif args.random_seed is None:
         say(f"--random-seed {sampler.random_seed} makes the same again")
     if args.provider == "auto":
-        from .sampler import CUDA_STREAMS, cuda_is_there
+        from .generator import CUDA_STREAMS, cuda_is_available
 
         streams = f"{args.streams} stream" + "s" * (args.streams > 1)
         if sampler.provider == "cuda":
             say(f"{streams}: on CUDA")
-        elif cuda_is_there() and args.streams < CUDA_STREAMS:
+        elif cuda_is_available() and args.streams < CUDA_STREAMS:
             say(f"{streams}: on the CPU, the faster one below {CUDA_STREAMS} streams")
 
 

@@ -1,7 +1,8 @@
-"""What an exported file says about itself; refuses what it does not know."""
+"""The metadata of an exported file, checked on its own and against the graph."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,13 @@ from .errors import ServingError
 
 KEY = "keras_rawaudio"
 FORMAT_VERSION = 1
+# Limits that no real model comes near. They bound what a file can make the sampler allocate.
+MAX_SAMPLE_RATE = 768_000
+MAX_CHANNELS = 64
+MAX_FRAME = 2**22
+MAX_FRAME_NOISE = 2**24  # noise numbers per frame
+MAX_STATE_VALUES = 2**26  # of all states of one stream
+FLOAT = "tensor(float)"
 
 
 @dataclass(frozen=True)
@@ -25,19 +33,23 @@ class Metadata:
     """The metadata of an exported generator.
 
     Attributes:
-        sample_rate: samples a second of everything that goes in and out.
-        frame: both the forced and the drawn samples come in multiples of this.
-        noise_per_sample: numbers in [0, 1) that each drawn sample takes.
+        sample_rate: in Hz, of all audio in and out.
+        frame: both the forced and the generated samples come in multiples of this.
+        channels: of the audio; 1 where the file does not say.
+        noise_per_sample: numbers in [0, 1) that each generated sample takes.
         deterministic: True where noise and temperature have no effect.
         states: the state tensors, in the file's order.
+        limits: of the train part's seconds, by name, see `stream_ranker`; may be empty.
         raw: the whole JSON object (recipe, codec, versions, ...).
     """
 
     sample_rate: int
     frame: int
+    channels: int
     noise_per_sample: int
     deterministic: bool
     states: tuple[State, ...]
+    limits: dict[str, float]
     raw: dict[str, Any]
 
 
@@ -61,38 +73,113 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
         raise ServingError(
             f"{where} is an ONNX file but not a keras-rawaudio generator: make one with export.py"
         )
+    damaged = f"{where} has damaged keras-rawaudio metadata"
     try:
         raw = json.loads(properties[KEY])
         version = raw["format_version"]
-    except (ValueError, TypeError, KeyError):
-        raise ServingError(
-            f"{where} has damaged keras-rawaudio metadata: export it again"
-        ) from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ServingError(f"{damaged}: export it again") from None
     if version != FORMAT_VERSION:
         raise ServingError(
-            f"{where} has format version {version}, and this sampler reads version "
+            f"{where} has format version {version!r:.40}, and this sampler reads version "
             f"{FORMAT_VERSION}: install a matching keras-rawaudio-serving, or export it again"
         )
     try:
         metadata = Metadata(
-            sample_rate=int(raw["sample_rate"]),
-            frame=int(raw["frame"]),
-            noise_per_sample=int(raw["noise_per_sample"]),
+            sample_rate=_integer(raw, "sample_rate", 1, MAX_SAMPLE_RATE),
+            frame=_integer(raw, "frame", 1, MAX_FRAME),
+            channels=_integer({"channels": 1, **raw}, "channels", 1, MAX_CHANNELS),
+            noise_per_sample=_integer(raw, "noise_per_sample", 0, MAX_FRAME_NOISE),
             deterministic=bool(raw["deterministic"]),
-            states=tuple(
-                State(str(s["name"]), tuple(int(n) for n in s["shape"]), float(s["initial"]))
-                for s in raw["states"]
-            ),
+            states=tuple(_state(each) for each in raw["states"]),
+            limits={str(k): _number(v, k) for k, v in raw.get("limits", {}).items()},
             raw=raw,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServingError(
-            f"{where} has damaged keras-rawaudio metadata ({error!r}): export it again"
-        ) from None
-    if metadata.sample_rate < 1 or metadata.frame < 1 or metadata.noise_per_sample < 0:
-        raise ServingError(
-            f"{where} has impossible keras-rawaudio metadata "
-            f"(sample_rate {metadata.sample_rate}, frame {metadata.frame}, "
-            f"noise_per_sample {metadata.noise_per_sample}): export it again"
-        )
+        names = [state.name for state in metadata.states]
+        if len(set(names)) < len(names):
+            raise ValueError("two states of one name")
+        if metadata.frame * metadata.noise_per_sample > MAX_FRAME_NOISE:
+            raise ValueError("more noise per frame than any model takes")
+        if sum(math.prod(state.shape) for state in metadata.states) > MAX_STATE_VALUES:
+            raise ValueError("states larger than any model has")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ServingError(f"{damaged} ({text[:120]}): export it again") from None
     return metadata
+
+
+def check_graph(
+    metadata: Metadata, inputs: Sequence[Any], outputs: Sequence[Any], where: str
+) -> None:
+    """Compare metadata with the tensors that the graph declares.
+
+    Args:
+        metadata: of the file.
+        inputs: of an `onnxruntime.InferenceSession`, each with a `name`, a `type` and a `shape`.
+        outputs: likewise.
+        where: the file's name, for the messages.
+
+    Raises:
+        ServingError: a tensor is missing, unknown, or of another type or shape.
+    """
+    last = (metadata.channels,) if metadata.channels > 1 else ()
+    states = {state.name: (None, *state.shape) for state in metadata.states}
+    required = {"forced": (None, None, *last), "noise": (None, None, metadata.noise_per_sample)}
+    required |= states
+    results = {"audio": (None, None, *last)} | {f"{n}_next": s for n, s in states.items()}
+    found_in = {tensor.name: tensor for tensor in inputs}
+    found_out = {tensor.name: tensor for tensor in outputs}
+    missing = (required.keys() - found_in.keys()) | (results.keys() - found_out.keys())
+    if missing:
+        raise ServingError(f"{where} lacks {', '.join(sorted(missing))}: export it again")
+    # A deterministic graph may have no use for, and so no input for, the temperature.
+    optional = {"temperature": (None,), "score": ()}
+    unknown = found_in.keys() - required.keys() - optional.keys()
+    if unknown:
+        raise ServingError(
+            f"{where} needs inputs that this sampler does not know: {', '.join(sorted(unknown))}"
+        )
+    for name, shape in (required | optional).items():
+        if name in found_in:
+            kind = "tensor(bool)" if name == "score" else FLOAT
+            _check_tensor(found_in[name], kind, shape, where, fixed=True)
+    for name, shape in results.items():
+        _check_tensor(found_out[name], FLOAT, shape, where, fixed=False)
+
+
+def _check_tensor(
+    tensor: Any, kind: str, shape: tuple[int | None, ...], where: str, fixed: bool
+) -> None:
+    """None in `shape` is any size. Unless `fixed`, the graph may leave other sizes open too."""
+    declared = list(tensor.shape or [])
+    same = len(declared) == len(shape) and all(
+        wanted is None or size == wanted or not (fixed or isinstance(size, int))
+        for size, wanted in zip(declared, shape, strict=True)
+    )
+    if tensor.type != kind or not (same or (not declared and not fixed)):
+        expected = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ServingError(
+            f"{where}: {tensor.name} is {tensor.type} {declared}, and its metadata says {kind} "
+            f"[{expected}]: export it again"
+        )
+
+
+def _integer(raw: Mapping[str, Any], key: str, low: int, high: int) -> int:
+    value = raw[key]
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{key} is {value!r:.40}, not a whole number from {low} to {high}")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if type(value) not in (int, float) or not abs(value) < 1e30:
+        raise ValueError(f"{name} is {value!r:.40}, not a number")
+    return float(value)
+
+
+def _state(raw: Mapping[str, Any]) -> State:
+    name = raw["name"]
+    if type(name) is not str:
+        raise ValueError(f"a state's name is {name!r:.40}")
+    shape = [_integer({"size": size}, "size", 0, MAX_STATE_VALUES) for size in raw["shape"]]
+    return State(name, tuple(shape), _number(raw["initial"], f"the initial value of {name}"))

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from .errors import ServingError
-from .ogg import fix_serial_numbers
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-_MOST_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on very long writes
+_MAX_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on very long writes
+# libsndfile gives each Ogg stream a random serial number. With a fixed one equal audio gives equal
+# files.
+_OGG_SERIAL = (1).to_bytes(4, "little")
+_MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Output(Protocol):
@@ -44,6 +48,16 @@ def to_pcm16(audio: np.ndarray) -> np.ndarray:
     return pcm
 
 
+def interleaved(block: np.ndarray) -> np.ndarray:
+    """int16 (samples, streams * channels) of float (streams, samples[, channels]).
+
+    Example:
+        >>> interleaved(np.array([[0.0, 0.5], [1.0, -1.0]])).tolist()
+        [[0, 32767], [16384, -32768]]
+    """
+    return np.ascontiguousarray(np.moveaxis(to_pcm16(block), 1, 0).reshape(block.shape[1], -1))
+
+
 def output_paths(path: str | Path, streams: int) -> list[Path]:
     """The files of `streams` streams: the path itself, or new-1.wav, new-2.wav, ...
 
@@ -67,7 +81,7 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
 
 
 class FileOutput:
-    """One 16-bit mono file a stream, in WAV, FLAC or OGG by extension.
+    """One 16-bit file per stream, in WAV, FLAC or OGG by extension.
 
     Written beside their final place and renamed at the end: no half-written file is ever left.
 
@@ -75,14 +89,20 @@ class FileOutput:
         path: of the one file; several are numbered.
         streams: how many are written.
         sample_rate: of the files.
-        keep: how many of them become files in the end, those that `kept` lists; all by default.
+        channels: of each stream.
+        keep: how many streams become files in the end, those that `kept` lists; all by default.
 
     Attributes:
         kept: numbers of the streams to keep, from 0, in the order of the files.
     """
 
     def __init__(
-        self, path: str | Path, streams: int, sample_rate: int, keep: int | None = None
+        self,
+        path: str | Path,
+        streams: int,
+        sample_rate: int,
+        channels: int = 1,
+        keep: int | None = None,
     ) -> None:
         import soundfile
 
@@ -101,7 +121,7 @@ class FileOutput:
                 self._parts.append(Path(name))
                 self._files.append(
                     soundfile.SoundFile(
-                        name, "w", sample_rate, 1, subtype=subtype, format=container
+                        name, "w", sample_rate, channels, subtype=subtype, format=container
                     )
                 )
         except (OSError, soundfile.SoundFileError) as error:
@@ -128,11 +148,11 @@ class FileOutput:
             self._discard()
 
     def write(self, block: np.ndarray) -> None:
-        """Append float (streams, samples)."""
+        """Append float (streams, samples) or (streams, samples, channels)."""
         for file, row in zip(self._files, to_pcm16(block), strict=True):
             try:
-                for start in range(0, len(row), _MOST_FRAMES):
-                    file.write(row[start : start + _MOST_FRAMES])
+                for start in range(0, len(row), _MAX_FRAMES):
+                    file.write(row[start : start + _MAX_FRAMES])
             except RuntimeError as error:  # libsndfile's: disk full, a WAV of more than 4 GB
                 raise ServingError(f"cannot write {self.paths[0]}: {error}") from None
 
@@ -144,7 +164,7 @@ class FileOutput:
         parts = [self._parts[stream] for stream in self.kept]
         for part in parts:
             if part.name.lower().endswith(".ogg.part"):
-                fix_serial_numbers(part)
+                _fix_ogg_serial_numbers(part)
         for part, final in zip(parts, self.paths, strict=True):
             part.chmod(0o666 & ~umask)  # mkstemp gives 0600; a new file should be like any other
             os.replace(part, final)
@@ -157,7 +177,7 @@ class FileOutput:
 
 
 class PipeOutput:
-    """Raw signed 16-bit little-endian PCM to standard output, streams interleaved as channels."""
+    """Raw signed 16-bit little-endian PCM to standard output, streams and channels interleaved."""
 
     def __init__(self) -> None:
         if sys.stdout.isatty():
@@ -179,6 +199,33 @@ class PipeOutput:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def write(self, block: np.ndarray) -> None:
-        """Send float (streams, samples) at once."""
-        sys.stdout.buffer.write(to_pcm16(block).T.astype("<i2").tobytes())
+        """Send float (streams, samples) or (streams, samples, channels) at once."""
+        sys.stdout.buffer.write(interleaved(block).astype("<i2").tobytes())
         sys.stdout.buffer.flush()
+
+
+def _checksum(page: bytes) -> bytes:
+    # Ogg's CRC is zlib's without its two inversions, and with the bits of each byte mirrored.
+    crc = zlib.crc32(page.translate(_MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return crc.to_bytes(4, "big").translate(_MIRROR)
+
+
+def _fix_ogg_serial_numbers(path: Path) -> None:
+    """Rewrite the page headers of the Ogg file at `path` in place.
+
+    Reference:
+        RFC 3533, section 6: serial number in bytes 14 to 17 of a page, checksum in 22 to 25.
+    """
+    with path.open("r+b") as file:
+        while header := file.read(27):
+            start = file.tell() - 27
+            if len(header) < 27 or header[:4] != b"OggS":
+                raise ValueError(f"not an Ogg page at byte {start} of {path}")
+            sizes = file.read(header[26])
+            body = file.read(sum(sizes))
+            head = header[:14] + _OGG_SERIAL + header[18:22]
+            crc = _checksum(head + bytes(4) + header[26:] + sizes + body)
+            end = file.tell()
+            file.seek(start)
+            file.write(head + crc)
+            file.seek(end)

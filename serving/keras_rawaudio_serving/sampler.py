@@ -1,46 +1,41 @@
-"""The sampler: an exported generator, its state and its noise."""
+"""The sampler: new audio from an exported generator, block by block."""
 
-import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import ServingError
-from .metadata import Metadata, parse_metadata
-from .noise import Noise
+from .generator import Generator, States
+from .metadata import Metadata
 
 DEFAULT_BLOCK_SECONDS = 0.5
 FIRST_BLOCK_SECONDS = 0.1
-# A recurrent step is too small for a GPU until many streams share it.
-CUDA_STREAMS = 64
 # One block in so many is scored: it is read again, which takes about half as long as drawing it.
 SCORED_BLOCKS = 4
 
 
 class Sampler:
-    """Plays a generator that keras-rawaudio exported, on one or more independent streams.
+    """Generates audio with an exported model, in one or more independent streams.
 
     The state goes on from call to call: many short calls give the same samples as one long one.
 
     Args:
         path: the ONNX file.
         streams: how many independent streams.
-        temperature: of the draws, one value or one a stream; 1 is the model as trained, less is
+        temperature: of sampling, one value or one per stream; 1 is the model as trained, less is
             calmer. May be changed between blocks through the attribute of the same name.
         random_seed: same seed, same audio, bit for bit (same file, settings and machine); stream i
             has a sequence of its own, the same however many there are. Default: a fresh one.
-        provider: "cpu", "cuda", or "auto": CUDA only where it is there and pays (64 streams).
+        provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
         threads: processor threads; several streams are divided between them.
-        score: whether to find out how likely the model holds what it draws, see `bits`.
+        score: whether to compute the likelihood of generated audio, see `bits`.
 
     Attributes:
-        metadata: what the file says about itself.
-        sample_rate, frame: from the metadata.
+        metadata: of the file.
+        sample_rate, frame, channels: from the metadata.
         random_seed, streams, provider: as in use.
 
     Raises:
@@ -50,10 +45,10 @@ class Sampler:
         >>> sampler = Sampler.load("generator.onnx", streams=2, random_seed=7)  # doctest: +SKIP
         >>> sampler.prime(seed_audio)                                           # doctest: +SKIP
         >>> for block in sampler.stream(seconds=30):                            # doctest: +SKIP
-        ...     play(block)  # float32 (streams, samples) in [-1, 1]
+        ...     play(block)  # float32 (streams, samples[, channels]) in [-1, 1]
     """
 
-    _left: np.ndarray  # made, not yet given out: (streams, less than a block)
+    _left: np.ndarray  # generated, not yet given out: less than a block
 
     def __init__(
         self,
@@ -74,27 +69,16 @@ class Sampler:
             raise ServingError(f"the random seed is {random_seed}: it must be 0 or more")
         self.streams = streams
         self.temperature = temperature
-        # Streams are independent, so threads divide the batch: a step is too small to be divided.
-        groups = min(threads, streams)
-        edges = np.linspace(0, streams, groups + 1).astype(int)
-        self._groups = [slice(a, b) for a, b in pairwise(edges)]
-        self._pool = ThreadPoolExecutor(groups) if groups > 1 else None
-        self._session = _open_session(Path(path), provider, streams, max(1, threads // groups))
-        self.provider = "cuda" if "CUDA" in self._session.get_providers()[0] else "cpu"
-        properties = self._session.get_modelmeta().custom_metadata_map
-        self.metadata: Metadata = parse_metadata(properties, str(path))
+        self._generator = Generator(Path(path), streams, provider, threads)
+        self.provider = self._generator.provider
+        self.metadata: Metadata = self._generator.metadata
         self.sample_rate = self.metadata.sample_rate
         self.frame = self.metadata.frame
-        self._inputs = {i.name for i in self._session.get_inputs()}
-        self._scores = score and "bits" in {o.name for o in self._session.get_outputs()}
-        self._outputs = ["audio", *(f"{s.name}_next" for s in self.metadata.states)]
-        missing = {"forced", "noise", *(s.name for s in self.metadata.states)} - self._inputs
-        missing |= set(self._outputs) - {o.name for o in self._session.get_outputs()}
-        if missing:
-            raise ServingError(f"{path} lacks {', '.join(sorted(missing))}: export it again")
+        self.channels = self.metadata.channels
+        self._scores = score and self._generator.scores
         self.random_seed = secrets.randbits(32) if random_seed is None else random_seed
         self._noise = Noise(self.random_seed, streams)
-        self._fresh_state()
+        self._reset_state()
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> "Sampler":
@@ -103,7 +87,7 @@ class Sampler:
 
     @property
     def temperature(self) -> np.ndarray:
-        """float32 (streams,); set one value for all, or one a stream."""
+        """float32 (streams,); set one value for all, or one per stream."""
         return self._temperature
 
     @temperature.setter
@@ -111,7 +95,7 @@ class Sampler:
         values = np.atleast_1d(np.asarray(value, np.float32))
         if values.ndim != 1 or len(values) not in (1, self.streams):
             raise ServingError(
-                f"{values.size} temperatures for {self.streams} streams: give one, or one a stream"
+                f"{values.size} temperatures for {self.streams} streams: give one or one per stream"
             )
         for one in values:
             if not (np.isfinite(one) and one > 0):
@@ -120,10 +104,9 @@ class Sampler:
 
     @property
     def bits(self) -> np.ndarray | None:
-        """float64 (streams,): bits that a sample cost the model at temperature 1, so far.
+        """float64 (streams,): negative log-likelihood in bits per sample at temperature 1, so far.
 
-        From every fourth block. None without `score`, or where the file cannot say: fewer bits are
-        likelier audio.
+        From every fourth block. None without `score`, or where the file has no likelihood.
         """
         return self._bits / self._scored if self._scores and self._scored else None
 
@@ -135,34 +118,54 @@ class Sampler:
         """
         self.random_seed = self.random_seed if random_seed is None else random_seed
         self._noise = Noise(self.random_seed, self.streams)
-        self._fresh_state()
+        self._reset_state()
 
     def prime(self, audio: np.ndarray) -> None:
-        """Set a fresh state and read a seed: all of it, and none of it is ever given out.
+        """Start from a fresh state and read a seed, none of which is given out.
 
         Args:
-            audio: float (samples,) for all streams or (streams, samples), in [-1, 1], at the
-                model's rate (`read_seed` and `resample` bring it there).
+            audio: float in [-1, 1] at the model's rate (`read_seed` and `resample` bring it there):
+                (samples,) for all streams and channels. Of a mono model also (streams, samples);
+                of one with several channels (samples, channels) or (streams, samples, channels).
 
         Raises:
             ServingError: wrong shape, or NaN.
         """
-        audio = np.asarray(audio, np.float32)
-        if audio.ndim not in (1, 2) or (audio.ndim == 2 and len(audio) != self.streams):
-            raise ServingError(
-                f"a seed of shape {audio.shape} for {self.streams} streams: give (samples,) or "
-                f"({self.streams}, samples)"
-            )
+        audio = self._in_streams(np.asarray(audio, np.float32))
         if not np.isfinite(audio).all():
             raise ServingError("the seed holds NaN or infinite samples")
-        self._fresh_state()
-        # Forced samples come in whole frames. The zeros go to the left, where they are what a fresh
-        # stream has heard so far anyway; the seed's end then meets the first new sample exactly.
-        audio = np.broadcast_to(audio, (self.streams, audio.shape[-1]))
-        audio = np.pad(audio, ((0, 0), (-audio.shape[-1] % self.frame, 0)))
+        self._reset_state()
+        # Forced samples come in whole frames. Zeros go to the left, as in a fresh state's history.
+        # The seed's end then meets the first new sample exactly.
+        padding = [(0, 0), (-audio.shape[1] % self.frame, 0), (0, 0)][: audio.ndim]
+        audio = np.pad(audio, padding)
         step = self._in_frames(DEFAULT_BLOCK_SECONDS)
-        for start in range(0, audio.shape[-1], step):
+        for start in range(0, audio.shape[1], step):
             self._advance(audio[:, start : start + step], samples=0)
+
+    def _in_streams(self, audio: np.ndarray) -> np.ndarray:
+        """A seed as (streams, samples), or (streams, samples, channels) of several channels."""
+        each = audio
+        if self.channels > 1 and audio.ndim == 1:
+            each = np.repeat(audio[:, None], self.channels, axis=1)
+        last = (self.channels,) if self.channels > 1 else ()
+        if each.ndim == 1 + len(last):
+            each = each[None]
+        if (
+            each.ndim != 2 + len(last)
+            or each.shape[2:] != last
+            or len(each)
+            not in (
+                1,
+                self.streams,
+            )
+        ):
+            names = ", channels" if last else ""
+            raise ServingError(
+                f"a seed of shape {audio.shape} for {self.streams} streams of {self.channels} "
+                f"channels: give (samples{names}) or (streams, samples{names})"
+            )
+        return np.broadcast_to(each, (self.streams, *each.shape[1:]))
 
     def stream(
         self, seconds: float | None = None, block_seconds: float = DEFAULT_BLOCK_SECONDS
@@ -178,7 +181,8 @@ class Sampler:
             block_seconds: rounded up to whole frames.
 
         Yields:
-            float32 (streams, samples) in the units of the training audio (nominally [-1, 1]).
+            float32 (streams, samples), or (streams, samples, channels) of a model with several
+            channels, in the units of the training audio (nominally [-1, 1]).
 
         Raises:
             ServingError: seconds or block not above 0; the model gave NaN.
@@ -199,10 +203,10 @@ class Sampler:
 
         Args:
             seconds: how long.
-            block_seconds: what one run of the graph makes.
+            block_seconds: length of one run of the graph.
 
         Returns:
-            float32 (streams, round(seconds * sample_rate)).
+            float32 (streams, round(seconds * sample_rate)), and a last axis for several channels.
         """
         return np.concatenate(list(self.stream(seconds, block_seconds)), axis=1)
 
@@ -211,7 +215,7 @@ class Sampler:
         while samples is None or samples > 0:
             if not self._left.shape[1]:
                 whole = size if samples is None else min(size, samples + -samples % self.frame)
-                self._left = self._advance(np.empty((self.streams, 0), np.float32), whole)
+                self._left = self._advance(self._generator.empty(), whole)
                 size = min(block, 2 * size)
             # Whole frames are made; what the caller didn't ask for waits for the next call.
             count = self._left.shape[1] if samples is None else min(samples, self._left.shape[1])
@@ -223,120 +227,59 @@ class Sampler:
         """`seconds` in samples, rounded up to whole frames."""
         return max(1, -(-round(seconds * self.sample_rate) // self.frame)) * self.frame
 
-    def _fresh_state(self) -> None:
-        self._left = np.empty((self.streams, 0), np.float32)
+    def _reset_state(self) -> None:
+        self._generator.reset()
+        self._left = self._generator.empty()
         self._blocks = self._scored = 0
         self._bits = np.zeros(self.streams)
-        self._states = [
-            {
-                s.name: np.full((g.stop - g.start, *s.shape), s.initial, np.float32)
-                for s in self.metadata.states
-            }
-            for g in self._groups
-        ]
 
     def _advance(self, forced: np.ndarray, samples: int) -> np.ndarray:
-        """Read `forced`, then draw `samples`; both in whole frames."""
+        """Read `forced`, then generate `samples`; both in whole frames."""
         per_sample = self.metadata.noise_per_sample
         if self.metadata.deterministic:
             noise = np.zeros((self.streams, samples, per_sample), np.float32)
         else:
             noise = self._noise.draw(samples, per_sample)
-
-        def run(group: int) -> np.ndarray:
-            audio, *states = self._run(group, self._outputs, forced, noise, self._states[group])
-            self._states[group] = dict(zip(self._states[group], states, strict=True))
-            return audio
-
-        before = list(self._states)
-        audio = self._each_group(run)
-        if not np.isfinite(audio).all():
-            raise ServingError("the model gave NaN or infinite samples: train it again, or longer")
+        before = list(self._generator.states)
+        audio = self._generator.advance(forced, noise, self._temperature)
         if self._scores and samples:
             if self._blocks % SCORED_BLOCKS == 0:
                 self._score(audio, before)
             self._blocks += 1
         return audio
 
-    def _score(self, audio: np.ndarray, before: list[dict[str, np.ndarray]]) -> None:
-        """Read what was drawn from the states that it was drawn from."""
-        none = np.empty((self.streams, 0, self.metadata.noise_per_sample), np.float32)
-
-        def read(group: int) -> np.ndarray:
-            (bits,) = self._run(group, ["bits"], audio, none, before[group], score=np.array(True))
-            return bits.sum(axis=1, dtype=np.float64)
-
-        self._bits += self._each_group(read)
-        self._scored += audio.shape[1]
-
-    def _run(
-        self,
-        group: int,
-        outputs: list[str],
-        forced: np.ndarray,
-        noise: np.ndarray,
-        states: dict[str, np.ndarray],
-        **more: np.ndarray,
-    ) -> list[np.ndarray]:
-        rows = self._groups[group]
-        feeds = {
-            "forced": forced[rows],
-            "noise": noise[rows],
-            "temperature": self._temperature[rows],
-            **states,
-        }
-        # A deterministic graph may have no use for, and so no input for, the temperature.
-        feeds = {name: value for name, value in feeds.items() if name in self._inputs}
-        return [np.asarray(value) for value in self._session.run(outputs, feeds | more)]
-
-    def _each_group(self, run: Callable[[int], np.ndarray]) -> np.ndarray:
-        if self._pool is None:
-            return run(0)
-        return np.concatenate(list(self._pool.map(run, range(len(self._groups)))))
+    def _score(self, audio: np.ndarray, before: States) -> None:
+        self._bits += self._generator.score(audio, before, self._temperature)
+        self._scored += audio[0].size
 
 
-def cuda_is_there() -> bool:
-    """Whether the installed onnxruntime could use CUDA."""
-    import onnxruntime
+class Noise:
+    """One independent, repeatable sequence of uniform numbers a stream.
 
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    Stream `i` depends on `(random_seed, i)` alone, not on how many streams there are, and is drawn
+    in order: one long call and many short ones give the same numbers.
 
+    Args:
+        random_seed: any integer >= 0.
+        streams: how many sequences.
 
-def _open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
-    if provider not in ("auto", "cpu", "cuda"):
-        raise ServingError(f"unknown provider {provider!r}: choose auto, cpu or cuda")
-    if not path.exists():
-        raise ServingError(f"no such model: {path}")
-    if path.is_dir() or not os.access(path, os.R_OK):
-        raise ServingError(f"cannot read the model: {path} is not a readable file")
-    import onnxruntime
+    Example:
+        >>> long, short = Noise(7, 2), Noise(7, 2)
+        >>> parts = [short.draw(n, 1) for n in (3, 1, 6)]
+        >>> bool((long.draw(10, 1) == np.concatenate(parts, axis=1)).all())
+        True
+    """
 
-    available = cuda_is_there()
-    if provider == "cuda" and not available:
-        raise ServingError(
-            "this onnxruntime has no CUDA: install onnxruntime-gpu, or use --provider cpu"
-        )
-    use_cuda = provider == "cuda" or (provider == "auto" and available and streams >= CUDA_STREAMS)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # errors come as exceptions; no second telling on stderr
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ["CUDAExecutionProvider"] * use_cuda + ["CPUExecutionProvider"]
-    try:
-        # Without onnxruntime's own fallback, which talks on stdout, where audio may be going.
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=wanted, enable_fallback=0
-        )
-    except Exception as error:  # onnxruntime's own have no common class
-        if provider == "auto" and use_cuda:
-            return _open_session(path, "cpu", streams, threads)
-        text = " ".join(str(error).split())[:200]
-        unread = type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text
-        if unread or path.stat().st_size == 0:  # of an empty file, releases say different things
-            raise ServingError(f"{path} is not an ONNX file") from None
-        raise ServingError(f"cannot open {path} with onnxruntime: {text}") from None
-    if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise ServingError("CUDA did not start (driver or libraries missing): use --provider cpu")
-    return session
+    def __init__(self, random_seed: int, streams: int) -> None:
+        self._generators = [
+            np.random.Generator(np.random.PCG64(np.random.SeedSequence([random_seed, stream])))
+            for stream in range(streams)
+        ]
+
+    def draw(self, samples: int, per_sample: int) -> np.ndarray:
+        """Returns float32 (streams, samples, per_sample) in [0, 1), 1 never reached."""
+        out = np.empty((len(self._generators), samples, per_sample), np.float32)
+        for generator, row in zip(self._generators, out, strict=True):
+            # 24 random bits times 2**-24: exact in float32, so it cannot round up to 1.
+            generator.random(out=row, dtype=np.float32)
+        return out

@@ -1,4 +1,4 @@
-"""Which of many streams to keep: health against the piece's own seconds, then likelihood."""
+"""Ranks many streams: by health against the piece's own seconds, then by likelihood."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +16,18 @@ STEP = 1 / 32768
 # Ill seconds that count for nothing: each limit is one that 1 % of the piece's own seconds cross.
 TOLERATED = 0.05
 # Without limits of the piece: digital silence, and a thousandth of the samples in flat tops.
-KNOWN_ANYWAY = {"quietest": SILENCE_DECIBELS, "most_clipped": 0.001}
+DEFAULT_LIMITS = {"quietest": SILENCE_DECIBELS, "most_clipped": 0.001}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What became of one stream.
+class StreamScore:
+    """Health and likelihood of one stream.
 
     Attributes:
         stream: its number, from 0.
         faults: share of its seconds that has each fault.
         ill: share of its seconds that has any.
-        bits: that a sample of it cost the model; None where unknown.
+        bits: negative log-likelihood in bits per sample; None where unknown.
     """
 
     stream: int
@@ -48,70 +48,71 @@ class Judged:
         return max(self.faults, key=lambda name: self.faults[name])
 
     def __str__(self) -> str:
-        """In words: "healthy, 3.41 bits a sample", "noisy 30%, stuck 10% of its seconds"."""
+        """In words: "healthy, 3.41 bits per sample", "noisy 30%, stuck 10% of its seconds"."""
         listed = [f"{name} {share:.0%}" for name, share in self.faults.items() if share]
         words = "healthy" if self.fault is None else ", ".join(listed) + " of its seconds"
-        return words if self.bits is None else f"{words}, {self.bits:.2f} bits a sample"
+        return words if self.bits is None else f"{words}, {self.bits:.2f} bits per sample"
 
 
-class Jury:
-    """Listens to streams while they are made, second by second, and keeps no audio.
+class StreamRanker:
+    """Ranks streams while they are made, second by second, and keeps no audio.
 
     A second is `dead`, `loud`, `noisy`, `stuck`, `offset` or `clipped` beyond a limit that 1 % of
     the train part's seconds cross; the exported file carries these. Without them only digital
     silence and clipping are found.
 
-    Likelihood alone would choose the dullest, were they not ill: stuck, or dead.
+    Likelihood alone would prefer the dullest streams. Those are ill: stuck, or dead.
 
     Args:
         streams: how many.
-        sample_rate: samples a second.
+        sample_rate: in Hz.
         limits: what training calls `thresholds`; may lack any.
 
     Example:
-        >>> jury = Jury(2, 8000, {"flattest": 0.3})
+        >>> ranker = StreamRanker(2, 8000, {"flattest": 0.3})
         >>> time = np.arange(8000) / 8000
         >>> noise = np.random.default_rng(0).normal(0, 0.1, 8000)
-        >>> jury.write(np.stack([noise, 0.1 * np.sin(2000 * time)]))
-        >>> [f"stream {judged.stream}: {judged}" for judged in jury.ranking()]
+        >>> ranker.write(np.stack([noise, 0.1 * np.sin(2000 * time)]))
+        >>> [f"stream {score.stream}: {score}" for score in ranker.ranking()]
         ['stream 1: healthy', 'stream 0: noisy 100% of its seconds']
     """
 
     def __init__(self, streams: int, sample_rate: int, limits: Mapping[str, float]) -> None:
         self.rate = sample_rate
-        self.limits = {**KNOWN_ANYWAY, **limits}
+        self.limits = {**DEFAULT_LIMITS, **limits}
         self._rest = np.empty((streams, 0), np.float32)
         self._faults: dict[str, np.ndarray] = {}
         self._ill = np.zeros(streams)
         self._seconds = 0
 
     def write(self, block: np.ndarray) -> None:
-        """Hear float (streams, samples)."""
-        audio = np.concatenate([self._rest, block], axis=1)
+        """Add float (streams, samples[, channels]); channels are mixed to mono."""
+        mono = block.mean(axis=2) if block.ndim == 3 else block
+        audio = np.concatenate([self._rest, mono], axis=1)
         whole = audio.shape[1] // self.rate * self.rate
         for start in range(0, whole, self.rate):
-            self._judge(audio[:, start : start + self.rate])
+            self._measure(audio[:, start : start + self.rate])
         self._rest = audio[:, whole:]
 
-    def ranking(self, bits: np.ndarray | None = None) -> list[Judged]:
+    def ranking(self, bits: np.ndarray | None = None) -> list[StreamScore]:
         """All streams, best first, at the end.
 
         Args:
-            bits: a sample, of each stream; None where unknown.
+            bits: per sample, of each stream; None where unknown.
         """
         left = self._rest.shape[1]
         if left and (2 * left >= self.rate or not self._seconds):
-            self._judge(self._rest)
+            self._measure(self._rest)
         self._rest = self._rest[:, :0]
         seconds = max(self._seconds, 1)
-        judged = []
+        scores = []
         for stream, ill in enumerate(self._ill / seconds):
             faults = {name: float(count[stream]) / seconds for name, count in self._faults.items()}
             own = None if bits is None else float(bits[stream])
-            judged.append(Judged(stream, faults, float(ill), own))
-        return sorted(judged, key=lambda one: one.rank)
+            scores.append(StreamScore(stream, faults, float(ill), own))
+        return sorted(scores, key=lambda one: one.rank)
 
-    def _judge(self, second: np.ndarray) -> None:
+    def _measure(self, second: np.ndarray) -> None:
         found = faults(second, self.rate, self.limits)
         for name, which in found.items():
             self._faults[name] = self._faults.get(name, 0) + which
@@ -126,7 +127,7 @@ def faults(second: np.ndarray, rate: int, limits: Mapping[str, float]) -> dict[s
 
     Args:
         second: float (streams, samples).
-        rate: samples a second.
+        rate: in Hz.
         limits: what is not there is not looked for.
 
     Returns:
@@ -174,45 +175,45 @@ def flat_tops(audio: np.ndarray) -> np.ndarray:
     return flat
 
 
-class BestFiles(FileOutput):
-    """Writes all streams aside, and leaves the best as files, the best first.
+class RankedFiles(FileOutput):
+    """Writes all streams to temporary files, and keeps the best as files, the best first.
 
     Args:
         path: of the one file; several are numbered.
         sampler: makes the streams.
         keep: how many files there will be.
-        say: is told why, a line for each file and one for all others.
+        say: takes the reasons, a line per file and one for all others.
     """
 
     def __init__(
         self, path: str | Path, sampler: Sampler, keep: int, say: Callable[[str], None]
     ) -> None:
-        super().__init__(path, sampler.streams, sampler.sample_rate, keep)
-        limits = sampler.metadata.raw.get("limits", {})
+        super().__init__(path, sampler.streams, sampler.sample_rate, sampler.channels, keep)
+        limits = sampler.metadata.limits
         if not limits:
-            say("the model carries no limits of its piece: only silence and clipping are judged")
-        self._jury = Jury(sampler.streams, sampler.sample_rate, limits)
+            say("the model carries no limits of its piece: only silence and clipping are found")
+        self._ranker = StreamRanker(sampler.streams, sampler.sample_rate, limits)
         self._sampler, self._say = sampler, say
 
     def write(self, block: np.ndarray) -> None:
         super().write(block)
-        self._jury.write(block)
+        self._ranker.write(block)
 
     def _commit(self) -> None:
-        ranking = self._jury.ranking(self._sampler.bits)
+        ranking = self._ranker.ranking(self._sampler.bits)
         best, others = ranking[: len(self.paths)], ranking[len(self.paths) :]
-        self.kept = [judged.stream for judged in best]
+        self.kept = [score.stream for score in best]
         super()._commit()
-        for path, judged in zip(self.paths, best, strict=True):
-            self._say(f"{path}: stream {judged.stream + 1}, {judged}")
+        for path, score in zip(self.paths, best, strict=True):
+            self._say(f"{path}: stream {score.stream + 1}, {score}")
         if others:
             self._say(summary(others))
 
 
-def summary(dropped: Sequence[Judged]) -> str:
+def summary(dropped: Sequence[StreamScore]) -> str:
     """Why the others went: "60 dropped: 41 less likely, 17 noisy, 2 stuck"."""
-    known = any(judged.bits is not None for judged in dropped)
+    known = any(score.bits is not None for score in dropped)
     otherwise = "less likely" if known else "no worse, but too many"
-    reasons = Counter(judged.fault or otherwise for judged in dropped)
+    reasons = Counter(score.fault or otherwise for score in dropped)
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return f"{len(dropped)} dropped: {listed}"

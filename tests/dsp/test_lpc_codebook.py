@@ -38,7 +38,7 @@ def test_two_sinusoids_in_turns_get_a_filter_each():
 
 
 def test_processes_of_different_loudness_get_a_filter_each():
-    """A quiet sound is not a small part of a loud one: it is told apart by its spectrum."""
+    """A quiet sound is not a small part of a loud one: its spectrum tells it apart."""
     sounds = [np.array([1.5, -0.8]), np.array([0.2, -0.7])]
     parts = [
         autoregressive(a, 12_000, scale, seed)

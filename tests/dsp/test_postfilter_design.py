@@ -39,16 +39,16 @@ def test_lines_rise_and_what_lies_beside_them_falls():
 
 
 def test_bands_keep_their_level():
-    """Of what is played, each band around a frequency has the power that it had."""
+    """Each band of the synthesised signal keeps its power."""
     taps = resonances(400, 480, 560, 2100)
     h = design_postfilter(taps, length=2048)
-    played = 1 / np.abs(np.fft.rfft(np.r_[1, -taps * 0.995 ** np.arange(1, 9)], SIZE)) ** 2
+    synthesis = 1 / np.abs(np.fft.rfft(np.r_[1, -taps * 0.995 ** np.arange(1, 9)], SIZE)) ** 2
     width = round(SIZE * BAND)
     for middle in (480, 1300, 2100, 3000):
         here = slice(at(middle) - width, at(middle) + width + 1)
         window = np.hanning(2 * width + 3)[1:-1]
         before, after = (
-            (window * p[here]).sum() for p in (played, played * 10 ** (gain_db(h) / 10))
+            (window * p[here]).sum() for p in (synthesis, synthesis * 10 ** (gain_db(h) / 10))
         )
         assert abs(10 * np.log10(after / before)) < 0.5
 

@@ -1,4 +1,4 @@
-"""Clipping, offset, periodicity, leakage, diversity, surprise and findings, on known signals."""
+"""Clipping, offset, periodicity, leakage, diversity, nll and findings, on known signals."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_the_spread_of_the_pieces_own_excerpts(piece):
 
 
 def test_seeds_that_leak(piece):
-    """Pitfall 16: the seed in the output, or what really follows it, played back."""
+    """Pitfall 16: the seed in the output, or its true continuation, in the output."""
     seed, after, other = (piece[s * RATE : (s + 2) * RATE] for s in (10, 12, 40))
     free = leakage(other, seed, after, RATE)
     assert not free["leaks"]

@@ -12,7 +12,7 @@ CHROMIUM = next(
 PLAYERS = """() => Promise.all([...document.querySelectorAll("audio")].map(async player => {
     player.muted = true;
     await player.play();
-    await new Promise(heard => player.addEventListener("timeupdate", heard, { once: true }));
+    await new Promise(resolve => player.addEventListener("timeupdate", resolve, { once: true }));
     player.pause();
     return [player.readyState, player.duration, player.error];
 }))"""
@@ -42,9 +42,9 @@ def test_the_report_of_a_run(run, browser, width):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(run.report.as_uri())
     assert page.title() == "run"
-    played = page.evaluate(PLAYERS)
-    assert len(played) >= 9
-    for ready, duration, error in played:
+    results = page.evaluate(PLAYERS)
+    assert len(results) >= 9
+    for ready, duration, error in results:
         assert ready >= 3, "HAVE_FUTURE_DATA"
         assert error is None
         assert 0.5 < duration < 4

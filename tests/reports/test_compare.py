@@ -18,7 +18,7 @@ def make_run(tmp_path):
     def make(name, best, units=64, measure=BITS, measures=None, verdict="healthy"):
         folder = tmp_path / name
         folder.mkdir()
-        told = {
+        description = {
             "format_version": FORMAT_VERSION,
             "data": {"sources": [{"path": "music/song.flac"}]},
             "sample_rate": 8000,
@@ -27,7 +27,7 @@ def make_run(tmp_path):
             "parameters": 12345,
             "seed": 0,
         }
-        (folder / "run.json").write_text(json.dumps(told))
+        (folder / "run.json").write_text(json.dumps(description))
         recipe = {"name": "default", "tiers": [{"units": units}], "head": {"order": 256}}
         (folder / "recipe.json").write_text(json.dumps(recipe))
         if best is not None:

@@ -1,4 +1,4 @@
-"""`judge` by its command line: what is said of files whose faults are known."""
+"""`evaluate-audio` by its command line, on files whose faults are known."""
 
 import re
 
@@ -24,24 +24,24 @@ def song():
 
 
 @pytest.fixture
-def judged(song, tmp_path, capfd):
-    """Judges a file that holds the audio: what was said, and the page."""
+def evaluated(song, tmp_path, capfd):
+    """Evaluates a file that holds the audio: the console lines, and the page."""
 
     def judge(audio, rate=RATE, *words):
         soundfile.write(tmp_path / "song.wav", song, RATE)
         soundfile.write(tmp_path / "new.wav", audio, rate)
         files = f"--real {tmp_path}/song.wav --generated {tmp_path}/new.wav --out {tmp_path}/a.html"
         assert main(["evaluate-audio", *files.split(), *words]) == 0
-        out, said = capfd.readouterr()
+        out, err = capfd.readouterr()
         assert out == ""
-        return said, (tmp_path / "a.html").read_text()
+        return err, (tmp_path / "a.html").read_text()
 
     return judge
 
 
-def test_a_copy_is_named_with_its_place(song, judged):
-    said, page = judged(song[20 * RATE : 26 * RATE])
-    found = re.search(r"new.wav: (\d) s copied from 0:(\d\d) of the source", said)
+def test_a_copy_is_named_with_its_place(song, evaluated):
+    err, page = evaluated(song[20 * RATE : 26 * RATE])
+    found = re.search(r"new.wav: (\d) s copied from 0:(\d\d) of the source", err)
     assert 5 <= int(found[1]) <= 6
     assert 19 <= int(found[2]) <= 21
     assert "copied from" in page
@@ -49,20 +49,20 @@ def test_a_copy_is_named_with_its_place(song, judged):
     assert page.count("<img") == 2
 
 
-def test_noise_at_another_rate_is_noise(judged):
-    said, page = judged(np.random.default_rng(0).normal(size=5 * 8000) * 0.05, 8000)
-    assert "new.wav: noise from the start" in said
+def test_noise_at_another_rate_is_noise(evaluated):
+    err, page = evaluated(np.random.default_rng(0).normal(size=5 * 8000) * 0.05, 8000)
+    assert "new.wav: noise from the start" in err
     assert "mono, 4000 Hz" in page
 
 
-def test_a_seed_that_leaks(song, judged, tmp_path):
+def test_a_seed_that_leaks(song, evaluated, tmp_path):
     """Pitfall 16: the seed in the output."""
     seed = ["--seed-audio", f"{tmp_path}/song.wav", "--seed-start", "20", "--seed-seconds", "1.5"]
     noise = np.random.default_rng(0).normal(size=3 * RATE) * 0.05
     leaked = np.concatenate([song[20 * RATE : int(21.5 * RATE)], noise])
-    said, page = judged(leaked, RATE, *seed)
-    assert "the seed leaks" in said
+    err, page = evaluated(leaked, RATE, *seed)
+    assert "the seed leaks" in err
     assert page.count("<audio") == 3
     assert "where the seed ends" in page
-    said, _ = judged(leaked, RATE, *seed, "--keep-seed")
-    assert "the seed leaks" not in said
+    err, _ = evaluated(leaked, RATE, *seed, "--keep-seed")
+    assert "the seed leaks" not in err

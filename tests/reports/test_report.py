@@ -72,8 +72,8 @@ def test_a_page_that_fails_is_no_failed_training(run, monkeypatch, capfd):
 
     monkeypatch.setattr(report, "write_report", fail)
     assert main(["train", "--resume", "--run", str(run.path)]) == 0
-    said = capfd.readouterr().err
-    assert re.search(r"no page: no room; keras-rawaudio report --run .*run tries again", said)
+    err = capfd.readouterr().err
+    assert re.search(r"no page: no room; keras-rawaudio report --run .*run tries again", err)
 
 
 @pytest.mark.parametrize("values", [{"a": {"b": [1, None]}, "c": "x"}])

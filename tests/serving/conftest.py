@@ -185,3 +185,68 @@ def tone(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+def build_stereo_toy(gains: tuple[float, ...] = (1.0, 0.5), **changes: object) -> onnx.ModelProto:
+    """`audio = gains * temperature * (2 * noise - 1) + level`; `level` is the last forced sample.
+
+    `changes` replace or add metadata keys.
+    """
+    channels = len(gains)
+    inits = [
+        helper.make_tensor("gains", FLOAT, [channels], gains),
+        helper.make_tensor("two", FLOAT, [], [2.0]),
+        helper.make_tensor("shift", FLOAT, [], [1.0]),
+    ]
+    ints = {"axis1": [1], "axes": [1, 2], "last": [-1], "end": [2**31]}
+    inits += [helper.make_tensor(n, TensorProto.INT64, [len(v)], v) for n, v in ints.items()]
+    nodes = [
+        helper.make_node("Unsqueeze", ["level", "axis1"], ["level_row"]),
+        helper.make_node("Concat", ["level_row", "forced"], ["rows"], axis=1),
+        helper.make_node("Slice", ["rows", "last", "end", "axis1"], ["last_row"]),
+        helper.make_node("Squeeze", ["last_row", "axis1"], ["level_next"]),
+        helper.make_node("Mul", ["noise", "two"], ["doubled"]),
+        helper.make_node("Sub", ["doubled", "shift"], ["centred"]),
+        helper.make_node("Unsqueeze", ["temperature", "axes"], ["scale"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Mul", ["scaled", "gains"], ["panned"]),
+        helper.make_node("Add", ["panned", "last_row"], ["audio"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "stereo",
+        [
+            _info("forced", "B", "P", channels),
+            _info("noise", "B", "N", 1),
+            _info("temperature", "B"),
+            _info("level", "B", channels),
+        ],
+        [_info("audio", "B", "N", channels), _info("level_next", "B", channels)],
+        inits,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model, full_check=True)
+    metadata = {
+        "format_version": 1,
+        "sample_rate": RATE,
+        "frame": 4,
+        "channels": channels,
+        "noise_per_sample": 1,
+        "deterministic": False,
+        "states": [{"name": "level", "shape": [channels], "initial": 0.0}],
+        **changes,
+    }
+    helper.set_model_props(model, {"keras_rawaudio": json.dumps(metadata)})
+    return model
+
+
+@pytest.fixture
+def stereo_toy(tmp_path: Path) -> Callable[..., Path]:
+    """stereo_toy(gains=(1.0, 0.5), ...) -> path of an ONNX file."""
+
+    def make(name: str = "stereo.onnx", **options: object) -> Path:
+        path = tmp_path / name
+        onnx.save(build_stereo_toy(**options), str(path))  # type: ignore[arg-type]
+        return path
+
+    return make

@@ -37,7 +37,7 @@ def test_a_file_from_the_checkout(toy: Toy, tmp_path: Path) -> None:
     info = soundfile.info(str(out))
     assert (info.frames, info.samplerate) == (round(0.7777 * RATE), RATE)
     assert (info.channels, info.subtype) == (1, "PCM_16")
-    # The random seed that it took is said, so that it can be taken again.
+    # A note names the random seed, so that it can be used again.
     number = done.stderr.split(b"--random-seed ")[1].split()[0].decode()
     assert main(_words(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=out)) == 0
     again = tmp_path / "again.wav"
@@ -72,7 +72,7 @@ def test_streams_temperatures_and_numbered_files(toy: Toy, tmp_path: Path) -> No
             np.testing.assert_array_equal(data, expected[stream])
 
 
-def test_the_seed_is_heard_but_not_in_the_output(toy: Toy, tone: Tone, tmp_path: Path) -> None:
+def test_the_seed_is_read_but_not_in_the_output(toy: Toy, tone: Tone, tmp_path: Path) -> None:
     """Pitfall 16: new audio alone, unless --keep-seed, which puts the (resampled) seed first."""
     model, seed = toy(deterministic=True, frame=6), tone(seconds=2, rate=44100)
     words = f"--seconds 0.1 --seed-audio {seed} --seed-start 0.5 --seed-seconds 0.501"
@@ -288,10 +288,10 @@ def test_auto_takes_the_cpu_for_few_streams_and_says_so(
 ) -> None:
     names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
-    for streams, said in ((1, "1 stream: on the CPU"), (63, "63 streams: on the CPU")):
+    for streams, note in ((1, "1 stream: on the CPU"), (63, "63 streams: on the CPU")):
         words = f"--seconds 0.1 --streams {streams} --provider"
         assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
-        assert f"{said}, the faster one below 64 streams" in capsys.readouterr().err
+        assert f"{note}, the faster one below 64 streams" in capsys.readouterr().err
         assert main(_words(toy(), f"{words} cpu", out=tmp_path / "a.wav")) == 0
         assert "on the CPU" not in capsys.readouterr().err
 
@@ -314,7 +314,7 @@ def test_play_without_sounddevice(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_play(toy: Toy, tmp_path: Path) -> None:
-    """Everything reaches the device, in order, and is heard to its end; with --out, both."""
+    """Everything reaches the device, in order and to its end; with --out, both."""
     (tmp_path / "sounddevice.py").write_text(
         "import sys\n"
         "class OutputStream:\n"
@@ -331,9 +331,9 @@ def test_play(toy: Toy, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     head, data = done.stdout.decode().split("\n")[:2]
     assert head == f"{RATE} 1 int16"
-    heard = np.frombuffer(bytes.fromhex(data), np.int16)
-    np.testing.assert_array_equal(heard, soundfile.read(tmp_path / "a.wav", dtype="int16")[0])
-    assert len(heard) == 1.5 * RATE
+    sent = np.frombuffer(bytes.fromhex(data), np.int16)
+    np.testing.assert_array_equal(sent, soundfile.read(tmp_path / "a.wav", dtype="int16")[0])
+    assert len(sent) == 1.5 * RATE
 
 
 def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Many streams: judged as training judges, ranked, the best kept, and why."""
+"""Many streams: score as training judges, ranked, the best kept, and why."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,13 @@ import soundfile
 from keras_rawaudio_serving import Sampler
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.output import to_pcm16
-from keras_rawaudio_serving.stream_ranker import Judged, Jury, faults, flat_tops, summary
+from keras_rawaudio_serving.stream_ranker import (
+    StreamRanker,
+    StreamScore,
+    faults,
+    flat_tops,
+    summary,
+)
 
 from keras_rawaudio.metrics import health
 
@@ -39,20 +45,20 @@ def sounds() -> dict[str, np.ndarray]:
     }
 
 
-def jury_on(streams: np.ndarray, limits: dict[str, float], block: int) -> list[Judged]:
-    jury = Jury(len(streams), RATE, limits)
+def rank(streams: np.ndarray, limits: dict[str, float], block: int) -> list[StreamScore]:
+    ranker = StreamRanker(len(streams), RATE, limits)
     for start in range(0, streams.shape[1], block):
-        jury.write(streams[:, start : start + block])
-    return jury.ranking()
+        ranker.write(streams[:, start : start + block])
+    return ranker.ranking()
 
 
 @pytest.mark.parametrize("block", [777, 4000, 80000])
 def test_each_fault_is_named(block: int) -> None:
     made = sounds()
-    ranking = jury_on(np.stack(list(made.values())), LIMITS, block)
-    said = {list(made)[judged.stream]: str(judged) for judged in ranking}
-    assert next(iter(said)) == "melody"
-    assert said == {
+    ranking = rank(np.stack(list(made.values())), LIMITS, block)
+    notes = {list(made)[score.stream]: str(score) for score in ranking}
+    assert next(iter(notes)) == "melody"
+    assert notes == {
         "melody": "healthy",
         "silence": "dead 50%, stuck 50% of its seconds",
         "burst": "loud 10% of its seconds",
@@ -60,25 +66,25 @@ def test_each_fault_is_named(block: int) -> None:
         "tone": "stuck 80% of its seconds",
         "clipping": "clipped 100% of its seconds",
     }
-    assert [judged.ill for judged in ranking] == sorted(judged.ill for judged in ranking)
+    assert [score.ill for score in ranking] == sorted(score.ill for score in ranking)
 
 
 def test_of_the_healthy_the_likeliest_come_first() -> None:
     """Health first: the best bits are those of what is stuck or silent."""
     melody, silence = sounds()["melody"], np.zeros(10 * RATE)
-    jury = Jury(4, RATE, LIMITS)
-    jury.write(np.stack([melody, silence, melody, 3 * melody]))
-    ranking = jury.ranking(np.array([3.5, 0.1, 3.2, 3.4]))
-    assert [judged.stream for judged in ranking] == [2, 3, 0, 1]
-    assert str(ranking[0]) == "healthy, 3.20 bits a sample"
-    assert str(ranking[3]) == "dead 100%, stuck 100% of its seconds, 0.10 bits a sample"
+    ranker = StreamRanker(4, RATE, LIMITS)
+    ranker.write(np.stack([melody, silence, melody, 3 * melody]))
+    ranking = ranker.ranking(np.array([3.5, 0.1, 3.2, 3.4]))
+    assert [score.stream for score in ranking] == [2, 3, 0, 1]
+    assert str(ranking[0]) == "healthy, 3.20 bits per sample"
+    assert str(ranking[3]) == "dead 100%, stuck 100% of its seconds, 0.10 bits per sample"
     assert summary(ranking[1:]) == "3 dropped: 2 less likely, 1 dead"
 
 
 def test_without_limits_silence_and_clipping_are_found() -> None:
     made = sounds()
-    ranking = jury_on(np.stack(list(made.values())), {}, 4000)
-    found = {list(made)[judged.stream]: judged.fault for judged in ranking if judged.fault}
+    ranking = rank(np.stack(list(made.values())), {}, 4000)
+    found = {list(made)[score.stream]: score.fault for score in ranking if score.fault}
     assert found == {"silence": "dead", "clipping": "clipped"}
 
 
@@ -137,10 +143,10 @@ def test_the_best_are_kept_in_order(
     for number, stream in ((1, 1), (2, 3)):
         data, _ = soundfile.read(tmp_path / f"best-{number}.wav", dtype="int16")
         np.testing.assert_array_equal(data, expected[stream])
-    said = capfd.readouterr().err
-    assert "best-1.wav: stream 2, healthy\n" in said
-    assert "best-2.wav: stream 4, healthy\n" in said
-    assert "2 dropped: 1 dead, 1 loud\n" in said
+    notes = capfd.readouterr().err
+    assert "best-1.wav: stream 2, healthy\n" in notes
+    assert "best-2.wav: stream 4, healthy\n" in notes
+    assert "2 dropped: 1 dead, 1 loud\n" in notes
 
 
 def level_of(toy: Toy, temperature: float) -> float:
@@ -153,10 +159,10 @@ def test_a_file_without_limits_says_so(
 ) -> None:
     words = "--seconds 1.5 --streams 3 --keep 1 --random-seed 1"
     assert main([str(toy()), *words.split(), "--out", str(tmp_path / "best.flac")]) == 0
-    said = capfd.readouterr().err
-    assert "carries no limits of its piece" in said
-    assert "best.flac: stream " in said
-    assert "2 dropped: " in said
+    notes = capfd.readouterr().err
+    assert "carries no limits of its piece" in notes
+    assert "best.flac: stream " in notes
+    assert "2 dropped: " in notes
     assert [p.name for p in tmp_path.glob("*best*")] == ["best.flac"]
 
 

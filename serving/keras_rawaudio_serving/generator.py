@@ -1,0 +1,200 @@
+"""An exported generator in ONNX Runtime: its session, its state, and its checks."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import ServingError
+from .metadata import check_graph, parse_metadata
+from .model_file import read_model
+
+# A recurrent step is too small for a GPU until many streams share it.
+CUDA_STREAMS = 64
+
+States = list[dict[str, np.ndarray]]
+
+
+class Generator:
+    """The graph of an exported file, with the state of each stream.
+
+    The states go on from call to call. Threads divide the streams between them, because streams
+    are independent and one step is too small to be divided.
+
+    Args:
+        path: the ONNX file.
+        streams: rows of the batch.
+        provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
+        threads: processor threads.
+
+    Attributes:
+        metadata: from the file, checked against its graph.
+        provider: "cpu" or "cuda", as in use.
+        scores: whether the graph can give `bits`.
+        states: for each group of streams, each state tensor by name.
+
+    Raises:
+        ServingError: see `read_model`, `parse_metadata` and `check_graph`; or no such provider.
+    """
+
+    def __init__(self, path: Path, streams: int, provider: str, threads: int) -> None:
+        self.path, self.streams = path, streams
+        groups = min(threads, streams)
+        edges = np.linspace(0, streams, groups + 1).astype(int)
+        self._groups = [slice(a, b) for a, b in pairwise(edges)]
+        self._pool = ThreadPoolExecutor(groups) if groups > 1 else None
+        self._session = open_session(path, provider, streams, max(1, threads // groups))
+        self.provider = "cuda" if "CUDA" in self._session.get_providers()[0] else "cpu"
+        try:
+            properties = self._session.get_modelmeta().custom_metadata_map
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        except UnicodeDecodeError:
+            raise ServingError(f"{path} holds names that are not UTF-8: export it again") from None
+        self.metadata = parse_metadata(properties, str(path))
+        check_graph(self.metadata, inputs, outputs, str(path))
+        self._inputs = {tensor.name for tensor in inputs}
+        self.scores = "bits" in {tensor.name for tensor in outputs}
+        self._outputs = ["audio", *(f"{s.name}_next" for s in self.metadata.states)]
+        self.reset()
+
+    def reset(self) -> None:
+        """Fresh states."""
+        self.states: States = [
+            {
+                s.name: np.full((g.stop - g.start, *s.shape), s.initial, np.float32)
+                for s in self.metadata.states
+            }
+            for g in self._groups
+        ]
+
+    def empty(self, samples: int = 0) -> np.ndarray:
+        """float32 zeros (streams, samples), or (streams, samples, channels) for several."""
+        channels = self.metadata.channels
+        last = (channels,) if channels > 1 else ()
+        return np.zeros((self.streams, samples, *last), np.float32)
+
+    def advance(self, forced: np.ndarray, noise: np.ndarray, temperature: np.ndarray) -> np.ndarray:
+        """Read the `forced` samples, then generate one for each row of `noise`.
+
+        Args:
+            forced: float32 (streams, P) or (streams, P, channels), P whole frames.
+            noise: float32 (streams, N, noise_per_sample) in [0, 1), N whole frames.
+            temperature: float32 (streams,).
+
+        Returns:
+            float32 (streams, N) or (streams, N, channels).
+
+        Raises:
+            ServingError: the graph fails, or gives other shapes than it says, or NaN.
+        """
+
+        def run(group: int) -> np.ndarray:
+            states = self.states[group]
+            audio, *after = self._run(group, self._outputs, forced, noise, temperature, states)
+            expected = [state.shape for state in states.values()]
+            if audio.shape[1:] != (noise.shape[1], *forced.shape[2:]) or expected != [
+                state.shape for state in after
+            ]:
+                raise ServingError(f"{self.path} gives tensors of wrong shapes: export it again")
+            self.states[group] = dict(zip(states, after, strict=True))
+            return audio
+
+        audio = self._each_group(run)
+        if not np.isfinite(audio).all():
+            raise ServingError("the model gave NaN or infinite samples: train it again, or longer")
+        return audio
+
+    def score(self, audio: np.ndarray, states: States, temperature: np.ndarray) -> np.ndarray:
+        """float64 (streams,): bits of `audio` in sum, where it was generated from `states`."""
+        none = np.empty((self.streams, 0, self.metadata.noise_per_sample), np.float32)
+        score = np.array(True)
+
+        def read(group: int) -> np.ndarray:
+            (bits,) = self._run(
+                group, ["bits"], audio, none, temperature, states[group], score=score
+            )
+            return bits.reshape(len(bits), -1).sum(axis=1, dtype=np.float64)
+
+        return self._each_group(read)
+
+    def _run(
+        self,
+        group: int,
+        outputs: list[str],
+        forced: np.ndarray,
+        noise: np.ndarray,
+        temperature: np.ndarray,
+        states: dict[str, np.ndarray],
+        **more: np.ndarray,
+    ) -> list[np.ndarray]:
+        rows = self._groups[group]
+        feeds = {
+            "forced": forced[rows],
+            "noise": noise[rows],
+            "temperature": temperature[rows],
+            **states,
+        }
+        # A deterministic graph may have no use for, and so no input for, the temperature.
+        feeds = {name: value for name, value in feeds.items() if name in self._inputs}
+        try:
+            return [np.asarray(value) for value in self._session.run(outputs, feeds | more)]
+        except Exception as error:  # onnxruntime's own have no common class
+            raise ServingError(f"{self.path} fails in onnxruntime: {_one_line(error)}") from None
+
+    def _each_group(self, run: Callable[[int], np.ndarray]) -> np.ndarray:
+        if self._pool is None:
+            return run(0)
+        return np.concatenate(list(self._pool.map(run, range(len(self._groups)))))
+
+
+def cuda_is_available() -> bool:
+    """Whether the installed onnxruntime could use CUDA."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
+    """An `onnxruntime.InferenceSession` of a file that `read_model` lets through.
+
+    Raises:
+        ServingError: a bad file, an unknown provider, or CUDA that is not available.
+    """
+    if provider not in ("auto", "cpu", "cuda"):
+        raise ServingError(f"unknown provider {provider!r}: choose auto, cpu or cuda")
+    data = read_model(path)
+    import onnxruntime
+
+    available = cuda_is_available()
+    if provider == "cuda" and not available:
+        raise ServingError(
+            "this onnxruntime has no CUDA: install onnxruntime-gpu, or use --provider cpu"
+        )
+    use_cuda = provider == "cuda" or (provider == "auto" and available and streams >= CUDA_STREAMS)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # errors come as exceptions; nothing more on stderr
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    wanted = ["CUDAExecutionProvider"] * use_cuda + ["CPUExecutionProvider"]
+    try:
+        # Without onnxruntime's own fallback, which writes to stdout, where audio may be going.
+        session = onnxruntime.InferenceSession(data, options, providers=wanted, enable_fallback=0)
+    except Exception as error:  # onnxruntime's own have no common class
+        if provider == "auto" and use_cuda:
+            return open_session(path, "cpu", streams, threads)
+        text = _one_line(error)
+        if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
+            raise ServingError(f"{path} is not an ONNX file") from None
+        raise ServingError(f"cannot open {path} with onnxruntime: {text}") from None
+    if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        raise ServingError("CUDA did not start (driver or libraries missing): use --provider cpu")
+    return session
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
