@@ -1,4 +1,4 @@
-"""Compare runs, best first: bits, measures, costs, and the settings that differ."""
+"""Compare runs, task by task: scores, measures, costs, and the settings that differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     tables, skipped = compare(options.runs, options.out)
     print(tables)
     if skipped:
-        print(f"not runs, skipped: {', '.join(skipped)}", file=sys.stderr)
+        print(f"not runs, or damaged, skipped: {', '.join(skipped)}", file=sys.stderr)
     if options.out:
         print(f"wrote {options.out}", file=sys.stderr)
     return 0

@@ -1,8 +1,7 @@
-"""Runs side by side: what they reached, what that took, and in which settings they differ."""
+"""Runs side by side, ranked within each task against their own baselines."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.reports.facts import flat
 from keras_rawaudio.reports.page import Section, Table, write_page
-from keras_rawaudio.training.console import SHORT_UNITS
+from keras_rawaudio.training.console import SHORT_UNITS, UNITS
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.run_folder import RunFolder, damaged_if_wrong, read_json
 
 ABSENT = "-"
 # Free text about a run, and no setting.
@@ -25,6 +24,7 @@ COLUMNS = (
     "run",
     "best",
     "baseline",
+    "gain",
     "verdict",
     "tone",
     "beat",
@@ -41,21 +41,22 @@ class Row:
 
     Attributes:
         name: the folder.
-        measure: what `best` is in; runs of one measure stand together.
-        best: the best validation, None before the first.
-        cells: words for `COLUMNS` (but the first) and `COSTS`.
+        task: prediction or reconstruction, and the unit of the score. Runs of one task are ranked.
+        gain: the best of its own baselines less its best validation score; None before the first
+            validation. Scores of two frame sizes do not compare, and gains do.
+        cells: text for `COLUMNS` (but the first two) and `COSTS`.
         settings: recipe and data by dotted names.
     """
 
     name: str
-    measure: str
-    best: float | None
+    task: str
+    gain: float | None
     cells: Sequence[str]
     settings: dict[str, str]
 
 
 def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, list[str]]:
-    """Compare runs, best first.
+    """Compare runs, task by task, the one that gains most over its own baselines first.
 
     Validation figures are from each run's log. Figures of generated audio are from its last report,
     or from the best validation where there is no report.
@@ -73,26 +74,42 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
     rows, skipped = [], []
     for path in runs:
         try:
-            rows.append(_row(RunFolder.open(path)))
+            run = RunFolder.open(path)
+            with damaged_if_wrong(run.path):
+                rows.append(_row(run))
         except UserError:
             skipped.append(str(path))
     if not rows:
         raise UserError(f"no run folder among {', '.join(skipped)}; give folders of trained runs")
-    rows.sort(key=lambda row: (row.measure, math.inf if row.best is None else row.best))
-    results = Table(
-        [*COLUMNS, *COSTS],
-        [[str(number), row.name, *row.cells] for number, row in enumerate(rows, 1)],
-    )
+    rows.sort(key=lambda row: (row.task, math.inf if row.gain is None else -row.gain))
     numbers = [str(number) for number in range(1, len(rows) + 1)]
-    tables = [results]
+    titled = [
+        (
+            task,
+            Table(
+                [*COLUMNS, *COSTS],
+                [
+                    [n, r.name, *r.cells]
+                    for n, r in zip(numbers, rows, strict=True)
+                    if r.task == task
+                ],
+            ),
+        )
+        for task in dict.fromkeys(row.task for row in rows)
+    ]
     if differing := differences([row.settings for row in rows]):
-        tables.append(Table(["setting", *numbers], differing))
+        titled.append(("Where they differ", Table(["setting", *numbers], differing)))
     if out is not None:
-        words = "Best validation first. Bits compare on the same audio at the same rate only."
-        sections = [Section("Results", words, tables=tables[:1])]
-        sections += [Section("Where they differ", tables=[table]) for table in tables[1:]]
+        note = (
+            "Ranked within a task by the gain over the best of each run's own baselines. "
+            "Gains compare on the same audio at the same rate only."
+        )
+        sections = [
+            Section(title, note if number == 0 else "", tables=[table])
+            for number, (title, table) in enumerate(titled)
+        ]
         write_page(out, f"{len(rows)} runs", ", ".join(row.name for row in rows), sections)
-    return "\n\n".join(map(text, tables)), skipped
+    return "\n\n".join(f"{title}\n{text(table)}" for title, table in titled), skipped
 
 
 def differences(settings: Sequence[dict[str, str]]) -> list[list[str]]:
@@ -125,17 +142,21 @@ def text(table: Table) -> str:
 
 
 def _row(run: RunFolder) -> Row:
-    described, recipe, log = run.describe(), run.read_recipe(), read_log(run.log)
+    described, recipe = run.describe(), run.read_recipe()
     measure = described["measure"]
+    log = read_log(run.log, measure)
     best = min(log, key=lambda row: row[measure]) if log else {}
     figures = _figures(run, best)
     ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)
     last = log[-1] if log else {}
+    baseline = min(described["baselines"].values()) if described["baselines"] else None
+    gain = None if baseline is None or not best else baseline - best[measure]
     kad = figures.get("distances", {}).get("KAD (musicnn)", {})
     cells = [
         f"{best[measure]:.3f} {SHORT_UNITS[measure]}" if best else ABSENT,
-        f"{min(described['baselines'].values()):.3f}" if described["baselines"] else ABSENT,
+        ABSENT if baseline is None else f"{baseline:.3f}",
+        ABSENT if gain is None else f"{gain:+.3f}",
         verdict,
         _beside(figures, "tonal_prominence_db", "piece_tonal_prominence_db", "{:.1f}"),
         _beside(figures, "beat_strength", "piece_beat_strength", "{:.2f}"),
@@ -154,14 +175,14 @@ def _row(run: RunFolder) -> Row:
         "sample rate": str(described["sample_rate"]),
         "seed": str(described["seed"]),
     }
-    return Row(str(run.path), measure, best.get(measure), cells, own)
+    kind = "reconstruction" if recipe.get("head", {}).get("reconstruct") else "prediction"
+    return Row(str(run.path), f"{kind}: {UNITS[measure]}", gain, cells, own)
 
 
 def _figures(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
     """Figures of generated audio: of the run's report, or else of its best validation."""
     if run.measures.is_file():
-        figures: dict[str, Any] = json.loads(run.measures.read_text())
-        return figures
+        return {"findings": [], **read_json(run.measures)}
     known = {
         key: best[key]
         for key in ("tonal_prominence_db", "beat_strength")

@@ -15,7 +15,7 @@ BITS, UNEXPLAINED = "bits_per_sample", "variance_unexplained"
 def make_run(tmp_path):
     """Makes a run folder by name, with a best validation."""
 
-    def make(name, best, units=64, measure=BITS, measures=None, verdict="healthy"):
+    def make(name, best, units=64, measure=BITS, measures=None, verdict="healthy", **more):
         folder = tmp_path / name
         folder.mkdir()
         description = {
@@ -23,17 +23,21 @@ def make_run(tmp_path):
             "data": {"sources": [{"path": "music/song.flac"}]},
             "sample_rate": 8000,
             "measure": measure,
-            "baselines": {"order_0": 7.5, "order_1": 6.0},
+            "baselines": more.get("baselines", {"order_0": 7.5, "order_1": 6.0}),
             "parameters": 12345,
             "seed": 0,
         }
         (folder / "run.json").write_text(json.dumps(description))
-        recipe = {"name": "default", "tiers": [{"units": units}], "head": {"order": 256}}
+        recipe = {
+            "name": "default",
+            "tiers": [{"units": units}],
+            "head": {"order": 256, **more.get("head", {})},
+        }
         (folder / "recipe.json").write_text(json.dumps(recipe))
         if best is not None:
             rows = [
-                {measure: best + 1, "verdict": "silence from the start", "minutes": 1.0},
-                {measure: best, "verdict": verdict, "minutes": 2.0},
+                {"step": 1, measure: best + 1, "verdict": "silence from the start", "minutes": 1.0},
+                {"step": 2, measure: best, "verdict": verdict, "minutes": 2.0},
             ]
             rows = [
                 row | {"samples_per_second": 50000, "tonal_prominence_db": 20.5} for row in rows
@@ -60,7 +64,7 @@ def test_the_best_is_first_and_settings_that_differ_are_shown(make_run, tmp_path
     runs = [
         make_run("untrained", None),
         make_run("untrained-too", None),
-        make_run("frames", 0.7, measure=UNEXPLAINED),
+        make_run("frames", 0.7, measure=UNEXPLAINED, baselines={"zero": 1.0, "copy": 1.9}),
         make_run("small", 4.25, units=32),
         make_run("large", 3.5, measures=measures),
     ]
@@ -68,16 +72,20 @@ def test_the_best_is_first_and_settings_that_differ_are_shown(make_run, tmp_path
     assert main(["compare", *runs, str(tmp_path), "--out", str(page)]) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    names = [line.split()[1].rpartition("/")[2] for line in lines[1:6]]
-    assert names == ["large", "small", "untrained", "untrained-too", "frames"]
-    assert "3.500 bits" in lines[1]
-    assert "turns to noise after 4 s" in lines[1]
-    assert "19.0 (22.0)" in lines[1]
-    assert "0.50 (0.70)" in lines[1]
-    assert "healthy" in lines[2]
-    assert "20.5" in lines[2]
-    assert "0.700 unexplained" in lines[5]
-    settings = lines[lines.index("") + 1 :]
+    assert ranked(out) == {
+        "prediction: bits per sample": ["large", "small", "untrained", "untrained-too"],
+        "prediction: of variance unexplained": ["frames"],
+    }
+    large, small = lines[2:4]
+    assert "3.500 bits" in large
+    assert "+2.500" in large
+    assert "turns to noise after 4 s" in large
+    assert "19.0 (22.0)" in large
+    assert "0.50 (0.70)" in large
+    assert "healthy" in small
+    assert "20.5" in small
+    assert "0.700 unexplained" in out
+    settings = lines[lines.index("Where they differ") + 1 :]
     assert [line.split() for line in settings] == [
         ["setting", "1", "2", "3", "4", "5"],
         ["tiers.0.units", "64", "32", "64", "64", "64"],
@@ -88,10 +96,49 @@ def test_the_best_is_first_and_settings_that_differ_are_shown(make_run, tmp_path
     assert "tiers.0.units" in text
 
 
+def ranked(out):
+    """Names of the runs under each title."""
+    found = {}
+    for block in out.split("\n\n"):
+        title, _, *lines = block.splitlines()
+        if title != "Where they differ":
+            found[title] = [line.split()[1].rpartition("/")[2] for line in lines]
+    return found
+
+
+def test_ranks_are_within_a_task_and_against_its_own_baselines(make_run, capfd):
+    """Copying reconstructs exactly, so 0.2 is worse than nothing there, and good in prediction.
+
+    Between predictors of two frame sizes the better score may be the smaller gain.
+    """
+    copying = {"zero": 1.0, "copy": 0.0}
+    runs = [
+        make_run("restorer", 0.2, measure=UNEXPLAINED, baselines=copying, head={"reconstruct": 1}),
+        make_run("short", 0.3, measure=UNEXPLAINED, baselines={"zero": 1.0, "copy": 0.35}),
+        make_run("long", 0.6, measure=UNEXPLAINED, baselines={"zero": 1.0, "copy": 1.8}),
+    ]
+    assert main(["compare", *runs]) == 0
+    assert ranked(capfd.readouterr().out) == {
+        "prediction: of variance unexplained": ["long", "short"],
+        "reconstruction: of variance unexplained": ["restorer"],
+    }
+
+
+@pytest.mark.parametrize("damage", ["[1]", "{", '{"findings": 3}', '{"distances": 3}'])
+def test_a_damaged_report_costs_its_own_run_alone(make_run, tmp_path, capfd, damage):
+    good, bad = make_run("good", 4.0), make_run("bad", 3.0)
+    (tmp_path / "bad" / "measures.json").write_text(damage)
+    assert main(["compare", bad, good]) == 0
+    out, err = capfd.readouterr()
+    assert ranked(out) == {"prediction: bits per sample": ["good"]}
+    assert "skipped" in err
+
+
 def test_a_real_run_is_compared_by_its_report(run, capfd):
     assert main(["compare", str(run.path)]) == 0
-    header, line = capfd.readouterr().out.splitlines()
-    assert header.split()[:4] == ["run", "best", "baseline", "verdict"]
+    title, header, line = capfd.readouterr().out.splitlines()
+    assert title == "prediction: bits per sample"
+    assert header.split()[:5] == ["run", "best", "baseline", "gain", "verdict"]
     measures = json.loads(run.measures.read_text())
     assert (
         f"{measures['tonal_prominence_db']:.1f} ({measures['piece_tonal_prominence_db']:.1f})"
