@@ -4,6 +4,7 @@
 # make test-oldest  the oldest releases, and tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
+# make docs         the site, in build/site
 # make clean        remove what the others made, environments included
 #
 # Each makes the environment it needs, with nothing but python3 and its pip.
@@ -20,7 +21,7 @@ OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --igno
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-oldest test-wheel lint clean
+.PHONY: demo docs test test-all test-oldest test-wheel lint clean
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,6 +32,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
 	test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
 	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e ./serving
+	touch $@
+
+.venv/.docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	touch $@
 
 demo: .venv/.installed
@@ -58,6 +63,9 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf .venv .venv-oldest demo build dist *.egg-info serving/build serving/*.egg-info

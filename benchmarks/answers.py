@@ -47,7 +47,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=30.0, help="of training steps, for each system (30)")
     add("--render", action="store_true", help="write the page from what is known; train nothing")
     add("--questions", type=Path, default=Path(__file__).with_name("answers.yaml"), metavar="FILE")
-    add("--out", type=Path, default=ROOT / "docs", metavar="FOLDER", help="of the page (docs)")
+    add("--out", type=Path, default=ROOT / "docs/research", metavar="FOLDER", help="of the page")
     add("--work", type=Path, metavar="FOLDER", help="of runs and audio (a new one in runs/)")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     add("--random-seed", type=int, default=0, help="of weights, data order and draws (0)")
@@ -238,9 +238,13 @@ def page(rows: Sequence[dict[str, Any]], known: dict[str, Any]) -> str:
         lines += [
             f"Made by `python benchmarks/answers.py --audio {audio} --seconds {seconds[0]}`: each "
             f"system learned for {budget} s of the time of {processor['cpus']} cores of an "
-            f"{processor['cpu']}; *learned* says how many million samples it saw. One run each: "
-            "differences of a few hundredths are "
-            "chance. Figures are in `answers.json`; `--render` writes this page from them.",
+            f"{processor['cpu']}; *learned* says how many million samples it saw. "
+            "Figures are in `answers.json`; `--render` writes this page from them.",
+            "",
+            "**One seed each.** Every system was trained once, at one learning rate, for equal "
+            "time and so for unequal steps. Such figures show what fails outright: silence, a "
+            "loop, a score no better than a baseline. They do not rank systems that lie within a "
+            "tenth of each other, and they say nothing of what a system could do when tuned.",
             "",
             "A score is a share of the test part's variance that the next frame's prediction "
             "leaves unexplained (1: silence does as well), or, for systems that give a "

@@ -1,4 +1,4 @@
-"""The gallery: trains, plays by real command lines, draws, and writes docs/gallery.md.
+"""The gallery: trains, plays by real command lines, draws, and writes docs/research/gallery.md.
 
 python benchmarks/gallery.py --audio cold_day.flac --minutes 10 --credit "..."
 
@@ -32,7 +32,7 @@ picture makes it. All of this page, pictures and figures included, is made by
 python benchmarks/gallery.py --audio {song} --minutes {minutes}{flag}
 ```
 
-What the figures mean: [glossary.md](glossary.md). The generators come from
+What the figures mean: [the glossary](../reference/glossary.md). The generators come from
 
 ```
 python train.py --audio {song} --run {work}/default --recipe default --minutes {minutes}
@@ -119,7 +119,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--start", type=float, default=60.0, help="second of the piece that seeds begin at (60)")
     add("--credit", default="", help="whose piece it is, and its licence")
     add("--work", type=Path, default=ROOT / SHOWN_WORK, help="runs and audio (runs/gallery)")
-    add("--docs", type=Path, default=ROOT / "docs", help="where gallery.md and img/ go (docs)")
+    add("--docs", type=Path, default=ROOT / "docs" / "research", help="of gallery.md, img/")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     return parser
 

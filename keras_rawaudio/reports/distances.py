@@ -15,7 +15,7 @@ WORDS = (
     "quality. Held-out: the part of the piece that nothing was learned from. Own: excerpts of the "
     "train part as long as the streams, each against the rest. MP3: such excerpts at 64 kb/s. "
     "Grains: 100 ms of the train part in random order. Noise: white. KAD is by musicnn: never put "
-    "it beside other published figures. docs/measures.md says more."
+    "it beside other published figures. docs/reference/metrics.md says more."
 )
 
 

@@ -138,7 +138,7 @@ def measures(
             + [""] * (len(evaluated) - 1)
         )
     table = Table(["measure", "the piece", *(one.name for one in evaluated)], rows)
-    words = "docs/measures.md says what each means and how it fails."
+    words = "docs/reference/metrics.md says what each means and how it fails."
     return Section("Measures", words, pictures=[picture], tables=[table])
 
 
