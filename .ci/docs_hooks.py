@@ -87,7 +87,8 @@ def recipe_keys(_: str | None) -> str:
     from keras_rawaudio.recipes import Recipe
 
     schema = Recipe.model_json_schema()
-    parts = {"": schema} | schema["$defs"]
+    first = ("TierSettings", "SpectrumSettings", "DataSettings", "TrainingSettings")
+    parts = {"": schema} | {name: schema["$defs"][name] for name in first} | schema["$defs"]
     return "\n\n".join(table_of(name, part) for name, part in parts.items())
 
 
@@ -114,7 +115,7 @@ def type_of(value: dict[str, Any]) -> str:
     if "const" in value or "enum" in value:
         return ", ".join(map(code, value.get("enum", [value.get("const")])))
     limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    within = [f"{sign} {value[key]:g}" for key, sign in limits.items() if key in value]
+    within = [f"{sign} {value[key]}" for key, sign in limits.items() if key in value]
     items = [f"of {type_of(value['items'])}"] if value.get("items") else []
     return " ".join([value.get("type", "any"), *items, ", ".join(within)]).strip()
 

@@ -20,6 +20,7 @@ with exclusive(Path(sys.argv[1])):
 
 
 def test_the_second_process_is_refused_until_the_first_one_dies(tmp_path):
+    """Pitfall 30: two processes never work in one folder."""
     folder = tmp_path / "run"
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
@@ -37,6 +38,7 @@ def test_the_second_process_is_refused_until_the_first_one_dies(tmp_path):
 
 
 def test_only_what_was_made_is_removed(tmp_path):
+    """Pitfall 30: clean-up leaves what it did not make."""
     (tmp_path / "there").mkdir()
     with exclusive(tmp_path / "there" / "new" / "run"):
         pass
