@@ -29,7 +29,7 @@ RECIPE = {
     "codec": {"name": "mulaw", "levels": 16},
     "tiers": [{"frame": 8, "units": 6}],
     "head": {"kind": "categorical", "width": 8, "layers": 1},
-    "windows": {"length": 64, "batch": 4},
+    "data": {"length": 64, "batch": 4},
     "training": {"sample_seconds": 0.0, "warmup_steps": 3},
 }
 EARLY = 0.1  # of the kills come before the first step

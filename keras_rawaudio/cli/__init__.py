@@ -22,6 +22,7 @@ from keras_rawaudio.cli import (
     export,
     recipe,
     report,
+    rerun,
     spectrogram,
     train,
 )
@@ -38,6 +39,7 @@ COMMANDS = (
     report,
     evaluate_audio,
     compare,
+    rerun,
     spectrogram,
 )
 

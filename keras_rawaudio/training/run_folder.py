@@ -20,6 +20,7 @@ Kinds = dict[str, type | tuple[type, ...]]
 DESCRIPTION: Kinds = {
     "corpus": str,
     "data": dict,
+    "samples_sha256": str,
     "sample_rate": int,
     "codec": dict,
     "measure": str,
@@ -123,7 +124,7 @@ class RunFolder:
         run = cls.check_new(path)
         with exclusive(run.path):
             run._refuse_taken()
-            run.clear()
+            run.remove_partials()  # the rest of an early end is written anew
             try:
                 yield run
             except BaseException:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_rawaudio.data.codecs import codec_from_json, fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
+from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import Recipe, recipe_from_json
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
@@ -92,6 +95,7 @@ def _train(
             "format_version": FORMAT_VERSION,
             "corpus": str(corpus.folder.resolve()),
             "data": corpus.describe(),
+            "samples_sha256": samples_sha256(corpus),
             "sample_rate": corpus.sample_rate,
             "codec": codec.to_json(),
             "measure": model.head.measure,
@@ -179,6 +183,16 @@ def start_over(
         audio = [str(path) for path in request["audio"]]
         cache = None if request["cache"] is None else Path(request["cache"])
     return train(audio, run, recipe, budget, settings, cache, request["seed"], live)
+
+
+def samples_sha256(corpus: Corpus) -> str:
+    """SHA-256 of all samples of a corpus, part by part: the same audio has the same one."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        for segment in corpus.segments(part):
+            digest.update(f"{part} {segment.shape}".encode())
+            digest.update(np.ascontiguousarray(segment).data)
+    return digest.hexdigest()
 
 
 def _recipe(values: dict[str, Any], learning_rate: float | None) -> Recipe:

@@ -1,0 +1,31 @@
+"""Train again as a run was trained, and say whether data, versions and result agree."""
+
+from __future__ import annotations
+
+import argparse
+
+from keras_rawaudio.cli.quiet import load_tensorflow
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `rerun`."""
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("--out", metavar="FOLDER", help="the run folder to make (RUN-rerun)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, and print a line each for data, versions and result."""
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    out = options.out or f"{options.run.rstrip('/')}-rerun"
+    RunFolder.open(options.run).read_request()  # refuse at once, before TensorFlow is loaded
+    RunFolder.check_new(out)
+    load_tensorflow()
+
+    from keras_rawaudio.training.rerun import rerun
+
+    compared = rerun(options.run, out)
+    if compared is None:
+        return 130
+    print(*compared, sep="\n")
+    return 0

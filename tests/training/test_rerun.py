@@ -1,0 +1,46 @@
+"""A run that is trained again from its own description."""
+
+import pytest
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.training.rerun import compare_runs
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import train
+
+
+@pytest.fixture
+def first(tmp_path, tiny):
+    piece = write_demo_piece(tmp_path / "piece.wav", 4.0, 2000)
+    train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=tmp_path / "cache", seed=3)
+    return RunFolder(tmp_path / "run")
+
+
+def test_the_same_audio_gives_the_same_weights(first, capsys):
+    assert main(["rerun", str(first.path)]) == 0
+    data, versions, result = capsys.readouterr().out.splitlines()
+    assert data.startswith("data: agree; SHA-256 of the samples: ")
+    assert versions == "versions: agree; Python, packages, code"
+    assert result == "result: agree; weights and optimizer are equal bit for bit"
+    again = RunFolder.open(f"{first.path}-rerun")
+    assert again.read_request() == first.read_request()
+
+
+def test_other_audio_and_versions_are_named(first):
+    write_demo_piece(first.path.parent / "piece.wav", 4.5, 2000)
+    values = first.describe()
+    values["versions"]["keras"] = "2.0"
+    first.write_json(first.description, values)
+    assert main(["rerun", str(first.path), "--out", str(first.path.parent / "new")]) == 0
+    data, versions, result = compare_runs(first, RunFolder(first.path.parent / "new"))
+    assert not any(compared.agrees for compared in (data, versions, result))
+    assert "keras 2.0 then, 3." in str(versions)
+    assert str(result).startswith("result: differ; best bits_per_sample ")
+
+
+def test_audio_that_is_gone_is_one_line(first, capsys):
+    (first.path.parent / "piece.wav").unlink()
+    assert main(["rerun", str(first.path)]) == 2
+    assert "piece.wav" in capsys.readouterr().err
+    assert not first.path.with_name("run-rerun").exists()
