@@ -75,6 +75,28 @@ def test_head_tail_and_fade_out_in_samples(piece):
     assert found.fade == pytest.approx(83 * RATE, abs=8 * RATE)  # within a pulsation of 6.7 s
 
 
+@pytest.mark.parametrize("rate", [4000, 16_000, 44_100])
+def test_a_fade_out_of_20_000_samples(rate):
+    """Shorter than the dips between pulsations, and far deeper; a fade-in is no such dip."""
+    audio = synthesise(30, rate)
+    audio[-20_000:] *= np.linspace(1, 0, 20_000, dtype=np.float32)
+    audio[:rate] *= np.linspace(0, 1, rate, dtype=np.float32)
+    found = survey(blocks(np.concatenate([audio, np.zeros(rate, np.float32)])), rate)
+    fade = found.end - found.fade
+    # Within a pulsation of its true begin where it began in a dip.
+    assert 0.4 * 20_000 < fade < 20_000 + 4 * rate
+    assert found.samples - rate - found.end < 0.02 * 20_000 + 0.02 * rate
+
+
+def test_speech_like_rests_are_no_fade_out():
+    """Sounds of a third of a second, each with its decay, and rests between them."""
+    time = np.arange(RATE // 3) / RATE
+    word = (np.sin(2 * np.pi * 300 * time) * np.exp(-6 * time)).astype(np.float32)
+    rest = np.zeros(RATE // 4, np.float32)
+    found = survey(blocks(np.concatenate([word, rest] * 20 + [word])), RATE)
+    assert found.fade == found.end
+
+
 def test_a_piece_that_ends_at_once_has_no_fade_out(piece):
     """Its pulsations are dips of their own, and no fade-out."""
     for seconds in (1, 61, 64, 67, 70):
