@@ -1,4 +1,4 @@
-"""The parser of all commands, and numbers with a range as types of flags."""
+"""The parser of all commands, and types of flags."""
 
 from __future__ import annotations
 
@@ -23,24 +23,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
-
-
-def number(above: float, most: float) -> Callable[[str], float]:
-    """A flag's type: a number above one and up to another.
-
-    Example:
-        >>> number(0, 1)("0.5")
-        0.5
-    """
-
-    def parse(word: str) -> float:
-        value = float(word)
-        if not above < value <= most:
-            raise argparse.ArgumentTypeError(f"must be above {above:g} and up to {most:g}: {word}")
-        return value
-
-    parse.__name__ = "number"  # what argparse calls it in an error
-    return parse
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -10,6 +10,8 @@ from keras_rawaudio.recipes import TrainingSettings
 
 # The cosine ends here, as a share of the first rate.
 FINAL_SHARE = 0.01
+MOST_MINUTES = 10**6
+MOST_EPOCHS = 10**9
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,13 @@ class Budget:
 
     Minutes count training steps alone: not validation, sampling, saving, nor the first step
     (which compiles).
+
+    Args:
+        minutes: above 0 and up to a million; `None`: epochs count.
+        epochs: passes over the data, 1 to a thousand million; `None`: minutes count.
+
+    Raises:
+        UserError: both, none, or one out of its range.
 
     Example:
         >>> Budget(epochs=2).fraction(steps=30, seconds=5.0, steps_per_epoch=60)
@@ -28,15 +37,24 @@ class Budget:
     epochs: int | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.minutes, self.epochs):
-            if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
-                raise UserError(f"a budget must be a number above 0, not {value!r}")
+        if (self.minutes is None) == (self.epochs is None):
+            raise UserError("minutes and epochs are two budgets; give one of them")
+        if self.minutes is not None and not (
+            isinstance(self.minutes, (int, float)) and 0 < self.minutes <= MOST_MINUTES
+        ):
+            raise UserError(
+                f"minutes must be above 0 and up to {MOST_MINUTES}, not {self.minutes!r}"
+            )
+        if self.epochs is not None and not (
+            isinstance(self.epochs, int) and 0 < self.epochs <= MOST_EPOCHS
+        ):
+            raise UserError(f"epochs must be from 1 to {MOST_EPOCHS}, not {self.epochs!r}")
 
     def fraction(self, steps: int, seconds: float, steps_per_epoch: int) -> float:
         """How much of it is used, from 0 to 1 and beyond."""
-        if self.epochs is not None:
-            return steps / (self.epochs * steps_per_epoch)
-        return seconds / (60.0 * (self.minutes or 10.0))
+        if self.minutes is not None:
+            return seconds / (60.0 * self.minutes)
+        return steps / ((self.epochs or 1) * steps_per_epoch)
 
 
 def learning_rate(settings: TrainingSettings, fraction: float, steps: int) -> float:

@@ -19,6 +19,7 @@ LAYERS = (
     "exporters",
     "analysis",
     "reports",
+    "api",
     "cli",
 )
 BASE = {"", "errors", "files", "locks", "provenance", "settings"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from keras_rawaudio.data.corpus import remote
 from keras_rawaudio.data.corpus.corpus import (
@@ -46,7 +46,7 @@ def prepare(
 
     Args:
         sources: files, folders (searched recursively) and URLs (see `corpus.remote`).
-        cache: a folder; by default `$XDG_CACHE_HOME/keras_rawaudio` or `~/.cache/keras_rawaudio`.
+        cache: a folder; by default that of `default_cache`.
         settings: rate, trimming and split; `CorpusSettings()` by default.
 
     Returns:
@@ -85,9 +85,12 @@ def prepare(
 
 
 def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/keras_rawaudio`, or `~/.cache/keras_rawaudio`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keras_rawaudio"
+    """The user's cache folder for this package, where the system keeps such folders.
+
+    `~/.cache/keras_rawaudio` (or `$XDG_CACHE_HOME/keras_rawaudio`) on Linux,
+    `~/Library/Caches/keras_rawaudio` on macOS, `%LOCALAPPDATA%\\keras_rawaudio\\Cache` on Windows.
+    """
+    return user_cache_path("keras_rawaudio", appauthor=False)
 
 
 def _stamps(sources: Sequence[str | Path]) -> list[dict[str, Any]]:

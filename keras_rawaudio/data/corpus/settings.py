@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from keras_rawaudio.errors import UserError
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # in Hz
 PARTS = ("train", "validation", "test")
 
 
@@ -15,8 +16,8 @@ class CorpusSettings:
     """How audio files become a corpus.
 
     Args:
-        sample_rate: in Hz; None takes 16 kHz, or the files' own rate where it is lower (the
-            lowest of them).
+        sample_rate: in Hz, 1000 to 384000; None takes 16 kHz, or the files' own rate where it is
+            lower (the lowest of them).
         trim: whether each file's silent head and tail are cut off.
         trim_decibels: what counts as silent: 20 ms whose effective level lies below this,
             relative to the file's own peak. -90, the default, cuts digital silence and dither
@@ -39,8 +40,11 @@ class CorpusSettings:
     def __post_init__(self) -> None:
         rate = self.sample_rate
         whole = isinstance(rate, int) and not isinstance(rate, bool)
-        if rate is not None and (not whole or rate <= 0):
-            raise UserError(f"the sample rate must be a whole number over 0, not {rate!r}")
+        if rate is not None and not (whole and LOWEST_RATE <= rate <= HIGHEST_RATE):
+            raise UserError(
+                f"the sample rate must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
+                f"not {rate!r}"
+            )
         if not (math.isfinite(self.trim_decibels) and self.trim_decibels < 0):
             raise UserError(
                 f"the trim level must be below 0 dB (relative to the peak), not "

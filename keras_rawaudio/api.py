@@ -1,0 +1,136 @@
+"""The Python API: train, export, evaluate and load, each as one call. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_rawaudio.generation import Generator
+
+
+def train(
+    audio: str | Path | Sequence[str | Path],
+    run: str | Path,
+    recipe: str = "default",
+    minutes: float = 10.0,
+    *,
+    sample_rate: int | None = None,
+    seed: int = 0,
+    **overrides: Any,
+) -> Path:
+    """Train a generator on audio files.
+
+    Args:
+        audio: a file, a folder, or several of them.
+        run: the folder to make; it must not hold a run yet.
+        recipe: the name of a shipped recipe (`recipes.recipe_names()`), or a YAML file.
+        minutes: how long to train; preparing and validating come on top.
+        sample_rate: in Hz; `None`: 16000, or the files' own where it is lower.
+        seed: of the weights and of the order of the data.
+        **overrides: recipe values by dotted key, such as `**{"data.batch": 16}`.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: audio that cannot be used, a recipe value that does not fit, or a folder that
+            cannot be written.
+        KeyboardInterrupt: after an interrupt, once the run is saved.
+
+    Example:
+        >>> import keras_rawaudio
+        >>> run = keras_rawaudio.train("song.flac", "runs/song", minutes=10)  # doctest: +SKIP
+        >>> audio, rate = keras_rawaudio.load(run).generate(seconds=10)  # doctest: +SKIP
+    """
+    from keras_rawaudio.data.corpus import CorpusSettings
+    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.training import train as training
+    from keras_rawaudio.training.schedule import Budget
+
+    sources = [audio] if isinstance(audio, (str, Path)) else list(audio)
+    settings = CorpusSettings(sample_rate=sample_rate)
+    budget = Budget(minutes=minutes)
+    ended = training.train(
+        sources, run, load_recipe(recipe, overrides), budget, settings, seed=seed
+    )
+    if not ended:
+        raise KeyboardInterrupt(f"stopped and saved in {run}")
+    return Path(run)
+
+
+def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
+    """Export a run as `generator.onnx` and `saved_model/`.
+
+    Args:
+        run: a run folder.
+        out: the folder to write into.
+        checkpoint: `"best"` or `"last"`.
+        int8: wide layers in 8 bits.
+
+    Returns:
+        The path of `generator.onnx`.
+
+    Raises:
+        UserError: not a run folder, or a folder that cannot be written.
+
+    Example:
+        >>> import keras_rawaudio
+        >>> keras_rawaudio.export("runs/song", "exported/song")  # doctest: +SKIP
+        PosixPath('exported/song/generator.onnx')
+    """
+    from keras_rawaudio.exporters.export import export as export_run
+
+    return export_run(run, out, checkpoint, int8)
+
+
+def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:
+    """Score a run on a part of its audio, beside trivial baselines.
+
+    Args:
+        run: a run folder.
+        split: `"train"`, `"validation"` or `"test"`.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        `bits_per_sample` (or `variance_unexplained`), `samples`, and `baselines` in the same unit.
+
+    Raises:
+        UserError: not a run folder, or its audio is gone.
+
+    Example:
+        >>> import keras_rawaudio
+        >>> keras_rawaudio.evaluate("runs/song")["bits_per_sample"]  # doctest: +SKIP
+        3.01
+    """
+    from keras_rawaudio.training.evaluate import evaluate as evaluate_run
+
+    return evaluate_run(run, split, checkpoint)
+
+
+def load(run: str | Path, checkpoint: str = "best") -> Generator:
+    """Load what a run has learned.
+
+    Args:
+        run: a run folder.
+        checkpoint: `"best"` or `"last"`.
+
+    Returns:
+        The trained generator: `generate(seconds, prompt=None, temperature=1.0, seed=0)` makes
+        audio, `model` is the `AudioModel`, `sample_rate` its rate in Hz.
+
+    Raises:
+        UserError: not a run folder, or it has no checkpoint yet.
+
+    Example:
+        >>> import keras_rawaudio
+        >>> song = keras_rawaudio.load("runs/song")  # doctest: +SKIP
+        >>> audio, rate = song.generate(seconds=10, temperature=0.9)  # doctest: +SKIP
+    """
+    from keras_rawaudio.generation import Generator
+    from keras_rawaudio.training.evaluate import load_model
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    return Generator(load_model(folder, checkpoint), folder.describe()["sample_rate"])

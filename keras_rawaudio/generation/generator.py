@@ -1,0 +1,73 @@
+"""A trained model with its sample rate, for a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.generation.sampler import ReferenceSampler
+from keras_rawaudio.models.audio_model import AudioModel
+
+LONGEST = 3600.0  # seconds in one array
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained model that makes new audio, as `keras_rawaudio.load` returns it.
+
+    Args:
+        model: the model with its trained weights.
+        sample_rate: in Hz.
+
+    Example:
+        >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
+        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> audio, rate = Generator(model, 8000).generate(seconds=0.01, seed=1)
+        >>> audio.shape, audio.dtype, rate
+        ((80,), dtype('float32'), 8000)
+    """
+
+    model: AudioModel
+    sample_rate: int
+
+    def generate(
+        self,
+        seconds: float,
+        prompt: np.ndarray | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, int]:
+        """Make new audio with the Keras model; an exported file is some 20 times as fast.
+
+        Args:
+            seconds: how much, above 0 and up to 3600.
+            prompt: float `(n,)` at `sample_rate`, in [-1, 1]: what the new audio continues; it is
+                not returned. `None`: silence.
+            temperature: 1 draws from the model's own distribution; lower is more cautious.
+            seed: of the draws, 0 or more; the same seed makes the same audio.
+
+        Returns:
+            The audio, float32 `(n,)` in [-1, 1], and its sample rate in Hz.
+
+        Raises:
+            UserError: an argument out of its range.
+        """
+        if not 0 < seconds <= LONGEST:
+            raise UserError(f"seconds must be above 0 and up to {LONGEST:g}, not {seconds}")
+        if not 0 <= temperature <= 10:
+            raise UserError(f"temperature must be from 0 to 10, not {temperature}")
+        if seed < 0:
+            raise UserError(f"seed must be 0 or more, not {seed}")
+        if prompt is not None:
+            prompt = np.asarray(prompt, np.float32)
+            if prompt.ndim != 1 or not np.isfinite(prompt).all():
+                raise UserError(
+                    f"prompt must be finite numbers (n,) at {self.sample_rate} Hz, not an array "
+                    f"of shape {prompt.shape}"
+                )
+        audio = ReferenceSampler(self.model).generate(
+            max(1, round(seconds * self.sample_rate)), prompt, temperature, random_seed=seed
+        )
+        return audio[0], self.sample_rate
