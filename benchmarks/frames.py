@@ -73,7 +73,7 @@ def measure(
     noise = random.integers(-9999, 9999, int(train_part / 0.8) + 10).astype(np.int16)
     soundfile.write(folder / "noise.wav", noise, RATE)
     values = {
-        "tiers.0.frame": frame,
+        "tiers.0.frame_size": frame,
         "data.length": truncated(frame, frames),
         "data.sequence": frame * frames,
         "training.sample_seconds": 0,

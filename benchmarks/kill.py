@@ -27,8 +27,8 @@ RECIPE = {
     "name": "tiny",
     "description": "",
     "codec": {"name": "mulaw", "levels": 16},
-    "tiers": [{"frame": 8, "units": 6}],
-    "head": {"kind": "categorical", "width": 8, "layers": 1},
+    "tiers": [{"frame_size": 8, "units": 6}],
+    "head": {"kind": "categorical", "hidden_units": 8, "layers": 1},
     "data": {"length": 64, "batch": 4},
     "training": {"sample_seconds": 0.0, "warmup_steps": 3},
 }

@@ -106,7 +106,7 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
         "format_version": FORMAT_VERSION,
         "sample_rate": run.describe()["sample_rate"],
         "frame": model.frame,
-        "tiers": [tier.frame for tier in model.tiers],
+        "tiers": [tier.frame_size for tier in model.tiers],
         "head": model.head.kind,
         "noise_per_sample": model.head.noise_per_sample,
         "deterministic": model.head.measure == "variance_unexplained",

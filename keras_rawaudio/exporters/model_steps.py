@@ -19,7 +19,7 @@ Shape = tuple[int | None, ...]
 class ModelSteps:
     """The model's functions, converted one by one through tf2onnx.
 
-    Inside of loops time comes first: values of a frame are `(F, B)`, chance is `(F, B, K)`,
+    Inside of loops time comes first: values of a frame are `(F, B)`, noise is `(F, B, K)`,
     conditioning `(F, B, width)`.
 
     Args:
@@ -68,21 +68,21 @@ class ModelSteps:
         return [(None, *shape) for _, shape in self.model.head.state_spec()]
 
     def _layout_step(self) -> Step:
-        """Frames by time, first those to read and then those to draw: values, chance, which."""
+        """Frames by time, first those to read and then those to draw: values, noise, which."""
         model = self.model
         F, K = model.frame, model.head.noise_per_sample
 
         def layout(forced: Any, noise: Any, temperature: Any) -> list[Any]:
             B = ops.shape(forced)[0]
             read, drawn = model.codec.encode(forced, xp=ops), noise[:, :, 0]
-            chance = prepare_noise(model, noise, temperature)
+            noise = prepare_noise(model, noise, temperature)
             unused = ops.zeros((B, ops.shape(forced)[1], K))
             values = ops.concatenate([read, ops.zeros_like(drawn)], axis=1)
-            chance = ops.concatenate([unused, chance], axis=1)
+            noise = ops.concatenate([unused, noise], axis=1)
             drawn = ops.concatenate([ops.zeros_like(forced[0]), ops.ones_like(drawn[0])], axis=0)
             return [
                 ops.transpose(ops.reshape(values, (B, -1, F)), (1, 2, 0)),
-                ops.transpose(ops.reshape(chance, (B, -1, F, K)), (1, 2, 0, 3)),
+                ops.transpose(ops.reshape(noise, (B, -1, F, K)), (1, 2, 0, 3)),
                 drawn[::F] > 0,
             ]
 
@@ -105,7 +105,7 @@ class ModelSteps:
     def _score_step(self) -> Step:
         """The bits of each sample of a given frame of the fastest tier."""
         model, head = self.model, self.model.head
-        frame = model.tiers[-1].frame
+        frame = model.tiers[-1].frame_size
 
         def score(history: Any, conditioning: Any, given: Any, *state: Any) -> Any:
             values = ops.transpose(given)
@@ -131,8 +131,8 @@ class ModelSteps:
 
         def step(source: Any, *given: Any) -> list[Any]:
             conditioning, before = (given[0], given[1:]) if i else (None, given)
-            if tier.words:
-                seen = model.head.said(source)
+            if tier.code_width:
+                seen = model.head.codes_input(source)
             else:
                 seen = model.tier_input(source[:, -tier.window :])
             output, state = tier.step(seen, conditioning, list(before))
@@ -140,7 +140,7 @@ class ModelSteps:
                 output = ops.transpose(output, (1, 0, 2))
             return [output, *state]
 
-        shapes: list[Shape] = [(None, tier.words or model.context + 1)]
+        shapes: list[Shape] = [(None, tier.code_width or model.context + 1)]
         if i:
             shapes.append((None, tier.input_width))
         shapes += [(None, *shape) for _, shape in tier.state_spec()]
@@ -149,16 +149,16 @@ class ModelSteps:
     def _plan_step(self) -> Step:
         head = self.model.head
 
-        def plan(history: Any, conditioning: Any, chance: Any, *own: Any) -> list[Any]:
-            recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
+        def plan(history: Any, conditioning: Any, noise: Any, *own: Any) -> list[Any]:
+            recent, by_row = history[:, -head.context :], ops.transpose(noise, (1, 0, 2))
             turns, held, kept = head.plan(recent, conditioning, by_row, list(own))
             self.turns = [(None, *v.shape[2:]) for v in turns]
             self._held = [(None, v.shape[1]) for v in held]
             return [*turns, *held, *kept]
 
-        chance = (self.model.tiers[-1].frame, None, head.noise_per_sample)
+        noise = (self.model.tiers[-1].frame_size, None, head.noise_per_sample)
         kept = self._head_shapes[-head.kept :]
-        return self._convert("plan", plan, [*self._frame_shapes, chance, *kept])
+        return self._convert("plan", plan, [*self._frame_shapes, noise, *kept])
 
     def _head_step(self) -> Step:
         head: Any = self.model.head
@@ -196,26 +196,26 @@ class ModelSteps:
     def _frame_step(self) -> Step:
         head = self.model.head
 
-        def step(history: Any, conditioning: Any, chance: Any, *state: Any) -> list[Any]:
-            recent, by_row = history[:, -head.context :], ops.transpose(chance, (1, 0, 2))
+        def step(history: Any, conditioning: Any, noise: Any, *state: Any) -> list[Any]:
+            recent, by_row = history[:, -head.context :], ops.transpose(noise, (1, 0, 2))
             values, after = head.draw(recent, conditioning, by_row, list(state))
             return [ops.transpose(values), *after]
 
-        chance = (self.model.tiers[-1].frame, None, head.noise_per_sample)
-        return self._convert("head", step, [*self._frame_shapes, chance, *self._head_shapes])
+        noise = (self.model.tiers[-1].frame_size, None, head.noise_per_sample)
+        return self._convert("head", step, [*self._frame_shapes, noise, *self._head_shapes])
 
     def _listen_step(self) -> Step:
         head = self.model.head
 
         def listen(history: Any, conditioning: Any, given: Any, *state: Any) -> list[Any]:
             recent = history[:, -head.context :]
-            return head.listen(recent, conditioning, ops.transpose(given), list(state))
+            return head.observe_frame(recent, conditioning, ops.transpose(given), list(state))
 
-        given = (self.model.tiers[-1].frame, None)
+        given = (self.model.tiers[-1].frame_size, None)
         return self._convert("listen", listen, [*self._frame_shapes, given, *self._head_shapes])
 
     def _remember_step(self) -> Step:
-        frame = self.model.tiers[-1].frame
+        frame = self.model.tiers[-1].frame_size
 
         def remember(history: Any, values: Any) -> Any:
             return ops.concatenate([history[:, frame:], ops.transpose(values)], axis=1)
@@ -227,7 +227,7 @@ class ModelSteps:
 
         def hear(history: Any, *own: Any) -> Any:
             past = history[:, -head.context :]
-            return ops.transpose(head.played(past, list(own[:count]), list(own[count:])))
+            return ops.transpose(head.postprocess(past, list(own[:count]), list(own[count:])))
 
         history = (None, self.model.context + 1)
         return self._convert("hear", hear, [history, *self._head_shapes, *self._head_shapes])

@@ -14,7 +14,7 @@ from keras_rawaudio.exporters.model_steps import ModelSteps
 from keras_rawaudio.exporters.steps import OPSET, Step
 from keras_rawaudio.generation.advance import HISTORY, generator_state_spec
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.models.heads.predictive import WORD
+from keras_rawaudio.models.heads.predictive import CODES
 
 METADATA_KEY = "keras_rawaudio"
 SCORE = "score"
@@ -69,7 +69,7 @@ class _Composer:
 
     def compose(self) -> onnx.ModelProto:
         given = ["forced", "noise", "temperature"]
-        nodes, (values, chance, is_drawn) = self.steps.layout.inline("layout", given)
+        nodes, (values, noise, is_drawn) = self.steps.layout.inline("layout", given)
         after, made = [f"{s}_next" for s in self.states], [f"made/{m}" for m in self.made]
         nodes += [
             self._node("Unsqueeze", ["temperature", self._integers([1])], "temperature_column"),
@@ -80,7 +80,7 @@ class _Composer:
                 ["is_any"],
                 [*after, *made],
                 name="advance",
-                then_branch=self._frames([*self.states, values, chance, is_drawn]),
+                then_branch=self._frames([*self.states, values, noise, is_drawn]),
                 else_branch=self._no_frames([*self.states, *(values for _ in made)]),
             ),
         ]
@@ -137,15 +137,15 @@ class _Composer:
         at, tier, head = f"loop{i}", self.model.tiers[i], self.model.head
         own = [f"tier{i}_{n}" for n, _ in tier.state_spec()]
         states = {s: f"{at}/{s}" for s in self._states_from(i)}
-        given, chance, made = f"{at}/given", f"{at}/chance", [f"{at}/{m}" for m in self.made]
+        given, noise, made = f"{at}/given", f"{at}/noise", [f"{at}/{m}" for m in self.made]
         if i:
-            inputs = [_inner(f"{at}/conditioning", 2), _inner(given, 2), _inner(chance, 3)]
+            inputs = [_inner(f"{at}/conditioning", 2), _inner(given, 2), _inner(noise, 3)]
         else:
             marks = helper.make_tensor_value_info("is_drawn", TensorProto.BOOL, [])
-            inputs = [_inner(given, 2), _inner(chance, 3), marks]
+            inputs = [_inner(given, 2), _inner(noise, 3), marks]
         inputs = [*map(_state, states.values()), *inputs]
 
-        source = states[WORD if tier.words else HISTORY]
+        source = states[CODES if tier.code_width else HISTORY]
         seen = [source, *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
         nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
         states.update(zip(own, after, strict=True))
@@ -158,7 +158,7 @@ class _Composer:
                     ["is_drawn"],
                     [*made, *(states[s] for s in self.head_states)],
                     name=f"If/{made[0]}",
-                    then_branch=self._draw_frame(states[HISTORY], output, chance, own),
+                    then_branch=self._draw_frame(states[HISTORY], output, noise, own),
                     else_branch=self._read_frame(states[HISTORY], output, given, own),
                 )
             )
@@ -171,15 +171,15 @@ class _Composer:
                 more, heard = self.steps.hear.inline(f"{at}/hear", [states[HISTORY], *own, *after])
                 nodes, made = nodes + more, [*heard, *made[1:]]
         else:
-            below = self.model.tiers[i + 1].frame
-            rate, K = tier.frame // below, head.noise_per_sample
+            below = self.model.tiers[i + 1].frame_size
+            rate, K = tier.frame_size // below, head.noise_per_sample
             faster = self._states_from(i + 1)
             results = [f"{at}/{s}_after" for s in faster]
             sliced = [output, f"{at}/given_below", f"{at}/chance_below"]
-            frames, whole = [f"{m}_below" for m in made], self._integers([tier.frame, -1])
+            frames, whole = [f"{m}_below" for m in made], self._integers([tier.frame_size, -1])
             nodes += [
                 self._node("Reshape", [given, self._integers([rate, below, -1])], sliced[1]),
-                self._node("Reshape", [chance, self._integers([rate, below, -1, K])], sliced[2]),
+                self._node("Reshape", [noise, self._integers([rate, below, -1, K])], sliced[2]),
                 _scan(
                     self._body(i + 1),
                     [*(states[s] for s in faster), *sliced],
@@ -218,13 +218,13 @@ class _Composer:
         return self._graph("read", nodes, [], [_inner(r, 2) for r in results])
 
     def _draw_frame(
-        self, history: str, conditioning: str, chance: str, own: list[str]
+        self, history: str, conditioning: str, noise: str, own: list[str]
     ) -> onnx.GraphProto:
         """The branch that draws one."""
         results = [f"draw/{name}" for name in [*self.made, *self.head_states]]
-        told, after = [history, conditioning, chance], results[len(self.made) :]
+        told, after = [history, conditioning, noise], results[len(self.made) :]
         if self.model.head.per_sample:
-            nodes = self._draw_samples(history, conditioning, chance, results[0])
+            nodes = self._draw_samples(history, conditioning, noise, results[0])
         elif self.steps.plan:
             nodes = self._draw_turns(self.steps.plan, told, own, [results[0], *after])
         else:
@@ -235,9 +235,9 @@ class _Composer:
         return self._graph("draw", nodes, [], [_inner(r, 2) for r in results])
 
     def _draw_samples(
-        self, history: str, conditioning: str, chance: str, values: str
+        self, history: str, conditioning: str, noise: str, values: str
     ) -> list[onnx.NodeProto]:
-        inputs = ["sample/recent", "sample/word", "sample/chance", "temperature_column"]
+        inputs = ["sample/recent", "sample/word", "sample/noise", "temperature_column"]
         step, (value, after) = self.steps.head.inline("sample/head", inputs)
         body = self._graph(
             "sample",
@@ -245,10 +245,10 @@ class _Composer:
             [_inner(n, 2) for n in inputs[:3]],
             [_inner(after, 2), _inner(value, 2)],
         )
-        frame = self._integers([self.model.tiers[-1].frame, -1])
+        frame = self._integers([self.model.tiers[-1].frame_size, -1])
         return [
             self._recent(history),
-            _scan(body, ["draw/recent", conditioning, chance], ["draw/last", "draw/column"], 2),
+            _scan(body, ["draw/recent", conditioning, noise], ["draw/last", "draw/column"], 2),
             self._node("Reshape", ["draw/column", frame], values),
         ]
 
@@ -271,7 +271,7 @@ class _Composer:
         )
         begin = ["draw/recent", *own[:-kept], *planned[:turns]]
         end = ["draw/last", *after[:-kept], "draw/turns"]
-        frame_shape = self._integers([self.model.tiers[-1].frame, -1])
+        frame_shape = self._integers([self.model.tiers[-1].frame_size, -1])
         known = zip(planned[-kept:], after[-kept:], strict=True)
         return [
             *nodes,

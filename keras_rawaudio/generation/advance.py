@@ -8,10 +8,10 @@ from typing import Any
 from keras import ops
 
 from keras_rawaudio.models.audio_model import AudioModel, State
-from keras_rawaudio.models.heads.predictive import WORD
+from keras_rawaudio.models.heads.predictive import CODES
 
 HISTORY = "history"
-HEARD = "heard"  # while it draws: the last frame of a head whose draws are filtered
+OUTPUT = "output"  # while it draws: the last frame of a head whose draws are filtered
 # Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
 # be it 1e-30. So 0 counts as half a step.
 LEAST_NOISE = 2.0**-25
@@ -47,7 +47,7 @@ def advance(
         model: the model.
         forced: `(B, P)` audio in [-1, 1] to read, which primes the state; `P` is a multiple of
             `model.frame` and may be 0.
-        noise: `(B, N, noise_per_sample)` in [0, 1), the only source of chance; `N` is a multiple
+        noise: `(B, N, noise_per_sample)` in [0, 1), the only source of noise; `N` is a multiple
             of `model.frame` and may be 0.
         temperature: `(B,)`.
         state: as `generator_state_spec` says.
@@ -57,7 +57,7 @@ def advance(
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
-        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> seed, noise = ops.zeros((2, 16)), ops.zeros((2, 24, 1))
         >>> audio, state = advance(model, seed, noise, ops.ones((2,)), fresh_state(model, 2))
         >>> audio.shape
@@ -77,9 +77,9 @@ def read(model: AudioModel, values: Any, state: State) -> State:
 
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
     """Draw codec values `(B, N)`, as they are heard, for noise `(B, N, K)`."""
-    chance = prepare_noise(model, noise, temperature)
+    noise = prepare_noise(model, noise, temperature)
     temperature = ops.reshape(temperature, (-1, 1))
-    F, made = model.frame, HEARD if model.head.postfiltered else HISTORY
+    F, made = model.frame, OUTPUT if model.head.postfiltered else HISTORY
 
     def frame_step(frame_chance: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         values, state = both
@@ -89,9 +89,9 @@ def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple
 
     silence = ops.zeros_like(noise[:, :, 0])
     if model.head.postfiltered:
-        state = {**state, HEARD: ops.zeros_like(state[HISTORY][:, -F:])}
-    values, state = _over_frames(chance, F, (silence, state), frame_step)
-    return values, {name: value for name, value in state.items() if name != HEARD}
+        state = {**state, OUTPUT: ops.zeros_like(state[HISTORY][:, -F:])}
+    values, state = _over_frames(noise, F, (silence, state), frame_step)
+    return values, {name: value for name, value in state.items() if name != OUTPUT}
 
 
 def prepare_noise(model: AudioModel, noise: Any, temperature: Any) -> Any:
@@ -119,19 +119,19 @@ def _loop(count: Any, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
 def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tuple[Any, State]:
     tier = model.tiers[i]
     frame = model.tier_input(state[HISTORY][:, -tier.window :])
-    seen = model.head.said(state[WORD]) if tier.words else frame
+    seen = model.head.codes_input(state[CODES]) if tier.code_width else frame
     output, values = tier.step(seen, conditioning, model.tier_state(i, state))
     return output, {**state, **model.named_state(i, values)}
 
 
-def _head_step(model: AudioModel, conditioning: Any, chance: Any, state: State) -> State:
+def _head_step(model: AudioModel, conditioning: Any, noise: Any, state: State) -> State:
     """A frame from a head that is not per sample, remembered."""
     head, before = model.head, model.head_state(state)
-    values, after = head.draw(state[HISTORY][:, -head.context :], conditioning, chance, before)
+    values, after = head.draw(state[HISTORY][:, -head.context :], conditioning, noise, before)
     state = _remember({**state, **model.named_head_state(after)}, values)
     if head.postfiltered:
-        heard = head.played(state[HISTORY][:, -head.context :], before, after)
-        state[HEARD] = ops.concatenate([state[HEARD][:, heard.shape[1] :], heard], axis=1)
+        heard = head.postprocess(state[HISTORY][:, -head.context :], before, after)
+        state[OUTPUT] = ops.concatenate([state[OUTPUT][:, heard.shape[1] :], heard], axis=1)
     return state
 
 
@@ -145,11 +145,11 @@ def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state:
     if i == len(model.tiers) - 1:
         if model.head.state_spec():
             recent, given = state[HISTORY][:, -model.head.context :], model.head_state(state)
-            after = model.head.listen(recent, output, frame, given)
+            after = model.head.observe_frame(recent, output, frame, given)
             state = {**state, **model.named_head_state(after)}
         return _remember(state, frame)
-    below = model.tiers[i + 1].frame
-    frames = ops.reshape(frame, (-1, model.tiers[i].frame // below, below))
+    below = model.tiers[i + 1].frame_size
+    frames = ops.reshape(frame, (-1, model.tiers[i].frame_size // below, below))
 
     def faster_step(t: Any, state: State) -> State:
         word, faster = ops.take(output, t, axis=1), ops.take(frames, t, axis=1)
@@ -164,8 +164,10 @@ def _draw_frame(
     output, state = _tier_step(model, i, conditioning, state)
     head: Any = model.head
     if i < len(model.tiers) - 1:
-        below = model.tiers[i + 1].frame
-        noises = ops.reshape(noise, (-1, model.tiers[i].frame // below, below, noise.shape[-1]))
+        below = model.tiers[i + 1].frame_size
+        noises = ops.reshape(
+            noise, (-1, model.tiers[i].frame_size // below, below, noise.shape[-1])
+        )
 
         def faster_step(t: Any, state: State) -> State:
             word, faster = ops.take(output, t, axis=1), ops.take(noises, t, axis=1)
@@ -177,8 +179,8 @@ def _draw_frame(
 
     def sample_step(t: Any, state: State) -> State:
         recent = state[HISTORY][:, -head.context :]
-        word, chance = ops.take(output, t, axis=1), ops.take(noise, t, axis=1)
-        value = head.step(recent, word, chance, temperature)
+        word, now = ops.take(output, t, axis=1), ops.take(noise, t, axis=1)
+        value = head.step(recent, word, now, temperature)
         return _remember(state, value)
 
     return _loop(noise.shape[1], state, sample_step)

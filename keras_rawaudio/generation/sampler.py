@@ -23,7 +23,7 @@ class ReferenceSampler:
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
-        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> ReferenceSampler(model).generate(samples=100, seed_audio=np.zeros(50)).shape
         (1, 100)
     """

@@ -11,13 +11,13 @@ from keras import ops
 
 from keras_rawaudio.dsp.lpc_codebook import fit_filter_bank
 
-FLOOR = 1e-4  # least scale of errors, relative to the peak
-STRANGE = 4.0  # how many times too large errors are of a filter that is out of place
-DAMPING = 0.1  # nepers a sample, for each neper that they are too large beyond that
+MIN_RESIDUAL_SCALE = 1e-4  # least scale of residuals, relative to the peak
+MAX_MISMATCH = 4.0  # how many times too large residuals are of a filter that is out of place
+BANDWIDTH_EXPANSION = 0.1  # nepers a sample, for each neper that they are too large beyond that
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class FilterBank(keras.layers.Layer):
+class LPCFilterBank(keras.layers.Layer):
     """Linear predictions by filters fitted on the train part (`fit`) and then left alone.
 
     Args:
@@ -26,7 +26,7 @@ class FilterBank(keras.layers.Layer):
         bunch: samples that are predicted together.
 
     Example:
-        >>> bank = FilterBank(filters=4, order=32)
+        >>> bank = LPCFilterBank(filters=4, order=32)
         >>> bank.build_weights()
         >>> bank.predict(keras.ops.zeros((2, 32 + 80))).shape
         TensorShape([2, 80, 4])
@@ -76,17 +76,17 @@ class FilterBank(keras.layers.Layer):
         table = ops.reshape(ops.transpose(table, (1, 2, 0)), (P + F, F * K))
         return ops.reshape(ops.matmul(seen, table), (-1, T * F, K))
 
-    def taps_for(self, voice: Any, past: Any, size: Any) -> Any:
+    def select(self, index: Any, past: Any, size: Any) -> Any:
         """The chosen filters, damped where they find in the past what another has played.
 
-        A filter predicts badly what is strange to it, and rings with its errors. Where those on
-        the last two bunches are more than `STRANGE` times as large as errors are to be, its poles
-        are drawn inwards, the further the larger they are; so it forgets that past sooner.
+        A filter predicts badly what is mismatch to it, and rings with its residuals. Where those on
+        the last two bunches exceed `MAX_MISMATCH` times their usual size, its poles are drawn
+        inwards (bandwidth expansion), the further the larger they are.
 
         Args:
-            voice: `(B, K)`, one-hot.
+            index: `(B, K)`, one-hot.
             past: `(B, n)`, what came before, `n >= order + 2 * bunch`.
-            size: `(B, 1)`, the mean size that errors are to have.
+            size: `(B, 1)`, the mean size that residuals are to have.
 
         Returns:
             `(B, order)`.
@@ -95,16 +95,16 @@ class FilterBank(keras.layers.Layer):
             Kabal 2003, "Ill-conditioning and bandwidth expansion in linear prediction of speech".
         """
         F, P = 2 * self.bunch, self.order
-        own = ops.matmul(voice, self.taps)
+        own = ops.matmul(index, self.taps)
         recent = past[:, -P - F :]
         seen = ops.take(recent, P - 1 + np.arange(F)[:, None] - np.arange(P), axis=1)
-        errors = recent[:, P:] - ops.squeeze(ops.matmul(seen, own[..., None]), -1)
-        strange = ops.mean(ops.abs(errors), axis=-1, keepdims=True) / (STRANGE * size)
-        nepers = DAMPING * ops.log(ops.maximum(strange, 1.0))
+        residuals = recent[:, P:] - ops.squeeze(ops.matmul(seen, own[..., None]), -1)
+        mismatch = ops.mean(ops.abs(residuals), axis=-1, keepdims=True) / (MAX_MISMATCH * size)
+        nepers = BANDWIDTH_EXPANSION * ops.log(ops.maximum(mismatch, 1.0))
         return own * ops.exp(-nepers * np.arange(1, P + 1, dtype="float32"))
 
-    def unrolled(self, own: Any) -> tuple[Any, Any]:
-        """Filters as matrices, for `ahead`.
+    def matrices(self, own: Any) -> tuple[Any, Any]:
+        """Filters as matrices, for `analyze`.
 
         Args:
             own: `(B, order)`: their taps.
@@ -114,43 +114,44 @@ class FilterBank(keras.layers.Layer):
         """
         F, P = self.bunch, self.order
         lags = P + np.arange(3 * F) - np.arange(P + 2 * F)[:, None]
-        known = self._at(-own, lags, now=1.0)
+        analysis_matrix = self._at(-own, lags, now=1.0)
         # Within a bunch each sample enters the next ones: `x = given + x within`, whose solution is
         # `given (1 + within) (1 + within^2) (1 + within^4) ...` until nothing is left of `within`.
         within = self._at(own, np.arange(F) - np.arange(F)[:, None], now=0.0)
         each = np.eye(F, dtype="float32")
-        ringing, power = within + each, within
+        synthesis_matrix, power = within + each, within
         for _ in range(max(F - 1, 1).bit_length() - 1):
             power = ops.matmul(power, power)
-            ringing = ops.matmul(ringing, power + each)
-        return ops.reshape(known, (-1, (P + 2 * F) * 3 * F)), ops.reshape(ringing, (-1, F * F))
+            synthesis_matrix = ops.matmul(synthesis_matrix, power + each)
+        return ops.reshape(analysis_matrix, (-1, (P + 2 * F) * 3 * F)), ops.reshape(
+            synthesis_matrix, (-1, F * F)
+        )
 
-    def ahead(self, past: Any, known: Any) -> tuple[Any, Any]:
+    def analyze(self, past: Any, analysis_matrix: Any) -> tuple[Any, Any]:
         """What the chosen filters make of the samples before a bunch.
 
         Args:
             past: `(B, order + 2 * bunch)`.
-            known: from `unrolled`.
+            analysis_matrix: from `matrices`.
 
         Returns:
-            Their errors on the last two bunches `(B, 2 * bunch)`; and what they say of the next
+            Their residuals on the last two bunches `(B, 2 * bunch)`; and what they say of the next
             one `(B, bunch)` as far as it depends on `past` alone.
         """
         F = self.bunch
-        known = ops.reshape(known, (-1, self.order + 2 * F, 3 * F))
-        both = ops.squeeze(ops.matmul(ops.expand_dims(past, 1), known), 1)
+        analysis_matrix = ops.reshape(analysis_matrix, (-1, self.order + 2 * F, 3 * F))
+        both = ops.squeeze(ops.matmul(ops.expand_dims(past, 1), analysis_matrix), 1)
         return both[:, : 2 * F], -both[:, 2 * F :]
 
-    def fill(self, given: Any, ringing: Any) -> Any:
+    def synthesize(self, given: Any, synthesis_matrix: Any) -> Any:
         """A bunch `(B, bunch)`, each sample of which enters the next one's prediction.
 
         Args:
-            given: `(B, bunch)`: what is known ahead, with how far each sample is to lie from its
-                prediction.
-            ringing: from `unrolled`.
+            given: `(B, bunch)`: the prediction from the past alone, plus the excitation.
+            synthesis_matrix: from `matrices`.
         """
-        ringing = ops.reshape(ringing, (-1, self.bunch, self.bunch))
-        return ops.squeeze(ops.matmul(ops.expand_dims(given, 1), ringing), 1)
+        synthesis_matrix = ops.reshape(synthesis_matrix, (-1, self.bunch, self.bunch))
+        return ops.squeeze(ops.matmul(ops.expand_dims(given, 1), synthesis_matrix), 1)
 
     def _at(self, taps: Any, lags: np.ndarray, now: float) -> Any:
         """Taps `(n, order)` by their lags: `(n, *lags.shape)`; `now` at lag 0, zero beyond."""

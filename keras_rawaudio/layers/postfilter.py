@@ -23,11 +23,11 @@ class Postfilter(keras.layers.Layer):
     Within a frame the filter of the voice before turns into that of its own.
 
     Args:
-        voices: how many.
+        filters: how many.
         length: of each filter, in samples.
 
     Example:
-        >>> postfilter = Postfilter(voices=2, length=8)
+        >>> postfilter = Postfilter(filters=2, length=8)
         >>> postfilter.build_weights()
         >>> one = keras.ops.one_hot(keras.ops.array([1]), 2)
         >>> postfilter(keras.ops.ones((1, 7 + 16)), one, one).shape
@@ -37,33 +37,33 @@ class Postfilter(keras.layers.Layer):
         Chen and Gersho 1995, "Adaptive postfiltering for quality enhancement of coded speech".
     """
 
-    def __init__(self, voices: int, length: int, **kwargs: Any) -> None:
+    def __init__(self, filters: int, length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.voices = voices
+        self.filters = filters
         self.length = length
 
     def build_weights(self) -> None:
         """Make the weights; before `fit`, every filter gives back what it gets."""
         self.taps = self.add_weight(
-            shape=(self.voices, self.length), initializer="zeros", trainable=False, name="taps"
+            shape=(self.filters, self.length), initializer="zeros", trainable=False, name="taps"
         )
         self.built = True
-        self.taps.assign(np.tile(np.eye(1, self.length, dtype="float32"), (self.voices, 1)))
+        self.taps.assign(np.tile(np.eye(1, self.length, dtype="float32"), (self.filters, 1)))
 
     def fit(self, taps: np.ndarray, past: Any, before: Any, after: Any) -> None:
         """Make the filters for predictions, and as loud as the piece.
 
         Args:
-            taps: `(voices, order)`, of the predictions.
+            taps: `(filters, order)`, of the predictions.
             past: some of the train part, as for `call`.
             before: as for `call`.
             after: as for `call`.
         """
         self.taps.assign([design_postfilter(a, self.length) for a in taps])
-        heard = np.square(ops.convert_to_numpy(self(past, before, after)))
-        meant = np.square(ops.convert_to_numpy(past)[:, self.length - 1 :])
-        if heard.sum() > 0:
-            self.taps.assign(self.taps * np.sqrt(meant.sum() / heard.sum()))
+        filtered = np.square(ops.convert_to_numpy(self(past, before, after)))
+        target = np.square(ops.convert_to_numpy(past)[:, self.length - 1 :])
+        if filtered.sum() > 0:
+            self.taps.assign(self.taps * np.sqrt(target.sum() / filtered.sum()))
 
     def call(self, past: Any, before: Any, after: Any) -> Any:
         """What is heard of the last frames.
@@ -79,15 +79,15 @@ class Postfilter(keras.layers.Layer):
         frame = past.shape[1] - self.length + 1
         F = math.gcd(frame, BUNCH)
         width = self.length + F - 1
-        seen = ops.stack([past[:, k : k + width] for k in range(0, frame, F)], axis=2)
+        pieces = ops.stack([past[:, k : k + width] for k in range(0, frame, F)], axis=2)
         both = ops.flip(ops.matmul(ops.stack([before, after], axis=1), self.taps), axis=2)
         # Rows that are one shorter than what is repeated in them: each is moved on by one.
         rows = ops.tile(ops.pad(both, ((0, 0), (0, 0), (0, F))), (1, 1, F))
         rows = ops.reshape(rows[:, :, : F * width], (-1, 2, F, width))
-        heard = ops.transpose(ops.matmul(rows, seen[:, None]), (0, 3, 2, 1))
+        filtered = ops.transpose(ops.matmul(rows, pieces[:, None]), (0, 3, 2, 1))
         share = ((np.arange(frame) + 0.5) / frame).astype("float32")
         turn = np.stack([1.0 - share, share], axis=-1)
-        return ops.sum(ops.reshape(heard, (-1, frame, 2)) * turn, axis=-1)
+        return ops.sum(ops.reshape(filtered, (-1, frame, 2)) * turn, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "voices": self.voices, "length": self.length}
+        return {**super().get_config(), "filters": self.filters, "length": self.length}

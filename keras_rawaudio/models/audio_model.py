@@ -40,7 +40,7 @@ class AudioModel(keras.Model):
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
-        >>> model = AudioModel([{"frame": 16}], {"kind": "categorical", "width": 32}, codec)
+        >>> model = AudioModel([{"frame_size": 16}], {"kind": "categorical"}, codec)
         >>> x = keras.ops.zeros((2, model.context + 160), "int32")
         >>> logits, state = model(x, model.zero_state(2))
         >>> logits.shape
@@ -69,20 +69,20 @@ class AudioModel(keras.Model):
             below = self.tiers[0] if self.tiers else None
             width: int | None
             if below:
-                rate, width = tiers[i]["frame"] // below.frame, below.input_width
+                rate, width = tiers[i]["frame_size"] // below.frame_size, below.input_width
             else:
                 width = self.head.conditioning_width()
-                rate = tiers[i]["frame"] if self.head.per_sample else 1
+                rate = tiers[i]["frame_size"] if self.head.per_sample else 1
             settings = {"rate": rate, "width": width, "name": f"tier{i}", **tiers[i]}
-            if settings.pop("outline", False):
-                settings["words"] = self.head.said_width
+            if settings.pop("input", "samples") == "codes":
+                settings["code_width"] = self.head.code_width
             self.tiers = [Tier(**settings), *self.tiers]
         for tier in self.tiers:
             tier.build_weights()
         fastest = self.tiers[-1]
-        if fastest.words:
-            self.head.heard = fastest.heard_width
-        self.head.build_for(fastest.width or fastest.output_width, fastest.frame)
+        if fastest.code_width:
+            self.head.clock_width = fastest.clock_width
+        self.head.build_for(fastest.width or fastest.output_width, fastest.frame_size)
         self.built = True
 
     @property
@@ -97,7 +97,7 @@ class AudioModel(keras.Model):
     @property
     def frame(self) -> int:
         """Samples that the slowest tier moves by: audio comes in multiples of this."""
-        return self.tiers[0].frame
+        return self.tiers[0].frame_size
 
     @property
     def context(self) -> int:
@@ -125,10 +125,10 @@ class AudioModel(keras.Model):
             rate: samples a second.
         """
         self.head.fit(segments)
-        if any(tier.clock for tier in self.tiers):
+        if any(tier.clock_harmonics for tier in self.tiers):
             bar = BEATS_A_BAR * rate * pulse_period(segments, rate)
             for tier in self.tiers:
-                if tier.clock:
+                if tier.clock_harmonics:
                     tier.set_period(bar)
 
     def tier_state(self, tier: int, state: State) -> list[Any]:
@@ -160,7 +160,9 @@ class AudioModel(keras.Model):
         recent = x[:, self.context - (self.head.context - 1) :]
         conditioning, new_state = None, {}
         for i, tier in enumerate(self.tiers):
-            frames = self.head.said_before(recent) if tier.words else self._frames(numbers, tier)
+            frames = (
+                self.head.previous_codes(recent) if tier.code_width else self._frames(numbers, tier)
+            )
             conditioning, values = tier(
                 frames, conditioning, self.tier_state(i, state), training=training
             )
@@ -181,12 +183,12 @@ class AudioModel(keras.Model):
         if not self.head.reconstruct:
             return y
         N = x.shape[1] - self.context
-        first = self.context + 1 - self.tiers[-1].frame
+        first = self.context + 1 - self.tiers[-1].frame_size
         return x[:, first : first + N]
 
     def _frames(self, numbers: Any, tier: Tier) -> Any:
         """`(B, context + N)` to `(B, N / frame, window)`: what each step of a tier sees."""
-        F, W = tier.frame, tier.window
+        F, W = tier.frame_size, tier.window
         N = numbers.shape[1] - self.context
         first = self.context + 1 - W
         if F == W:

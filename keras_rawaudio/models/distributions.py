@@ -24,15 +24,18 @@ def gumbel(uniform: Any) -> Any:
     return -ops.log(-ops.log(uniform))
 
 
-def winner(race: Any) -> Any:
-    """The largest along the last axis, one-hot; a draw from the softmax of logits where `race` is
-    logits plus Gumbel variables.
+def one_hot_argmax(perturbed_logits: Any) -> Any:
+    """The largest along the last axis, one-hot.
+
+    Of logits plus Gumbel variables, it is a sample of their softmax (the Gumbel-max trick).
 
     Example:
-        >>> winner(ops.convert_to_tensor([[0.1, 2.0, -1.0]])).numpy().tolist()
+        >>> one_hot_argmax(ops.convert_to_tensor([[0.1, 2.0, -1.0]])).numpy().tolist()
         [[0.0, 1.0, 0.0]]
     """
-    return ops.cast(race >= ops.max(race, axis=-1, keepdims=True), "float32")
+    return ops.cast(
+        perturbed_logits >= ops.max(perturbed_logits, axis=-1, keepdims=True), "float32"
+    )
 
 
 def cell_edges(samples: Any, levels: int) -> tuple[Any, Any]:

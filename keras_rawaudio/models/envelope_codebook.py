@@ -1,4 +1,4 @@
-"""The outline of a piece: a word from a small vocabulary for what each moment sounds like."""
+"""Envelope codebook: one code per frame for its spectral envelope and level."""
 
 from __future__ import annotations
 
@@ -10,66 +10,64 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.clustering import clusters
-from keras_rawaudio.models.distributions import winner
-from keras_rawaudio.models.envelope_features import Bands
+from keras_rawaudio.models.distributions import one_hot_argmax
+from keras_rawaudio.models.envelope_features import EnvelopeFeatures
 
-MOST = 20_000  # moments that the vocabulary is made from
-BAND_WEIGHT = 2.0  # all bands together count this much beside each of the two levels
+MAX_FRAMES = 20_000  # frames that the codebook is fitted on
+BAND_WEIGHT = 2.0  # weight of all bands together; each of the two levels weighs 1
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class Outline(keras.layers.Layer):
-    """Says what the next frame will sound like before a sample of it is drawn.
+class EnvelopeCodebook(keras.layers.Layer):
+    """Vector quantization of a frame's `EnvelopeFeatures`, with a prior over the codes.
 
-    A moment is described by `Bands` over two frames; the vocabulary is the centres of k-means over
-    the moments of the train part (`fit`). The word of a frame is drawn from a softmax of the
-    tier's output, then the frame is drawn to fit it: level and timbre follow the outline and not
-    the small errors of the audio, so they do not drift. In training the word is read off the
-    frame itself, and what it cost to say it is part of the likelihood.
+    Features span two frames. The codebook holds the k-means centres of the train part (`fit`). In
+    training the code is encoded from the frame, and its negative log-likelihood is part of the
+    loss. In generation it is sampled first, and the frame is then drawn to fit it: level and timbre
+    follow the code instead of small errors of the audio, so they do not drift.
 
     Args:
-        words: size of the vocabulary.
-        frame: samples of a moment; not fewer than words, as each sample of a frame brings one
-            number of chance for one word.
+        codebook_size: number of codes, 2 or more, at most `frame`: each sample of a frame brings
+            the noise for one code.
+        frame: samples per frame.
 
     Example:
-        >>> outline = Outline(words=8, frame=64)
-        >>> outline.build_for(width=16)
-        >>> moments = outline.describe(keras.ops.zeros((2, 4 * 64)))
-        >>> outline.word(moments).shape
+        >>> codebook = EnvelopeCodebook(codebook_size=8, frame=64)
+        >>> codebook.build((None, 16))
+        >>> features = codebook.features(keras.ops.zeros((2, 4 * 64)))
+        >>> codebook.encode(features).shape
         TensorShape([2, 3, 8])
 
     Reference:
         van den Oord, Vinyals and Kavukcuoglu 2017, "Neural discrete representation learning"
-        (a prior over discrete codes, then audio that fits them); Linde, Buzo and Gray 1980, "An
-        algorithm for vector quantizer design".
+        (a prior over discrete codes); Linde, Buzo and Gray 1980, "An algorithm for vector quantizer
+        design".
     """
 
-    def __init__(self, words: int, frame: int, **kwargs: Any) -> None:
+    def __init__(self, codebook_size: int, frame: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 1 < words <= frame:
+        if not 1 < codebook_size <= frame:
             raise ValueError(
-                f"an outline needs 2 words or more, not more than a frame has samples; there are "
-                f"{words} words and {frame} samples"
+                "an envelope codebook needs 2 codes or more, not more than a frame has samples; "
+                f"there are {codebook_size} codes and {frame} samples"
             )
-        self.words = words
+        self.codebook_size = codebook_size
         self.frame = frame
-        self.bands = Bands(2 * frame)
-        self.prediction = keras.layers.Dense(words, name="prediction")
+        self.extract = EnvelopeFeatures(2 * frame)
+        self.num_features = self.extract.num_features
+        self.logits = keras.layers.Dense(codebook_size, name="logits")
 
-    def build_for(self, width: int) -> None:
-        """Make the weights, for a tier whose output is `width` wide."""
-        self.vocabulary = self.add_weight(
-            shape=(self.words, self.bands.features),
+    def build(self, input_shape: Any) -> None:
+        self.codebook = self.add_weight(
+            shape=(self.codebook_size, self.num_features),
             initializer="random_normal",
             trainable=False,
-            name="vocabulary",
+            name="codebook",
         )
-        self.prediction.build((None, width))
-        self.built = True
+        self.logits.build((None, input_shape[-1]))
 
     def fit(self, segments: Sequence[np.ndarray]) -> None:
-        """Make the vocabulary from `segments` of the train part."""
+        """Fit the codebook to `segments` of the train part, each `(n,)`."""
         size = 2 * self.frame
         places = [
             (s, start)
@@ -77,60 +75,68 @@ class Outline(keras.layers.Layer):
             for start in range(0, len(segment) - size + 1, self.frame)
         ]
         rng = np.random.default_rng(0)
-        if len(places) > MOST:
-            places = [places[i] for i in sorted(rng.choice(len(places), MOST, replace=False))]
-        moments = np.concatenate(
+        if len(places) > MAX_FRAMES:
+            places = [places[i] for i in sorted(rng.choice(len(places), MAX_FRAMES, replace=False))]
+        features = np.concatenate(
             [
-                self._described([segments[s][p : p + size] for s, p in places[i : i + 500]])
+                self._extract([segments[s][p : p + size] for s, p in places[i : i + 500]])
                 for i in range(0, len(places), 500)
             ]
         )
-        importance = self._importance()
-        count = min(self.words, len(moments))
-        centres, _ = clusters(moments * importance, count, rng)
-        repeated = np.resize(centres / importance, self.vocabulary.shape)
-        self.vocabulary.assign(repeated.astype("float32"))
+        weights = self._weights()
+        count = min(self.codebook_size, len(features))
+        centres, _ = clusters(features * weights, count, rng)
+        repeated = np.resize(centres / weights, self.codebook.shape)
+        self.codebook.assign(repeated.astype("float32"))
 
-    def _described(self, windows: Sequence[np.ndarray]) -> np.ndarray:
-        return np.asarray(ops.convert_to_numpy(self.bands(np.array(windows, "float32"))))
+    def _extract(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(ops.convert_to_numpy(self.extract(np.array(windows, "float32"))))
 
-    def _importance(self) -> np.ndarray:
-        bands = self.bands.features - 2
+    def _weights(self) -> np.ndarray:
+        """Weights of the features in the distance, `(num_features,)`."""
+        bands = self.num_features - 2
         return np.array([BAND_WEIGHT / np.sqrt(bands)] * bands + [1.0, 1.0], "float32")
 
-    def describe(self, x: Any) -> Any:
-        """Moments `(B, T, features)`, each of two frames of `x (B, (T + 1) * frame)`.
+    def features(self, x: Any) -> Any:
+        """Features `(B, T, num_features)`, each of two frames of `x (B, (T + 1) * frame)`.
 
-        Everywhere `x` ends one sample before the frames that are described: when a window is read,
-        its last sample is not known.
+        By convention `x` ends one sample before the frames do: the last sample of a window is not
+        known when it is read.
         """
         T = x.shape[1] // self.frame - 1
         pieces = ops.reshape(x, (-1, T + 1, self.frame))
-        return self.bands(ops.concatenate([pieces[:, :-1], pieces[:, 1:]], axis=-1))
+        return self.extract(ops.concatenate([pieces[:, :-1], pieces[:, 1:]], axis=-1))
 
-    def word(self, moments: Any) -> Any:
-        """The nearest word to each moment `(..., features)`, one-hot: `(..., words)`."""
-        importance = self._importance()
-        known = ops.transpose(self.vocabulary * importance)
-        closeness = ops.matmul(moments * importance, known)
-        closeness = closeness - 0.5 * ops.sum(ops.square(known), axis=0)
-        nearest = winner(closeness)
+    def encode(self, features: Any) -> Any:
+        """The nearest code of features `(..., num_features)`, one-hot `(..., codebook_size)`."""
+        weights = self._weights()
+        centres = ops.transpose(self.codebook * weights)
+        # argmin |f - c|^2 = argmax f c - |c|^2 / 2
+        closeness = ops.matmul(features * weights, centres)
+        closeness = closeness - 0.5 * ops.sum(ops.square(centres), axis=0)
+        nearest = one_hot_argmax(closeness)
         return ops.stop_gradient(nearest / ops.sum(nearest, axis=-1, keepdims=True))
 
-    def cost(self, spoken: Any, word: Any, fitting: Any) -> Any:
-        """Nats `(...)` for `word (..., words)` where the tier said `spoken (..., width)` and
-        something else speaks for words by `fitting (..., words)`."""
-        logits = ops.log_softmax(self.prediction(spoken) + fitting)
-        return -ops.sum(logits * word, axis=-1)
+    def nll(self, logits_input: Any, code: Any, offset: Any) -> Any:
+        """Negative log-likelihood of a code, in nats `(...)`.
 
-    def draw(self, spoken: Any, gumbel: Any, fitting: Any) -> Any:
-        """A word `(B, words)`, one-hot, for `spoken (B, width)`; `gumbel` and `fitting` are
-        `(B, words)`."""
-        return winner(self.prediction(spoken) + fitting + gumbel)
+        Args:
+            logits_input: the tier's output `(..., width)`.
+            code: one-hot `(..., codebook_size)`.
+            offset: added to the logits, `(..., codebook_size)`.
+        """
+        logits = ops.log_softmax(self.logits(logits_input) + offset)
+        return -ops.sum(logits * code, axis=-1)
 
-    def sound(self, word: Any) -> Any:
-        """What words `(..., words)` stand for: `(..., features)`."""
-        return ops.matmul(word, self.vocabulary)
+    def sample(self, logits_input: Any, noise: Any, offset: Any) -> Any:
+        """A code `(B, codebook_size)`, one-hot, by Gumbel-max; `noise` are Gumbel variables and
+        all arguments are as for `nll`."""
+        return one_hot_argmax(self.logits(logits_input) + offset + noise)
+
+    def decode(self, code: Any) -> Any:
+        """The centres `(..., num_features)` of codes `(..., codebook_size)`."""
+        return ops.matmul(code, self.codebook)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "words": self.words, "frame": self.frame}
+        own = {"codebook_size": self.codebook_size, "frame": self.frame}
+        return {**super().get_config(), **own}

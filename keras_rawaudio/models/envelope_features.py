@@ -7,33 +7,33 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-LEAST = 1e-5  # power of a band below which it is silent
-QUIETEST = 1e-7  # the same of the whole signal
+MIN_BAND_POWER = 1e-5  # power of a band below which it is silent
+MIN_POWER = 1e-7  # the same of the whole signal
 WARP = 10.0  # bands are even at the bottom and widen towards the top, much as hearing has them
 
 
-class Bands:
+class EnvelopeFeatures:
     """Levels of frequency bands, of the signal, and of its changes from sample to sample.
 
-    Bands are read through a Hann window over all samples given, the two levels over their later
-    half. A number is a quarter of the logarithm of a power: 0.1 are 1.7 dB.
+    Bands are measured through a Hann window over all samples, the two levels over the later half. A
+    number is a quarter of the logarithm of a power: 0.1 are 1.7 dB.
 
     Args:
         window: samples that are looked at, even.
         bands: how many bands.
 
     Attributes:
-        features: numbers in a description, `bands + 2`.
+        num_features: numbers in a description, `bands + 2`.
 
     Example:
-        >>> bands = Bands(window=256, bands=20)
+        >>> bands = EnvelopeFeatures(window=256, bands=20)
         >>> bands(ops.zeros((3, 256))).shape
         TensorShape([3, 22])
     """
 
     def __init__(self, window: int, bands: int = 20) -> None:
         self.window = window
-        self.features = bands + 2
+        self.num_features = bands + 2
         turns = np.outer(np.arange(window), np.arange(window // 2 + 1)) % window / window
         shape = np.hanning(window + 1)[:window, None]
         self._cosine = (np.cos(2 * np.pi * turns) * shape).astype("float32")
@@ -43,7 +43,7 @@ class Bands:
     def __call__(self, x: Any) -> Any:
         """`(..., window)` samples to `(..., features)`."""
         power = ops.square(ops.matmul(x, self._cosine)) + ops.square(ops.matmul(x, self._sine))
-        levels = ops.log(ops.matmul(power, self._triangles) + LEAST) * 0.25
+        levels = ops.log(ops.matmul(power, self._triangles) + MIN_BAND_POWER) * 0.25
         return ops.concatenate([levels, loudness(x[..., self.window // 2 :])], axis=-1)
 
 
@@ -58,7 +58,7 @@ def powers(x: Any) -> Any:
     samples = np.eye(n, dtype="float32")
     both = np.concatenate([samples, samples[:, 1:] - samples[:, :-1]], axis=1)
     means = np.repeat(np.eye(2) / [n, n - 1], [n, n - 1], axis=0).astype("float32")
-    return ops.matmul(ops.square(ops.matmul(x, both)), means) + np.full(2, QUIETEST, "float32")
+    return ops.matmul(ops.square(ops.matmul(x, both)), means) + np.full(2, MIN_POWER, "float32")
 
 
 def _triangles(bins: int, bands: int) -> np.ndarray:

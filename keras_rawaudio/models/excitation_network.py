@@ -1,4 +1,4 @@
-"""What predictions leave open: the network that says how the next samples lie about them."""
+"""Excitation network: the distribution of the residual around the linear prediction."""
 
 from __future__ import annotations
 
@@ -8,144 +8,153 @@ import keras
 import numpy as np
 from keras import ops
 
-SLOPE = 6.0  # errors count up to so many times their scale
+MAX_RESIDUAL = 6.0  # residuals are clipped to so many times their scale
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class InnovationNetwork(keras.layers.Layer):
+class ExcitationNetwork(keras.layers.Layer):
     """A mixture of logistics for each of the next `bunch` samples.
 
-    It is *told*, once a frame, what the frame's word stands for, its voice, what was before, and
-    the time; and it *sees*, each time it runs, the last samples and the last errors. What it is
-    told enters the first layer as a bias, another one for each run in the frame. It starts near
-    zero: an untrained one leaves the prediction alone.
+    Once per frame `condition` turns the frame's codes into a bias of the first layer, another one
+    for each subframe. Once per subframe `call` reads `features` of the last samples and residuals.
+    The last layer starts near zero: an untrained network leaves the prediction alone.
 
     Args:
-        bunch: samples that it speaks of each time it runs.
-        steps: times that it runs in a frame.
-        width: width of the hidden layers.
+        bunch: samples per subframe; the network runs once for all of them.
+        subframes: subframes per frame.
+        hidden_units: width of the hidden layers.
         layers: hidden layers, 1 or more.
-        mixtures: logistics in a mixture.
-        dropout: share of what it sees and says within that is left out in training.
+        num_mixtures: logistics per sample.
+        dropout: dropout rate of the hidden layers.
 
     Example:
-        >>> network = InnovationNetwork(bunch=8, steps=4, width=16)
-        >>> network.build_for(sounds=22, more=4)
-        >>> sound = keras.ops.zeros((2, 3, 22))
-        >>> network.tell(sound, sound, keras.ops.zeros((2, 3, 4))).shape
+        >>> network = ExcitationNetwork(bunch=8, subframes=4, hidden_units=16)
+        >>> network.build((None, None, 2 * 22 + 4))
+        >>> envelope = keras.ops.zeros((2, 3, 22))
+        >>> network.condition(envelope, envelope, keras.ops.zeros((2, 3, 4))).shape
         TensorShape([2, 12, 16])
 
     Reference:
         Valin and Skoglund 2019, "LPCNet", sections 2.2 and 3 (a network around a linear prediction,
-        with one part that runs once a frame); Vipperla et al. 2020, "Bunched LPCNet".
+        with one part that runs once per frame); Vipperla et al. 2020, "Bunched LPCNet".
     """
 
     def __init__(
         self,
         bunch: int,
-        steps: int,
-        width: int = 256,
+        subframes: int,
+        hidden_units: int = 256,
         layers: int = 2,
-        mixtures: int = 4,
+        num_mixtures: int = 4,
         dropout: float = 0.15,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.bunch = bunch
-        self.steps = steps
-        self.width = width
+        self.subframes = subframes
+        self.hidden_units = hidden_units
         self.layers = layers
-        self.mixtures = mixtures
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
-        self.condition = keras.layers.Dense(width // 2, name="condition")
-        self.entry = keras.layers.Dense(width, name="entry")
+        self.num_mixtures = num_mixtures
+        self.dropout = dropout
+        self.dropout_layer = keras.layers.Dropout(dropout, name="dropout")
+        self.conditioning = keras.layers.Dense(hidden_units // 2, name="conditioning")
+        self.entry = keras.layers.Dense(hidden_units, name="entry")
         self.hidden = [
-            keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
+            keras.layers.Dense(hidden_units, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
         ]
         small = keras.initializers.RandomNormal(stddev=1e-3)
         self.mixture = keras.layers.Dense(
-            bunch * 3 * mixtures, kernel_initializer=small, name="mixture"
+            bunch * 3 * num_mixtures, kernel_initializer=small, name="mixture"
         )
 
-    def build_for(self, sounds: int, more: int) -> None:
-        """Make the weights: `sounds` numbers for what a word stands for, and `more` to be told."""
-        self.condition.build((None, 2 * sounds + more))
-        # Where in the frame each step stands.
-        self.places = self.add_weight(
-            shape=(self.steps, self.width // 2), initializer="random_normal", name="places"
+    def build(self, input_shape: Any) -> None:
+        """`input_shape` is that of all arguments of `condition`, side by side."""
+        self.conditioning.build((None, input_shape[-1]))
+        self.positions = self.add_weight(
+            shape=(self.subframes, self.hidden_units // 2),
+            initializer="random_normal",
+            name="positions",
         )
         self.upsampling = self.add_weight(
-            shape=(self.width // 2, self.steps * self.width),
+            shape=(self.hidden_units // 2, self.subframes * self.hidden_units),
             initializer="glorot_normal",
             name="upsampling",
         )
         self.entry.build((None, 4 * self.bunch + 5))
         for layer in [*self.hidden, self.mixture]:
-            layer.build((None, self.width))
-        spread = np.linspace(-1.2, 0.6, self.mixtures)
+            layer.build((None, self.hidden_units))
+        spread = np.linspace(-1.2, 0.6, self.num_mixtures)
         bias = np.stack([0 * spread, spread, 0 * spread])
         self.mixture.bias.assign(np.tile(bias.ravel(), self.bunch).astype("float32"))
-        self.built = True
 
-    def tell(self, sound: Any, before: Any, more: Any) -> Any:
-        """What it is told in each of the steps of frames: `(B, Q * steps, width)`.
+    def condition(self, envelope: Any, previous: Any, more: Any) -> Any:
+        """The first layer's bias in each subframe: `(B, T * subframes, hidden_units)`.
 
         Args:
-            sound: `(B, Q, sounds)`: what the words stand for.
-            before: `(B, Q, sounds)`: the moments before the frames.
-            more: `(B, Q, more)`: the voices and the time.
+            envelope: `(B, T, n)`, the decoded envelope codes.
+            previous: `(B, T, n)`, the envelope features before the frames.
+            more: `(B, T, m)`, the filter indices and the clock.
         """
-        told = self.condition(ops.concatenate([sound, before, more], axis=-1))
-        told = ops.relu(told[:, :, None] + self.places)
-        weight = ops.reshape(self.upsampling, (-1, self.steps, self.width))
-        words = ops.einsum("bqsh,hsw->bqsw", told, weight)
-        # The part of the first layer that is known before the turn; see `_kernel`.
+        h = self.conditioning(ops.concatenate([envelope, previous, more], axis=-1))
+        h = ops.relu(h[:, :, None] + self.positions)
+        weight = ops.reshape(self.upsampling, (-1, self.subframes, self.hidden_units))
+        biases = ops.einsum("btsh,hsw->btsw", h, weight)
+        # The part of the first layer that depends on the code alone; see `_kernel`.
         kernel = self.entry.kernel
         bias = self.entry.bias + float(np.log(1000.0)) * kernel[-5]
-        levels = ops.expand_dims(ops.matmul(sound[..., -2:], kernel[-2:]) + bias, 2)
-        return ops.reshape(words + levels, (-1, sound.shape[1] * self.steps, self.width))
+        levels = ops.expand_dims(ops.matmul(envelope[..., -2:], kernel[-2:]) + bias, 2)
+        shape = (-1, envelope.shape[1] * self.subframes, self.hidden_units)
+        return ops.reshape(biases + levels, shape)
 
-    def see(self, heard: dict[str, Any]) -> Any:
-        """What it sees `(..., n)`, not to scale: `call` sees to that.
+    def features(self, residual: Any, scale: Any, samples: Any, powers: Any) -> Any:
+        """The network's inputs `(..., 4 * bunch + 3)`; `call` scales them.
 
         Args:
-            heard: the last `error`s, their `scale`, the last `samples` and their `powers`, each
-                `(..., n)`.
+            residual: of the last two bunches, `(..., 2 * bunch)`.
+            scale: of the residual, `(..., 1)`.
+            samples: the last two bunches, `(..., 2 * bunch)`.
+            powers: of the level window, `(..., 2)`.
         """
         return ops.concatenate(
             [
-                ops.clip(heard["error"] / heard["scale"], -SLOPE, SLOPE),
-                ops.arcsinh(255.0 * heard["samples"]),
-                ops.log(heard["scale"]),
-                ops.log(heard["powers"]),
+                ops.clip(residual / scale, -MAX_RESIDUAL, MAX_RESIDUAL),
+                ops.arcsinh(255.0 * samples),
+                ops.log(scale),
+                ops.log(powers),
             ],
             axis=-1,
         )
 
-    def call(self, seen: Any, told: Any, training: bool = False) -> Any:
-        """What it makes of what it sees and is told: `(..., width)`, for `mixture`."""
-        h = ops.relu(ops.matmul(seen, self._kernel()) + told)
+    def call(self, features: Any, bias: Any, training: bool = False) -> Any:
+        """The last hidden layer `(..., hidden_units)`, for `mixture`.
+
+        Args:
+            features: from `features`.
+            bias: from `condition`, `(..., hidden_units)`.
+            training: as in Keras.
+        """
+        h = ops.relu(ops.matmul(features, self._kernel()) + bias)
         for layer in self.hidden:
-            h = layer(self.dropout(h, training=training))
+            h = layer(self.dropout_layer(h, training=training))
         return h
 
     def _kernel(self) -> Any:
-        """The first layer for what is seen as `see` has it.
+        """The first layer's kernel for unscaled features.
 
-        It takes samples at 0.16 of what they are, the logarithm of the scale in thousandths, the
-        two levels, and how much louder the word is. Scaled weights cost nothing where scaled inputs
-        would cost time, and half of a difference is known before the turn.
+        The layer reads `0.16 arcsinh(255 x)`, `log(1000 g)`, two levels and two differences of
+        levels between code and signal. Scaling the weights instead of the inputs costs nothing,
+        and the code's half of the differences is part of `condition`.
         """
         kernel, R = self.entry.kernel, 2 * self.bunch
-        levels, louder = kernel[-4:-2], kernel[-2:]
+        levels, differences = kernel[-4:-2], kernel[-2:]
         units = np.ones((kernel.shape[0] - 2, 1), "float32")
         units[-3 - R : -3], units[-2:] = 0.16, 0.25
-        return units * ops.concatenate([kernel[:-4], levels - louder], axis=0)
+        return units * ops.concatenate([kernel[:-4], levels - differences], axis=0)
 
     @staticmethod
-    def parts(mixture: Any, axis: int = -1) -> tuple[Any, Any, Any]:
-        """Means and scales of logistics, in units of the errors' scale, and logits."""
+    def parameters(mixture: Any, axis: int = -1) -> tuple[Any, Any, Any]:
+        """Means and scales, in units of the residual's scale, and logits."""
         delta, scales, logits = ops.split(mixture, 3, axis=axis)
         return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
 
@@ -153,9 +162,9 @@ class InnovationNetwork(keras.layers.Layer):
         return {
             **super().get_config(),
             "bunch": self.bunch,
-            "steps": self.steps,
-            "width": self.width,
+            "subframes": self.subframes,
+            "hidden_units": self.hidden_units,
             "layers": self.layers,
-            "mixtures": self.mixtures,
-            "dropout": self.dropout.rate,
+            "num_mixtures": self.num_mixtures,
+            "dropout": self.dropout,
         }

@@ -1,4 +1,4 @@
-"""Which filter plays a frame, and how loud what is added to its predictions is."""
+"""LPC codes: which filter predicts a frame, and the gain of its excitation."""
 
 from __future__ import annotations
 
@@ -8,106 +8,119 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.layers.lpc_filter_bank import FLOOR
-from keras_rawaudio.models.distributions import winner
+from keras_rawaudio.layers.lpc_filter_bank import MIN_RESIDUAL_SCALE
+from keras_rawaudio.models.distributions import one_hot_argmax
 
-GAINS = 32  # sizes of errors that can be said, 2.6 dB apart
+NUM_GAINS = 32  # gain levels, 2.6 dB apart
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class Voices(keras.layers.Layer):
-    """Says a voice and a gain for each frame, before its word.
+class LPCCodes(keras.layers.Layer):
+    """A filter index and a gain per frame: encode, score and sample.
 
-    A voice is a filter of a `FilterBank`; a gain is the mean size of what is added to that
-    filter's predictions, in `GAINS` even steps of the logarithm. The voice is drawn from a softmax
-    of the tier's output, the gain from one that has heard the voice, and both speak for words. In
-    training they are read off the errors of all filters: the filter that predicts a frame and the
-    one before best, and the size of its errors.
+    The index selects a filter of an `LPCFilterBank`. The gain is the mean size of the residual, in
+    `NUM_GAINS` even steps of the logarithm. Their prior factorises as
+
+        p(index, gain | h) = p(index | h) p(gain | h, index)
+
+    with `h` the tier's output. Both are additional inputs of the envelope code's logits.
 
     Args:
-        voices: how many, as many as the bank has filters; not more than a frame has samples, as
-            each sample brings one number of chance for one voice.
-        frame: samples of a frame.
-        words: of the outline.
+        filters: size of the filter bank, at most `frame`: each sample of a frame brings the noise
+            for one filter.
+        frame: samples per frame.
+        codebook_size: size of the envelope codebook.
 
     Example:
-        >>> voices = Voices(voices=4, frame=32, words=8)
-        >>> voices.build_for(width=16)
-        >>> voice, gain = voices.read(ops.ones((2, 4 * 32, 4)))
-        >>> voice.shape, gain.shape
+        >>> codes = LPCCodes(filters=4, frame=32, codebook_size=8)
+        >>> codes.build((None, 16))
+        >>> index, gain = codes.encode(ops.ones((2, 4 * 32, 4)))
+        >>> index.shape, gain.shape
         (TensorShape([2, 3, 4]), TensorShape([2, 3, 32]))
 
     Reference:
         Edler et al. 2000, "Switched linear prediction"; Atal and Remde 1982, "A new model of LPC
-        excitation" (a gain for each frame beside its filter, as in all coders after it).
+        excitation".
     """
 
-    def __init__(self, voices: int, frame: int, words: int, **kwargs: Any) -> None:
+    def __init__(self, filters: int, frame: int, codebook_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if voices > frame:
-            raise ValueError(f"a frame of {frame} samples has no more voices than that")
-        self.voices = voices
+        if filters > frame:
+            raise ValueError(f"a frame of {frame} samples has no more filters than that")
+        self.filters = filters
         self.frame = frame
-        self.words = words
-        self.voice = keras.layers.Dense(voices, name="voice")
-        self.gain = keras.layers.Dense(GAINS, name="gain")
+        self.codebook_size = codebook_size
+        self.index_logits = keras.layers.Dense(filters, name="index_logits")
+        self.gain_logits = keras.layers.Dense(NUM_GAINS, name="gain_logits")
 
-    def build_for(self, width: int) -> None:
-        """Make the weights, for a tier whose output is `width` wide."""
-        self.voice.build((None, width))
-        self.gain.build((None, width + self.voices))
-        self.fitting = self.add_weight(
-            shape=(self.voices + GAINS, self.words), initializer="zeros", name="fitting"
+    def build(self, input_shape: Any) -> None:
+        width = input_shape[-1]
+        self.index_logits.build((None, width))
+        self.gain_logits.build((None, width + self.filters))
+        self.code_bias = self.add_weight(
+            shape=(self.filters + NUM_GAINS, self.codebook_size),
+            initializer="zeros",
+            name="code_bias",
         )
-        self.built = True
 
-    def read(self, errors: Any) -> tuple[Any, Any]:
-        """For each frame but the first the filter that predicts it, with the one before, best; and
-        the gain nearest to the mean size of that filter's errors.
+    def encode(self, residuals: Any) -> tuple[Any, Any]:
+        """Codes of each frame but the first.
+
+        The index is that of the filter with the least mean log residual over the frame and the one
+        before; the gain is the level nearest to its mean absolute residual.
 
         Args:
-            errors: of each filter, `(B, (T + 1) * frame, voices)`.
+            residuals: of each filter, `(B, (T + 1) * frame, filters)`.
 
         Returns:
-            `(B, T, voices)` and `(B, T, GAINS)`, one-hot.
+            `(B, T, filters)` and `(B, T, NUM_GAINS)`, one-hot.
         """
-        T = errors.shape[1] // self.frame
-        sizes = ops.reshape(ops.abs(errors), (-1, T, self.frame, self.voices))
-        # The last sample of the last frame is not known, so it counts in none.
-        cost = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + FLOOR)
-        both = cost[:, :-1] + cost[:, 1:]
-        best = winner(-both)
-        best = best / ops.sum(best, axis=-1, keepdims=True)
-        place = ops.sum(cost[:, 1:] * best, axis=-1, keepdims=True) / -np.log(FLOOR)
-        place = ops.clip(ops.round((GAINS - 1) * (1.0 + place)), 0, GAINS - 1)
-        gain = ops.cast(ops.equal(place, np.arange(GAINS, dtype="float32")), "float32")
-        return ops.stop_gradient(best), ops.stop_gradient(gain)
+        T = residuals.shape[1] // self.frame
+        sizes = ops.reshape(ops.abs(residuals), (-1, T, self.frame, self.filters))
+        # The last sample of a window is unknown, so the last one of a frame never counts.
+        level = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + MIN_RESIDUAL_SCALE)
+        index = one_hot_argmax(-(level[:, :-1] + level[:, 1:]))
+        index = index / ops.sum(index, axis=-1, keepdims=True)
+        place = ops.sum(level[:, 1:] * index, axis=-1, keepdims=True) / -np.log(MIN_RESIDUAL_SCALE)
+        place = ops.clip(ops.round((NUM_GAINS - 1) * (1.0 + place)), 0, NUM_GAINS - 1)
+        gain = ops.cast(ops.equal(place, np.arange(NUM_GAINS, dtype="float32")), "float32")
+        return ops.stop_gradient(index), ops.stop_gradient(gain)
 
-    def cost(self, spoken: Any, voice: Any, gain: Any) -> Any:
-        """Nats `(...)` for `voice` and `gain` where the tier said `spoken (..., width)`."""
-        logits = ops.log_softmax(self.voice(spoken))
-        cost = -ops.sum(logits * voice, axis=-1)
-        logits = ops.log_softmax(self.gain(ops.concatenate([spoken, voice], axis=-1)))
-        return cost - ops.sum(logits * gain, axis=-1)
+    def nll(self, logits_input: Any, index: Any, gain: Any) -> Any:
+        """Negative log-likelihood of index and gain, in nats `(...)`, given `h (..., width)`."""
+        logits = ops.log_softmax(self.index_logits(logits_input))
+        nats = -ops.sum(logits * index, axis=-1)
+        logits = ops.log_softmax(self.gain_logits(ops.concatenate([logits_input, index], axis=-1)))
+        return nats - ops.sum(logits * gain, axis=-1)
 
-    def draw(self, spoken: Any, of_voice: Any, of_gain: Any) -> tuple[Any, Any]:
-        """A voice and a gain `(B, ...)`, one-hot, for `spoken (B, width)` and Gumbel variables
-        `(B, voices)` and `(B, GAINS)`."""
-        voice = winner(self.voice(spoken) + of_voice)
-        gain = winner(self.gain(ops.concatenate([spoken, voice], axis=-1)) + of_gain)
-        return voice, gain
+    def sample(self, logits_input: Any, index_noise: Any, gain_noise: Any) -> tuple[Any, Any]:
+        """Sample index and gain by Gumbel-max.
 
-    def fit_for(self, voice: Any, gain: Any) -> Any:
-        """How they speak for words: logits `(..., words)`."""
-        return ops.matmul(ops.concatenate([voice, gain], axis=-1), self.fitting)
+        Args:
+            logits_input: `(B, width)`.
+            index_noise: Gumbel variables `(B, filters)`.
+            gain_noise: Gumbel variables `(B, NUM_GAINS)`.
+
+        Returns:
+            `(B, filters)` and `(B, NUM_GAINS)`, one-hot.
+        """
+        index = one_hot_argmax(self.index_logits(logits_input) + index_noise)
+        logits = self.gain_logits(ops.concatenate([logits_input, index], axis=-1))
+        return index, one_hot_argmax(logits + gain_noise)
+
+    def code_logits(self, index: Any, gain: Any) -> Any:
+        """What index and gain add to the envelope code's logits: `(..., codebook_size)`."""
+        return ops.matmul(ops.concatenate([index, gain], axis=-1), self.code_bias)
 
     @staticmethod
-    def size(gain: Any) -> Any:
-        """What gains `(..., GAINS)` stand for, relative to the peak: `(..., 1)`, from `FLOOR` to 1
-        in even steps of the logarithm."""
-        sizes = np.exp(np.log(FLOOR) * np.linspace(1, 0, GAINS)).astype("float32")
-        return ops.matmul(gain, sizes[:, None])
+    def decode(gain: Any) -> Any:
+        """The residual scale `(..., 1)` of gains `(..., NUM_GAINS)`, relative to the peak.
+
+        `g = MIN_RESIDUAL_SCALE ** (1 - i / (NUM_GAINS - 1))` for level `i`.
+        """
+        scales = np.exp(np.log(MIN_RESIDUAL_SCALE) * np.linspace(1, 0, NUM_GAINS)).astype("float32")
+        return ops.matmul(gain, scales[:, None])
 
     def get_config(self) -> dict[str, Any]:
-        own = {"voices": self.voices, "frame": self.frame, "words": self.words}
+        own = {"filters": self.filters, "frame": self.frame, "codebook_size": self.codebook_size}
         return {**super().get_config(), **own}

@@ -1,4 +1,4 @@
-"""One tier: a frame of past samples and the slower tier's word in, words for the faster one out."""
+"""One recurrent tier: frames and the slower tier's conditioning in, conditioning out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tier(keras.layers.Layer):
     below it (learned upsampling).
 
     Args:
-        frame: samples that pass between two steps.
+        frame_size: samples that pass between two steps.
         window: past samples that a step sees; `None`: one frame.
         cell: `"gru"`, `"lstm"` or `"deep-gate-lstm"`.
         units: width of each recurrent layer, or a list of widths.
@@ -33,19 +33,19 @@ class Tier(keras.layers.Layer):
         forget_bias: start of the LSTM's forget-gate bias.
         activation_noise: noise of the gates' hard activations, see `NoisyActivation`.
         preactivation_noise: standard deviation of Gaussian noise on the gates' pre-activations.
-        clock: harmonics of a clock that the tier hears, in time with the piece: sine and cosine of
-            its phase and of multiples of it. The clock's period is a weight, found on the train
-            part (`set_period`); its phase is state and needs no audio to go on. 0: none.
+        clock_harmonics: harmonics of a clock in time with the piece: sine and cosine of its phase
+            and of multiples of it. Its period is a weight, found on the train part
+            (`set_period`); its phase is state. 0: no clock.
         input_noise: standard deviation of Gaussian noise on the frames, in training.
-        dropout: share of the recurrent outputs, of what words are entered as, and of the rows that
-            hear the clock, that is left out in training.
+        dropout: dropout rate of the recurrent outputs, of embedded codes, and of whole rows of the
+            clock input.
         spectrum: see the spectra of the window, as `SpectralView` takes them; `None`: its samples.
-        words: read the outline's last word, one-hot out of so many, instead of samples; 0: samples.
+        code_width: width of the previous frame's codes, read instead of samples; 0: samples.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
 
     Call arguments:
-        frames: `(B, T, window)` floats; `(B, T, words)` for a tier that reads words.
+        frames: `(B, T, window)` floats; `(B, T, code_width)` for a tier that reads codes.
         conditioning: `(B, T, input_width)` floats from the slower tier, or `None`.
         state: list of `(B, units)` tensors, as `state_spec` names them.
         training: adds the noise.
@@ -54,7 +54,7 @@ class Tier(keras.layers.Layer):
         `(B, T * rate, width)` and the new state.
 
     Example:
-        >>> tier = Tier(frame=16, units=32, rate=4, width=8)
+        >>> tier = Tier(frame_size=16, units=32, rate=4, width=8)
         >>> tier.build_weights()
         >>> out, state = tier(keras.ops.zeros((2, 5, 16)), None, tier.zero_state(2))
         >>> out.shape
@@ -66,7 +66,7 @@ class Tier(keras.layers.Layer):
 
     def __init__(
         self,
-        frame: int,
+        frame_size: int,
         window: int | None = None,
         cell: str = "gru",
         units: int | list[int] = 256,
@@ -76,10 +76,10 @@ class Tier(keras.layers.Layer):
         activation_noise: str | None = None,
         preactivation_noise: float = 0.0,
         input_noise: float = 0.0,
-        clock: int = 0,
+        clock_harmonics: int = 0,
         dropout: float = 0.0,
         spectrum: dict[str, Any] | None = None,
-        words: int = 0,
+        code_width: int = 0,
         rate: int = 1,
         width: int | None = None,
         **kwargs: Any,
@@ -87,19 +87,19 @@ class Tier(keras.layers.Layer):
         super().__init__(**kwargs)
         if width is None and rate != 1:
             raise ValueError("a tier without width hands out one vector a step: rate must be 1")
-        self.frame = frame
-        self.window = window or frame
-        self.clock = clock
+        self.frame_size = frame_size
+        self.window = window or frame_size
+        self.clock_harmonics = clock_harmonics
         self.input_noise = keras.layers.GaussianNoise(input_noise, name="input_noise")
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.clock_dropout = keras.layers.Dropout(dropout, (None, 1, 1), name="clock_dropout")
         self.spectrum = spectrum
         self.view = SpectralView(**spectrum, window=self.window, name="view") if spectrum else None
-        if spectrum and words:
-            raise ValueError("a tier reads spectra or words, not both")
-        self.words = words
-        # What it hears of the clock is handed on beside its words, for those who fill them in.
-        self.heard_width = self._first_width(units) if words and clock else 0
+        if spectrum and code_width:
+            raise ValueError("a tier reads spectra or codes, not both")
+        self.code_width = code_width
+        # The clock input is also an output, for the network that draws the samples.
+        self.clock_width = self._first_width(units) if code_width and clock_harmonics else 0
         self.rate = rate
         self.width = width
         self._stack_config: dict[str, Any] = {
@@ -123,22 +123,22 @@ class Tier(keras.layers.Layer):
     @property
     def output_width(self) -> int:
         """Width of what a tier without `width` hands out."""
-        return self.stack.output_width + self.heard_width
+        return self.stack.output_width + self.clock_width
 
     def build_weights(self) -> None:
         """Make the weights: all shapes are known from the arguments."""
         if self.view:
             self.view.build_weights()
         features = self.view.features if self.view else self.window
-        self.entry.build((None, self.words or features))
-        if self.clock:
+        self.entry.build((None, self.code_width or features))
+        if self.clock_harmonics:
             self.period = self.add_weight(
                 shape=(1,), initializer="ones", trainable=False, name="period"
             )
-            self.hands = self.add_weight(
-                shape=(2 * self.clock, self.input_width),
+            self.clock_kernel = self.add_weight(
+                shape=(2 * self.clock_harmonics, self.input_width),
                 initializer=keras.initializers.RandomNormal(stddev=0.03),
-                name="hands",
+                name="clock_kernel",
             )
         self.stack.build((None, None, self.input_width))
         if self.upsampling:
@@ -147,7 +147,7 @@ class Tier(keras.layers.Layer):
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes (without the batch) of the state tensors."""
-        own = [(CLOCK, (1,))] if self.clock else []
+        own = [(CLOCK, (1,))] if self.clock_harmonics else []
         return own + self.stack.state_shapes()
 
     def set_period(self, samples: float) -> None:
@@ -155,18 +155,20 @@ class Tier(keras.layers.Layer):
         self.period.assign([samples])
 
     def _read_clock(self, state: list[Any], steps: int) -> tuple[Any, list[Any], list[Any]]:
-        """What `steps` steps hear of the clock `(B, steps, input_width)`; its and the other state.
+        """Clock input of `steps` steps `(B, steps, input_width)`; its state, the other state.
 
         The phase counts turns and stays in [0, 1): small enough to stay exact for hours.
         """
-        if not self.clock:
+        if not self.clock_harmonics:
             return 0.0, [], state
-        turns = self.frame / self.period
+        turns = self.frame_size / self.period
         phase = state[0] + turns * np.arange(steps, dtype="float32")
-        angle = phase[:, :, None] * (2.0 * np.pi * np.arange(1, self.clock + 1, dtype="float32"))
-        heard = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
+        angle = phase[:, :, None] * (
+            2.0 * np.pi * np.arange(1, self.clock_harmonics + 1, dtype="float32")
+        )
+        clock_input = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
         after = state[0] + turns * steps
-        return ops.matmul(heard, self.hands), [after - ops.floor(after)], state[1:]
+        return ops.matmul(clock_input, self.clock_kernel), [after - ops.floor(after)], state[1:]
 
     def zero_state(self, batch: Any) -> list[Any]:
         """The state of a fresh stream."""
@@ -175,19 +177,19 @@ class Tier(keras.layers.Layer):
     def call(
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        heard, clock, state = self._read_clock(state, frames.shape[1])
+        clock_input, clock, state = self._read_clock(state, frames.shape[1])
         inputs = self._enter(self.input_noise(frames, training=training))
-        if self.words:  # known by heart, words would leave nothing to listen for
+        if self.code_width:  # memorized codes would leave no use for the clock
             inputs = self.dropout(inputs, training=training)
-        if self.clock:
-            heard = self.clock_dropout(heard, training=training)
-        inputs = inputs + heard
+        if self.clock_harmonics:
+            clock_input = self.clock_dropout(clock_input, training=training)
+        inputs = inputs + clock_input
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
         outputs = self.dropout(outputs, training=training)
-        if self.heard_width:
-            outputs = ops.concatenate([outputs, heard], axis=-1)
+        if self.clock_width:
+            outputs = ops.concatenate([outputs, clock_input], axis=-1)
         if self.upsampling:
             T = ops.shape(outputs)[1]
             outputs = ops.reshape(self.upsampling(outputs), (-1, T * self.rate, self.width))
@@ -204,13 +206,13 @@ class Tier(keras.layers.Layer):
         Returns:
             `(B, rate, width)` (without `width`: `(B, output_width)`) and the new state.
         """
-        heard, clock, state = self._read_clock(state, 1)
-        inputs = self._enter(frame) + (heard[:, 0] if self.clock else heard)
+        clock_input, clock, state = self._read_clock(state, 1)
+        inputs = self._enter(frame) + (clock_input[:, 0] if self.clock_harmonics else clock_input)
         if conditioning is not None:
             inputs = inputs + conditioning
         output, state = self.stack.step(inputs, state)
-        if self.heard_width:
-            output = ops.concatenate([output, heard[:, 0]], axis=-1)
+        if self.clock_width:
+            output = ops.concatenate([output, clock_input[:, 0]], axis=-1)
         if self.upsampling:
             output = ops.reshape(self.upsampling(output), (-1, self.rate, self.width))
         return output, clock + state
@@ -221,14 +223,14 @@ class Tier(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "frame": self.frame,
+            "frame_size": self.frame_size,
             "window": self.window,
             **self._stack_config,
             "input_noise": self.input_noise.stddev,
-            "clock": self.clock,
+            "clock_harmonics": self.clock_harmonics,
             "dropout": self.dropout.rate,
             "spectrum": self.spectrum,
-            "words": self.words,
+            "code_width": self.code_width,
             "rate": self.rate,
             "width": self.width,
         }

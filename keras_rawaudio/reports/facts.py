@@ -68,8 +68,8 @@ def flat(values: Any, name: str = "") -> dict[str, str]:
     """Nested settings by their dotted names, as `--set` takes them.
 
     Example:
-        >>> flat({"tiers": [{"frame": 64}], "codec": {"name": "peak"}})
-        {'tiers.0.frame': '64', 'codec.name': 'peak'}
+        >>> flat({"tiers": [{"frame_size": 64}], "codec": {"name": "peak"}})
+        {'tiers.0.frame_size': '64', 'codec.name': 'peak'}
     """
     if isinstance(values, dict):
         inside = [(str(key), value) for key, value in values.items()]

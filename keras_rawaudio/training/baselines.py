@@ -32,7 +32,7 @@ def baselines(
         return discrete_baselines(encoded("train", cells), encoded(part, cells), cells, orders)
     return regression_baselines(
         encoded(part, model.codec),
-        model.tiers[-1].frame,
+        model.tiers[-1].frame_size,
         model.head.reconstruct,
         silence=model.codec.silence,
     )

@@ -29,7 +29,7 @@ def sample_bits(
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
-        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> sample_bits(model, np.zeros((2, 100), "float32")).shape
         (2, 100)
     """

@@ -27,7 +27,7 @@ def reset_state(
     fresh = reset[:, None]
     state = {name: tf.where(fresh, 0.0, value) for name, value in state.items()}
     for i, tier in enumerate(model.tiers):
-        if tier.clock:
+        if tier.clock_harmonics:
             name = f"tier{i}_{CLOCK}"
             # In 64 bits: a position of hours in samples is beyond what 32 bits hold exactly.
             turns = tf.cast(position, tf.float64)[:, None] / tf.cast(tier.period.value, tf.float64)

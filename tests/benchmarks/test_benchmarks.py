@@ -11,7 +11,7 @@ import pytest
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.width=8", "data.length=256"]
+TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.hidden_units=8", "data.length=256"]
 # What the music issue's table is made of: whoever reads the lines reads these.
 QUALITY_KEYS = [
     "recipe",
@@ -133,7 +133,7 @@ QUESTIONS = """
     gaussian:
       words: a Gaussian
       recipe: frame-mixture
-      set: [tiers.0.units=8, data.length=1000, head.mixtures=1]
+      set: [tiers.0.units=8, data.length=1000, head.num_mixtures=1]
   answer: Squares leave {squared.score:.3f}, the zero predictor {squared.zero:.2f}.
 - name: later
   asked: And then?

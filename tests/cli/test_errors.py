@@ -46,7 +46,7 @@ CASES = {
         "divide into frames of 128; try 128",
     ),
     "frames": (
-        f"train {SONG} --recipe categorical --set tiers.0.frame=60",
+        f"train {SONG} --recipe categorical --set tiers.0.frame_size=60",
         "60 do not divide into frames of 8",
     ),
     "recipe": (f"train {SONG} --recipe defalt", "did you mean 'default'"),

@@ -10,13 +10,13 @@ from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 RATE = 2000
-SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame=32 data.length=256 data.batch=4"
+SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame_size=32 data.length=256 data.batch=4"
 # Between them: each codec, each cost, averaging or not, each form of a spectrum, the convnet.
 CASES = {
     "minmax": ("frame-gru", "codec.name=minmax head.cost=huber"),
     "standardize": ("frame-gru", "head.span=128 head.window=triangle"),
     "costs": ("frame-gru", "head.span=64 head.cost={squared:1.0,spectral:0.1}"),
-    "mixture": ("frame-mixture", "head.mixtures=3"),
+    "mixture": ("frame-mixture", "head.num_mixtures=3"),
     "parts": ("frame-gru", "head={kind:spectrum,form:parts,span:64}"),
     "polar, convnet": (
         "frame-spectrum",

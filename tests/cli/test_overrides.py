@@ -18,6 +18,6 @@ def test_flags_and_set_say_what_they_say_and_nothing_else():
         "tiers.0.units": [3, 4],
         "training.learning_rate": 1e-3,
     }
-    recipe = load_recipe("frame-gru", values | {"tiers.0.frame": 250})
+    recipe = load_recipe("frame-gru", values | {"tiers.0.frame_size": 250})
     assert recipe.training.clip_norm is None
     assert overrides(parser.parse_args(["--run", "r"])) == {}

@@ -76,6 +76,6 @@ def test_a_newline_in_a_name_stays_in_one_line(capsys):
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
 def test_a_recipe_whose_name_is_not_utf8(tmp_path, capsys):
     path = tmp_path / os.fsdecode(b"caf\xe9.yaml")
-    path.write_text("codec: {name: mulaw}\ntiers: [{frame: 8}]\nhead: {kind: categorical}\n")
+    path.write_text("codec: {name: mulaw}\ntiers: [{frame_size: 8}]\nhead: {kind: categorical}\n")
     assert main(["recipe", str(path)]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["name"] == "caf\N{REPLACEMENT CHARACTER}"

@@ -20,8 +20,8 @@ RATE = 2000
 RECIPE = """
 description: next to nothing
 codec: {name: mulaw, levels: 256}
-tiers: [{frame: 32, units: 256}, {frame: 8, units: 16}]
-head: {kind: categorical, width: 16}
+tiers: [{frame_size: 32, units: 256}, {frame_size: 8, units: 16}]
+head: {kind: categorical, hidden_units: 16}
 data: {length: 128}
 """
 TINY = "--set tiers.0.units=16 codec.levels=32 training.learning_rate=5e-3"

@@ -26,78 +26,84 @@ LINEAR = {"name": "linear", "peak": 0.9, "levels": 32}
 PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
 MINMAX = {"name": "minmax", "low": -0.5, "high": 0.7}
-CATEGORICAL = {"kind": "categorical", "width": 8, "embedded": 2, "linear": 5}
+CATEGORICAL = {"kind": "categorical", "hidden_units": 8, "embedded": 2, "linear": 5}
 PREDICTIVE = {
     "kind": "predictive",
-    "words": 8,
+    "codebook_size": 8,
     "filters": 3,
-    "order": 16,
-    "width": 8,
-    "mixtures": 2,
+    "lpc_order": 16,
+    "hidden_units": 8,
+    "num_mixtures": 2,
 }
 
 # Between them: each cell, one and more tiers, several layers, windows wider than a frame, skips or
 # not, each head and codec, each noise.
 MODELS = {
-    "gru": ([{"frame": 4, "units": 6, "layers": 2}], CATEGORICAL, MULAW),
+    "gru": ([{"frame_size": 4, "units": 6, "layers": 2}], CATEGORICAL, MULAW),
     "lstm over lstm": (
         [
-            {"frame": 8, "window": 11, "cell": "lstm", "units": [6, 5], "layers": 2},
-            {"frame": 2, "window": 5, "cell": "lstm", "units": 7, "preactivation_noise": 0.3},
+            {"frame_size": 8, "window": 11, "cell": "lstm", "units": [6, 5], "layers": 2},
+            {"frame_size": 2, "window": 5, "cell": "lstm", "units": 7, "preactivation_noise": 0.3},
         ],
         {**CATEGORICAL, "embedded": 3, "linear": 2, "layers": 1},
         LINEAR,
     ),
     "gru over gru": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5, "activation_noise": "half-normal"}],
+        [
+            {"frame_size": 8, "units": 6},
+            {"frame_size": 4, "units": 5, "activation_noise": "half-normal"},
+        ],
         {**CATEGORICAL, "linear": 13},
         MULAW,
     ),
     "regression, lstm": (
-        [{"frame": 5, "cell": "lstm", "units": 6, "layers": 3, "activation_noise": "binary"}],
+        [{"frame_size": 5, "cell": "lstm", "units": 6, "layers": 3, "activation_noise": "binary"}],
         {"kind": "regression", "hidden": 4},
         STANDARDIZE,
     ),
     "regression, memories to an MLP": (
-        [{"frame": 5, "cell": "lstm", "units": [6, 4, 5], "skips": "memories"}],
+        [{"frame_size": 5, "cell": "lstm", "units": [6, 4, 5], "skips": "memories"}],
         {"kind": "regression", "hidden": 7},
         STANDARDIZE,
     ),
     "regression, the top state is the frame": (
-        [{"frame": 6, "units": [5, 7, 6], "skips": False}],
+        [{"frame_size": 6, "units": [5, 7, 6], "skips": False}],
         {"kind": "regression", "end_layer": False},
         MINMAX,
     ),
     "regression, gates of two layers": (
-        [{"frame": 5, "cell": "deep-gate-lstm", "layers": 2, "preactivation_noise": 0.1}],
+        [{"frame_size": 5, "cell": "deep-gate-lstm", "layers": 2, "preactivation_noise": 0.1}],
         {"kind": "regression", "reconstruct": True},
         STANDARDIZE,
     ),
     "regression, gru over lstm": (
-        [{"frame": 12, "units": 6, "layers": 2, "skips": False}, {"frame": 4, "cell": "lstm"}],
+        [
+            {"frame_size": 12, "units": 6, "layers": 2, "skips": False},
+            {"frame_size": 4, "cell": "lstm"},
+        ],
         {"kind": "regression"},
         MINMAX,
     ),
     "regression, overlaps": (
-        [{"frame": 4, "window": 10}],
+        [{"frame_size": 4, "window": 10}],
         {"kind": "regression", "span": 12, "cost": {"squared": 1, "huber": 0.5}},
         MINMAX,
     ),
     "mixture": (
-        [{"frame": 8}, {"frame": 4}],
-        {"kind": "mixture", "mixtures": 3, "hidden": 5},
+        [{"frame_size": 8}, {"frame_size": 4}],
+        {"kind": "mixture", "num_mixtures": 3, "hidden": 5},
         PEAK,
     ),
     "spectrum, parts": (
-        [{"frame": 4, "window": 18, "spectrum": {"size": 8, "hop": 4, "form": "parts"}}],
+        [{"frame_size": 4, "window": 18, "spectrum": {"size": 8, "hop": 4, "form": "parts"}}],
         {"kind": "spectrum"},
         MINMAX,
     ),
     "spectrum, phases as turns, an image": (
         [
-            {"frame": 8},
+            {"frame_size": 8},
             {
-                "frame": 4,
+                "frame_size": 4,
                 "window": 20,
                 "spectrum": {"size": 8, "hop": 4, "relative": True, "filters": 3},
             },
@@ -106,12 +112,12 @@ MODELS = {
         STANDARDIZE,
     ),
     "predictive, gru over gru": (
-        [{"frame": 64}, {"frame": 32, "outline": True}],
+        [{"frame_size": 64}, {"frame_size": 32, "input": "codes"}],
         PREDICTIVE,
         PEAK,
     ),
     "predictive, a clock, no outline": (
-        [{"frame": 32, "cell": "lstm", "clock": 3, "dropout": 0.5}],
+        [{"frame_size": 32, "cell": "lstm", "clock_harmonics": 3, "dropout": 0.5}],
         PREDICTIVE,
         PEAK,
     ),

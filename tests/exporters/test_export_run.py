@@ -25,7 +25,7 @@ from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
-NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.width": 8}
+NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.hidden_units": 8}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from .conftest import STANDARDIZE, Generator
 @pytest.fixture(scope="module")
 def rebuilding(tmp_path_factory) -> Generator:
     keras.utils.set_random_seed(0)
-    tier = {"frame": 4, "window": 16, "units": 6, "spectrum": {"size": 8, "hop": 2}}
+    tier = {"frame_size": 4, "window": 16, "units": 6, "spectrum": {"size": 8, "hop": 2}}
     head = {"kind": "spectrum", "form": "amplitude", "iterations": 4}
     return Generator(AudioModel([tier], head, STANDARDIZE), tmp_path_factory.mktemp("amplitude"))
 

@@ -53,9 +53,11 @@ def test_small_products_stay_as_they_are():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tiers", [[{"frame": 8, "units": 6}], [{"frame": 8}, {"frame": 2}]])
+@pytest.mark.parametrize(
+    "tiers", [[{"frame_size": 8, "units": 6}], [{"frame_size": 8}, {"frame_size": 2}]]
+)
 def test_the_scoring_graph_scores_as_training_does(tiers):
-    head = {"kind": "categorical", "width": 8, "embedded": 2, "linear": 5}
+    head = {"kind": "categorical", "hidden_units": 8, "embedded": 2, "linear": 5}
     model = AudioModel([{"units": 6, **tier} for tier in tiers], head, CODEC)
     rng = np.random.default_rng(0)
     for weight in model.trainable_weights:
@@ -67,7 +69,7 @@ def test_the_scoring_graph_scores_as_training_does(tiers):
 
 def test_heads_of_few_numbers_keep_their_bits():
     model = AudioModel(
-        [{"frame": 8, "units": 4}], {"kind": "regression"}, {"name": "peak", "peak": 1}
+        [{"frame_size": 8, "units": 4}], {"kind": "regression"}, {"name": "peak", "peak": 1}
     )
     with pytest.raises(UserError, match="--int8 is not for a regression head"):
         price(model, None)

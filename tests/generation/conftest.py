@@ -14,72 +14,86 @@ from ..small_models import far_from_fresh
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.1, "std": 0.4}
-CATEGORICAL = {"kind": "categorical", "width": 10, "embedded": 3, "linear": 5}
+CATEGORICAL = {"kind": "categorical", "hidden_units": 10, "embedded": 3, "linear": 5}
 PREDICTIVE = {
     "kind": "predictive",
-    "words": 8,
+    "codebook_size": 8,
     "filters": 3,
-    "order": 16,
-    "width": 8,
-    "mixtures": 2,
+    "lpc_order": 16,
+    "hidden_units": 8,
+    "num_mixtures": 2,
 }
 
 MODELS = {
-    "gru": ([{"frame": 4, "units": 6}], CATEGORICAL, MULAW),
+    "gru": ([{"frame_size": 4, "units": 6}], CATEGORICAL, MULAW),
     "lstm, two layers, window": (
-        [{"frame": 4, "window": 9, "cell": "lstm", "units": 5, "layers": 2}],
+        [{"frame_size": 4, "window": 9, "cell": "lstm", "units": 5, "layers": 2}],
         {**CATEGORICAL, "embedded": 1, "linear": 2},
         MULAW,
     ),
     "lstm over gru, windows": (
         [
-            {"frame": 8, "window": 11, "cell": "lstm", "units": 6, "layers": 2, "skips": False},
-            {"frame": 2, "window": 7, "units": 5},
+            {
+                "frame_size": 8,
+                "window": 11,
+                "cell": "lstm",
+                "units": 6,
+                "layers": 2,
+                "skips": False,
+            },
+            {"frame_size": 2, "window": 7, "units": 5},
         ],
         CATEGORICAL,
         MULAW,
     ),
     "three tiers, long linear view": (
-        [{"frame": 8, "units": 4}, {"frame": 4, "units": 5}, {"frame": 1, "units": 6}],
+        [
+            {"frame_size": 8, "units": 4},
+            {"frame_size": 4, "units": 5},
+            {"frame_size": 1, "units": 6},
+        ],
         {**CATEGORICAL, "linear": 13},
         MULAW,
     ),
     "regression, lstm": (
-        [{"frame": 5, "window": 8, "cell": "lstm", "units": 6, "layers": 3}],
+        [{"frame_size": 5, "window": 8, "cell": "lstm", "units": 6, "layers": 3}],
         {"kind": "regression"},
         STANDARDIZE,
     ),
     "regression, two tiers": (
-        [{"frame": 12, "units": 6}, {"frame": 4, "units": 5}],
+        [{"frame_size": 12, "units": 6}, {"frame_size": 4, "units": 5}],
         {"kind": "regression", "hidden": 4},
         STANDARDIZE,
     ),
     "predictive, two tiers": (
-        [{"frame": 64, "units": 6}, {"frame": 32, "cell": "lstm", "units": 5, "outline": True}],
+        [
+            {"frame_size": 64, "units": 6},
+            {"frame_size": 32, "cell": "lstm", "units": 5, "input": "codes"},
+        ],
         PREDICTIVE,
         PEAK,
     ),
     "regression, overlaps": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
         {"kind": "regression", "span": 12, "window": "triangle"},
         STANDARDIZE,
     ),
     "mixture": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5}],
-        {"kind": "mixture", "mixtures": 3},
+        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "units": 5}],
+        {"kind": "mixture", "num_mixtures": 3},
         PEAK,
     ),
     "spectrum": (
-        [{"frame": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
+        [{"frame_size": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
         {"kind": "spectrum", "form": "polar", "relative": True},
         STANDARDIZE,
     ),
     "predictive, a clock": (
-        [{"frame": 32, "units": 6, "clock": 3, "outline": True}],
+        [{"frame_size": 32, "units": 6, "clock_harmonics": 3, "input": "codes"}],
         PREDICTIVE,
         PEAK,
     ),
-    "predictive, no outline": ([{"frame": 32, "units": 6}], PREDICTIVE, PEAK),
+    "predictive, no outline": ([{"frame_size": 32, "units": 6}], PREDICTIVE, PEAK),
 }
 
 

@@ -9,7 +9,7 @@ from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
 from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.models.heads import predictive
-from keras_rawaudio.models.lpc_codes import GAINS
+from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import MODELS, audio_of, make, noise_of, window_of
 
@@ -23,17 +23,17 @@ def sure(model):
     louder than any audio."""
     again = AudioModel.from_config(model.get_config())
     again.set_weights(model.get_weights())
-    outline = again.head.outline
+    outline = again.head.envelope_codebook
     outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * 7)
     outline.prediction.bias.assign([0.0] + [-1e3] * 7)
-    taps = ops.convert_to_numpy(again.head.bank.taps)
-    again.head.bank.set_filters(taps * [[1.0], [500.0], [500.0]])
+    taps = ops.convert_to_numpy(again.head.filter_bank.taps)
+    again.head.filter_bank.set_filters(taps * [[1.0], [500.0], [500.0]])
     unfiltered(again)
-    again.head.voices.voice.bias.assign([0.0, -1e3, -1e3])
-    first, voices = np.eye(1, GAINS, dtype="float32"), again.head.voices.read
-    again.head.voices.gain.bias.assign(1e3 * first[0])
-    again.head.voices.read = lambda errors: (voices(errors)[0], 0 * voices(errors)[1] + first)
-    again.head.voices.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+    again.head.lpc_codes.index_logits.bias.assign([0.0, -1e3, -1e3])
+    first, voices = np.eye(1, NUM_GAINS, dtype="float32"), again.head.lpc_codes.read
+    again.head.lpc_codes.gain_logits.bias.assign(1e3 * first[0])
+    again.head.lpc_codes.read = lambda errors: (voices(errors)[0], 0 * voices(errors)[1] + first)
+    again.head.lpc_codes.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
     return again
 
 
@@ -49,7 +49,7 @@ def heard_silence(model, rows):
     state, head = fresh_state(model, rows), model.head
     if head.kind == "predictive":
         silence = ops.zeros((rows, head.context - 1 + head.frame))
-        state["head_word"] = head.said_before(silence)[:, 0]
+        state["head_codes"] = head.previous_codes(silence)[:, 0]
     return state
 
 
@@ -128,10 +128,12 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
     prediction, expected = predicted(model, window_of(model, values))
     prediction = prediction[:, P:].astype("float64")
     if model.head.kind == "predictive":
-        reach = float(model.head.reach.value[0])
+        reach = float(model.head.residual_limit.value[0])
         prediction = logistic_draws(prediction, noise, temperature[:, None], reach)
     elif model.head.kind == "mixture":
-        prediction = gaussian_draws(prediction, noise, temperature[:, None], model.tiers[-1].frame)
+        prediction = gaussian_draws(
+            prediction, noise, temperature[:, None], model.tiers[-1].frame_size
+        )
     elif model.head.per_sample:
         weights = np.exp(prediction / temperature[:, None, None])
         sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)
@@ -208,8 +210,8 @@ def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(n
     voices, past = [np.zeros((rows, head.filters))], [np.zeros((rows, width - 1))]
     for n in range(0, N, F):
         _, state = draw(model, noise[:, n : n + F], ones, state)
-        said = ops.convert_to_numpy(state["head_word"])
-        voices.append(said[:, head.words : head.words + head.filters])
+        said = ops.convert_to_numpy(state["head_codes"])
+        voices.append(said[:, head.codebook_size : head.codebook_size + head.filters])
         past.append(ops.convert_to_numpy(state[HISTORY])[:, -F:])
     past = np.concatenate(past, axis=1)
     share = (np.arange(F) + 0.5) / F
@@ -229,7 +231,7 @@ def test_every_sample_of_a_seed_counts(model):
 
     A tier that hears words hears frames: there all samples of one are made quiet together.
     """
-    P, several = 4 * model.frame, model.frame if model.tiers[-1].words else 1
+    P, several = 4 * model.frame, model.frame if model.tiers[-1].code_width else 1
     forced = audio_of(model, 1, P)
     n = P // several
     rows = np.repeat(forced, n + 1, axis=0)

@@ -70,7 +70,7 @@ def test_streams_differ_and_temperature_calms():
 @pytest.mark.parametrize("noise", ["half-normal", "binary"])
 def test_generation_is_free_of_the_layers_noise(noise):
     """Pitfall 11: noise in the layers is for training alone."""
-    tier = {"frame": 4, "units": 6, "activation_noise": noise, "preactivation_noise": 0.5}
+    tier = {"frame_size": 4, "units": 6, "activation_noise": noise, "preactivation_noise": 0.5}
     model = AudioModel([{**tier, "cell": "lstm"}], {"kind": "regression"}, STANDARDIZE)
     for weight in model.trainable_weights:
         weight.assign(3.0 * weight)

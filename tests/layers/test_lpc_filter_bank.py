@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.layers.lpc_filter_bank import DAMPING, STRANGE, FilterBank
+from keras_rawaudio.layers.lpc_filter_bank import BANDWIDTH_EXPANSION, MAX_MISMATCH, LPCFilterBank
 
 ORDER, FILTERS, F = 24, 3, 8
 
 
 def make(order=ORDER, bunch=F):
-    bank = FilterBank(FILTERS, order, bunch)
+    bank = LPCFilterBank(FILTERS, order, bunch)
     bank.build_weights()
     coefficients = np.random.default_rng(0).normal(size=(FILTERS, order)) / order
     bank.set_filters(coefficients)
@@ -39,7 +39,7 @@ def test_predictions_are_convolutions(order):
 
 
 def test_before_it_is_fitted_it_repeats_the_last_sample():
-    bank = FilterBank(FILTERS, ORDER, F)
+    bank = LPCFilterBank(FILTERS, ORDER, F)
     bank.build_weights()
     x = audio(ORDER + 2 * F)
     expected = np.repeat(x[:, ORDER - 1 : -1, None], FILTERS, axis=2)
@@ -53,8 +53,8 @@ def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
     bank, coefficients = make(order=48, bunch=bunch)
     past = audio(48 + 2 * bunch, rows=FILTERS)
     offset = 0.1 * np.random.default_rng(3).normal(size=(FILTERS, bunch)).astype("float32")
-    known, ringing = bank.unrolled(coefficients[::-1].astype("float32"))
-    errors, ahead = bank.ahead(past, known)
+    known, ringing = bank.matrices(coefficients[::-1].astype("float32"))
+    errors, analyze = bank.analyze(past, known)
     x = past.astype("float64")
     for k, a in enumerate(coefficients[::-1]):
         expected = x[k, 48:] - np.convolve(x[k, :-1], a, "valid")
@@ -62,7 +62,9 @@ def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
         row = x[k]
         for t in range(bunch):
             row = np.append(row, a @ row[::-1][:48] + offset[k, t])
-        np.testing.assert_allclose(bank.fill(ahead + offset, ringing)[k], row[-bunch:], atol=1e-5)
+        np.testing.assert_allclose(
+            bank.synthesize(analyze + offset, ringing)[k], row[-bunch:], atol=1e-5
+        )
 
 
 def test_filters_that_err_too_much_are_damped_by_how_much():
@@ -72,13 +74,17 @@ def test_filters_that_err_too_much_are_damped_by_how_much():
     voice = np.eye(FILTERS, dtype="float32")
     windows = np.lib.stride_tricks.sliding_window_view(past[:, :-1], ORDER, axis=1)[:, -2 * F :]
     predicted = np.einsum("bto,bo->bt", windows[..., ::-1], coefficients)
-    size = np.abs(past[:, -2 * F :] - predicted).mean(axis=1) / [1, STRANGE, STRANGE * np.exp(2)]
-    taps = numbers(bank.taps_for(voice, past, size[:, None].astype("float32")))
+    size = np.abs(past[:, -2 * F :] - predicted).mean(axis=1) / [
+        1,
+        MAX_MISMATCH,
+        MAX_MISMATCH * np.exp(2),
+    ]
+    taps = numbers(bank.select(voice, past, size[:, None].astype("float32")))
     np.testing.assert_allclose(taps[:2], coefficients[:2], atol=1e-6)
     lags = np.arange(1, ORDER + 1)
-    expected = coefficients[2] * np.exp(-2 * DAMPING * lags)
+    expected = coefficients[2] * np.exp(-2 * BANDWIDTH_EXPANSION * lags)
     np.testing.assert_allclose(taps[2], expected, rtol=1e-4, atol=1e-7)
-    silent = bank.taps_for(voice, np.zeros_like(past), size[:, None].astype("float32"))
+    silent = bank.select(voice, np.zeros_like(past), size[:, None].astype("float32"))
     np.testing.assert_allclose(silent, coefficients, atol=1e-6)
 
 
@@ -97,4 +103,4 @@ def test_what_was_fitted_is_saved():
 def test_impossible_banks_are_refused():
     for filters, order in ((0, 16), (3, 12), (3, 0)):
         with pytest.raises(ValueError, match="multiple of 8"):
-            FilterBank(filters, order, bunch=8)
+            LPCFilterBank(filters, order, bunch=8)

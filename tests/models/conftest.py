@@ -8,10 +8,10 @@ from keras import ops
 from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models.heads import PredictiveHead, predictive
 
-LEVELS, WORDS, FRAME, WIDTH = 64, 8, 32, 5
+LEVELS, CODES, FRAME, WIDTH = 64, 8, 32, 5
 FILTERS = 3
-SMALL = {"words": WORDS, "filters": FILTERS, "order": 16, "bunch": 8}
-SMALL |= {"width": 8, "mixtures": 2, "levels": LEVELS}
+SMALL = {"codebook_size": CODES, "filters": FILTERS, "lpc_order": 16, "bunch": 8}
+SMALL |= {"hidden_units": 8, "num_mixtures": 2, "levels": LEVELS}
 
 
 def make(sure=False, **options):
@@ -23,25 +23,25 @@ def make(sure=False, **options):
     rng = np.random.default_rng(0)
     for weight in head.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
-    head.bank.set_filters(rng.normal(size=(head.filters, head.order)) / head.order)
-    head.outline.fit([rng.uniform(-0.1, 0.1, 4000).astype("float32")])
+    head.filter_bank.set_filters(rng.normal(size=(head.filters, head.lpc_order)) / head.lpc_order)
+    head.envelope_codebook.fit([rng.uniform(-0.1, 0.1, 4000).astype("float32")])
     if sure:
-        head.outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * (WORDS - 1))
-        head.outline.prediction.bias.assign([0.0] + [-1e3] * (WORDS - 1))
-        head.voices.voice.bias.assign([0.0] + [-1e3] * (head.filters - 1))
-        head.voices.size = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
-        good = rng.normal(size=head.order) / head.order
-        bad = 30 * rng.normal(size=(head.filters - 1, head.order))
-        head.bank.set_filters(np.concatenate([good[None], bad]))
+        head.envelope_codebook.codebook.assign([[1.0] * 22] + [[100.0] * 22] * (CODES - 1))
+        head.envelope_codebook.logits.bias.assign([0.0] + [-1e3] * (CODES - 1))
+        head.lpc_codes.index_logits.bias.assign([0.0] + [-1e3] * (head.filters - 1))
+        head.lpc_codes.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+        good = rng.normal(size=head.lpc_order) / head.lpc_order
+        bad = 30 * rng.normal(size=(head.filters - 1, head.lpc_order))
+        head.filter_bank.set_filters(np.concatenate([good[None], bad]))
     return head
 
 
 @pytest.fixture
-def unled(monkeypatch):
+def uncorrected(monkeypatch):
     """Draws that are not led to the level of their word, nor enlarged or damped."""
-    monkeypatch.setattr(predictive, "LEAD", 0.0)
-    monkeypatch.setattr(predictive, "LOUDER", 1.0)
-    monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
+    monkeypatch.setattr(predictive, "LEVEL_CORRECTION_RATE", 0.0)
+    monkeypatch.setattr(predictive, "MAX_EXCITATION_GAIN", 1.0)
+    monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
 
 
 def audio(samples, rows=1, seed=1):
@@ -49,7 +49,7 @@ def audio(samples, rows=1, seed=1):
     return x.astype("float32")
 
 
-def spoken(frames, rows=1, seed=2):
+def conditioning_of(frames, rows=1, seed=2):
     return np.random.default_rng(seed).normal(size=(rows, frames, WIDTH)).astype("float32")
 
 

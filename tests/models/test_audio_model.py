@@ -12,79 +12,82 @@ from keras_rawaudio.models import AudioModel
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.01, "std": 0.2}
-CATEGORICAL = {"kind": "categorical", "width": 12, "embedded": 2, "linear": 5}
+CATEGORICAL = {"kind": "categorical", "hidden_units": 12, "embedded": 2, "linear": 5}
 PREDICTIVE = {
     "kind": "predictive",
-    "words": 8,
+    "codebook_size": 8,
     "filters": 3,
-    "order": 64,
-    "width": 8,
-    "mixtures": 2,
+    "lpc_order": 64,
+    "hidden_units": 8,
+    "num_mixtures": 2,
 }
 
 MODELS = {
-    "gru": ([{"frame": 4, "units": 6}], CATEGORICAL, MULAW),
+    "gru": ([{"frame_size": 4, "units": 6}], CATEGORICAL, MULAW),
     "lstm, two tiers, windows": (
         [
-            {"frame": 8, "window": 11, "cell": "lstm", "units": [5, 6], "layers": 2},
-            {"frame": 2, "window": 6, "cell": "lstm", "units": 7, "forget_bias": 2.0},
+            {"frame_size": 8, "window": 11, "cell": "lstm", "units": [5, 6], "layers": 2},
+            {"frame_size": 2, "window": 6, "cell": "lstm", "units": 7, "forget_bias": 2.0},
         ],
         {**CATEGORICAL, "embedded": 3, "linear": 2, "layers": 1},
         MULAW,
     ),
     "gru, three tiers, no skips": (
         [
-            {"frame": 12, "units": 5, "layers": 2, "skips": False},
-            {"frame": 6, "units": 6},
-            {"frame": 1, "window": 3, "units": 4},
+            {"frame_size": 12, "units": 5, "layers": 2, "skips": False},
+            {"frame_size": 6, "units": 6},
+            {"frame_size": 1, "window": 3, "units": 4},
         ],
         {**CATEGORICAL, "embedded": 0, "linear": 30},
         MULAW,
     ),
     "regression, lstm": (
-        [{"frame": 5, "cell": "lstm", "units": 6, "layers": 3}],
+        [{"frame_size": 5, "cell": "lstm", "units": 6, "layers": 3}],
         {"kind": "regression"},
         STANDARDIZE,
     ),
     "regression, two tiers": (
-        [{"frame": 12, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        [{"frame_size": 12, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
         {"kind": "regression", "hidden": 7},
         STANDARDIZE,
     ),
     "regression, memories to an MLP": (
-        [{"frame": 5, "cell": "deep-gate-lstm", "units": [6, 4, 5], "skips": "memories"}],
+        [{"frame_size": 5, "cell": "deep-gate-lstm", "units": [6, 4, 5], "skips": "memories"}],
         {"kind": "regression", "hidden": 7},
         STANDARDIZE,
     ),
     "regression, the top state is the frame": (
-        [{"frame": 6, "units": [5, 7, 6], "skips": False}],
+        [{"frame_size": 6, "units": [5, 7, 6], "skips": False}],
         {"kind": "regression", "end_layer": False, "reconstruct": True},
         STANDARDIZE,
     ),
     "predictive, two tiers": (
-        [{"frame": 64, "units": 6}, {"frame": 32, "cell": "lstm", "units": 5, "outline": True}],
+        [
+            {"frame_size": 64, "units": 6},
+            {"frame_size": 32, "cell": "lstm", "units": 5, "input": "codes"},
+        ],
         PREDICTIVE,
         PEAK,
     ),
     "regression, overlaps": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "window": 9, "units": 5}],
+        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
         {"kind": "regression", "span": 12, "window": "triangle"},
         STANDARDIZE,
     ),
     "mixture": (
-        [{"frame": 8, "units": 6}, {"frame": 4, "units": 5}],
-        {"kind": "mixture", "mixtures": 3},
+        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "units": 5}],
+        {"kind": "mixture", "num_mixtures": 3},
         PEAK,
     ),
     "spectrum, parts": (
-        [{"frame": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
+        [{"frame_size": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
         {"kind": "spectrum", "span": 8},
         STANDARDIZE,
     ),
     "spectrum, phases as turns, an image": (
         [
             {
-                "frame": 4,
+                "frame_size": 4,
                 "window": 20,
                 "units": 6,
                 "spectrum": {"size": 8, "hop": 4, "relative": True, "filters": 3},
@@ -94,12 +97,12 @@ MODELS = {
         STANDARDIZE,
     ),
     "spectrum, amplitude": (
-        [{"frame": 4, "units": 6}],
+        [{"frame_size": 4, "units": 6}],
         {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden": 5, "iterations": 2},
         STANDARDIZE,
     ),
     "predictive, a clock, no outline": (
-        [{"frame": 32, "units": 6, "clock": 3}],
+        [{"frame_size": 32, "units": 6, "clock_harmonics": 3}],
         PREDICTIVE,
         PEAK,
     ),
@@ -119,12 +122,12 @@ def moved(model, scale=0.3):
     for weight in model.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + scale * rng.normal(size=weight.shape))
     for tier in model.tiers:
-        if tier.clock:
+        if tier.clock_harmonics:
             tier.set_period(37.5)
     if model.head.kind == "predictive":
-        model.head.bank.set_filters(rng.normal(size=(3, 64)) / 64)
+        model.head.filter_bank.set_filters(rng.normal(size=(3, 64)) / 64)
         # Words of noise, so that what a test hears has several.
-        model.head.outline.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
+        model.head.envelope_codebook.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
     return model
 
 
@@ -166,7 +169,7 @@ def test_shapes_and_dtypes(model):
 
 def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
     """Pitfall 8: changing sample t changes predictions from t on, in its own row only."""
-    N, C, F = 2 * model.frame, model.context, model.tiers[-1].frame
+    N, C, F = 2 * model.frame, model.context, model.tiers[-1].frame_size
     base = inputs(model, 1, N)
     x = np.tile(base, (C + N, 1))
     # Row i differs from the base in place i alone; the base itself goes last.
@@ -188,7 +191,7 @@ def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
             first = -(-first // F) * F
         assert not changed[place, :first].any(), (place, np.flatnonzero(changed[place]))
         # What lies too far back for the filters counts by what is said of it alone.
-        far = model.head.kind == "predictive" and place <= C - model.head.order
+        far = model.head.kind == "predictive" and place <= C - model.head.lpc_order
         if first < N and not far:
             assert changed[place, first : first + F].any(), f"sample {place} is not used"
 
@@ -267,7 +270,7 @@ def test_all_weights_learn(model):
 @pytest.mark.parametrize("noise", list(NOISY))
 def test_noise_is_on_in_training_alone(noise, head):
     """Pitfall 11: off in evaluation (the default of a call), on in training."""
-    tier = {"frame": 4, "units": 6, **NOISY[noise]}
+    tier = {"frame_size": 4, "units": 6, **NOISY[noise]}
     codec = MULAW if head == "categorical" else STANDARDIZE
     keras.utils.set_random_seed(0)
     # Wide, since the activations' noise is nothing outside of saturation.
@@ -284,8 +287,8 @@ def test_noise_is_on_in_training_alone(noise, head):
 def test_forget_bias_stands_in_the_built_weights():
     """Pitfall 9: in the forget gate's block, of every layer of its tier, and nowhere else."""
     tiers = [
-        {"frame": 8, "cell": "lstm", "units": [3, 4], "layers": 2, "forget_bias": 2.5},
-        {"frame": 2, "cell": "lstm", "units": 5},
+        {"frame_size": 8, "cell": "lstm", "units": [3, 4], "layers": 2, "forget_bias": 2.5},
+        {"frame_size": 2, "cell": "lstm", "units": 5},
     ]
     model = AudioModel(tiers, CATEGORICAL, MULAW)
     for tier, forget in zip(model.tiers, [2.5, 1.0], strict=True):
@@ -296,7 +299,7 @@ def test_forget_bias_stands_in_the_built_weights():
             assert not bias[:U].any()
             assert not bias[2 * U :].any()
     with pytest.raises(UserError, match="no forget gate"):
-        AudioModel([{"frame": 8, "cell": "gru", "forget_bias": 1.0}], CATEGORICAL, MULAW)
+        AudioModel([{"frame_size": 8, "cell": "gru", "forget_bias": 1.0}], CATEGORICAL, MULAW)
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -304,7 +307,7 @@ def test_the_target_is_the_next_frame_or_the_one_just_read(frames):
     """Pitfall 3, both ways: on a ramp, what each prediction is compared with."""
     ramp = np.arange(100, dtype="float32")[None]
     for reconstruct, first in ((False, 50), (True, 44)):
-        tiers = [{"frame": 6, "window": 9, "units": 4}]
+        tiers = [{"frame_size": 6, "window": 9, "units": 4}]
         model = AudioModel(tiers, {"kind": "regression", "reconstruct": reconstruct}, STANDARDIZE)
         x = ramp[:, 50 - model.context - 1 :][:, : model.context + 6 * frames]
         y = ramp[:, 50 : 50 + 6 * frames]
@@ -317,11 +320,15 @@ def test_the_target_is_the_next_frame_or_the_one_just_read(frames):
 def test_a_state_that_is_the_frame_must_be_as_wide():
     with pytest.raises(ValueError, match="12 wide and a frame 6 samples long"):
         AudioModel(
-            [{"frame": 6, "units": [6, 6]}], {"kind": "regression", "end_layer": False}, STANDARDIZE
+            [{"frame_size": 6, "units": [6, 6]}],
+            {"kind": "regression", "end_layer": False},
+            STANDARDIZE,
         )
     with pytest.raises(ValueError, match="leave out one of them"):
         AudioModel(
-            [{"frame": 6}], {"kind": "regression", "hidden": 3, "end_layer": False}, STANDARDIZE
+            [{"frame_size": 6}],
+            {"kind": "regression", "hidden": 3, "end_layer": False},
+            STANDARDIZE,
         )
 
 
@@ -329,7 +336,7 @@ def test_a_state_that_is_the_frame_must_be_as_wide():
     ("skips", "width"), [(True, 3 + 4 + 5), (False, 5), ("memories", 3 + 4 + 5)]
 )
 def test_skips_show_the_states_of_all_layers(skips, width):
-    tiers = [{"frame": 4, "units": [3, 4, 5], "layers": 3, "skips": skips}]
+    tiers = [{"frame_size": 4, "units": [3, 4, 5], "layers": 3, "skips": skips}]
     model = AudioModel(tiers, {"kind": "regression"}, STANDARDIZE)
     assert model.head.output_layer.kernel.shape == (width, 4)
 
@@ -342,7 +349,7 @@ def test_tiers_read_codes_as_numbers_around_zero():
 
 
 def test_peak_serves_a_head_without_bits():
-    model = AudioModel([{"frame": 4, "units": 3}], {"kind": "regression"}, PEAK)
+    model = AudioModel([{"frame_size": 4, "units": 3}], {"kind": "regression"}, PEAK)
     assert model.cells is None
     assert predict(model, inputs(model, 2, 8))[0].shape == (2, 8)
     assert AudioModel(*MODELS["predictive, two tiers"]).cells == codec_from_json(

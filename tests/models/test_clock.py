@@ -10,15 +10,15 @@ from keras_rawaudio.models.tier import Tier
 
 PERIOD = 37.5
 PEAK = {"name": "peak", "peak": 0.9}
-HEAD = {"kind": "mixture", "mixtures": 3}
+HEAD = {"kind": "mixture", "num_mixtures": 3}
 
 
 def make(**options):
     keras.utils.set_random_seed(0)
-    tier = Tier(frame=4, units=6, clock=3, rate=2, width=5, **options)
+    tier = Tier(frame_size=4, units=6, clock_harmonics=3, rate=2, width=5, **options)
     tier.build_weights()
     tier.set_period(PERIOD)
-    tier.hands.assign(np.random.default_rng(0).normal(size=tier.hands.shape))
+    tier.clock_kernel.assign(np.random.default_rng(0).normal(size=tier.clock_kernel.shape))
     return tier
 
 
@@ -33,7 +33,7 @@ def frames(rows, steps, seed=0):
 
 
 def test_the_state_has_a_clock_where_the_tier_has_one():
-    model = AudioModel([{"frame": 8, "clock": 2}, {"frame": 4}], HEAD, PEAK)
+    model = AudioModel([{"frame_size": 8, "clock_harmonics": 2}, {"frame_size": 4}], HEAD, PEAK)
     spec = model.state_spec()
     assert spec["tier0_clock"] == (1,)
     assert "tier1_clock" not in spec
@@ -42,13 +42,13 @@ def test_the_state_has_a_clock_where_the_tier_has_one():
     ]
 
 
-def test_what_is_heard_by_hand():
+def test_the_clock_input_by_hand():
     """Sines, then cosines, of the phase and its multiples at each step."""
     tier = make()
     heard, clock, rest = tier._read_clock(at(tier, [0.2, 0.9]), 5)
     phase = np.array([[0.2], [0.9]]) + np.arange(5) * 4 / PERIOD
     angles = 2 * np.pi * phase[..., None] * np.array([1, 2, 3])
-    expected = np.concatenate([np.sin(angles), np.cos(angles)], -1) @ np.asarray(tier.hands)
+    expected = np.concatenate([np.sin(angles), np.cos(angles)], -1) @ np.asarray(tier.clock_kernel)
     np.testing.assert_allclose(heard, expected, atol=1e-5)
     np.testing.assert_allclose(clock[0][:, 0], (phase[:, 0] + 20 / PERIOD) % 1, atol=1e-6)
     assert len(rest) == len(tier.state_spec()) - 1
@@ -91,7 +91,11 @@ def test_the_phase_matters_and_stays_in_its_turn():
 
 def test_the_period_is_fitted_and_saved(tmp_path):
     """Pitfall 14: the period is a weight that travels with the model."""
-    model = AudioModel([{"frame": 8, "clock": 2}, {"frame": 4, "clock": 1}], HEAD, PEAK)
+    model = AudioModel(
+        [{"frame_size": 8, "clock_harmonics": 2}, {"frame_size": 4, "clock_harmonics": 1}],
+        HEAD,
+        PEAK,
+    )
     rate, pulse = 4000, 1500  # samples
     audio = 1e-3 * np.random.default_rng(0).normal(size=40 * rate)
     audio[::pulse] = 0.8
@@ -103,11 +107,11 @@ def test_the_period_is_fitted_and_saved(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert [float(tier.period.value[0]) for tier in loaded.tiers] == periods
-    assert [tier.clock for tier in loaded.tiers] == [2, 1]
+    assert [tier.clock_harmonics for tier in loaded.tiers] == [2, 1]
 
 
 def test_without_a_clock_nothing_is_fitted():
-    model = AudioModel([{"frame": 4}], {"kind": "regression"}, PEAK)
+    model = AudioModel([{"frame_size": 4}], {"kind": "regression"}, PEAK)
     before = model.get_weights()
     model.prepare([np.zeros(100, "float32")], 8000)
     for a, b in zip(before, model.get_weights(), strict=True):
@@ -117,7 +121,10 @@ def test_without_a_clock_nothing_is_fitted():
 @pytest.mark.parametrize("clock", [0, 2])
 def test_dropout_is_for_training_alone(clock):
     """Pitfall 11: off in evaluation (the default of a call), on in training."""
-    tiers = [{"frame": 8, "units": 16, "clock": clock, "dropout": 0.5}, {"frame": 4, "units": 6}]
+    tiers = [
+        {"frame_size": 8, "units": 16, "clock_harmonics": clock, "dropout": 0.5},
+        {"frame_size": 4, "units": 6},
+    ]
     model = AudioModel(tiers, {"kind": "regression"}, PEAK)
     x = np.random.default_rng(0).uniform(-1, 1, (2, model.context + 32)).astype("float32")
     state = model.zero_state(2)

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 from scipy import stats
 
-from keras_rawaudio.models.distributions import gumbel, winner
+from keras_rawaudio.models.distributions import gumbel, one_hot_argmax
 
 
 def test_the_distribution_is_gumbels():
@@ -15,6 +15,6 @@ def test_the_distribution_is_gumbels():
 def test_the_winner_of_logits_and_gumbels_is_drawn_from_their_softmax():
     logits, n = np.log([0.5, 0.3, 0.15, 0.05]).astype("float32"), 20_000
     u = np.random.default_rng(1).uniform(1e-5, 1 - 1e-5, (n, 4)).astype("float32")
-    won = ops.convert_to_numpy(winner(logits + gumbel(u)))
+    won = ops.convert_to_numpy(one_hot_argmax(logits + gumbel(u)))
     np.testing.assert_array_equal(won.sum(axis=-1), 1.0)
     np.testing.assert_allclose(won.mean(axis=0), [0.5, 0.3, 0.15, 0.05], atol=0.012)

@@ -5,10 +5,10 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.models.envelope_features import (
-    LEAST,
-    QUIETEST,
+    MIN_BAND_POWER,
+    MIN_POWER,
     WARP,
-    Bands,
+    EnvelopeFeatures,
     _triangles,
     loudness,
 )
@@ -17,7 +17,7 @@ WINDOW, BANDS = 256, 20
 
 
 def levels(x, window=WINDOW, bands=BANDS):
-    return ops.convert_to_numpy(Bands(window, bands)(np.asarray(x, "float32")))
+    return ops.convert_to_numpy(EnvelopeFeatures(window, bands)(np.asarray(x, "float32")))
 
 
 def middles(window=WINDOW, bands=BANDS):
@@ -53,8 +53,8 @@ def test_the_two_levels_by_hand_over_the_later_half():
 
 def test_silence_is_the_least_of_all():
     silent = levels(np.zeros((2, WINDOW)))
-    np.testing.assert_allclose(silent[:, :BANDS], np.log(LEAST) / 4, rtol=1e-5)
-    np.testing.assert_allclose(silent[:, BANDS:], np.log(QUIETEST) / 4, rtol=1e-5)
+    np.testing.assert_allclose(silent[:, :BANDS], np.log(MIN_BAND_POWER) / 4, rtol=1e-5)
+    np.testing.assert_allclose(silent[:, BANDS:], np.log(MIN_POWER) / 4, rtol=1e-5)
     assert (levels(np.full(WINDOW, 1e-3)) >= silent[0] - 1e-5).all()
 
 

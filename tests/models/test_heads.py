@@ -13,7 +13,7 @@ LEVELS = 12
 
 def head_and_inputs(rows=1, seed=0, spread=2.0, **options):
     keras.utils.set_random_seed(0)
-    head = CategoricalHead(LEVELS, **{"width": 9, "embedded": 2, "linear": 4, **options})
+    head = CategoricalHead(LEVELS, **{"hidden_units": 9, "embedded": 2, "linear": 4, **options})
     head.build_for(9, frame=4)
     rng = np.random.default_rng(seed)
     for weight in head.weights:
@@ -140,7 +140,10 @@ def test_heads_say_what_they_are(kind):
 
 @pytest.mark.parametrize(
     "head",
-    [CategoricalHead(LEVELS, width=7, layers=3, embedded=4, linear=3), RegressionHead(hidden=3)],
+    [
+        CategoricalHead(LEVELS, hidden_units=7, layers=3, embedded=4, linear=3),
+        RegressionHead(hidden=3),
+    ],
 )
 def test_config_round_trip(head):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))

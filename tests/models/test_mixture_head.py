@@ -27,7 +27,7 @@ def random_parts(K, frames=3, seed=0):
 
 
 def head_of(K):
-    head = MixtureHead(mixtures=K, levels=LEVELS)
+    head = MixtureHead(num_mixtures=K, levels=LEVELS)
     head.build_for(4, F)
     return head
 
@@ -81,7 +81,7 @@ def test_far_from_a_gaussian_the_loss_is_its_density():
 
 def test_bits_of_all_cells_are_a_distribution():
     """Summed over every code of one sample, the masses are one."""
-    head = MixtureHead(mixtures=1, levels=LEVELS)
+    head = MixtureHead(num_mixtures=1, levels=LEVELS)
     head.build_for(4, 1)
     codes = np.arange(LEVELS)
     target = CELLS.decode(codes)[None].astype("float32")
@@ -137,12 +137,12 @@ def test_no_noise_is_too_near_the_edge():
 
 def test_impossible_heads_are_refused():
     with pytest.raises(ValueError, match="mixtures >= 1"):
-        MixtureHead(mixtures=0)
+        MixtureHead(num_mixtures=0)
     with pytest.raises(ValueError, match="frames of 6 samples or more"):
-        MixtureHead(mixtures=6).build_for(4, frame=F)
+        MixtureHead(num_mixtures=6).build_for(4, frame=F)
 
 
 def test_config_round_trip():
-    head = MixtureHead(mixtures=2, hidden=3, levels=32)
+    head = MixtureHead(num_mixtures=2, hidden=3, levels=32)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()

@@ -7,30 +7,30 @@ from scipy import stats
 
 from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models.heads import predictive
-from keras_rawaudio.models.lpc_codes import GAINS
+from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import (
+    CODES,
     FILTERS,
     FRAME,
     LEVELS,
-    WORDS,
     audio,
     called,
+    conditioning_of,
     draw,
     fresh,
     make,
     mass_of_cells,
     numbers,
     softmax,
-    spoken,
     uniform,
 )
 
 
-def test_draws_fall_into_cells_as_the_loss_says(unled):
+def test_draws_fall_into_cells_as_the_loss_says(uncorrected):
     """The first sample of a frame, from many draws."""
     head, n = make(sure=True), 20_000
-    x, conditioning = audio(head.context + FRAME), spoken(1)
+    x, conditioning = audio(head.context + FRAME), conditioning_of(1)
     prediction, _ = called(head, x, conditioning)
     past = np.repeat(x[:, : head.context], n, axis=0)
     drawn, _ = draw(head, past, np.repeat(conditioning[:, 0], n, axis=0), uniform(head, n))
@@ -43,17 +43,19 @@ def test_draws_fall_into_cells_as_the_loss_says(unled):
 
 
 @pytest.mark.parametrize("bunch", [8, 16])
-def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, unled):
+def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, uncorrected):
     """The probability of what lies below a draw is uniform, wherever in the frame it stands."""
     head, n = make(sure=True, bunch=bunch), 1000
-    head.voices.size = lambda gain: (
+    head.lpc_codes.decode = lambda gain: (
         0.01 * ops.sum(gain, axis=-1, keepdims=True)
     )  # far from the rails
-    head.bank.taps.assign(np.concatenate([head.bank.taps[:1], 100 * head.bank.taps[1:]]))
+    head.filter_bank.taps.assign(
+        np.concatenate([head.filter_bank.taps[:1], 100 * head.filter_bank.taps[1:]])
+    )
     head.network.mixture.kernel.assign(0.3 * head.network.mixture.kernel)
-    x, conditioning = audio(head.context + FRAME, rows=n), spoken(1, rows=n)
+    x, conditioning = audio(head.context + FRAME, rows=n), conditioning_of(1, rows=n)
     before, given, past = x[:, : head.context], x[:, head.context :], x[:, FRAME:]
-    state = head.listen(before, conditioning[:, 0], given, fresh(head, n))
+    state = head.observe_frame(before, conditioning[:, 0], given, fresh(head, n))
     drawn, after = draw(head, past, conditioning[:, 0], uniform(head, n), state=state)
     assert np.abs(drawn).max() < 1
     both = np.concatenate([past, drawn], axis=1)
@@ -74,32 +76,38 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     """From the tier's softmaxes: the voice, the gain of that voice, the word of both; the samples
     are drawn to fit."""
     head, n = make(), 8000
-    head.voices.fitting.assign(3 * numbers(head.voices.fitting))
-    past, conditioning = audio(head.context), spoken(1)[:, 0]
+    head.lpc_codes.code_bias.assign(3 * numbers(head.lpc_codes.code_bias))
+    past, conditioning = audio(head.context), conditioning_of(1)[:, 0]
     rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
     frames, state = draw(head, *rows, uniform(head, n), temperature=1.0)
-    word, voice, gain = np.split(numbers(state[-1]), [WORDS, WORDS + FILTERS], axis=1)
-    p = softmax(numbers(head.voices.voice(conditioning))[0])
+    word, voice, gain = np.split(numbers(state[-1]), [CODES, CODES + FILTERS], axis=1)
+    p = softmax(numbers(head.lpc_codes.index_logits(conditioning))[0])
     np.testing.assert_allclose(voice.mean(axis=0), p, atol=0.03)
     for k, one in enumerate(np.eye(FILTERS, dtype="float32")):
         of_voice = np.concatenate([conditioning, one[None]], axis=1)
         share = gain[voice[:, k] == 1].mean(axis=0)
         np.testing.assert_allclose(
-            share, softmax(numbers(head.voices.gain(of_voice))[0]), atol=0.05
+            share, softmax(numbers(head.lpc_codes.gain_logits(of_voice))[0]), atol=0.05
         )
     heeded = np.concatenate([voice, gain], axis=1)
-    logits = numbers(head.outline.prediction(conditioning)) + heeded @ numbers(head.voices.fitting)
+    logits = numbers(head.envelope_codebook.logits(conditioning)) + heeded @ numbers(
+        head.lpc_codes.code_bias
+    )
     np.testing.assert_allclose(word.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
     # The same chance for the samples, another word, voice or gain: another frame.
-    wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (WORDS, FILTERS, GAINS)]
+    wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (CODES, FILTERS, NUM_GAINS)]
     wanted[1], wanted[2] = np.roll(wanted[1], 1, axis=0), np.roll(wanted[2], 2, axis=0)
     noise = np.repeat(uniform(head, 1), 4, axis=0)
     for place, which in zip((-3, -1, -2), (wanted[0], wanted[2], wanted[1]), strict=True):
         noise[:, : which.shape[1], place] = 0.01 + 0.98 * which
-    for layer in (head.outline.prediction, head.voices.voice, head.voices.gain):
+    for layer in (
+        head.envelope_codebook.logits,
+        head.lpc_codes.index_logits,
+        head.lpc_codes.gain_logits,
+    ):
         layer.bias.assign(ops.zeros_like(layer.bias))
-    head.voices.gain.kernel.assign(ops.zeros_like(head.voices.gain.kernel))
-    head.voices.fitting.assign(ops.zeros_like(head.voices.fitting))
+    head.lpc_codes.gain_logits.kernel.assign(ops.zeros_like(head.lpc_codes.gain_logits.kernel))
+    head.lpc_codes.code_bias.assign(ops.zeros_like(head.lpc_codes.code_bias))
     rows = (np.repeat(v, 4, axis=0) for v in (past, 0 * conditioning))
     frames, state = draw(head, *rows, noise)
     np.testing.assert_array_equal(state[-1], np.concatenate(wanted, axis=1))
@@ -108,28 +116,28 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     )
 
 
-def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(unled):
+def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(uncorrected):
     """Nothing drawn: the frame is what that filter makes of the past, sample after sample."""
     for k in range(FILTERS):
         head = make()
-        head.reach.assign([0.0])
-        head.voices.voice.bias.assign(1e3 * np.eye(FILTERS)[k])
+        head.residual_limit.assign([0.0])
+        head.lpc_codes.index_logits.bias.assign(1e3 * np.eye(FILTERS)[k])
         past = audio(head.context)
-        drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
-        x, taps = past[0].astype("float64"), numbers(head.bank.taps)[k]
+        drawn, _ = draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))
+        x, taps = past[0].astype("float64"), numbers(head.filter_bank.taps)[k]
         for _ in range(FRAME):
-            x = np.append(x, taps @ x[::-1][: head.order])
+            x = np.append(x, taps @ x[::-1][: head.lpc_order])
         np.testing.assert_allclose(drawn[0], x[-FRAME:], atol=1e-6)
 
 
 def quiet_net(word_level):
     """A head that draws about zero whatever it hears, for one word of this loudness."""
     head = make(sure=True)
-    head.bank.set_filters(np.zeros((head.filters, head.order)))
+    head.filter_bank.set_filters(np.zeros((head.filters, head.lpc_order)))
     for layer in (head.network.entry, head.network.mixture):
         layer.kernel.assign(ops.zeros_like(layer.kernel))
-    head.outline.vocabulary.assign([[word_level] * 22] * WORDS)
-    head.voices.size = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
+    head.envelope_codebook.codebook.assign([[word_level] * 22] * CODES)
+    head.lpc_codes.decode = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
     return head
 
 
@@ -137,15 +145,17 @@ def quiet_net(word_level):
     ("wanted", "factor"),
     [(1.0, 1.0), (1.1, 1.1), (4.0, 1.25), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))],
 )
-def test_draws_are_as_much_louder_or_quieter_as_the_word_is(wanted, factor, unled, monkeypatch):
+def test_draws_are_as_much_louder_or_quieter_as_the_word_is(
+    wanted, factor, uncorrected, monkeypatch
+):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""
-    monkeypatch.setattr(predictive, "LOUDER", 1.25)
+    monkeypatch.setattr(predictive, "MAX_EXCITATION_GAIN", 1.25)
     past = audio(make().context)
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4
     just = quiet_net(level)
     head = quiet_net(level + np.log(wanted) / 2)
-    free, _ = draw(just, past, spoken(1)[:, 0], uniform(just, 1))
-    drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1))
+    free, _ = draw(just, past, conditioning_of(1)[:, 0], uniform(just, 1))
+    drawn, _ = draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
 
 
@@ -154,16 +164,18 @@ def test_draws_are_as_much_louder_or_quieter_as_the_word_is(wanted, factor, unle
 )
 def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
     """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
-    monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
+    monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
     past, turn = audio(make().context), 8
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
     frames = []
-    for lead in (predictive.LEAD, 0.0):
-        monkeypatch.setattr(predictive, "LEAD", lead)
+    for lead in (predictive.LEVEL_CORRECTION_RATE, 0.0):
+        monkeypatch.setattr(predictive, "LEVEL_CORRECTION_RATE", lead)
         head = quiet_net(level)
-        head.bank.set_filters(np.repeat(np.eye(head.order)[turn - 1 : turn], FILTERS, axis=0))
-        head.reach.assign([0.0])
-        frames.append(draw(head, past, spoken(1)[:, 0], uniform(head, 1))[0][:, :turn])
+        head.filter_bank.set_filters(
+            np.repeat(np.eye(head.lpc_order)[turn - 1 : turn], FILTERS, axis=0)
+        )
+        head.residual_limit.assign([0.0])
+        frames.append(draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))[0][:, :turn])
     if wanted > 0.1:  # else no turn may be as loud as that
         np.testing.assert_allclose(frames[1], past[:, -turn:], atol=1e-6)
     np.testing.assert_allclose(frames[0], factor * frames[1], rtol=1e-4)
@@ -185,18 +197,18 @@ def test_chance_is_gumbel_and_logistic_times_the_temperature():
 
 
 @pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
-def test_no_draw_goes_out_of_reach(value, unled):
-    """Whatever noise and temperature: within `reach` of the prediction, and within the rails."""
+def test_no_draw_goes_out_of_reach(value, uncorrected):
+    """Whatever noise and temperature: within `limit` of the prediction, and within the rails."""
     head = make(sure=True)
-    past, conditioning = audio(head.context), spoken(1)
+    past, conditioning = audio(head.context), conditioning_of(1)
     noise = np.full((1, FRAME, head.noise_per_sample), value, "float32")
-    for reach in (0.05, 0.02):
-        head.reach.assign([reach])
+    for limit in (0.05, 0.02):
+        head.residual_limit.assign([limit])
         drawn, _ = draw(head, past, conditioning[:, 0], noise, temperature=20.0)
         prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning)
         offset = drawn - prediction[..., 0]
-        assert np.abs(offset).max() == pytest.approx(reach, abs=1e-5)
-    head.reach.assign([50.0])
+        assert np.abs(offset).max() == pytest.approx(limit, abs=1e-5)
+    head.residual_limit.assign([50.0])
     drawn, _ = draw(head, past, conditioning[:, 0], noise, temperature=1e4)
     assert np.abs(drawn).max() == 1.0
 
@@ -207,32 +219,34 @@ def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
     levels = {}
     for gain in (12, 24):
         for damping in (0.0, 0.1):
-            monkeypatch.setattr(lpc_filter_bank, "DAMPING", damping)
+            monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", damping)
             head = make(sure=True)
-            del head.voices.size
-            head.reach.assign([0.0])
-            resonance = np.zeros(head.order)
+            del head.lpc_codes.decode
+            head.residual_limit.assign([0.0])
+            resonance = np.zeros(head.lpc_order)
             resonance[:2] = 2 * 0.999 * np.cos(0.5), -(0.999**2)
-            head.bank.set_filters(np.tile(resonance, (FILTERS, 1)))
-            head.voices.gain.bias.assign(1e3 * np.eye(GAINS)[12])
-            said = np.zeros((1, head.said_width), "float32")
-            said[0, [0, WORDS, WORDS + FILTERS + gain]] = 1.0
+            head.filter_bank.set_filters(np.tile(resonance, (FILTERS, 1)))
+            head.lpc_codes.gain_logits.bias.assign(1e3 * np.eye(NUM_GAINS)[12])
+            said = np.zeros((1, head.code_width), "float32")
+            said[0, [0, CODES, CODES + FILTERS + gain]] = 1.0
             own = 0.1 * np.sin(0.5 * np.arange(head.context))[None].astype("float32")
             for name, past in (("own", own), ("strange", audio(head.context))):
-                drawn, _ = draw(head, past, spoken(1)[:, 0], uniform(head, 1), state=[said])
+                drawn, _ = draw(
+                    head, past, conditioning_of(1)[:, 0], uniform(head, 1), state=[said]
+                )
                 levels[name, gain, damping] = np.sqrt(np.mean(np.square(drawn)))
     assert levels["own", 12, 0.1] == pytest.approx(levels["own", 12, 0.0], rel=0.01)
     assert levels["strange", 12, 0.1] < 0.5 * levels["strange", 12, 0.0]
     assert levels["strange", 24, 0.1] == levels["strange", 24, 0.0]
 
 
-def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(unled):
-    past, conditioning, noise = audio(make().context), spoken(1)[:, 0], uniform(make(), 1)
+def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(uncorrected):
+    past, conditioning, noise = audio(make().context), conditioning_of(1)[:, 0], uniform(make(), 1)
     distances = []
     for place in (6, 10):
         head = make(sure=True)
-        del head.voices.size
-        head.voices.gain.bias.assign(1e3 * np.eye(GAINS)[place])
+        del head.lpc_codes.decode
+        head.lpc_codes.gain_logits.bias.assign(1e3 * np.eye(NUM_GAINS)[place])
         drawn, _ = draw(head, past, conditioning, noise)
         prediction, _ = called(head, np.concatenate([past, drawn], axis=1), conditioning[:, None])
         distances.append(np.abs(drawn - prediction[..., 0])[:, :8])
@@ -242,7 +256,9 @@ def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(unled):
 
 def test_a_low_temperature_stays_near_the_likeliest_mean():
     head, n = make(sure=True), 50
-    past, conditioning = (np.repeat(v, n, axis=0) for v in (audio(head.context), spoken(1)[:, 0]))
+    past, conditioning = (
+        np.repeat(v, n, axis=0) for v in (audio(head.context), conditioning_of(1)[:, 0])
+    )
     cold, warm = (draw(head, past, conditioning, uniform(head, n), T)[0] for T in (0.01, 1.0))
     assert np.ptp(cold[:, 0]) < 0.1 * np.ptp(warm[:, 0])
 
@@ -253,6 +269,6 @@ def test_extreme_noise_gives_finite_samples(value):
     for place in range(head.noise_per_sample):
         noise = np.full((1, FRAME, head.noise_per_sample), 0.5, "float32")
         noise[..., place] = value
-        drawn, state = draw(head, audio(head.context), spoken(1)[:, 0], noise)
+        drawn, state = draw(head, audio(head.context), conditioning_of(1)[:, 0], noise)
         assert np.isfinite(drawn).all()
         assert numbers(state[-1]).sum() >= 1

@@ -6,25 +6,25 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.layers.lpc_filter_bank import FLOOR
+from keras_rawaudio.layers.lpc_filter_bank import MIN_RESIDUAL_SCALE
 from keras_rawaudio.models.heads import PredictiveHead, predictive
-from keras_rawaudio.models.lpc_codes import GAINS
+from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import (
+    CODES,
     FILTERS,
     FRAME,
     LEVELS,
     SMALL,
     WIDTH,
-    WORDS,
     audio,
     called,
+    conditioning_of,
     fresh,
     make,
     mass_of_cells,
     numbers,
     softmax,
-    spoken,
 )
 
 # The density
@@ -33,7 +33,7 @@ from .conftest import (
 @pytest.mark.parametrize("sample", [0, 7, 8, 31, 40])
 def test_the_mass_of_all_cells_is_one(sample):
     head = make()
-    prediction, _ = called(head, audio(head.context + 2 * FRAME), spoken(2))
+    prediction, _ = called(head, audio(head.context + 2 * FRAME), conditioning_of(2))
     mass = mass_of_cells(head, prediction[0, sample])
     assert mass.sum() == pytest.approx(1.0, abs=1e-4)
     assert mass.min() >= 0.9 * 1e-3 / LEVELS
@@ -42,10 +42,10 @@ def test_the_mass_of_all_cells_is_one(sample):
 def errors_by_frame(head, x):
     """Mean sizes of each filter's errors in whole frames from the end of `x` back, without the
     last sample of each: `(B, frames, filters)`."""
-    frames = (x.shape[1] - head.order) // FRAME
-    x = x[:, x.shape[1] - head.order - frames * FRAME :].astype("float64")
-    past = np.lib.stride_tricks.sliding_window_view(x[:, :-1], head.order, axis=1)[..., ::-1]
-    error = np.abs(x[:, head.order :, None] - past @ numbers(head.bank.taps).T)
+    frames = (x.shape[1] - head.lpc_order) // FRAME
+    x = x[:, x.shape[1] - head.lpc_order - frames * FRAME :].astype("float64")
+    past = np.lib.stride_tricks.sliding_window_view(x[:, :-1], head.lpc_order, axis=1)[..., ::-1]
+    error = np.abs(x[:, head.lpc_order :, None] - past @ numbers(head.filter_bank.taps).T)
     return error.reshape(len(x), frames, FRAME, -1)[:, :, :-1].mean(axis=2)
 
 
@@ -53,30 +53,34 @@ def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
     """Word, voice and gain together cost what the softmaxes say of the word that the frame is
     heard as, of the filter that has predicted it and the frame before best, and of its errors."""
     head, frames = make(), 12
-    x, conditioning = audio(head.context + frames * FRAME), spoken(frames)
+    x, conditioning = audio(head.context + frames * FRAME), conditioning_of(frames)
     x *= np.geomspace(0.1, 10, x.shape[1]).astype("float32")
     prediction, state = called(head, x, conditioning)
     costs = prediction[0, :, 2].reshape(frames, FRAME)
     np.testing.assert_array_equal(costs, np.repeat(costs[:, :1], FRAME, axis=1))
     first = head.context - FRAME - 1
-    words = numbers(head.outline.word(head.outline.describe(x[:, first:-1])))[0]
-    sizes = np.log(errors_by_frame(head, x)[0, -frames - 1 :] + FLOOR)
+    words = numbers(head.envelope_codebook.encode(head.envelope_codebook.features(x[:, first:-1])))[
+        0
+    ]
+    sizes = np.log(errors_by_frame(head, x)[0, -frames - 1 :] + MIN_RESIDUAL_SCALE)
     best = (sizes[1:] + sizes[:-1]).argmin(axis=1)
     voices = np.eye(FILTERS)[best]
-    known = np.linspace(np.log(FLOOR), 0, GAINS)
+    known = np.linspace(np.log(MIN_RESIDUAL_SCALE), 0, NUM_GAINS)
     gains = np.abs(sizes[1:][np.arange(frames), best, None] - known).argmin(axis=1)
     np.testing.assert_allclose(prediction[0, ::FRAME, 1], np.exp(known[gains]), rtol=1e-5)
-    gains = np.eye(GAINS)[gains]
+    gains = np.eye(NUM_GAINS)[gains]
     for said in (words, voices, gains):
         assert len(np.unique(said.argmax(axis=1))) > 1
     heeded = np.concatenate([voices, gains], axis=1)
-    logits = numbers(head.outline.prediction(conditioning))[0] + heeded @ numbers(
-        head.voices.fitting
+    logits = numbers(head.envelope_codebook.logits(conditioning))[0] + heeded @ numbers(
+        head.lpc_codes.code_bias
     )
     expected = (softmax(logits) * words).sum(axis=1)
-    expected *= (softmax(numbers(head.voices.voice(conditioning))[0]) * voices).sum(axis=1)
+    expected *= (softmax(numbers(head.lpc_codes.index_logits(conditioning))[0]) * voices).sum(
+        axis=1
+    )
     of_voice = np.concatenate([conditioning[0], voices], axis=1).astype("float32")
-    expected *= (softmax(numbers(head.voices.gain(of_voice))) * gains).sum(axis=1)
+    expected *= (softmax(numbers(head.lpc_codes.gain_logits(of_voice))) * gains).sum(axis=1)
     np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
     np.testing.assert_array_equal(state[-1][0], np.concatenate([words, heeded], axis=1)[-1])
 
@@ -89,7 +93,7 @@ def test_given_its_word_a_sample_is_predicted_from_what_was_before_it():
     base = audio(head.context + N)
     x = np.repeat(base, N + 1, axis=0)
     x[np.arange(N), head.context + np.arange(N)] += 0.2
-    prediction, _ = called(head, x, np.repeat(spoken(2), N + 1, axis=0))
+    prediction, _ = called(head, x, np.repeat(conditioning_of(2), N + 1, axis=0))
     changed = np.abs(prediction[:-1] - prediction[-1]) > 2e-6
     t = np.arange(N)
     assert not changed[..., 0][t[:, None] >= t].any()
@@ -104,7 +108,7 @@ def test_nothing_that_is_said_tells_the_last_sample_of_its_frame():
     """That sample is not known when a window is read: it counts from the next frame on."""
     head, frames = make(), 4
     base = audio(head.context + frames * FRAME)
-    conditioning = np.repeat(spoken(frames), frames, axis=0)
+    conditioning = np.repeat(conditioning_of(frames), frames, axis=0)
     x = np.repeat(base, frames, axis=0)
     lasts = head.context + FRAME * np.arange(1, frames) - 1
     x[np.arange(frames - 1), lasts] = 0.9
@@ -127,7 +131,7 @@ def same(left, right):
 def test_two_halves_are_one_window():
     """Pitfall 21: what is heard goes on through the state."""
     head, T = make(), 2
-    x, conditioning = audio(head.context + 2 * T * FRAME, rows=2), spoken(2 * T, rows=2)
+    x, conditioning = audio(head.context + 2 * T * FRAME, rows=2), conditioning_of(2 * T, rows=2)
     whole, end = called(head, x, conditioning)
     first, state = called(head, x[:, : head.context + T * FRAME], conditioning[:, :T])
     second, state = called(head, x[:, T * FRAME :], conditioning[:, T:], state)
@@ -138,23 +142,23 @@ def test_two_halves_are_one_window():
 def test_frames_that_are_heard_leave_the_state_of_a_window():
     """Pitfall 17: reading frame by frame is what training does."""
     head, T = make(), 4
-    x, conditioning = audio(head.context + T * FRAME, rows=2), spoken(T, rows=2)
+    x, conditioning = audio(head.context + T * FRAME, rows=2), conditioning_of(T, rows=2)
     _, expected = called(head, x, conditioning)
     state = fresh(head, 2)
     for t in range(T):
         begin, end = t * FRAME, head.context + t * FRAME
         given = x[:, end : end + FRAME]
-        state = head.listen(x[:, begin:end], conditioning[:, t], given, state)
+        state = head.observe_frame(x[:, begin:end], conditioning[:, t], given, state)
     same(state, expected)
 
 
 def test_what_was_said_before_is_that_of_the_frames_before():
     head, T = make(), 5
     x = audio(head.context + T * FRAME)
-    before = numbers(head.said_before(x[:, :-1]))[0]
-    assert before.shape == (T, WORDS + FILTERS + GAINS)
+    before = numbers(head.previous_codes(x[:, :-1]))[0]
+    assert before.shape == (T, CODES + FILTERS + NUM_GAINS)
     for t in range(T):
-        _, state = called(head, x[:, : head.context + (t + 1) * FRAME], spoken(t + 1))
+        _, state = called(head, x[:, : head.context + (t + 1) * FRAME], conditioning_of(t + 1))
         if t + 1 < T:
             np.testing.assert_array_equal(before[t + 1], state[-1][0])
 
@@ -183,7 +187,7 @@ def test_untrained_it_is_a_switched_predictor(few_stretches):
     keras.utils.set_random_seed(0)
     head = PredictiveHead(**SMALL)
     head.build_for(WIDTH, FRAME)
-    x, conditioning = audio(head.context + 4 * FRAME), spoken(4)
+    x, conditioning = audio(head.context + 4 * FRAME), conditioning_of(4)
     repeated = called(head, x, conditioning)[0][..., 0]
     np.testing.assert_allclose(repeated, x[:, head.context - 1 : -1], atol=1e-4)
     piece = autoregressive(12_000)
@@ -198,7 +202,7 @@ def test_the_reach_is_the_train_parts_quantile(few_stretches):
     head.build_for(WIDTH, FRAME)
     head.fit([(0.01 * np.random.default_rng(0).normal(size=8000)).astype("float32")])
     # White noise is predicted by about nothing: its own sizes are what is left.
-    assert float(head.reach.value[0]) == pytest.approx(0.01 * 3.02, rel=0.1)
+    assert float(head.residual_limit.value[0]) == pytest.approx(0.01 * 3.02, rel=0.1)
 
 
 @pytest.mark.filterwarnings("ignore:One of the clusters is empty", "ignore:invalid value")
@@ -206,7 +210,7 @@ def test_silence_fits_too(few_stretches):
     head = PredictiveHead(**SMALL)
     head.build_for(WIDTH, FRAME)
     head.fit([np.zeros(4000, "float32")])
-    assert float(head.reach.value[0]) == pytest.approx(FLOOR)
+    assert float(head.residual_limit.value[0]) == pytest.approx(MIN_RESIDUAL_SCALE)
     assert all(np.isfinite(numbers(weight)).all() for weight in head.weights)
 
 
@@ -221,7 +225,7 @@ def test_audio_that_is_too_short_is_one_clear_error():
 def test_dropout_is_for_training_alone():
     """Pitfall 11."""
     head = make(dropout=0.5)
-    x, conditioning = audio(head.context + FRAME), spoken(1)
+    x, conditioning = audio(head.context + FRAME), conditioning_of(1)
     calm, _ = called(head, x, conditioning)
     np.testing.assert_array_equal(called(head, x, conditioning)[0], calm)
     shaken, again = (
@@ -232,15 +236,15 @@ def test_dropout_is_for_training_alone():
 
 
 def test_what_was_fitted_is_saved():
-    """Pitfall 14: filters, words and reach are weights that travel with the model."""
+    """Pitfall 14: filters, words and limit are weights that travel with the model."""
     head = make()
-    fitted = [head.bank.taps, head.outline.vocabulary, head.reach]
+    fitted = [head.filter_bank.taps, head.envelope_codebook.codebook, head.residual_limit]
     assert {id(w) for w in fitted} <= {id(w) for w in head.non_trainable_weights}
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()
     again.build_for(WIDTH, FRAME)
     again.set_weights(head.get_weights())
-    x, conditioning = audio(head.context + FRAME), spoken(1)
+    x, conditioning = audio(head.context + FRAME), conditioning_of(1)
     expected, _ = called(head, x, conditioning)
     np.testing.assert_array_equal(called(again, x, conditioning)[0], expected)
 
@@ -253,10 +257,10 @@ def test_frames_that_do_not_fit_are_refused(frame):
 
 
 def test_impossible_heads_are_refused():
-    for options in ({"layers": 0}, {"mixtures": 0}):
+    for options in ({"layers": 0}, {"num_mixtures": 0}):
         with pytest.raises(ValueError, match=">= 1"):
             PredictiveHead(**options)
-    with pytest.raises(ValueError, match="33 words and 32 samples"):
-        PredictiveHead(**{**SMALL, "words": 33}).build_for(WIDTH, FRAME)
-    with pytest.raises(ValueError, match="frame of 32 samples has no more voices"):
+    with pytest.raises(ValueError, match="33 codes and 32 samples"):
+        PredictiveHead(**{**SMALL, "codebook_size": 33}).build_for(WIDTH, FRAME)
+    with pytest.raises(ValueError, match="frame of 32 samples has no more filters"):
         PredictiveHead(**{**SMALL, "filters": 33}).build_for(WIDTH, FRAME)

@@ -42,7 +42,7 @@ def narrow(name):
             [4] * len(tier.units) if isinstance(tier.units, tuple) else 4
         )
     if name == "state-gru":  # its state is a frame
-        overrides |= {"tiers.0.frame": 4, "data.length": 100}
+        overrides |= {"tiers.0.frame_size": 4, "data.length": 100}
     return load_recipe(name, overrides)
 
 
@@ -81,7 +81,7 @@ def test_overrides_reach_every_level():
             "training.learning_rate": 1,
             "tiers.0.units": [8, 16],
             "tiers.1.cell": "lstm",
-            "head.width": 20,
+            "head.hidden_units": 20,
             "codec.levels": 64,
             "description": "mine",
         },
@@ -100,7 +100,7 @@ def test_overrides_reach_every_level():
 def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
     path = tmp_path / "bare.yaml"
     path.write_text(
-        "description: d\ncodec: {name: mulaw}\ntiers: [{frame: 8}]\nhead: {kind: categorical}\n"
+        "description: d\ncodec: {name: mulaw}\ntiers: [{frame_size: 8}]\nhead: {kind: categorical}\n"
     )
     recipe = load_recipe(str(path), {"training.optimizer": "sgd", "data.length": 64})
     assert (recipe.name, recipe.training.optimizer, recipe.data.length) == ("bare", "sgd", 64)
@@ -128,14 +128,14 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"description.x": 4}, "holds no settings"),
         ("categorical", {"tiers.0": 4}, "tiers"),
         ("categorical", {"name.x.y": 4}, "name"),
-        ("categorical", {"tiers.1.frame": 7}, "do not divide"),
-        ("categorical", {"tiers.0.frame": 8}, "do not divide"),
+        ("categorical", {"tiers.1.frame_size": 7}, "do not divide"),
+        ("categorical", {"tiers.0.frame_size": 8}, "do not divide"),
         ("categorical", {"data.length": 100}, "try 128"),
         ("categorical", {"data.length": 8}, "try 64"),
         ("categorical", {"data.sequence": 1000}, "multiple of length"),
         ("categorical", {"data.shift": "lane"}, "data.shift: 'lane' should be"),
-        ("categorical", {"tiers.1.outline": True}, "last tier alone, under a predictive head"),
-        ("default", {"tiers.0.outline": 1}, "tiers.0.outline: 1 should be a valid boolean"),
+        ("categorical", {"tiers.1.input": True}, "last tier alone, under a predictive head"),
+        ("default", {"tiers.0.input": 1}, "tiers.0.input: 1 should be a valid boolean"),
         ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
         ("categorical", {"tiers.0.units": [4, 0]}, "tiers.0.units.1: 0 should be greater"),
         ("categorical", {"tiers.0.units": "many"}, "should be a valid integer, or 'many' should"),
@@ -153,7 +153,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"codec.levles": 16}, "did you mean 'levels'?"),
         ("categorical", {"head.widht": 3}, "head: no setting 'widht'; did you mean 'width'?"),
         ("categorical", {"head.levels": 16}, "no setting 'levels'"),
-        ("categorical", {"head.width": "wide"}, "head.width: 'wide' should be a valid integer"),
+        ("categorical", {"head.hidden_units": "wide"}, "head.width: 'wide' should be a valid integer"),
         ("default", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-mixture", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax or"),
@@ -174,7 +174,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("frame-gru", {"head.cost": "hubert"}, "'huber'"),
         ("frame-gru", {"head.cost": {"huber": -1}}, "should be greater than 0"),
         ("frame-gru", {"head.cost": {}}, "names no cost"),
-        ("frame-mixture", {"tiers.0.frame": 5, "head.mixtures": 6}, "6 mixtures need a frame"),
+        ("frame-mixture", {"tiers.0.frame_size": 5, "head.num_mixtures": 6}, "6 mixtures need a frame"),
         ("frame-spectrum", {"head.form": "cartesian"}, "'amplitude'"),
         ("frame-spectrum", {"head.form": "parts"}, "needs the form 'polar'"),
         ("frame-spectrum", {"head.span": 100}, "not whole hops"),
@@ -196,11 +196,11 @@ RANGES = {
     "data.shift": (1, 1 << 40),
     "head.dropout": (0, 1),
     "head.layers": (1, 16),
-    "head.width": (1, 16384),
+    "head.hidden_units": (1, 16384),
     "tiers.0.clock": (0, 4096),
     "tiers.0.dropout": (0, 1),
     "tiers.0.forget_bias": (-100, 100),
-    "tiers.0.frame": (1, 65536),
+    "tiers.0.frame_size": (1, 65536),
     "tiers.0.input_noise": (0, 100),
     "tiers.0.layers": (1, 5),
     "tiers.0.preactivation_noise": (0, 100),

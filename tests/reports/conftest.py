@@ -10,8 +10,8 @@ RATE = 4000
 RECIPE = """
 description: next to nothing
 codec: {name: mulaw, levels: 64}
-tiers: [{frame: 32, units: 24}, {frame: 8, units: 16}]
-head: {kind: categorical, width: 16}
+tiers: [{frame_size: 32, units: 24}, {frame_size: 8, units: 16}]
+head: {kind: categorical, hidden_units: 16}
 data: {length: 256}
 training: {sample_seconds: 2.0, learning_rate: 5.0e-3}
 """

@@ -31,7 +31,7 @@ def make_run(tmp_path):
         recipe = {
             "name": "default",
             "tiers": [{"units": units}],
-            "head": {"order": 256, **more.get("head", {})},
+            "head": {"lpc_order": 256, **more.get("head", {})},
         }
         (folder / "recipe.json").write_text(json.dumps(recipe))
         if best is not None:

@@ -57,7 +57,7 @@ def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     write_demo_piece(tmp_path / "song.wav", 5.0, 2000)
     words = f"train --audio {tmp_path}/song.wav --run {tmp_path}/run --cache {tmp_path}/cache"
     words += " --recipe frame-gru --epochs 1 --sample-seconds 1 --set tiers.0.units=8"
-    words += " tiers.0.frame=50 data.length=200 data.batch=4"
+    words += " tiers.0.frame_size=50 data.length=200 data.batch=4"
     assert main(words.split()) == 0
     assert "look and listen" in capfd.readouterr().err
     page = (tmp_path / "run" / "report.html").read_text()

@@ -16,8 +16,8 @@ DISCRETE = {
     "name": "tiny",
     "description": "",
     "codec": {"name": "mulaw", "levels": 16},
-    "tiers": [{"frame": 8, "units": 6}],
-    "head": {"kind": "categorical", "width": 8, "layers": 1, "embedded": 1, "linear": 4},
+    "tiers": [{"frame_size": 8, "units": 6}],
+    "head": {"kind": "categorical", "hidden_units": 8, "layers": 1, "embedded": 1, "linear": 4},
     "data": {"length": 64, "batch": 4},
     "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
 }
@@ -25,7 +25,7 @@ NOISY = DISCRETE | {
     "codec": {"name": "minmax"},
     "tiers": [
         {
-            "frame": 8,
+            "frame_size": 8,
             "units": 6,
             "cell": "lstm",
             "activation_noise": "half-normal",
@@ -37,8 +37,8 @@ NOISY = DISCRETE | {
 # The clock's period, the filters and the words are found on the train part, not learned.
 CLOCK = DISCRETE | {
     "codec": {"name": "peak"},
-    "tiers": [{"frame": 32, "outline": True, "units": 6, "clock": 2, "dropout": 0.2}],
-    "head": {"kind": "predictive", "words": 8, "filters": 3, "order": 16, "width": 8},
+    "tiers": [{"frame_size": 32, "input": "codes", "units": 6, "clock_harmonics": 2, "dropout": 0.2}],
+    "head": {"kind": "predictive", "codebook_size": 8, "filters": 3, "lpc_order": 16, "width": 8},
 }
 
 

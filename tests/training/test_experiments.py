@@ -33,7 +33,7 @@ SEQUENCES = [
 ]
 # For the small piece: frames of 10 samples, a quarter of a second of them.
 SMALL = {
-    "tiers.0.frame": 10,
+    "tiers.0.frame_size": 10,
     "data.length": 500,
     "data.batch": 4,
     "training.sample_seconds": 0.0,
@@ -54,7 +54,7 @@ def hour(tmp_path_factory):
 def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames, shift):
     """Each says what it takes, trains, and keeps its memory however long its sequences are."""
     overrides = {
-        "tiers.0.frame": frame,
+        "tiers.0.frame_size": frame,
         "tiers.0.units": 8,
         "data.length": frame * min(frames, 100 if frame < 8000 else 10 if frame > 8000 else 25),
         "data.sequence": frame * frames,

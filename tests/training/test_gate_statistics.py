@@ -13,7 +13,7 @@ from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 
 CODEC = {"name": "mulaw", "peak": 1.0, "levels": 16}
-HEAD = {"kind": "categorical", "width": 8, "layers": 1, "linear": 4}
+HEAD = {"kind": "categorical", "hidden_units": 8, "layers": 1, "linear": 4}
 NOISE = np.random.default_rng(0).integers(-9000, 9000, 4000, dtype=np.int16)
 SEGMENTS = [NOISE[:100], NOISE]
 
@@ -32,7 +32,9 @@ def set_all(cell, kernel, bias):
 
 def test_layers_and_names():
     """Each layer of each tier, each gate, once for each step and unit."""
-    model = model_of({"frame": 8, "layers": 2}, {"frame": 4, "cell": "lstm", "clock": 2})
+    model = model_of(
+        {"frame_size": 8, "layers": 2}, {"frame_size": 4, "cell": "lstm", "clock_harmonics": 2}
+    )
     layers = GateStatistics(model, SEGMENTS)()
     assert {layer: list(values) for layer, values in layers.items()} == {
         "tier0_layer0": ["update", "reset", "candidate"],
@@ -47,7 +49,7 @@ def test_layers_and_names():
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize(("bias", "share"), [(20.0, 1.0), (-20.0, 1.0), (0.0, 0.0)])
 def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share):
-    model = model_of({"frame": 8, "cell": cell, "layers": 2, "activation_noise": noise})
+    model = model_of({"frame_size": 8, "cell": cell, "layers": 2, "activation_noise": noise})
     stuck, idle = model.tiers[0].stack.cells
     set_all(stuck, 0.0, bias)
     set_all(idle, 0.0, 0.0)
@@ -67,7 +69,7 @@ def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share
 
 def test_an_lstm_whose_memory_has_run_full():
     """Gates open for good and a candidate of 1: the memory grows by one a step, its tanh is 1."""
-    model = model_of({"frame": 8, "cell": "lstm"})
+    model = model_of({"frame_size": 8, "cell": "lstm"})
     set_all(model.tiers[0].stack.cells[0], 0.0, 20.0)
     memory = GateStatistics(model, SEGMENTS)()["tier0_layer0"]["memory"].reshape(-1, 6)
     np.testing.assert_allclose(memory[:, 0], np.tanh(1.0 + np.arange(500)), rtol=1e-5)
@@ -75,7 +77,7 @@ def test_an_lstm_whose_memory_has_run_full():
 
 def test_values_are_those_of_the_steps():
     """What is worked out afterwards is what the cells had, step by step."""
-    model = model_of({"frame": 8}, {"frame": 4, "cell": "lstm", "layers": 2})
+    model = model_of({"frame_size": 8}, {"frame_size": 4, "cell": "lstm", "layers": 2})
     stack = model.tiers[1].stack
     inputs = np.random.default_rng(1).normal(size=(2, 7, 6)).astype("float32")
     state = stack.zero_state(2)
@@ -99,7 +101,7 @@ def test_values_are_those_of_the_steps():
 
 def test_nothing_is_left_behind():
     """The model learns and plays after a look as it did before it."""
-    model = model_of({"frame": 8}, {"frame": 4})
+    model = model_of({"frame_size": 8}, {"frame_size": 4})
     x = ops.zeros((1, model.context + 16), "int32")
     before = np.asarray(model(x, model.zero_state(1))[0])
     GateStatistics(model, SEGMENTS)()

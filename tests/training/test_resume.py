@@ -136,15 +136,15 @@ def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, 
     run = RunFolder(tmp_path / "run")
     before = keras.saving.load_model(run.last, compile=False)
     assert float(before.tiers[0].period.value[0]) > 100  # samples; 1 before it was found
-    filters = keras.ops.convert_to_numpy(before.head.bank.taps)
+    filters = keras.ops.convert_to_numpy(before.head.filter_bank.taps)
     assert (np.count_nonzero(filters, axis=1) > 1).all()  # 1 before they were fitted
     interrupt(None)
     assert resume(run.path)
     after = keras.saving.load_model(run.last, compile=False)
     for a, b in (
         (before.tiers[0].period, after.tiers[0].period),
-        (before.head.bank.taps, after.head.bank.taps),
-        (before.head.outline.vocabulary, after.head.outline.vocabulary),
-        (before.head.reach, after.head.reach),
+        (before.head.filter_bank.taps, after.head.filter_bank.taps),
+        (before.head.envelope_codebook.codebook, after.head.envelope_codebook.codebook),
+        (before.head.residual_limit, after.head.residual_limit),
     ):
         np.testing.assert_array_equal(a, b)

@@ -13,7 +13,7 @@ PEAK = {"name": "peak", "peak": 0.9}
 @pytest.fixture
 def model():
     keras.utils.set_random_seed(0)
-    tiers = [{"frame": 8, "units": 6, "clock": 2}, {"frame": 4, "units": 5}]
+    tiers = [{"frame_size": 8, "units": 6, "clock_harmonics": 2}, {"frame_size": 4, "units": 5}]
     return AudioModel(tiers, {"kind": "regression"}, PEAK)
 
 

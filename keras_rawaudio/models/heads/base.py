@@ -26,7 +26,7 @@ class Head(keras.layers.Layer):
         loss_is_score: whether training makes small what `measure` counts.
         steps: turns in which a frame is drawn by a head that is not per sample; 0: at once.
         kept: tensors at the end of its state that move frame by frame, not turn by turn.
-        postfiltered: whether what is `played` is another thing than what it draws.
+        postfiltered: whether what is `postprocess`ed is another thing than what it draws.
     """
 
     kind: ClassVar[str]
@@ -83,14 +83,14 @@ class Head(keras.layers.Layer):
         """
 
     def draw(
-        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
         """The next frame, outside of training, by a head that is not per sample.
 
         Args:
             recent: `(B, context)` codec values before it.
             conditioning: `(B, width)`.
-            chance: `(B, frame, noise_per_sample)` from `prepare_noise`.
+            noise: `(B, frame, noise_per_sample)` from `prepare_noise`.
             state: as `state_spec` says.
 
         Returns:
@@ -99,14 +99,14 @@ class Head(keras.layers.Layer):
         raise NotImplementedError(f"a {self.kind} head draws sample by sample")
 
     def plan(
-        self, recent: Any, conditioning: Any, chance: Any, kept: list[Any]
+        self, recent: Any, conditioning: Any, noise: Any, kept: list[Any]
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """The first half of `draw`, for a head that draws a frame in `steps` turns.
 
         Args:
             recent: as for `draw`.
             conditioning: as for `draw`.
-            chance: as for `draw`.
+            noise: as for `draw`.
             kept: the last `kept` tensors of the head's state.
 
         Returns:
@@ -128,7 +128,7 @@ class Head(keras.layers.Layer):
         """
         raise NotImplementedError(f"a {self.kind} head draws a frame at once")
 
-    def played(self, past: Any, before: list[Any], after: list[Any]) -> Any:
+    def postprocess(self, past: Any, before: list[Any], after: list[Any]) -> Any:
         """What is heard of the frame that was drawn last; what comes next rests on the frame.
 
         Args:
@@ -141,7 +141,9 @@ class Head(keras.layers.Layer):
         """
         raise NotImplementedError(f"a {self.kind} head plays what it draws")
 
-    def listen(self, recent: Any, conditioning: Any, frame: Any, state: list[Any]) -> list[Any]:
+    def observe_frame(
+        self, recent: Any, conditioning: Any, frame: Any, state: list[Any]
+    ) -> list[Any]:
         """The state after a frame that was given, not drawn.
 
         Args:
@@ -151,8 +153,8 @@ class Head(keras.layers.Layer):
             state: as `state_spec` says.
         """
         # What it would have said is part of what comes next.
-        chance = ops.zeros((*ops.shape(frame), self.noise_per_sample))
-        return self.draw(recent, conditioning, chance, state)[1]
+        noise = ops.zeros((*ops.shape(frame), self.noise_per_sample))
+        return self.draw(recent, conditioning, noise, state)[1]
 
     @abstractmethod
     def loss(self, prediction: Any, target: Any) -> Any:

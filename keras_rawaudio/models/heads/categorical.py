@@ -20,13 +20,13 @@ class CategoricalHead(Head):
 
     Args:
         levels: number of codes.
-        width: width of the hidden layers.
+        hidden_units: width of the hidden layers.
         layers: hidden layers, the first of which the inputs meet in; 1 or more.
         embedded: most recent codes that are looked up.
         linear: most recent samples that are seen as numbers.
 
     Example:
-        >>> head = CategoricalHead(levels=256, width=32)
+        >>> head = CategoricalHead(levels=256, hidden_units=32)
         >>> head.build_for(32, frame=8)
         >>> recent = keras.ops.zeros((1, head.context - 1 + 40))
         >>> head(recent, keras.ops.zeros((1, 40, 32))).shape
@@ -43,7 +43,7 @@ class CategoricalHead(Head):
     def __init__(
         self,
         levels: int,
-        width: int = 128,
+        hidden_units: int = 128,
         layers: int = 2,
         embedded: int = 2,
         linear: int = 16,
@@ -53,32 +53,32 @@ class CategoricalHead(Head):
         if layers < 1 or embedded < 0 or linear < 1:
             raise ValueError("a categorical head needs layers >= 1, embedded >= 0 and linear >= 1")
         self.levels = levels
-        self.width = width
+        self.hidden_units = hidden_units
         self.layers = layers
         self.embedded = embedded
         self.linear = linear
         self.context = max(embedded, linear)
         self.hidden = [
-            keras.layers.Dense(width, activation="relu", name=f"hidden{i}")
+            keras.layers.Dense(hidden_units, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
         ]
         self.logits = keras.layers.Dense(levels, name="logits")
 
     def conditioning_width(self) -> int:
-        return self.width
+        return self.hidden_units
 
     def build_for(self, width: int, frame: int) -> None:
         self.tables = self.add_weight(
-            shape=(self.embedded * self.levels, self.width),
+            shape=(self.embedded * self.levels, self.hidden_units),
             initializer=keras.initializers.RandomNormal(stddev=0.05),
             name="tables",
         )
         # One kernel over the past, oldest sample first.
         self.past = self.add_weight(
-            shape=(self.linear, self.width), initializer="glorot_uniform", name="past"
+            shape=(self.linear, self.hidden_units), initializer="glorot_uniform", name="past"
         )
         for layer in [*self.hidden, self.logits]:
-            layer.build((None, self.width))
+            layer.build((None, self.hidden_units))
         self.built = True
 
     def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
@@ -106,13 +106,13 @@ class CategoricalHead(Head):
         """Noise below the end of the cumulative sums, which rounding leaves a hair off 1."""
         return ops.minimum(noise, 1.0 - self.levels * 2.0**-23)
 
-    def step(self, recent: Any, conditioning: Any, chance: Any, temperature: Any) -> Any:
+    def step(self, recent: Any, conditioning: Any, noise: Any, temperature: Any) -> Any:
         """Draw one sample: the same sums as `call` does, in as few operations as can be.
 
         Args:
             recent: `(B, context)` codes before it, oldest first.
             conditioning: `(B, width)`.
-            chance: `(B, 1)` from `prepare_noise`.
+            noise: `(B, 1)` from `prepare_noise`.
             temperature: `(B, 1)`; divides the logits.
 
         Returns:
@@ -131,13 +131,13 @@ class CategoricalHead(Head):
             h = layer(h)
         sums = ops.cumsum(ops.softmax(self.logits(h) / temperature), axis=-1)
         # Inverse transform: as many codes lie below the draw as cumulative sums do not exceed it.
-        return ops.sum(ops.cast(sums <= chance, "float32"), axis=-1, keepdims=True)
+        return ops.sum(ops.cast(sums <= noise, "float32"), axis=-1, keepdims=True)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "levels": self.levels,
-            "width": self.width,
+            "hidden_units": self.hidden_units,
             "layers": self.layers,
             "embedded": self.embedded,
             "linear": self.linear,

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.models.distributions import cell_edges, gumbel, winner
+from keras_rawaudio.models.distributions import cell_edges, gumbel, one_hot_argmax
 from keras_rawaudio.models.heads.base import Head
 
-LEAST_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
-WIDTHS = (-7.0, 2.0)  # of the logarithms of standard deviations
-TAIL = 1e-6
+MIN_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
+LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithms of standard deviations
+EPS = 1e-6
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -27,12 +27,12 @@ class MixtureHead(Head):
     of the mixture of whole frames, so that samples of one frame may hang together.
 
     Args:
-        mixtures: Gaussians, 1 or more, at most as many as a frame has samples.
+        num_mixtures: Gaussians, 1 or more, at most as many as a frame has samples.
         hidden: width of a hidden layer between the tier and the frame; 0: none.
         levels: mu-law cells that bits are counted on.
 
     Example:
-        >>> head = MixtureHead(mixtures=2)
+        >>> head = MixtureHead(num_mixtures=2)
         >>> head.build_for(16, frame=8)
         >>> prediction, _ = head(None, keras.ops.zeros((1, 5, 16)), [])
         >>> head.loss(prediction, keras.ops.zeros((1, 40))).shape
@@ -49,12 +49,12 @@ class MixtureHead(Head):
     noise_per_sample = 3
 
     def __init__(
-        self, mixtures: int = 4, hidden: int = 0, levels: int = 256, **kwargs: Any
+        self, num_mixtures: int = 4, hidden: int = 0, levels: int = 256, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if mixtures < 1:
-            raise ValueError("a mixture head needs mixtures >= 1")
-        self.mixtures = mixtures
+        if num_mixtures < 1:
+            raise ValueError("a mixture head needs num_mixtures >= 1")
+        self.num_mixtures = num_mixtures
         self.hidden = hidden
         self.levels = levels
         self.hidden_layer = (
@@ -65,7 +65,7 @@ class MixtureHead(Head):
         return None
 
     def build_for(self, width: int, frame: int) -> None:
-        K = self.mixtures
+        K = self.num_mixtures
         if frame < K:
             raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
         self.frame = frame
@@ -82,21 +82,24 @@ class MixtureHead(Head):
     def call(
         self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        """`(B, N, 3 * mixtures)`: means, logs of deviations, and logits, the same in a frame."""
-        K, F = self.mixtures, self.frame
+        """`(B, N, 3 * num_mixtures)`: means, log deviations, logits (equal within a frame)."""
+        K, F = self.num_mixtures, self.frame
         if self.hidden_layer:
             conditioning = self.hidden_layer(conditioning)
         means, widths, logits = ops.split(
             self.output_layer(conditioning), [K * F, 2 * K * F], axis=-1
         )
         shape = (-1, conditioning.shape[1] * F, K)
-        gaussians = [ops.reshape(means, shape), ops.clip(ops.reshape(widths, shape), *WIDTHS)]
+        gaussians = [
+            ops.reshape(means, shape),
+            ops.clip(ops.reshape(widths, shape), *LOG_SCALE_RANGE),
+        ]
         return ops.concatenate([*gaussians, ops.repeat(logits, F, axis=1)], axis=-1), []
 
     def loss(self, prediction: Any, target: Any) -> Any:
         means, widths, logits = ops.split(prediction, 3, axis=-1)
         y = ops.cast(target, "float32")[:, :, None]
-        shape = (-1, prediction.shape[1] // self.frame, self.frame, self.mixtures)
+        shape = (-1, prediction.shape[1] // self.frame, self.frame, self.num_mixtures)
         frames = ops.sum(ops.reshape(self._log_mass(y, means, widths), shape), axis=2)
         weights = ops.log_softmax(logits[:, :: self.frame], axis=-1)
         nats = ops.logsumexp(weights + frames, axis=-1)
@@ -110,8 +113,8 @@ class MixtureHead(Head):
         density = -0.5 * ops.square(z) - log_width - 0.5 * math.log(2 * math.pi)
         root = 1.0 / (math.sqrt(2.0) * width)
         mass = 0.5 * (ops.erf((high - mean) * root) - ops.erf((low - mean) * root))
-        exact = ops.log(ops.maximum(mass, LEAST_MASS))
-        return ops.where(mass > LEAST_MASS, exact, density + ops.log(ops.minimum(high - low, 1.0)))
+        exact = ops.log(ops.maximum(mass, MIN_MASS))
+        return ops.where(mass > MIN_MASS, exact, density + ops.log(ops.minimum(high - low, 1.0)))
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
         """A Gaussian number and a Gumbel one for each sample, times the temperature.
@@ -119,7 +122,7 @@ class MixtureHead(Head):
         Reference:
             Box and Muller 1958, "A note on the generation of random normal deviates".
         """
-        u = ops.clip(noise, TAIL, 1.0 - TAIL)
+        u = ops.clip(noise, EPS, 1.0 - EPS)
         radius = ops.sqrt(-2.0 * ops.log(u[..., :1]))
         normal = radius * ops.cos((2.0 * math.pi) * u[..., 1:2])
         choice = gumbel(u[..., 2:])
@@ -127,19 +130,19 @@ class MixtureHead(Head):
         return ops.concatenate([normal, choice, ops.zeros_like(choice)], axis=-1) * temperature
 
     def draw(
-        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
         prediction, _ = self(recent, conditioning[:, None], state)
         means, widths, logits = ops.split(prediction, 3, axis=-1)
-        race = logits[:, 0] + chance[:, : self.mixtures, 1]
-        chosen = winner(race)[:, None]
-        drawn = means + ops.exp(widths) * chance[:, :, :1]
+        perturbed_logits = logits[:, 0] + noise[:, : self.num_mixtures, 1]
+        chosen = one_hot_argmax(perturbed_logits)[:, None]
+        drawn = means + ops.exp(widths) * noise[:, :, :1]
         return ops.clip(ops.sum(chosen * drawn, axis=-1), -1.0, 1.0), []
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "mixtures": self.mixtures,
+            "num_mixtures": self.num_mixtures,
             "hidden": self.hidden,
             "levels": self.levels,
         }

@@ -104,7 +104,7 @@ class RegressionHead(Head):
         return ops.reshape(frames, (-1, frames.shape[1] * self.frame)), []
 
     def draw(
-        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
         return self(recent, conditioning[:, None], state)
 

@@ -167,7 +167,7 @@ class SpectrumHead(Head):
         return signal, pendings[-1]
 
     def draw(
-        self, recent: Any, conditioning: Any, chance: Any, state: list[Any]
+        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
         prediction, state = self(recent, conditioning[:, None], state)
         return prediction["signal"], state
