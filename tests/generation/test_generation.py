@@ -23,16 +23,16 @@ def sure(model):
     louder than any audio."""
     again = AudioModel.from_config(model.get_config())
     again.set_weights(model.get_weights())
-    outline = again.head.envelope_codebook
-    outline.vocabulary.assign([[1.0] * 22] + [[100.0] * 22] * 7)
-    outline.prediction.bias.assign([0.0] + [-1e3] * 7)
+    codebook = again.head.envelope_codebook
+    codebook.codebook.assign([[1.0] * 22] + [[100.0] * 22] * 7)
+    codebook.logits.bias.assign([0.0] + [-1e3] * 7)
     taps = ops.convert_to_numpy(again.head.filter_bank.taps)
     again.head.filter_bank.set_filters(taps * [[1.0], [500.0], [500.0]])
     unfiltered(again)
     again.head.lpc_codes.index_logits.bias.assign([0.0, -1e3, -1e3])
-    first, voices = np.eye(1, NUM_GAINS, dtype="float32"), again.head.lpc_codes.read
+    first, encode = np.eye(1, NUM_GAINS, dtype="float32"), again.head.lpc_codes.encode
     again.head.lpc_codes.gain_logits.bias.assign(1e3 * first[0])
-    again.head.lpc_codes.read = lambda errors: (voices(errors)[0], 0 * voices(errors)[1] + first)
+    again.head.lpc_codes.encode = lambda x: (encode(x)[0], 0 * encode(x)[1] + first)
     again.head.lpc_codes.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
     return again
 
@@ -115,9 +115,9 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         # A drawn word stays what it was, whatever the samples then sound like: have but one,
         # and lead no sample to its level.
         model = sure(model)
-        monkeypatch.setattr(predictive, "LEAD", 0.0)
-        monkeypatch.setattr(predictive, "LOUDER", 1.0)
-        monkeypatch.setattr(lpc_filter_bank, "DAMPING", 0.0)
+        monkeypatch.setattr(predictive, "LEVEL_CORRECTION_RATE", 0.0)
+        monkeypatch.setattr(predictive, "MAX_EXCITATION_GAIN", 1.0)
+        monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
     rows, P, N = 3, 2 * model.frame, 2 * model.frame
     forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
     noise = noise_of(model, rows, N)

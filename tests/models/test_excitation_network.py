@@ -104,7 +104,6 @@ def test_it_is_saved_whole(layers):
     network = make(layers=layers)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
     assert again.get_config() == network.get_config()
-    again.build((None, None, 2 * SOUNDS + MORE))
     again.set_weights(network.get_weights())
     features, conditioning = network.features(**analysis(2)), normal(2, WIDTH)
     np.testing.assert_array_equal(again(features, conditioning), network(features, conditioning))

@@ -146,7 +146,8 @@ class PredictiveHead(Head):
             dropout=self.dropout,
             name="network",
         )
-        self.network.build_for(self.envelope_codebook.num_features, self.filters + self.clock_width)
+        inputs = 2 * self.envelope_codebook.num_features + self.filters + self.clock_width
+        self.network.build((None, None, inputs))
         # How far a draw may lie from the prediction: no further than most of the train part does.
         self.residual_limit = self.add_weight(
             shape=(1,), initializer="ones", trainable=False, name="residual_limit"
