@@ -53,13 +53,13 @@ def reshaped(
     values = recipe.to_json()
     if tiers:
         units = values["tiers"][0]["units"]
-        values["tiers"] = [{"frame": frame, "units": units} for frame in tiers]
+        values["tiers"] = [{"frame_size": frame, "units": units} for frame in tiers]
         values["data"]["length"] = -(-values["data"]["length"] // tiers[0]) * tiers[0]
     if width:
         for tier in values["tiers"]:
             tier |= {"units": width}
-        if "width" in values["head"]:
-            values["head"]["width"] = width
+        if "hidden_units" in values["head"]:
+            values["head"]["hidden_units"] = width
     return recipe_from_json(values)
 
 
@@ -75,8 +75,8 @@ def plain_recipe(kind: str, tiers: Sequence[int], width: int, levels: int = 256)
             "name": f"{kind}-{'-'.join(map(str, tiers))}x{width}",
             "description": "fresh weights",
             "codec": codec,
-            "tiers": [{"frame": frame, "units": width} for frame in tiers],
-            "head": {"kind": kind} | ({"width": width} if kind != "regression" else {}),
+            "tiers": [{"frame_size": frame, "units": width} for frame in tiers],
+            "head": {"kind": kind} | ({"hidden_units": width} if kind != "regression" else {}),
             "data": {"length": max(tiers) * 16},
         }
     )

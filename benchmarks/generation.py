@@ -110,7 +110,7 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
             name = recipe.name + (f" {levels} levels" if len(options.levels) > 1 else "")
         what = {
             "head": recipe.head.kind,
-            "tiers": [tier.frame for tier in recipe.tiers],
+            "tiers": [tier.frame_size for tier in recipe.tiers],
             "width": width,
             "levels": getattr(recipe.codec, "levels", None),
         }

@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
             "benchmark": "training",
             "recipe": recipe.name,
             "head": recipe.head.kind,
-            "tiers": [tier.frame for tier in recipe.tiers],
+            "tiers": [tier.frame_size for tier in recipe.tiers],
             "units": [tier.units for tier in recipe.tiers],
             "batch": rows,
             "window": window,

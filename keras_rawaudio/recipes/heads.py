@@ -48,7 +48,7 @@ class Categorical(HeadSettings):
     takes = ("codes",)
 
     kind: Literal["categorical"]
-    width: Width = 128
+    hidden_units: Width = 128
     """Units of each hidden layer."""
     layers: Layers = 2
     """Hidden layers."""
@@ -64,7 +64,7 @@ class Mixture(HeadSettings):
     takes = ("amplitudes",)
 
     kind: Literal["mixture"]
-    mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
+    num_mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
     """Gaussians."""
     hidden: Hidden = 0
     """Units of a hidden layer; 0: none."""
@@ -72,9 +72,9 @@ class Mixture(HeadSettings):
     """Mu-law cells that bits are counted on."""
 
     def check_frame(self, frame: int) -> None:
-        if frame < self.mixtures:
+        if frame < self.num_mixtures:
             raise ValueError(
-                f"{self.mixtures} mixtures need a frame of as many samples, not {frame}"
+                f"{self.num_mixtures} mixtures need a frame of as many samples, not {frame}"
             )
 
 
@@ -84,17 +84,17 @@ class Predictive(HeadSettings):
     takes = ("amplitudes",)
 
     kind: Literal["predictive"]
-    words: Annotated[int, Field(ge=2, le=65536)] = 128
+    codebook_size: Annotated[int, Field(ge=2, le=65536)] = 128
     """Entries of the envelope codebook."""
     filters: Annotated[int, Field(ge=1, le=4096)] = 64
     """Filters of the LPC codebook."""
-    order: Annotated[int, Field(ge=2, le=8192)] = 256
+    lpc_order: Annotated[int, Field(ge=2, le=8192)] = 256
     """Taps of each filter."""
-    width: Width = 256
+    hidden_units: Width = 256
     """Units of each hidden layer of the excitation network."""
     layers: Layers = 2
     """Hidden layers of the excitation network."""
-    mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
+    num_mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
     """Components of the excitation's distribution."""
     levels: Annotated[int, Field(ge=2, le=65536)] = 256
     """Mu-law cells that bits are counted on."""
@@ -105,8 +105,8 @@ class Predictive(HeadSettings):
 
     @model_validator(mode="after")
     def _fits(self) -> Predictive:
-        if self.order % self.bunch:
-            raise ValueError(f"order must be a multiple of bunch, which is {self.bunch}")
+        if self.lpc_order % self.bunch:
+            raise ValueError(f"lpc_order must be a multiple of bunch, which is {self.bunch}")
         return self
 
     def check_frame(self, frame: int) -> None:

@@ -49,7 +49,7 @@ class SpectrumSettings(Settings):
 class TierSettings(Settings):
     """One recurrent tier."""
 
-    frame: FrameSize
+    frame_size: FrameSize
     """Samples between two steps of this tier."""
     window: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     """Past samples that a step reads; `null`: one frame."""
@@ -70,14 +70,14 @@ class TierSettings(Settings):
     """Standard deviation of the noise on the gates' pre-activations."""
     input_noise: Deviation = 0.0
     """Standard deviation of the noise on the frames that the tier reads, in training."""
-    clock: Annotated[int, Field(ge=0, le=4096)] = 0
+    clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 0
     """Harmonics of a clock in time with the piece; 0: none."""
     dropout: Share = 0.0
     """Share of the recurrent outputs that is left out in training."""
     spectrum: SpectrumSettings | None = None
     """Read the window's spectra; `null`: its samples."""
-    outline: bool = False
-    """Read a predictive head's last code instead of samples."""
+    input: Literal["samples", "codes"] = "samples"
+    """Read samples, or a predictive head's codes of the frame before."""
 
     @model_validator(mode="after")
     def _fits(self) -> TierSettings:
@@ -86,18 +86,18 @@ class TierSettings(Settings):
                 f"{self.layers} layers but {len(self.units)} units; give as many widths as "
                 "layers, or one for all"
             )
-        window = self.window or self.frame
-        if window < self.frame:
+        window = self.window or self.frame_size
+        if window < self.frame_size:
             raise ValueError(
-                f"a window of {window} is less than the frame of {self.frame}; leave window out "
-                "or make it larger"
+                f"a window of {window} is less than the frame of {self.frame_size}; leave window "
+                "out or make it larger"
             )
         if self.cell == "gru" and self.forget_bias is not None:
             raise ValueError("a GRU has no forget gate; leave forget_bias out or use cell: lstm")
         if self.cell == "gru" and self.skips == "memories":
             raise ValueError("a GRU has no cell states; use skips: true or cell: lstm")
         if self.spectrum:
-            if self.outline:
+            if self.input == "codes":
                 raise ValueError("a tier reads spectra or codes, not both")
             size, hop = self.spectrum.size, self.spectrum.hop
             if window < size + hop * self.spectrum.relative:
@@ -193,20 +193,19 @@ class Recipe(Settings):
             raise ValueError(
                 f"a {kind} head needs the codec {' or '.join(fitting)}, not {self.codec.name!r}"
             )
-        if any(tier.outline for tier in self.tiers[:-1]) or (
-            fastest.outline and kind != "predictive"
-        ):
+        reads_codes = [tier.input == "codes" for tier in self.tiers]
+        if any(reads_codes[:-1]) or (reads_codes[-1] and kind != "predictive"):
             raise ValueError(
-                "an outline is for the last tier alone, under a predictive head; leave outline out"
+                "input: codes is for the last tier alone, under a predictive head; leave input out"
             )
         for slow, fast in zip(self.tiers, self.tiers[1:], strict=False):
-            if slow.frame % fast.frame or slow.frame == fast.frame:
+            if slow.frame_size % fast.frame_size or slow.frame_size == fast.frame_size:
                 raise ValueError(
-                    f"frames of {slow.frame} do not divide into frames of {fast.frame}; each "
-                    "tier's frame must be a multiple of the next one's"
+                    f"frames of {slow.frame_size} do not divide into frames of "
+                    f"{fast.frame_size}; each tier's frame must be a multiple of the next one's"
                 )
-        self.head.check_frame(fastest.frame)
-        length, frame = self.data.length, self.tiers[0].frame
+        self.head.check_frame(fastest.frame_size)
+        length, frame = self.data.length, self.tiers[0].frame_size
         if length % frame:
             raise ValueError(
                 f"data.length of {length} samples does not divide into frames of {frame}; "
