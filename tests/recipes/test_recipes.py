@@ -56,7 +56,7 @@ def test_every_shipped_recipe_loads_and_predicts(name):
     assert recipe.name == name
     assert recipe.description
     model = build_model(recipe, codec_of(recipe))
-    assert [tier.frame for tier in model.tiers] == [tier.frame for tier in recipe.tiers]
+    assert [tier.frame_size for tier in model.tiers] == [tier.frame_size for tier in recipe.tiers]
     assert recipe.data.length % model.frame == 0
     samples = 2 * model.frame
     x = np.zeros((1, model.context + samples), "int32" if model.codec.discrete else "float32")
@@ -91,7 +91,7 @@ def test_overrides_reach_every_level():
     assert isinstance(recipe.training.learning_rate, float)
     assert recipe.tiers[0].units == (8, 16)
     assert recipe.tiers[1].cell == "lstm"
-    assert (recipe.head.width, recipe.codec.levels) == (20, 64)
+    assert (recipe.head.hidden_units, recipe.codec.levels) == (20, 64)
     assert recipe.description == "mine"
     # The shipped file is read anew each time: nothing of an override stays.
     assert load_recipe("categorical").data.batch != 3
@@ -100,7 +100,8 @@ def test_overrides_reach_every_level():
 def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
     path = tmp_path / "bare.yaml"
     path.write_text(
-        "description: d\ncodec: {name: mulaw}\ntiers: [{frame_size: 8}]\nhead: {kind: categorical}\n"
+        "description: d\ncodec: {name: mulaw}\n"
+        "tiers: [{frame_size: 8}]\nhead: {kind: categorical}\n"
     )
     recipe = load_recipe(str(path), {"training.optimizer": "sgd", "data.length": 64})
     assert (recipe.name, recipe.training.optimizer, recipe.data.length) == ("bare", "sgd", 64)
@@ -134,8 +135,8 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"data.length": 8}, "try 64"),
         ("categorical", {"data.sequence": 1000}, "multiple of length"),
         ("categorical", {"data.shift": "lane"}, "data.shift: 'lane' should be"),
-        ("categorical", {"tiers.1.input": True}, "last tier alone, under a predictive head"),
-        ("default", {"tiers.0.input": 1}, "tiers.0.input: 1 should be a valid boolean"),
+        ("categorical", {"tiers.1.input": "codes"}, "last tier alone, under a predictive head"),
+        ("default", {"tiers.0.input": 1}, "tiers.0.input: 1 should be 'samples' or 'codes'"),
         ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
         ("categorical", {"tiers.0.units": [4, 0]}, "tiers.0.units.1: 0 should be greater"),
         ("categorical", {"tiers.0.units": "many"}, "should be a valid integer, or 'many' should"),
@@ -151,9 +152,17 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"head.kind": ["categorical"]}, "head"),
         ("categorical", {"codec.name": "mulow"}, "did you mean 'mulaw'?"),
         ("categorical", {"codec.levles": 16}, "did you mean 'levels'?"),
-        ("categorical", {"head.widht": 3}, "head: no setting 'widht'; did you mean 'width'?"),
+        (
+            "categorical",
+            {"head.hiden_units": 3},
+            "head: no setting 'hiden_units'; did you mean 'hidden_units'?",
+        ),
         ("categorical", {"head.levels": 16}, "no setting 'levels'"),
-        ("categorical", {"head.hidden_units": "wide"}, "head.width: 'wide' should be a valid integer"),
+        (
+            "categorical",
+            {"head.hidden_units": "wide"},
+            "head.hidden_units: 'wide' should be a valid integer",
+        ),
         ("default", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-mixture", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax or"),
@@ -164,7 +173,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("frame-spectrum", {"tiers.0.spectrum.form": "parts"}, "need the form 'polar'"),
         ("frame-spectrum", {"tiers.0.window": 128}, "tier's window longer"),
         ("categorical", {"head": "categorical"}, "head: 'categorical' should be settings by name"),
-        ("categorical", {"head": {"width": 3}}, "head: the setting 'kind' is missing"),
+        ("categorical", {"head": {"hidden_units": 3}}, "head: the setting 'kind' is missing"),
         ("categorical", {"x" * 9999: 3}, "no setting 'xxx"),
         ("categorical", {"a\nb": 3}, r"no setting 'a\nb'"),
         ("frame-gru", {"head.span": 600}, "span of 600 samples is not whole hops of 250"),
@@ -174,11 +183,15 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("frame-gru", {"head.cost": "hubert"}, "'huber'"),
         ("frame-gru", {"head.cost": {"huber": -1}}, "should be greater than 0"),
         ("frame-gru", {"head.cost": {}}, "names no cost"),
-        ("frame-mixture", {"tiers.0.frame_size": 5, "head.num_mixtures": 6}, "6 mixtures need a frame"),
+        (
+            "frame-mixture",
+            {"tiers.0.frame_size": 5, "head.num_mixtures": 6},
+            "6 mixtures need a frame",
+        ),
         ("frame-spectrum", {"head.form": "cartesian"}, "'amplitude'"),
         ("frame-spectrum", {"head.form": "parts"}, "needs the form 'polar'"),
         ("frame-spectrum", {"head.span": 100}, "not whole hops"),
-        ("default", {"head.order": 100}, "order must be a multiple of bunch"),
+        ("default", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
         ("default", {"head.bunch": 48}, "multiple of its bunch of 48"),
     ],
 )
@@ -197,7 +210,7 @@ RANGES = {
     "head.dropout": (0, 1),
     "head.layers": (1, 16),
     "head.hidden_units": (1, 16384),
-    "tiers.0.clock": (0, 4096),
+    "tiers.0.clock_harmonics": (0, 4096),
     "tiers.0.dropout": (0, 1),
     "tiers.0.forget_bias": (-100, 100),
     "tiers.0.frame_size": (1, 65536),
@@ -306,7 +319,7 @@ def test_heads_and_their_settings_agree():
 def test_tiers_and_their_settings_agree():
     parameters = inspect.signature(Tier.__init__).parameters
     for name, field in TierSettings.model_fields.items():
-        if name not in ("frame", "outline"):
+        if name not in ("frame_size", "input"):
             assert parameters[name].default == field.default, name
 
 

@@ -37,8 +37,16 @@ NOISY = DISCRETE | {
 # The clock's period, the filters and the words are found on the train part, not learned.
 CLOCK = DISCRETE | {
     "codec": {"name": "peak"},
-    "tiers": [{"frame_size": 32, "input": "codes", "units": 6, "clock_harmonics": 2, "dropout": 0.2}],
-    "head": {"kind": "predictive", "codebook_size": 8, "filters": 3, "lpc_order": 16, "width": 8},
+    "tiers": [
+        {"frame_size": 32, "input": "codes", "units": 6, "clock_harmonics": 2, "dropout": 0.2}
+    ],
+    "head": {
+        "kind": "predictive",
+        "codebook_size": 8,
+        "filters": 3,
+        "lpc_order": 16,
+        "hidden_units": 8,
+    },
 }
 
 
