@@ -20,8 +20,8 @@ TINY = {
 }
 RECIPE = """
 codec: {name: mulaw}
-tiers: [{frame: 8, units: 6}]
-head: {kind: categorical, width: 8, layers: 1, embedded: 1, linear: 4}
+tiers: [{frame_size: 8, units: 6}]
+head: {kind: categorical, hidden_units: 8, layers: 1, embedded: 1, linear: 4}
 """
 
 
