@@ -15,20 +15,32 @@ BLOCK = 512
 
 
 def mono(audio: np.ndarray) -> np.ndarray:
-    """Float32 `(n,)` of any mono audio: integers are scaled to [-1, 1), what is not finite refused.
+    """The audio as the mean of its channels, in floats.
+
+    Args:
+        audio: `(n,)` or `(n, 2)`, floats, or integers, which are scaled to [-1, 1).
+
+    Returns:
+        `(n,)` float32.
 
     Raises:
-        UserError: not one channel, empty, or values that are not finite.
+        UserError: another shape, empty, or values that are not finite.
+
+    Example:
+        >>> mono(np.array([[0.5, 0.25], [1.0, 0.0]])).tolist()
+        [0.375, 0.5]
     """
     values = np.asarray(audio)
-    if values.ndim != 1 or len(values) == 0:
-        raise UserError(f"expected mono audio of one sample or more, got shape {values.shape}")
+    channels = values.shape[1] if values.ndim == 2 else 1
+    if values.ndim not in (1, 2) or len(values) == 0 or not 1 <= channels <= 2:
+        raise UserError(f"expected audio of shape (n,) or (n, 2), not {values.shape}")
     if values.dtype.kind in "iu":
-        return values.astype(np.float32) / (np.iinfo(values.dtype).max + 1)
+        values = values.astype(np.float32) / (np.iinfo(values.dtype).max + 1)
     values = values.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise UserError("the audio holds values that are not finite (NaN or infinity)")
-    return values
+    mixed: np.ndarray = values if values.ndim == 1 else values.mean(axis=1)
+    return mixed
 
 
 def magnitudes(audio: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
