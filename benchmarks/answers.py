@@ -36,7 +36,7 @@ MOMENTS = (1, 5, 20)  # the second that ends here is measured
 FIGURES, SOUND = "figures.json", "seed-and-generated.wav"
 PANEL_INCHES, DOTS = (7.6, 1.1), 100
 COLOURS = 64
-UNITS = {"variance_unexplained": "of variance unexplained", "bits_per_sample": "bits a sample"}
+UNITS = {"variance_unexplained": "of variance unexplained", "bits_per_sample": "bits per sample"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -248,7 +248,7 @@ def page(rows: Sequence[dict[str, Any]], known: dict[str, Any]) -> str:
             "",
             "A score is a share of the test part's variance that the next frame's prediction "
             "leaves unexplained (1: silence does as well), or, for systems that give a "
-            "distribution, bits a sample. Then the system runs free for 20 s after 1 s of the "
+            "distribution, bits per sample. Then the system runs free for 20 s after 1 s of the "
             "piece: tone (narrow bands over their surroundings; white noise has 7.7 dB) and level "
             "(dB of full scale) in the seconds that end 1, 5 and 20 s after the seed.",
             "",
