@@ -147,7 +147,7 @@ def measure_system(system: dict[str, Any], options: argparse.Namespace, work: Pa
     seed = heldout[: round(SEED_SECONDS * rate)]
     sampler.prime(seed)
     audio = np.clip(sampler.generate(GENERATED_SECONDS)[0], -1, 1)
-    soundfile.write(work / SOUND, np.append(seed, audio), rate, "PCM_16")
+    soundfile.write(work / SOUND, np.concatenate([seed, audio]), rate, "PCM_16")
     seconds, learned = read_log(run)
     measure = described["measure"]
     figures = {

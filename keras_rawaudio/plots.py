@@ -44,8 +44,8 @@ def spectrogram_figure(
     bin of all panels, under a 64 ms Hann window.
 
     Args:
-        panels: pairs of a title and mono audio `(n,)`.
-        rate: samples a second, of all panels.
+        panels: pairs of a title and audio `(n,)` or `(n, channels)`; the mono mix is drawn.
+        rate: in Hz, of all panels.
         path: where to write; the ending says the format (PNG without one).
         mark_seconds: where to draw a line, for the end of the seed; None for none.
         highest: top of the frequency axis in Hz; None for half the rate.
@@ -142,7 +142,7 @@ def learning_curve(
     """Draw training and validation against minutes, beside what needs no network.
 
     Args:
-        rows: one a validation, as in `log.csv`: `minutes`, `train_loss` (nats or squared error),
+        rows: one per validation, as in `log.csv`: `minutes`, `train_loss` (nats or squared error),
             and `bits_per_sample` or `variance_unexplained` of the validation part.
         path: where to write.
         baselines: figures in the unit of the measure, drawn as lines (those far over the curve are

@@ -61,7 +61,7 @@ def leakage(
     audio = mono(generated)[: round(LONGEST_AUDIO * rate)]
     longest = round(LONGEST_SEED * rate)
     seed = mono(seed)[-longest:]
-    follows = np.asarray(continuation, np.float32)[:longest]
+    follows = mono(continuation)[:longest] if len(continuation) else np.zeros(0, np.float32)
     block = max(1, round(BLOCK_SECONDS * rate))
     blocks = seed[: len(seed) // block * block].reshape(-1, block)
     shuffled = np.random.default_rng(random_seed).permutation(blocks).ravel()

@@ -26,7 +26,7 @@ def bits_by_second(bits: np.ndarray, rate: int) -> np.ndarray:
         Cover and Thomas, "Elements of Information Theory", section 3.1 (asymptotic equipartition).
 
     Args:
-        bits: of each sample, `(n,)`.
+        bits: of each sample, `(n,)` or `(n, channels)`.
         rate: samples a second.
 
     Returns:
@@ -50,8 +50,8 @@ def bits_by_loudness(bits: np.ndarray, audio: np.ndarray, rate: int) -> list[tup
     RMS is no loudness as ears have it.
 
     Args:
-        bits: of each sample, `(n,)`.
-        audio: the same samples, `(n,)` in [-1, 1].
+        bits: of each sample, `(n,)` or `(n, channels)`.
+        audio: the same samples in [-1, 1], `(n,)` or `(n, channels)`.
         rate: samples a second.
 
     Returns:
@@ -67,8 +67,8 @@ def bits_by_loudness(bits: np.ndarray, audio: np.ndarray, rate: int) -> list[tup
     count = len(bits) // size
     if count == 0:
         return []
-    power = np.square(audio[: count * size], dtype=np.float64).reshape(count, size).mean(axis=1)
+    power = np.square(audio[: count * size], dtype=np.float64).reshape(count, -1).mean(axis=1)
     level = 10 * np.log10(power + 1e-12)
-    cost = bits[: count * size].reshape(count, size).mean(axis=1)
+    cost = bits[: count * size].reshape(count, -1).mean(axis=1)
     parts = np.array_split(np.argsort(level, kind="stable"), BANDS)
     return [(float(level[p].mean()), float(cost[p].mean())) for p in parts if len(p)]

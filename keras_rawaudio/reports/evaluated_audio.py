@@ -47,7 +47,7 @@ class EvaluatedAudio:
 
     Attributes:
         name: for people.
-        audio: mono `(n,)`, without its seed.
+        audio: `(n,)` or `(n, channels)`, without its seed; measured on the mono mix.
         matches: with the train part.
         measured: from `measure.measure`.
         leak: from `leakage.leakage`; None where there was no seed.
@@ -72,7 +72,8 @@ def evaluate_streams(
     """Measure audio against the piece.
 
     Args:
-        streams: pairs of a name and mono audio `(n,)` at the reference's rate, without its seed.
+        streams: pairs of a name and audio `(n,)` or `(n, channels)`, without its seed, at the
+            reference's rate.
         reference: the piece.
         seed: the audio that all of them continue, `(m,)`; may be empty.
         continuation: the audio that follows the seed in its file, `(k,)`; may be empty.

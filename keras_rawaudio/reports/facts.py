@@ -32,7 +32,8 @@ def facts(
     """
     described = run.describe()
     rate, parts = described["sample_rate"], described["data"]["parts"]
-    data = [["rate", f"{rate} Hz, mono"], ["codec", settings(described["codec"])]]
+    kind = "stereo" if described["data"].get("channels", 1) == 2 else "mono"
+    data = [["rate", f"{rate} Hz, {kind}"], ["codec", settings(described["codec"])]]
     data += [[f"{part} part", f"{clock(parts[part]['samples'] / rate)} min"] for part in PARTS]
     data += [[Path(source["path"]).name, source["path"]] for source in described["data"]["sources"]]
     sizes = [

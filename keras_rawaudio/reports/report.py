@@ -205,7 +205,7 @@ class Report:
             f"{forced.size} seconds of it), and those that the model's own draws cost it, which "
             "estimate its entropy.",
         )
-        by_loudness = bits_by_loudness(paid.ravel(), own.ravel(), rate)
+        by_loudness = bits_by_loudness(np.concatenate([*paid]), np.concatenate([*own]), rate)
         cells = [[f"{level:.0f} dB", f"{cost:.2f}"] for level, cost in by_loudness]
         table = Table(["level of real audio, by sixths of its time", "bits per sample"], cells)
         return Section("Negative log-likelihood", pictures=[picture], tables=[table])

@@ -200,3 +200,10 @@ def test_tracks_lie_within_the_pieces_own_range_or_leave_it(piece, reference):
     assert (noise["flatness"].values > noise["flatness"].high).tolist() == [False] * 8 + [True] * 8
     assert noise["cepstral ratio"].values[-1] > noise["cepstral ratio"].high
     assert noise["cepstral ratio"].values[0] < noise["cepstral ratio"].high * 3
+
+
+def test_bits_of_two_channels_are_their_mean():
+    loud = np.repeat([[0.01, 0.01], [1.0, 1.0]], 3000, axis=0)
+    bits = np.repeat([[2.0, 4.0], [4.0, 6.0]], 3000, axis=0)
+    assert bits_by_second(bits, 100)[[0, -1]].tolist() == [3.0, 5.0]
+    assert [cost for _, cost in bits_by_loudness(bits, loud, 100)] == [3.0] * 3 + [5.0] * 3

@@ -13,7 +13,10 @@ from keras_rawaudio.metrics.beat_strength import (
     beat_strength_and_period,
     beat_strength_by_window,
 )
+from keras_rawaudio.metrics.diversity import diversity
+from keras_rawaudio.metrics.leakage import leakage
 from keras_rawaudio.metrics.measure import measure
+from keras_rawaudio.metrics.over_time import over_time
 from keras_rawaudio.metrics.reference import Reference
 from keras_rawaudio.metrics.tonal_prominence import tonal_prominence, tonal_prominence_by_window
 
@@ -208,3 +211,23 @@ def test_long_audio_is_read_in_parts_without_a_seam(monkeypatch):
     whole = spectra.log_mel(noise, RATE)
     monkeypatch.setattr(spectra, "BLOCK", 3)
     np.testing.assert_array_equal(spectra.log_mel(noise, RATE), whole)
+
+
+def test_stereo_is_measured_on_its_mono_mix(piece):
+    """Two channels that differ by what cancels: every figure is that of the mix."""
+    side = NOISE[: 8 * RATE].astype(np.float32)
+    pieces = [piece[: 24 * RATE], piece[24 * RATE : 32 * RATE], piece[40 * RATE : 48 * RATE]]
+    wide = [np.stack([part, part], axis=1) for part in pieces]
+    wide[2] += np.stack([side, -side], axis=1)
+    mixed, stereo = (Reference.from_segments([x[0]], [x[1]], RATE) for x in (pieces, wide))
+    assert stereo.figures["beat_strength"] == mixed.figures["beat_strength"]
+    expected, found = measure(pieces[2], RATE, mixed), measure(wide[2], RATE, stereo)
+    for name in ("tonal_prominence_db", "beat_strength", "train_set_similarity", "level_db"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-3), name
+    assert found["verdict"] == expected["verdict"]
+    assert [t.name for t in over_time(wide[2], RATE, stereo)] == [
+        t.name for t in over_time(pieces[2], RATE, mixed)
+    ]
+    leak = leakage(wide[2], wide[1][:RATE], wide[1][RATE:], RATE)
+    assert leak == pytest.approx(leakage(pieces[2], pieces[1][:RATE], pieces[1][RATE:], RATE))
+    assert diversity(wide[1:], RATE) == pytest.approx(diversity(pieces[1:], RATE), abs=1e-3)

@@ -27,13 +27,16 @@ def test_all_that_is_loaded_lies_in_the_page(tmp_path):
     assert not re.search(r"https?:|@import|url\(|<script", text)
 
 
-def test_players_hold_the_very_samples():
-    uri = Player("noise", NOISE, 8000).uri
+@pytest.mark.parametrize("audio", [NOISE, np.stack([NOISE, NOISE[::-1]], axis=1)])
+def test_players_hold_the_very_samples(audio):
+    player = Player("noise", audio, 8000)
+    assert player.seconds == 0.5
+    uri = player.uri
     data = base64.b64decode(uri.removeprefix("data:audio/flac;base64,"))
-    audio, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+    held, rate = soundfile.read(io.BytesIO(data), dtype="float32")
     assert rate == 8000
-    np.testing.assert_allclose(audio, NOISE, atol=1 / 32768)
-    assert len(data) < 2 * len(NOISE)
+    np.testing.assert_allclose(held, audio, atol=1 / 32768)
+    assert len(data) < 2 * audio.size
 
 
 def test_names_are_text_and_never_markup(tmp_path):

@@ -34,7 +34,10 @@ def test_long_audio_gives_no_wider_picture():
 def test_spectrograms_are_drawn(tmp_path, seconds):
     audio = np.random.default_rng(0).normal(size=max(1, round(seconds * RATE))) / 10
     path = tmp_path / "two.png"
-    spectrogram_figure([("real $x_1", audio), ("silence", audio * 0)], RATE, path, 0.1)
+    stereo = np.stack([audio, -audio / 2], axis=1)
+    spectrogram_figure(
+        [("real $x_1", audio), ("silence", audio * 0), ("stereo", stereo)], RATE, path, 0.1
+    )
     assert path.read_bytes()[:4] == PNG
 
 
