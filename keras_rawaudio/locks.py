@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +16,14 @@ HOLDER = ".lock-holder"
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold a folder for as long as the block lasts; make it where it is missing.
 
     A folder that ends up empty, and was made here, is removed with its lock.
+
+    Args:
+        folder: the folder.
+        wait: until another process that holds it is done, with a line that names the process.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
@@ -39,7 +44,15 @@ def exclusive(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise
+            print(
+                f"note: waiting for process {holder(folder)}, which uses {folder}", file=sys.stderr
+            )
+            lock.acquire()
         (folder / HOLDER).write_text(str(os.getpid()))
     except Timeout:
         raise UserError(

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Iterator
 
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Send what C++ code writes to stderr nowhere; Python's own errors are raised as ever."""
-    try:
-        number = sys.stderr.fileno()
-        saved = os.dup(number)
-    except (OSError, ValueError):  # no real stderr, as under a test runner
-        yield
-        return
-    try:
-        with open(os.devnull, "w") as nowhere:
-            sys.stderr.flush()
-            os.dup2(nowhere.fileno(), number)
-            yield
-    finally:
-        os.dup2(saved, number)
-        os.close(saved)
+from keras_rawaudio.quiet import silent_stderr
 
 
 def load_tensorflow() -> None:

@@ -22,7 +22,7 @@ LAYERS = (
     "api",
     "cli",
 )
-BASE = {"", "errors", "files", "locks", "provenance", "settings"}
+BASE = {"", "errors", "files", "locks", "provenance", "quiet", "settings"}
 # Narrower than the order allows.
 ONLY = {
     "dsp": set(),

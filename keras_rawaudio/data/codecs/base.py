@@ -15,7 +15,8 @@ from keras_rawaudio.settings import Settings
 
 Parts: TypeAlias = Mapping[str, Callable[[], Iterable[np.ndarray]]]
 """Part name ("train", "validation", "test") to a function that starts an iterator of chunks,
-each a float32 vector in [-1, 1]. A function, because a fit may have to read more than once."""
+each float32 in [-1, 1], `(n,)` or `(n, channels)`. A function, because a fit may have to read more
+than once."""
 
 Values: TypeAlias = Literal["codes", "amplitudes", "numbers"]
 """What a codec makes of samples: integer codes in [0, levels); amplitudes in [-1, 1] with silence

@@ -68,8 +68,8 @@ class Standardize(Continuous):
         """
         value_range(parts)
         train = parts["train"]
-        sums = [(len(chunk), float(np.sum(chunk, dtype=np.float64))) for chunk in train()]
-        count = sum(length for length, _ in sums)
+        sums = [(chunk.size, float(np.sum(chunk, dtype=np.float64))) for chunk in train()]
+        count = sum(size for size, _ in sums)
         mean = math.fsum(total for _, total in sums) / count
         squares = (float(np.sum(np.square(chunk - np.float64(mean)))) for chunk in train())
         return cls(mean=mean, std=math.sqrt(math.fsum(squares) / count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,15 +22,18 @@ FULL_SCALE = 32768
 
 
 class Corpus:
-    """Mono audio at one rate, split into train, validation and test parts.
+    """Mono or stereo audio at one rate, split into train, validation and test parts.
 
     The folder holds `corpus.json` and, for each part, its segments one after the other as raw
-    16-bit samples: `train.i16`, `validation.i16`, `test.i16`. A segment is a contiguous stretch
-    of one file; windows and carried state must not run from one into the next.
+    16-bit samples, channels interleaved: `train.i16`, `validation.i16`, `test.i16`; of stereo also
+    the mean of both channels, `train.mono.i16` and so on. A segment is a contiguous stretch of one
+    file; windows and carried state must not run from one into the next. All counts of samples are
+    per channel.
 
     Attributes:
         folder: where it lies.
         sample_rate: in Hz.
+        channels: 1 or 2.
         fingerprint: the name of the sources and settings that made it.
 
     Example:
@@ -42,13 +46,15 @@ class Corpus:
         self.folder = folder
         self._description = description
         self.sample_rate: int = description["sample_rate"]
+        self.channels: int = description.get("channels", 1)
         self.fingerprint: str = description["fingerprint"]
 
     def __repr__(self) -> str:
         seconds = ", ".join(
             f"{part} {self.samples(part) / self.sample_rate:.1f} s" for part in PARTS
         )
-        return f"<Corpus {self.fingerprint}: {self.sample_rate} Hz, {seconds}>"
+        kind = "mono" if self.channels == 1 else "stereo"
+        return f"<Corpus {self.fingerprint}: {self.sample_rate} Hz {kind}, {seconds}>"
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
@@ -69,24 +75,32 @@ class Corpus:
                 "prepare it again"
             )
         corpus = cls(folder, description)
-        for part in PARTS:
-            path = corpus._path(part)
-            if not path.is_file() or path.stat().st_size != corpus.samples(part) * SAMPLE.itemsize:
+        for part, mono in itertools.product(PARTS, (False, True)):
+            path, channels = corpus._file(part, mono)
+            size = corpus.samples(part) * channels * SAMPLE.itemsize
+            if not path.is_file() or path.stat().st_size != size:
                 raise UserError(f"the corpus {folder} is damaged ({path.name}); delete the folder")
         return corpus
 
     def samples(self, part: str) -> int:
-        """How many samples a part has."""
+        """How many samples a part has, per channel."""
         return sum(self._lengths(part))
 
-    def segments(self, part: str) -> list[np.ndarray]:
+    def segments(self, part: str, mono: bool = False) -> list[np.ndarray]:
         """The part's contiguous stretches.
 
+        Args:
+            part: "train", "validation" or "test".
+            mono: the mean of the channels where there are two.
+
         Returns:
-            int16 vectors, read-only views of one memory map; divide by 32768 for audio.
+            int16 arrays, `(n,)` if mono, `(n, 2)` if stereo: read-only views of one memory map.
+            Divide by 32768 for audio.
         """
         lengths = self._lengths(part)
-        samples = np.memmap(self._path(part), SAMPLE, mode="r")
+        path, channels = self._file(part, mono)
+        shape = (sum(lengths),) if channels == 1 else (sum(lengths), channels)
+        samples = np.memmap(path, SAMPLE, mode="r", shape=shape)
         return np.split(samples, np.cumsum(lengths)[:-1])
 
     def starts(self, part: str) -> list[int]:
@@ -105,18 +119,20 @@ class Corpus:
         path = Path(self._description["sources"][segment["source"]]["path"])
         return path, (segment["start"] + left) / self.sample_rate
 
-    def chunks(self, part: str, size: int = 1 << 20) -> Iterator[np.ndarray]:
+    def chunks(self, part: str, size: int = 1 << 20, mono: bool = False) -> Iterator[np.ndarray]:
         """The part from its first to its last sample, whatever its segments.
 
         Args:
             part: "train", "validation" or "test".
-            size: the most samples in a chunk.
+            size: the most samples in a chunk, per channel.
+            mono: the mean of the channels where there are two.
 
         Yields:
-            float32 vectors in [-1, 1).
+            float32 `(n,)` if mono, `(n, 2)` if stereo, in [-1, 1).
         """
         self._lengths(part)
-        yield from read_floats(self._path(part), 0, self.samples(part), size)
+        path, channels = self._file(part, mono)
+        yield from read_floats(path, 0, self.samples(part), size, channels)
 
     def parts(self) -> dict[str, Callable[[], Iterator[np.ndarray]]]:
         """Each part's `chunks`, as `Codec.fit` wants them."""
@@ -131,8 +147,11 @@ class Corpus:
             raise UserError(f"no part '{part}' in a corpus; there are {', '.join(PARTS)}")
         return [segment["samples"] for segment in self._description["parts"][part]["segments"]]
 
-    def _path(self, part: str) -> Path:
-        return self.folder / f"{part}.i16"
+    def _file(self, part: str, mono: bool) -> tuple[Path, int]:
+        """A part's file and its channels."""
+        if mono and self.channels > 1:
+            return self.folder / f"{part}.mono.i16", 1
+        return self.folder / f"{part}.i16", self.channels
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:
@@ -141,16 +160,29 @@ def to_int16(audio: np.ndarray) -> np.ndarray:
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(SAMPLE)
 
 
-def read_floats(path: Path, start: int, stop: int, size: int = 1 << 20) -> Iterator[np.ndarray]:
+def read_floats(
+    path: Path, start: int, stop: int, size: int = 1 << 20, channels: int = 1
+) -> Iterator[np.ndarray]:
     """Samples start to stop of a raw file of 16-bit samples, as float32 in [-1, 1).
 
     Plain reads rather than a memory map, so that no page of the file stays in the process.
+
+    Args:
+        path: the file.
+        start: the first sample, counted per channel.
+        stop: the one after the last.
+        size: the most samples in a block.
+        channels: how many are interleaved.
+
+    Yields:
+        float32 `(n,)`, or `(n, channels)` of more than one channel.
     """
     with path.open("rb") as file:
-        file.seek(start * SAMPLE.itemsize)
+        file.seek(start * channels * SAMPLE.itemsize)
         while start < stop:
-            block = np.fromfile(file, SAMPLE, min(size, stop - start))
-            if len(block) == 0:
+            block = np.fromfile(file, SAMPLE, min(size, stop - start) * channels)
+            if len(block) < channels:
                 raise UserError(f"{path} is shorter than its description says; delete its folder")
-            start += len(block)
-            yield block.astype(np.float32) / np.float32(FULL_SCALE)
+            start += len(block) // channels
+            floats = block.astype(np.float32) / np.float32(FULL_SCALE)
+            yield floats if channels == 1 else floats.reshape(-1, channels)

@@ -1,14 +1,19 @@
-"""Audio files as mono float32 at one rate, block by block."""
+"""Audio files as float32 at one rate, mono or stereo, block by block."""
 
 from __future__ import annotations
 
+import re
+import stat
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_rawaudio.data.corpus.settings import is_sample_rate
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.quiet import silent_stderr
 
 KINDS = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd w64 wav wave"
 """What a folder is searched for; a file that is named itself may be called anything."""
@@ -49,70 +54,123 @@ def open_audio(path: Path) -> AudioFile:
     """Read a file's header.
 
     Raises:
-        UserError: if the file is empty, cannot be read, or is not audio.
+        UserError: if the file is empty, cannot be read, is not audio, or claims a sample rate that
+            no audio has.
     """
     import soundfile
 
     try:
-        if path.stat().st_size == 0:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise UserError(f"{path} is not a file; name an audio file or a folder of them")
+        if status.st_size == 0:
             raise UserError(f"{path} is empty (0 bytes)")
-        with soundfile.SoundFile(path) as sound:
-            return AudioFile(path, sound.samplerate, sound.channels)
+        with silent_stderr(), soundfile.SoundFile(path) as sound:
+            audio = AudioFile(path, sound.samplerate, sound.channels)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (soundfile.SoundFileRuntimeError, TypeError) as error:
-        raise UserError(f"{path} is not an audio file that can be decoded: {error}") from error
+    except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not an audio file that can be decoded: {reason}") from error
+    if not is_sample_rate(audio.sample_rate):
+        raise UserError(
+            f"{path} claims a sample rate of {audio.sample_rate} Hz, which no audio has; repair it "
+            "or leave the file out"
+        )
+    return audio
 
 
-def decode(audio: AudioFile, sample_rate: int) -> Iterator[np.ndarray]:
-    """Decode, mix to mono and resample one file.
+def decode(audio: AudioFile, sample_rate: int, channels: int = 1) -> Iterator[np.ndarray]:
+    """Decode, mix and resample one file.
 
-    Mixing is the mean of the channels, taken before the resampling (both are linear, and one
-    channel resamples faster than two). Samples may lie beyond [-1, 1].
+    Mono is the mean of the channels, taken before the resampling (both are linear, and one channel
+    resamples faster than two). Stereo of anything but two channels is that mean twice. Samples may
+    lie beyond [-1, 1]. Of a file that is cut off, what can be decoded is used, with a warning.
 
     Args:
         audio: from `open_audio`.
         sample_rate: the wanted rate in Hz.
+        channels: 1 for mono, 2 for stereo.
 
     Yields:
-        float32 vectors, about `BLOCK` samples or fewer each.
+        float32 `(n,)` if mono, `(n, 2)` if stereo, about `BLOCK` samples or fewer each.
 
     Raises:
-        UserError: if decoding fails half-way or a sample is NaN or infinite.
+        UserError: if nothing can be decoded or a sample is NaN or infinite.
     """
-    mono = _mono(audio)
+    blocks = (_mix(block, channels) for block in _read(audio))
     if audio.sample_rate == sample_rate:
-        yield from mono
+        yield from blocks
         return
     import soxr
 
-    resampler = soxr.ResampleStream(audio.sample_rate, sample_rate, 1, "float32", "HQ")
-    for block in mono:
+    resampler = soxr.ResampleStream(audio.sample_rate, sample_rate, channels, "float32", "HQ")
+    for block in blocks:
         yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    yield resampler.resample_chunk(_mix(np.zeros((0, 1), np.float32), channels), last=True)
 
 
-def _mono(audio: AudioFile) -> Iterator[np.ndarray]:
+def _mix(block: np.ndarray, channels: int) -> np.ndarray:
+    """`(n, any)` to `(n,)` or `(n, 2)`."""
+    count = block.shape[1]
+    if count == channels == 2:
+        return block
+    weights = np.full(count, 1 / count, np.float32)
+    mono = block[:, 0] if count == 1 else block @ weights
+    return mono if channels == 1 else np.repeat(mono[:, None], channels, axis=1)
+
+
+def _read(audio: AudioFile) -> Iterator[np.ndarray]:
+    """A file's samples as they are, `(n, its channels)`."""
     import soundfile
 
-    weights = np.full(audio.channels, 1 / audio.channels, np.float32)
-    position = 0
-    try:
-        with soundfile.SoundFile(audio.path) as sound:
-            while len(block := sound.read(BLOCK, "float32", always_2d=True)):
-                mono = block[:, 0] if audio.channels == 1 else block @ weights
-                finite = np.isfinite(mono)
-                if not finite.all():
-                    second = (position + int(np.argmin(finite))) / audio.sample_rate
-                    raise UserError(
-                        f"{audio.path} holds a sample that is not a finite number (NaN or "
-                        f"infinity) at {second:.3f} s; repair it or leave the file out"
-                    )
-                position += len(mono)
-                yield mono
-    except soundfile.SoundFileRuntimeError as error:
-        second = position / audio.sample_rate
-        raise UserError(f"cannot decode {audio.path} after {second:.1f} s: {error}") from error
+    position, reason = 0, None
+    with silent_stderr():
+        sound = soundfile.SoundFile(audio.path)
+    with sound:
+        cut = _is_cut(sound.extra_info)
+        while reason is None:
+            block = np.empty((BLOCK, audio.channels), np.float32)
+            try:
+                with silent_stderr():
+                    count = len(sound.read(out=block))
+            except soundfile.SoundFileRuntimeError as error:
+                count, reason = sound.tell() - position, str(error)
+            if count <= 0:
+                break
+            _check_finite(block[:count], audio, position)
+            position += count
+            yield block[:count]
+        # What an MP3 without a header of its own says of its length is an estimate.
+        cut = cut or reason is not None or position < 0.99 * sound.frames
+    second = position / audio.sample_rate
+    if reason and not position:
+        raise UserError(f"cannot decode {audio.path}: {reason}")
+    if cut and position:
+        warnings.warn(
+            f"{audio.path} is cut off or damaged: its first {second:.1f} s are used", stacklevel=2
+        )
+
+
+def _is_cut(log: str) -> bool:
+    """Whether libsndfile's log of an open file says that audio is missing.
+
+    Sizes near 2 and 4 GB stand for "unknown", as in a file that was written to a pipe.
+    """
+    sizes = re.search(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    if sizes and int(sizes[2]) < int(sizes[1]) < 0x7FFFF000:
+        return True
+    return "lacks an end-of-stream bit" in log
+
+
+def _check_finite(block: np.ndarray, audio: AudioFile, position: int) -> None:
+    finite = np.isfinite(block).all(axis=1)
+    if not finite.all():
+        second = (position + int(np.argmin(finite))) / audio.sample_rate
+        raise UserError(
+            f"{audio.path} holds a sample that is not a finite number (NaN or infinity) at "
+            f"{second:.3f} s; repair it or leave the file out"
+        )
 
 
 def _looks_like_audio(path: Path, folder: Path) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from keras_rawaudio.data.corpus.corpus import (
     DESCRIPTION,
     FORMAT_VERSION,
     FULL_SCALE,
-    SAMPLE,
     Corpus,
     read_floats,
     to_int16,
@@ -29,8 +28,10 @@ from keras_rawaudio.data.corpus.decoding import AudioFile, decode, find_files, o
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
 from keras_rawaudio.data.corpus.splitting import Span, sounding_range, split_in_time
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import sync_tree, write_failure
+from keras_rawaudio.locks import exclusive
 
-HIGHEST_DEFAULT_RATE = 16000
+PREPARING = ".preparing-"  # how the names of folders in the making begin
 CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a warning
 
 
@@ -42,7 +43,8 @@ def prepare(
     """Decode, resample, mix, trim and split audio files into a cached corpus.
 
     The corpus lies in `cache/<fingerprint>`. A later call with the same sources (path, size and
-    time of change) and the same settings finds it there and reads no audio.
+    time of change) and the same settings finds it there and reads no audio. One process at a time
+    prepares audio in a cache; others wait, and find what it has made.
 
     Args:
         sources: files, folders (searched recursively) and URLs (see `corpus.remote`).
@@ -68,20 +70,25 @@ def prepare(
     folder = cache / fingerprint
     if (ready := _ready(folder)) is not None:
         return ready
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".preparing-", dir=cache))
-    except OSError as error:
-        raise UserError(f"cannot write to the cache folder {cache}: {error.strerror}") from error
-    try:
-        finished = scratch / "corpus"
-        finished.mkdir()
-        _write(finished, scratch, stamps, settings, fingerprint)
-        return _move_into_place(finished, folder)
-    except OSError as error:
-        raise UserError(f"cannot prepare the corpus in {cache}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with exclusive(cache, wait=True):
+        if (ready := _ready(folder)) is not None:  # another process has made it meanwhile
+            return ready
+        for leftover in cache.glob(f"{PREPARING}*"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        scratch = cache / f"{PREPARING}{fingerprint}"
+        try:
+            finished = scratch / "corpus"
+            finished.mkdir(parents=True)
+            _write(finished, scratch, stamps, settings, fingerprint)
+            sync_tree(finished)
+            shutil.rmtree(folder, ignore_errors=True)  # damaged, or of an older version
+            finished.replace(folder)
+        except OSError as error:
+            reason = write_failure(error)
+            raise UserError(f"cannot prepare the corpus in {cache}: {reason}") from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return Corpus.open(folder)
 
 
 def default_cache() -> Path:
@@ -122,18 +129,6 @@ def _ready(folder: Path) -> Corpus | None:
         return None
 
 
-def _move_into_place(finished: Path, folder: Path) -> Corpus:
-    """Rename; a whole corpus that another process put there meanwhile is as good as ours."""
-    try:
-        finished.replace(folder)
-    except OSError:
-        if (ready := _ready(folder)) is not None:
-            return ready
-        shutil.rmtree(folder)  # damaged, or of an older version
-        finished.replace(folder)
-    return Corpus.open(folder)
-
-
 def _write(
     folder: Path,
     scratch: Path,
@@ -142,21 +137,25 @@ def _write(
     fingerprint: str,
 ) -> None:
     files = [open_audio(_local(stamp, scratch)) for stamp in stamps]
-    rate = settings.sample_rate or min(HIGHEST_DEFAULT_RATE, *(f.sample_rate for f in files))
+    rate = settings.sample_rate or min(
+        settings.max_sample_rate, *(audio.sample_rate for audio in files)
+    )
+    channels = settings.channels or max(2 if audio.channels == 2 else 1 for audio in files)
     sources: list[dict[str, Any]] = []
     ranges: list[tuple[int, int]] = []
     for index, (audio, stamp) in enumerate(zip(files, stamps, strict=True)):
         raw = scratch / f"{index}.i16"
-        samples, clipped, peak = _decode_to(raw, audio, rate)
+        samples, clipped, peak = _decode_to(raw, audio, rate, channels)
         if samples == 0:
             raise UserError(f"{stamp['path']} holds no audio (0 samples)")
-        if clipped > CLIPPED_WARNING * samples:
+        if clipped > CLIPPED_WARNING * samples * channels:
             warnings.warn(
-                f"{stamp['path']}: {clipped} of {samples} samples lie beyond full scale and were "
-                "clipped; scale the file to [-1, 1]",
+                f"{stamp['path']}: {clipped} of {samples * channels} samples lie beyond full scale "
+                "and were clipped; scale the file to [-1, 1]",
                 stacklevel=3,
             )
-        span = sounding_range(read_floats(raw, 0, samples), rate, settings.trim_decibels)
+        blocks = read_floats(raw, 0, samples, channels=channels)
+        span = sounding_range(blocks, rate, settings.trim_decibels)
         ranges.append(span if settings.trim else (0, samples))
         sources.append(
             {
@@ -174,17 +173,18 @@ def _write(
         raise UserError(f"nothing but silence in {named}")
     spans = split_in_time(ranges, settings.split)
     _check_long_enough(spans, ranges, rate)
-    parts = {part: _write_part(folder, scratch, part, spans[part]) for part in PARTS}
+    parts = {part: _write_part(folder, scratch, part, spans[part], channels) for part in PARTS}
     description = {
         "format_version": FORMAT_VERSION,
         "fingerprint": fingerprint,
         "sample_rate": rate,
+        "channels": channels,
         "peak": max(part["peak"] for part in parts.values()),
         "settings": asdict(settings),
         "sources": sources,
         "parts": parts,
     }
-    text = json.dumps(description, indent=1, ensure_ascii=False)
+    text = json.dumps(description, indent=1)  # ASCII: a path may be no valid Unicode
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
@@ -193,11 +193,11 @@ def _local(stamp: dict[str, Any], scratch: Path) -> Path:
     return remote.fetch(path, scratch) if remote.is_url(path) else Path(path)
 
 
-def _decode_to(raw: Path, audio: AudioFile, rate: int) -> tuple[int, int, float]:
+def _decode_to(raw: Path, audio: AudioFile, rate: int, channels: int) -> tuple[int, int, float]:
     """One file to 16-bit samples on disk; returns samples, clipped samples and peak."""
     samples, clipped, peak = 0, 0, 0
     with raw.open("wb") as file:
-        for block in decode(audio, rate):
+        for block in decode(audio, rate, channels):
             # 1.0 itself becomes 32767/32768, which nobody can hear.
             clipped += int(np.count_nonzero(np.abs(block) > 1))
             quantised = to_int16(block)
@@ -219,13 +219,20 @@ def _check_long_enough(
         )
 
 
-def _write_part(folder: Path, scratch: Path, part: str, spans: list[Span]) -> dict[str, Any]:
+def _write_part(
+    folder: Path, scratch: Path, part: str, spans: list[Span], channels: int
+) -> dict[str, Any]:
     peak = 0.0
-    with (folder / f"{part}.i16").open("wb") as file:
+    with ExitStack() as files:
+        file = files.enter_context((folder / f"{part}.i16").open("wb"))
+        if channels > 1:
+            mono = files.enter_context((folder / f"{part}.mono.i16").open("wb"))
         for index, start, stop in spans:
-            for block in read_floats(scratch / f"{index}.i16", start, stop):
+            for block in read_floats(scratch / f"{index}.i16", start, stop, channels=channels):
                 peak = max(peak, float(np.max(np.abs(block))))
-                (block * FULL_SCALE).astype(SAMPLE).tofile(file)
+                to_int16(block).tofile(file)
+                if channels > 1:
+                    to_int16(block.mean(axis=1)).tofile(mono)
     segments = [{"source": i, "start": start, "samples": stop - start} for i, start, stop in spans]
     samples = sum(segment["samples"] for segment in segments)
     return {"samples": samples, "peak": peak, "segments": segments}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from keras_rawaudio.errors import UserError
 
-LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # in Hz
 PARTS = ("train", "validation", "test")
+LOWEST_RATE, HIGHEST_RATE = 1000, 384_000
+"""Sample rates in Hz that make sense, of files and of a corpus."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,11 @@ class CorpusSettings:
     """How audio files become a corpus.
 
     Args:
-        sample_rate: in Hz, 1000 to 384000; None takes 16 kHz, or the files' own rate where it is
-            lower (the lowest of them).
+        sample_rate: in Hz; None takes the files' own (the lowest of them), up to
+            `max_sample_rate`.
+        max_sample_rate: in Hz.
+        channels: 1 mixes to mono, 2 makes stereo (mono files are doubled); None takes the files'
+            own: stereo where any of them is. A file of more than two channels is mixed to mono.
         trim: whether each file's silent head and tail are cut off.
         trim_decibels: what counts as silent: 20 ms whose effective level lies below this,
             relative to the file's own peak. -90, the default, cuts digital silence and dither
@@ -33,17 +37,22 @@ class CorpusSettings:
     """
 
     sample_rate: int | None = None
+    max_sample_rate: int = 48_000
+    channels: int | None = None
     trim: bool = True
     trim_decibels: float = -90.0
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
 
     def __post_init__(self) -> None:
-        rate = self.sample_rate
-        whole = isinstance(rate, int) and not isinstance(rate, bool)
-        if rate is not None and not (whole and LOWEST_RATE <= rate <= HIGHEST_RATE):
+        for rate in (self.sample_rate, self.max_sample_rate):
+            if rate is not None and not is_sample_rate(rate):
+                raise UserError(
+                    f"the sample rate must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} "
+                    f"Hz, not {rate!r}"
+                )
+        if self.channels not in (None, 1, 2):
             raise UserError(
-                f"the sample rate must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
-                f"not {rate!r}"
+                f"channels must be 1 (mono), 2 (stereo) or left out, not {self.channels!r}"
             )
         if not (math.isfinite(self.trim_decibels) and self.trim_decibels < 0):
             raise UserError(
@@ -61,3 +70,15 @@ class CorpusSettings:
                 f"test), not {', '.join(f'{fraction:g}' for fraction in fractions)}"
             )
         object.__setattr__(self, "split", fractions)  # a list from JSON or YAML compares equal
+
+
+def is_sample_rate(rate: object) -> bool:
+    """Whether this is a rate that audio has: a whole number in range.
+
+    Example:
+        >>> is_sample_rate(44100), is_sample_rate(10**9)
+        (True, False)
+    """
+    if not isinstance(rate, int) or isinstance(rate, bool):
+        return False
+    return LOWEST_RATE <= rate <= HIGHEST_RATE

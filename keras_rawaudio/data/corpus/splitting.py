@@ -21,10 +21,11 @@ def sounding_range(
     """First and last-plus-one sample between a silent head and a silent tail.
 
     The level is the root mean square over 20 ms: one click does not make silence loud, and a
-    zero crossing does not make music silent. Whole stretches of 20 ms are kept or cut.
+    zero crossing does not make music silent. Of two channels it is the mean power. Whole stretches
+    of 20 ms are kept or cut.
 
     Args:
-        chunks: one file's samples as float32 vectors of any lengths, in order.
+        chunks: one file's samples as float32 `(n,)` or `(n, channels)` of any lengths, in order.
         sample_rate: in Hz.
         decibels: the level, relative to the greatest absolute sample, below which is silence.
 
@@ -43,12 +44,13 @@ def sounding_range(
     for chunk in chunks:
         peak = max(peak, float(np.max(np.abs(chunk), initial=0.0)))
         count += len(chunk)
-        rest = np.concatenate([rest, chunk])
+        power = np.square(chunk) if chunk.ndim == 1 else np.square(chunk).mean(axis=1)
+        rest = np.concatenate([rest, power])
         whole = len(rest) // stretch * stretch
-        squares.append(np.square(rest[:whole]).reshape(-1, stretch).mean(axis=1))
+        squares.append(rest[:whole].reshape(-1, stretch).mean(axis=1))
         rest = rest[whole:]
     if len(rest):
-        squares.append(np.square(rest).mean(keepdims=True))
+        squares.append(rest.mean(keepdims=True))
     if peak == 0:
         return 0, 0
     levels = np.sqrt(np.concatenate(squares))

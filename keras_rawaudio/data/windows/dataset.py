@@ -51,6 +51,7 @@ def read_batches(
         raise ValueError(f"context must not be negative, not {context}")
     # Plain views: slicing a memmap object itself costs several times as much.
     plain = [np.asarray(segment).view(np.ndarray) for segment in segments]
+    channels = plain[0].shape[1:]
     dtype = _dtype(encode)
     begins = np.zeros(len(segments), np.int64) if starts is None else np.asarray(starts, np.int64)
     skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
@@ -60,7 +61,7 @@ def read_batches(
     while True:
         for block in plan.epoch(epoch, skip):
             for segment, offset, reset, valid in zip(*block, strict=True):
-                audio = np.zeros((plan.batch, lead + plan.window), np.int16)
+                audio = np.zeros((plan.batch, lead + plan.window, *channels), np.int16)
                 for row, s, first in zip(audio, segment.tolist(), offset.tolist(), strict=True):
                     begin = first - lead
                     stretch = plain[s][max(begin, 0) : first + plan.window]
@@ -101,7 +102,8 @@ def window_dataset(
     that an uninterrupted run gives.
 
     Args:
-        segments: int16 arrays (memory-mapped, if large), each a contiguous stretch of audio.
+        segments: int16 arrays (memory-mapped, if large), each a contiguous stretch of audio:
+            `(n,)`, or `(n, channels)`, which gives `x` and `y` channels as their last axis.
         encode: From float32 audio in [-1, 1) of any shape to values of that shape, elementwise.
         plan: A `WindowPlan` for training or a `StreamPlan` for evaluation, made for these segments.
         context: Samples of `x` before the window's own, C.
@@ -128,10 +130,10 @@ def window_dataset(
     """
     import tensorflow as tf
 
-    dtype = _dtype(encode)
+    dtype, channels = _dtype(encode), np.shape(segments[0])[1:]
     signature = {
-        "x": tf.TensorSpec((plan.batch, context + plan.window), dtype),
-        "y": tf.TensorSpec((plan.batch, plan.window), dtype),
+        "x": tf.TensorSpec((plan.batch, context + plan.window, *channels), dtype),
+        "y": tf.TensorSpec((plan.batch, plan.window, *channels), dtype),
         "reset": tf.TensorSpec((plan.batch,), tf.bool),
         "position": tf.TensorSpec((plan.batch,), tf.int64),
     }

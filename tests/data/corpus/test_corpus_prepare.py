@@ -1,8 +1,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -59,14 +61,18 @@ def test_sixteen_bits_at_the_same_rate_come_through_exactly(tmp_path, prepare, k
     np.testing.assert_array_equal(whole(corpus), audio / np.float32(32768))
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+KINDS = ["wav", "flac", "ogg", "mp3", "aiff"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rate", [44100, 22050])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_every_kind_rate_and_number_of_channels(tmp_path, prepare, kind, rate, channels):
+def test_every_kind_and_rate_to_mono(tmp_path, prepare, kind, rate, channels):
     left = tone(2, rate)
     audio = left if channels == 1 else np.stack([left, np.zeros_like(left)], axis=1)
-    corpus = prepare(write(tmp_path / f"a.{kind}", audio, rate), trim=False)
-    assert corpus.sample_rate == 16000
+    source = write(tmp_path / f"a.{kind}", audio, rate)
+    corpus = prepare(source, trim=False, channels=1, max_sample_rate=16000)
+    assert (corpus.sample_rate, corpus.channels) == (16000, 1)
     decoded = whole(corpus)
     assert len(decoded) == pytest.approx(32000, abs=2000 if kind == "mp3" else 2)  # MP3 pads
     spectrum = np.abs(np.fft.rfft(decoded[8000:24000] * np.hanning(16000)))
@@ -74,16 +80,94 @@ def test_every_kind_rate_and_number_of_channels(tmp_path, prepare, kind, rate, c
     assert np.abs(decoded[8000:24000]).max() == pytest.approx(0.5 / channels, rel=0.1)
 
 
-def test_more_than_two_channels_are_averaged(tmp_path, prepare):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rate", "expected"), [(44100, 44100), (48000, 48000), (22050, 22050)])
+def test_own_rate_and_channels_by_default(tmp_path, prepare, kind, rate, expected):
+    """Stereo in, stereo out at its own rate: each channel keeps its own pitch."""
+    audio = np.stack([tone(2, rate), tone(2, rate, pitch=1000.0)], axis=1)
+    corpus = prepare(write(tmp_path / f"a.{kind}", audio, rate), trim=False)
+    assert (corpus.sample_rate, corpus.channels) == (expected, 2)
+    assert corpus.describe()["channels"] == 2
+    decoded = whole(corpus)
+    assert decoded.shape == (pytest.approx(2 * expected, abs=0.1 * expected), 2)
+    second = decoded[expected // 2 : expected // 2 + expected]
+    spectrum = np.abs(np.fft.rfft(second * np.hanning(expected)[:, None], axis=0))
+    assert np.argmax(spectrum, axis=0).tolist() == [440, 1000]
+
+
+def test_rates_above_48_khz_come_down(tmp_path, prepare):
+    source = write(tmp_path / "a.wav", noise(1, 96000), 96000)
+    assert prepare(source).sample_rate == 48000
+    assert prepare(source, sample_rate=96000).sample_rate == 96000
+
+
+def test_stereo_is_kept_exactly_and_mixed_to_mono_beside_it(tmp_path, prepare):
+    audio = np.stack([noise(2), noise(2, seed=1)], axis=1)
+    audio = to_int16(audio)
+    corpus = prepare(write(tmp_path / "a.flac", audio))
+    for part, stretch in zip(PARTS, np.split(audio, [12800, 14400]), strict=True):
+        (stereo,), (mono,) = corpus.segments(part), corpus.segments(part, mono=True)
+        np.testing.assert_array_equal(stereo, stretch)
+        np.testing.assert_allclose(mono, stretch.mean(axis=1), atol=0.5)
+        assert isinstance(stereo, np.memmap)
+        assert mono.dtype == np.int16
+        assert corpus.samples(part) == len(mono) == len(stereo)
+        floats = np.concatenate([*corpus.chunks(part, 1000, mono=True)])
+        np.testing.assert_array_equal(floats, mono / np.float32(32768))
+    assert Corpus.open(corpus.folder).channels == 2
+    alone = prepare(tmp_path / "a.flac", channels=1)
+    np.testing.assert_allclose(whole(alone), audio.mean(axis=1) / 32768, atol=0.6 / 32768)
+    assert alone.segments("test", mono=True)[0].shape == alone.segments("test")[0].shape == (1600,)
+
+
+def test_mixed_channels_become_stereo(tmp_path, prepare):
+    left, right, mono = noise(1), noise(1, seed=1), noise(1, seed=2)
+    many = np.stack([noise(1, seed=seed) for seed in range(5)], axis=1)
+    write(tmp_path / "in" / "0.wav", mono)
+    write(tmp_path / "in" / "1.wav", np.stack([left, right], axis=1))
+    write(tmp_path / "in" / "2.wav", many)
+    corpus = prepare(tmp_path / "in")
+    assert corpus.channels == 2
+    expected = [[mono, mono], [left, right], [many.mean(axis=1)] * 2]
+    found = [segment for part in PARTS for segment in corpus.segments(part)]
+    for segment, channels in zip(found, expected, strict=True):
+        np.testing.assert_allclose(segment / 32768, np.stack(channels, axis=1), atol=1.5 / 32768)
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(None, 1), (1, 1), (2, 2)])
+def test_more_than_two_channels_are_averaged(tmp_path, prepare, channels, expected):
     audio = np.stack([noise(1, seed=seed) for seed in range(5)], axis=1)
-    corpus = prepare(write(tmp_path / "a.wav", audio, subtype="FLOAT"))
-    np.testing.assert_allclose(whole(corpus), audio.mean(axis=1), atol=1 / 32768)
+    source = write(tmp_path / "a.wav", audio, subtype="FLOAT")
+    corpus = prepare(source, channels=channels)
+    assert corpus.channels == expected
+    mean = audio.mean(axis=1)
+    wanted = mean if expected == 1 else np.stack([mean, mean], axis=1)
+    np.testing.assert_allclose(whole(corpus), wanted, atol=1 / 32768)
+
+
+def test_what_cancels_in_mono_is_not_silent_in_stereo(tmp_path, prepare):
+    """Trimming looks at the power of the channels, not at that of their sum."""
+    side = np.concatenate([np.zeros(8000, np.float32), noise(4)])
+    source = write(tmp_path / "a.wav", np.stack([side, -side], axis=1))
+    assert prepare(source).describe()["sources"][0]["kept"] == [8000, 40000]
+    with pytest.raises(UserError, match="nothing but silence"):
+        prepare(source, channels=1)
+
+
+def test_one_codec_for_both_channels(tmp_path, prepare):
+    audio = np.stack([noise(2, gain=0.5), noise(2, gain=0.1, seed=1)], axis=1)
+    corpus = prepare(write(tmp_path / "a.wav", audio))
+    (segment,) = corpus.segments("train")
+    values = segment / 32768
+    assert fit_codec("peak", corpus.parts()).peak == np.abs(values).max()
+    assert fit_codec("standardize", corpus.parts()).std == pytest.approx(values.std())
 
 
 @pytest.mark.parametrize(
     ("rates", "wanted", "expected"),
     [
-        ([44100], None, 16000),
+        ([44100], None, 44100),
+        ([44100, 48000, 96000], None, 44100),
         ([8000], None, 8000),
         ([44100, 11025], None, 11025),
         ([8000], 22050, 22050),
@@ -269,16 +353,70 @@ def test_nothing_stays_behind_after_a_failure(tmp_path, prepare):
     bad.write_text("no audio")
     with pytest.raises(UserError):
         prepare(good, bad)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
 
 
-def test_two_at_once_agree(tmp_path, prepare):
+def test_two_at_once_agree(tmp_path, prepare, monkeypatch, capsys):
+    """One prepares, the others wait for it and decode nothing."""
     source = write(tmp_path / "a.wav", noise(5, 44100), 44100)
+    decoded, once = [], preparing.decode
+
+    def slowly(*arguments):
+        decoded.append(arguments)
+        time.sleep(0.2)
+        return once(*arguments)
+
+    monkeypatch.setattr(preparing, "decode", slowly)
     with ThreadPoolExecutor(4) as pool:
         corpora = list(pool.map(lambda _: prepare(source), range(4)))
-    assert len({corpus.folder for corpus in corpora}) == 1
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-    assert whole(corpora[0]).shape == (80000,)
+    assert len({corpus.folder for corpus in corpora}) == len(decoded) == 1
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpora[0].fingerprint]
+    assert whole(corpora[0]).shape == (220500,)
+    assert f"waiting for process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_leftovers_of_a_killed_process_are_cleared(tmp_path, prepare):
+    (tmp_path / "cache" / ".preparing-0f3a" / "corpus").mkdir(parents=True)
+    (tmp_path / "cache" / ".preparing-0f3a" / "0.i16").write_bytes(b"half")
+    corpus = prepare(write(tmp_path / "a.wav", noise(1)))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpus.fingerprint]
+
+
+def test_a_killed_process_leaves_a_cache_that_works(tmp_path, prepare):
+    source = write(tmp_path / "a.wav", noise(1))
+    code = f"""
+import os, signal
+from keras_rawaudio.data.corpus import preparing
+preparing.sync_tree = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+preparing.prepare([{str(source)!r}], {str(tmp_path / "cache")!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    left = sorted(path.name[:11] for path in (tmp_path / "cache").iterdir())
+    assert ".preparing-" in left
+    corpus = prepare(source)
+    assert len(whole(corpus)) == 8000
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpus.fingerprint]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes")
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, prepare, existing):
+    import resource
+
+    source, cache = write(tmp_path / "a.wav", noise(30)), tmp_path / "cache"
+    if existing:
+        cache.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot prepare the corpus in .*cache: ") as caught:
+            prepare(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "None" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert cache.exists() == existing
+    assert not existing or not any(cache.iterdir())
 
 
 def test_the_default_cache_follows_xdg(tmp_path, monkeypatch):
@@ -325,11 +463,48 @@ def test_bad_sources_get_one_clear_line(tmp_path, prepare, make, message):
         assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_file_does_not_pass_in_silence(tmp_path, prepare):
-    path = write(tmp_path / "a.flac", noise(20))
-    path.write_bytes(path.read_bytes()[:20000])
-    with pytest.raises(UserError, match=r"cannot decode|not an audio file"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_truncated_file_the_rest_is_used_and_one_line_says_so(tmp_path, prepare, kind, capfd):
+    path = write(tmp_path / f"a.{kind}", noise(20, 16000), 16000)
+    full = whole(prepare(path, trim=False))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=rf"a\.{kind} is cut off or damaged: its first ") as caught:
+        cut = whole(prepare(path, trim=False))
+    assert len(caught) == 1
+    assert 0.3 * len(full) < len(cut) < 0.7 * len(full)
+    inner = slice(0, len(cut) - 4000)
+    np.testing.assert_allclose(cut[inner], full[inner], atol=1e-3)
+    assert capfd.readouterr().err == ""  # no chatter of a decoder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_file_is_not_called_cut_off(tmp_path, prepare, kind, recwarn):
+    prepare(write(tmp_path / f"a.{kind}", noise(3, 16000), 16000))
+    assert not recwarn.list
+
+
+def test_a_wav_from_a_pipe_is_not_called_cut_off(tmp_path, prepare, recwarn):
+    """Its sizes were not known when its header was written."""
+    path = write(tmp_path / "a.wav", noise(3))
+    data = bytearray(path.read_bytes())
+    data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert len(whole(prepare(path))) == 24000
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("rate", [1, 999, 384_001, 10**9])
+def test_a_header_with_an_impossible_rate_is_refused(tmp_path, prepare, rate):
+    path = write(tmp_path / "a.wav", noise(1), rate)
+    with pytest.raises(UserError, match=f"a.wav claims a sample rate of {rate} Hz"):
         prepare(path)
+
+
+def test_pipes_and_devices_are_refused(tmp_path, prepare):
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path in (tmp_path / "pipe.wav", "/dev/zero"):
+        with pytest.raises(UserError, match="is not a file"):
+            prepare(path)
 
 
 def test_where_the_nan_is(tmp_path, prepare):
@@ -344,7 +519,7 @@ def test_no_source_and_no_room_for_a_cache(tmp_path):
     with pytest.raises(UserError, match="no audio given"):
         prepare_at([], tmp_path)
     source = write(tmp_path / "a.wav", noise(1))
-    with pytest.raises(UserError, match="cannot write to the cache"):
+    with pytest.raises(UserError, match="cannot write to"):
         prepare_at([source], source)
 
 
@@ -355,6 +530,14 @@ def test_no_source_and_no_room_for_a_cache(tmp_path):
         {"sample_rate": -8000},
         {"sample_rate": 8000.5},
         {"sample_rate": True},
+        {"sample_rate": 999},
+        {"sample_rate": 10**9},
+        {"sample_rate": 10**23},
+        {"sample_rate": float("nan")},
+        {"max_sample_rate": 0},
+        {"channels": 0},
+        {"channels": 3},
+        {"channels": "stereo"},
         {"trim_decibels": 0.0},
         {"trim_decibels": float("nan")},
         {"split": (0.8, 0.1)},

@@ -127,6 +127,25 @@ def test_continuous_values_are_float32(tmp_path):
     np.testing.assert_array_equal(batch["y"][0], np.arange(1000, 1008) / 16384)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_channels_are_the_last_axis(stream):
+    """Each channel is cut as it would be by itself."""
+    lengths = [50, 37]
+    plan = StreamPlan(lengths, 12) if stream else WindowPlan(lengths, 4, 3, batch=2)
+    left = ramps(lengths)
+    stereo = [np.stack([ramp, ramp + np.int16(300)], axis=1) for ramp in left]
+    dataset = window_dataset(stereo, codes, plan, 5, repeat=False)
+    assert dataset.element_spec["x"].shape == (plan.batch, 17, 2)
+    for both, one in zip(
+        take(dataset, -1), take(window_dataset(left, codes, plan, 5, repeat=False), -1), strict=True
+    ):
+        for name in ("x", "y"):
+            np.testing.assert_array_equal(both[name][..., 0], one[name])
+            right = np.where(one[name] == SILENCE, SILENCE, one[name] + 300)
+            np.testing.assert_array_equal(both[name][..., 1], right)
+        np.testing.assert_array_equal(both["reset"], one["reset"])
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_evaluation_counts_every_sample_once(batch):
     lengths = [25, 3, 40, 10]
