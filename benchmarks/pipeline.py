@@ -67,10 +67,10 @@ def measure(batches, samples: int, seconds: float) -> dict[str, float]:
 
 def preparing(audio: list[Path], folder: Path) -> tuple[list[np.ndarray], dict[str, float]]:
     """Prepares audio files into `folder`: the train part's segments, and what it took."""
-    from keras_rawaudio.data.corpus import prepare
+    from keras_rawaudio.data.corpus import CorpusSettings, prepare
 
     begin, cpu = time.perf_counter(), time.process_time()
-    corpus = prepare(audio, folder)
+    corpus = prepare(audio, folder, CorpusSettings(max_sample_rate=16_000, channels=1))
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     parts = ("train", "validation", "test")
     hours = sum(corpus.samples(part) for part in parts) / corpus.sample_rate / 3600

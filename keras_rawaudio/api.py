@@ -17,6 +17,7 @@ def train(
     minutes: float = 10.0,
     *,
     sample_rate: int | None = None,
+    mono: bool = False,
     seed: int = 0,
     **overrides: Any,
 ) -> Path:
@@ -27,7 +28,8 @@ def train(
         run: the folder to make; it must not hold a run yet.
         recipe: the name of a shipped recipe (`recipes.recipe_names()`), or a YAML file.
         minutes: how long to train; preparing and validating come on top.
-        sample_rate: in Hz; `None`: 16000, or the files' own where it is lower.
+        sample_rate: in Hz; `None`: the files' own, up to what the recipe takes.
+        mono: mix stereo to mono, where the recipe takes both.
         seed: of the weights and of the order of the data.
         **overrides: recipe values by dotted key, such as `**{"data.batch": 16}`.
 
@@ -50,7 +52,7 @@ def train(
     from keras_rawaudio.training.schedule import Budget
 
     sources = [audio] if isinstance(audio, (str, Path)) else list(audio)
-    settings = CorpusSettings(sample_rate=sample_rate)
+    settings = CorpusSettings(sample_rate=sample_rate, channels=1 if mono else None)
     budget = Budget(minutes=minutes)
     ended = training.train(
         sources, run, load_recipe(recipe, overrides), budget, settings, seed=seed

@@ -27,6 +27,7 @@ from keras_rawaudio.cli import (
     train,
 )
 from keras_rawaudio.cli.arguments import Parser
+from keras_rawaudio.cli.quiet import warnings_as_notes
 from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             options = _parse(sys.argv[1:] if arguments is None else arguments)
             command += f" {options.command}"
-            with ending_as_ctrl_c():
+            with ending_as_ctrl_c(), warnings_as_notes():
                 return int(options.run_command(options) or 0)
         finally:
             sys.stdout.flush()  # what cannot be written is found here, not as Python leaves

@@ -1,10 +1,32 @@
-"""Load TensorFlow without the lines that it prints before anybody can turn them off."""
+"""What a command prints on stderr: lines of ours alone."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
+from keras_rawaudio.errors import one_line
 from keras_rawaudio.quiet import silent_stderr
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print a warning in one line, without the place in the code that gave it."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, UserWarning):
+                print(f"note: {one_line(message)}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = note
+        yield
 
 
 def load_tensorflow() -> None:

@@ -37,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for flag, key, kind, words in OVERRIDES:
         parser.add_argument(flag, type=kind, dest=key, help=f"{words} ({key})")
     parser.add_argument("--set", **SET)
-    parser.add_argument("--sample-rate", type=int, help="hertz (default: 16000, or the files' own)")
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        help="hertz (default: the files' own, up to what the recipe takes)",
+    )
+    parser.add_argument("--mono", action="store_true", help="mix stereo to mono")
     parser.add_argument("--no-trim", action="store_true", help="keep silent heads and tails")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     parser.add_argument(
@@ -63,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     given = options.minutes is not None or options.epochs is not None
     budget = Budget(options.minutes, options.epochs) if given else None
     if options.resume:
-        own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
+        own = ("audio", "recipe", "sample_rate", "mono", "cache", "random_seed")
         other = overrides(options)
         learning_rate = other.pop("training.learning_rate", None)
         if options.no_trim or other or any(getattr(options, o) for o in own):
@@ -86,7 +91,11 @@ def run(options: argparse.Namespace) -> int:
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
             raise UserError(f"no such file or folder: {path}; check --audio")
-    settings = CorpusSettings(sample_rate=options.sample_rate, trim=not options.no_trim)
+    settings = CorpusSettings(
+        sample_rate=options.sample_rate,
+        channels=1 if options.mono else None,
+        trim=not options.no_trim,
+    )
     load_tensorflow()
 
     from keras_rawaudio.training.train import train

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
 from pydantic import Field, model_validator
 
 from keras_rawaudio.data.codecs import CODECS, CodecSettings
+from keras_rawaudio.data.corpus.settings import HIGHEST_RATE, LOWEST_RATE, CorpusSettings
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes.heads import AnyHead, Width
 from keras_rawaudio.settings import Settings
 
@@ -111,6 +114,10 @@ class TierSettings(Settings):
 class DataSettings(Settings):
     """How audio becomes batches."""
 
+    max_sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)] = 16_000
+    """Highest rate in Hz that the corpus has by default; audio of a lower rate keeps its own."""
+    channels: Annotated[int, Field(ge=1, le=2)] | None = 1
+    """Channels that the model takes: 1 mono, 2 stereo; `null`: those that the audio has."""
     length: Samples = 1024
     """Samples that a row predicts in one training step: gradients reach back so far."""
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
@@ -133,6 +140,27 @@ class DataSettings(Settings):
                 "sequence must be a multiple of length"
             )
         return self
+
+    def corpus(self, settings: CorpusSettings) -> CorpusSettings:
+        """Corpus settings, with what they leave open as the model takes it.
+
+        Raises:
+            UserError: they ask for channels that the model does not take.
+
+        Example:
+            >>> DataSettings().corpus(CorpusSettings()).channels
+            1
+        """
+        if settings.channels and self.channels and settings.channels != self.channels:
+            raise UserError(
+                f"this recipe takes {self.channels} channel(s) of audio, not {settings.channels}; "
+                "leave channels out or use another recipe"
+            )
+        return replace(
+            settings,
+            channels=settings.channels or self.channels,
+            max_sample_rate=min(settings.max_sample_rate, self.max_sample_rate),
+        )
 
 
 class TrainingSettings(Settings):

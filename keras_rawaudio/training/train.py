@@ -41,7 +41,7 @@ def train(
         run: the run folder to make.
         recipe: what to train.
         budget: how long.
-        corpus_settings: rate, trimming, split.
+        corpus_settings: rate, channels, trimming, split; what they leave open, the recipe decides.
         cache: where the prepared corpus is kept; `None`: the user's cache folder.
         seed: of the weights and of the data's order.
         live: the port of a page that shows how it goes, 0 for any; `None`: no page.
@@ -80,7 +80,7 @@ def _train(
     seed: int,
     page: LivePage | None,
 ) -> bool:
-    corpus = prepare(audio, cache, corpus_settings)
+    corpus = prepare(audio, cache, recipe.data.corpus(corpus_settings))
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     keras.utils.set_random_seed(seed)
     model = build_model(recipe, codec)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -118,3 +119,19 @@ def test_a_refusal_after_tensorflow_is_one_line_too(home):
     (line,) = refused.stderr.splitlines()
     assert line.startswith("keras-rawaudio train: error: ")
     assert not (home / "never").exists()
+
+
+def test_stereo_at_44_khz_is_learned_from_in_mono_at_16(home, capfd):
+    """The recipe takes mono up to 16 kHz; a file that is cut off is one line on stderr."""
+    audio = np.random.default_rng(0).normal(0, 0.1, (3 * 44_100, 2)).clip(-1, 1)
+    path = home / "cut.mp3"
+    soundfile.write(path, audio, 44_100)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    words = f"train --audio {path} --run {home}/cut --cache {home}/cache --epochs 1"
+    words += f" --recipe {home}/tiny.yaml {TINY} --sample-seconds 0"
+    assert main(words.split()) == 0
+    description = RunFolder.open(home / "cut").describe()
+    assert (description["sample_rate"], description["data"]["channels"]) == (16_000, 1)
+    first, *others = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(rf"note: {path} is cut off or damaged: its first \d\.\d s are used", first)
+    assert others[0].startswith("an epoch: ")

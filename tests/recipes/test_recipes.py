@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from keras_rawaudio.data.codecs import fit_codec
+from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
@@ -321,6 +322,23 @@ def test_tiers_and_their_settings_agree():
     for name, field in TierSettings.model_fields.items():
         if name not in ("frame_size", "input"):
             assert parameters[name].default == field.default, name
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_sample_level_recipes_take_mono_at_16_khz(name):
+    data = load_recipe(name).data
+    settings = data.corpus(CorpusSettings())
+    assert (settings.channels, settings.max_sample_rate) == (1, 16_000)
+    assert data.corpus(CorpusSettings(sample_rate=44_100)).sample_rate == 44_100
+    with pytest.raises(UserError, match="takes 1 channel"):
+        data.corpus(CorpusSettings(channels=2))
+
+
+def test_a_full_band_recipe_takes_what_the_audio_has():
+    data = load_recipe("default", {"data.channels": None, "data.max_sample_rate": 48_000}).data
+    settings = data.corpus(CorpusSettings())
+    assert (settings.channels, settings.max_sample_rate) == (None, 48_000)
+    assert data.corpus(CorpusSettings(channels=1)).channels == 1
 
 
 @pytest.mark.parametrize("missing", ["codec", "tiers", "head"])
