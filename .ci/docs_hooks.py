@@ -8,6 +8,7 @@ A line of a page that is one of these is replaced:
     {{ recipes }}        a table of the recipes that ship
     {{ recipe keys }}    every setting of a recipe, with type, default and meaning
     {{ modules ROOM }}   the reference of each module in a package
+    {{ page FILE }}      a page of the checkout's root
 """
 
 from __future__ import annotations
@@ -25,14 +26,20 @@ import griffe
 from latex2mathml.converter import convert
 
 ROOT = Path(__file__).parents[1]
-MARK = re.compile(r"^\{\{ (cli|recipes|recipe keys|modules ([\w.]+)) \}\}$", re.MULTILINE)
+MARK = re.compile(r"^\{\{ (cli|recipes|recipe keys|modules|page)(?: ([\w.]+))? \}\}$", re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
-    makers = {"cli": commands, "recipes": recipes, "recipe keys": recipe_keys}
-    return MARK.sub(lambda found: (makers.get(found[1]) or modules)(found[2]), markdown)
+    makers = {
+        "cli": commands,
+        "recipes": recipes,
+        "recipe keys": recipe_keys,
+        "modules": modules,
+        "page": page,
+    }
+    return MARK.sub(lambda found: makers[found[1]](found[2]), markdown)
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -132,6 +139,12 @@ def code(value: Any) -> str:
 def modules(room: str | None) -> str:
     """A reference to each module of a package, or to the one module of that name."""
     return "\n\n".join(f"::: {name}" for name in module_names(str(room)))
+
+
+def page(name: str | None) -> str:
+    """A page of the checkout's root, with its links as they are from a folder of the site."""
+    text = (ROOT / str(name)).read_text(encoding="utf-8")
+    return re.sub(r"\]\(docs/", "](../", text).replace("](CONTRIBUTING.md)", "](contributing.md)")
 
 
 def module_names(room: str) -> Iterator[str]:
