@@ -25,6 +25,7 @@ du -sh "$work/package" "$work/serving"
 cd "$work/here"
 train=$work/package/bin/keras-rawaudio
 "$work/package/bin/python" -c "from keras_rawaudio.data.corpus.synthesis import write_demo_piece as write; write('piece.wav', 20)"
+"$train" recipe noisy-lstm | grep -q deep-gate-lstm  # of the folder 2016
 "$train" train --audio piece.wav --recipe demo --run run --minutes 0.2
 "$train" evaluate --run run --split test
 test -s run/report.html  # the template came along, and the training has used it

@@ -1,6 +1,7 @@
 """What a recipe may set of each head, and the codecs that it takes.
 
-A new head is one file in `models/heads`, its settings here, and a line in `HEADS` of each.
+A new head is one file in `models/heads` with its line in `HEADS` there, and its settings here: the
+layer imports Keras, which a mistake in a recipe does not wait for.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def _check_span(span: int, frame: int) -> None:
         raise ValueError(f"a span of {span} samples is not whole hops of {frame}")
 
 
-HEADS: tuple[type[HeadSettings], ...] = (Categorical, Mixture, Predictive, Regression, Spectrum)
+HEADS: tuple[type[HeadSettings], ...] = tuple(HeadSettings.__subclasses__())  # all of the above
 
 if TYPE_CHECKING:
     AnyHead: TypeAlias = HeadSettings

@@ -14,6 +14,7 @@ SMALL = "tiers.0.units=8 tiers.0.layers=1 tiers.0.frame_size=32 data.length=256 
 # Between them: each codec, each cost, averaging or not, each form of a spectrum, the convnet.
 CASES = {
     "minmax": ("frame-gru", "codec.name=minmax head.cost=huber"),
+    "peak": ("frame-gru", "codec.name=peak"),
     "standardize": ("frame-gru", "head.span=128 head.window=triangle"),
     "costs": ("frame-gru", "head.span=64 head.cost={squared:1.0,spectral:0.1}"),
     "mixture": ("frame-mixture", "head.num_mixtures=3"),

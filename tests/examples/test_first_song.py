@@ -18,7 +18,7 @@ SMALL = {
     "SETTINGS": {
         "tiers.0.units": 8,
         "head.filters": 2,
-        "head.order": 16,
+        "head.lpc_order": 16,
         "training.sample_seconds": 0,
     },
 }

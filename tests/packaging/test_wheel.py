@@ -25,7 +25,7 @@ def test_every_file_of_the_package_is_in_the_wheel(root: Path, wheel: ZipFile) -
     package = root / "keras_rawaudio"
     expected = {
         str(path.relative_to(root))
-        for pattern in ("**/*.py", "**/*.html", "recipes/*.yaml", "py.typed")
+        for pattern in ("**/*.py", "**/*.html", "recipes/**/*.yaml", "py.typed")
         for path in package.glob(pattern)
     }
     members = {name for name in wheel.namelist() if ".dist-info/" not in name}
