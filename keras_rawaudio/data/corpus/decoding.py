@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +17,13 @@ from keras_rawaudio.data.corpus.settings import is_sample_rate
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.quiet import silent_stderr
 
+if TYPE_CHECKING:
+    import soundfile
+
 KINDS = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd w64 wav wave"
 """What a folder is searched for; a file that is named itself may be called anything."""
 
-BLOCK = 1 << 17  # frames: two channels of float32 take a megabyte
+BLOCK = 1 << 16  # samples of each channel of stereo, half a megabyte as float32
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,12 @@ def open_audio(path: Path) -> AudioFile:
             raise UserError(f"{path} is not a file; name an audio file or a folder of them")
         if status.st_size == 0:
             raise UserError(f"{path} is empty (0 bytes)")
-        with silent_stderr(), soundfile.SoundFile(path) as sound:
+        with _open(path) as sound:
             audio = AudioFile(path, sound.samplerate, sound.channels)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = getattr(error, "error_string", str(error)).splitlines()[0]
         raise UserError(f"{path} is not an audio file that can be decoded: {reason}") from error
     if not is_sample_rate(audio.sample_rate):
         raise UserError(
@@ -125,12 +130,10 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
     import soundfile
 
     position, reason = 0, None
-    with silent_stderr():
-        sound = soundfile.SoundFile(audio.path)
-    with sound:
+    with _open(audio.path) as sound:
         cut = _is_cut(sound.extra_info)
         while reason is None:
-            block = np.empty((BLOCK, audio.channels), np.float32)
+            block = np.empty((max(1, 2 * BLOCK // audio.channels), audio.channels), np.float32)
             try:
                 with silent_stderr():
                     count = len(sound.read(out=block))
@@ -150,6 +153,14 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
         warnings.warn(
             f"{audio.path} is cut off or damaged: its first {second:.1f} s are used", stacklevel=2
         )
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    """A file for libsndfile, which takes names as bytes where they need not be Unicode."""
+    import soundfile
+
+    with silent_stderr():
+        return soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
 
 
 def _is_cut(log: str) -> bool:

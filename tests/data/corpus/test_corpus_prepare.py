@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from keras_rawaudio.data.codecs import fit_codec
-from keras_rawaudio.data.corpus import PARTS, Corpus, CorpusSettings, preparing
+from keras_rawaudio.data.corpus import PARTS, Corpus, CorpusSettings, decoding, preparing
 from keras_rawaudio.data.corpus import prepare as prepare_at
 from keras_rawaudio.data.corpus.corpus import to_int16
 from keras_rawaudio.errors import UserError
@@ -498,6 +499,24 @@ def test_a_header_with_an_impossible_rate_is_refused(tmp_path, prepare, rate):
     path = write(tmp_path / "a.wav", noise(1), rate)
     with pytest.raises(UserError, match=f"a.wav claims a sample rate of {rate} Hz"):
         prepare(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_name_that_is_no_unicode_is_a_name_like_others(tmp_path, prepare):
+    write(tmp_path / "in" / "a.wav", noise(1))
+    name = os.path.join(os.fsencode(tmp_path / "in"), b"\xff.wav")
+    os.rename(tmp_path / "in" / "a.wav", name)
+    corpus = prepare(tmp_path / "in")
+    assert len(whole(Corpus.open(corpus.folder))) == 8000
+    assert corpus.place("train", 0)[0] == Path(os.fsdecode(name))
+
+
+def test_many_channels_take_no_more_memory(tmp_path, prepare, monkeypatch):
+    audio = np.tile(noise(1)[:, None], (1, 300))
+    sizes, mix = [], decoding._mix
+    monkeypatch.setattr(decoding, "_mix", lambda b, c: sizes.append(b.nbytes) or mix(b, c))
+    assert prepare(write(tmp_path / "a.wav", audio)).channels == 1
+    assert 0 < max(sizes) <= 1 << 20
 
 
 def test_pipes_and_devices_are_refused(tmp_path, prepare):
