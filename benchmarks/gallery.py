@@ -25,8 +25,8 @@ SHOWN_WORK = "runs/gallery"  # as the page names the working folder
 
 OPENING = """# Gallery
 
-From real runs on `{song}`{credit}. There is no audio in the repository: the command under each
-picture makes it. All of this page, pictures and figures included, is made by
+From real runs on `{song}`{credit}. The repository holds no audio of this piece: the command under
+each picture makes it. All of this page, pictures and figures included, is made by
 
 ```
 python benchmarks/gallery.py --audio {song} --minutes {minutes}{flag}
