@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ServingError
-from .metadata import check_graph, parse_metadata
+from .metadata import check_graph, declared, parse_metadata
 from .model_file import read_model
 
 # A recurrent step is too small for a GPU until many streams share it.
@@ -50,13 +50,14 @@ class Generator:
         self.provider = "cuda" if "CUDA" in self._session.get_providers()[0] else "cpu"
         try:
             properties = self._session.get_modelmeta().custom_metadata_map
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            inputs = declared(self._session.get_inputs())
+            outputs = declared(self._session.get_outputs())
         except UnicodeDecodeError:
             raise ServingError(f"{path} holds names that are not UTF-8: export it again") from None
         self.metadata = parse_metadata(properties, str(path))
         check_graph(self.metadata, inputs, outputs, str(path))
-        self._inputs = {tensor.name for tensor in inputs}
-        self.scores = "bits" in {tensor.name for tensor in outputs}
+        self._inputs = inputs.keys()
+        self.scores = "bits" in outputs
         self._outputs = ["audio", *(f"{s.name}_next" for s in self.metadata.states)]
         self.reset()
 

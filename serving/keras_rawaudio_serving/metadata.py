@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import ServingError
 
@@ -108,14 +108,33 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
     return metadata
 
 
+class Declared(NamedTuple):
+    """The type and the shape that a graph declares for a tensor; sizes may be names or None."""
+
+    type: str
+    shape: list[int | str | None]
+
+
+def declared(tensors: Iterable[Any]) -> dict[str, Declared]:
+    """Inputs or outputs of an `onnxruntime.InferenceSession`, by name.
+
+    Raises:
+        UnicodeDecodeError: a name that is not UTF-8.
+    """
+    return {t.name: Declared(t.type, list(t.shape or [])) for t in tensors}
+
+
 def check_graph(
-    metadata: Metadata, inputs: Sequence[Any], outputs: Sequence[Any], where: str
+    metadata: Metadata,
+    inputs: Mapping[str, Declared],
+    outputs: Mapping[str, Declared],
+    where: str,
 ) -> None:
     """Compare metadata with the tensors that the graph declares.
 
     Args:
         metadata: of the file.
-        inputs: of an `onnxruntime.InferenceSession`, each with a `name`, a `type` and a `shape`.
+        inputs: of the graph.
         outputs: likewise.
         where: the file's name, for the messages.
 
@@ -127,39 +146,41 @@ def check_graph(
     required = {"forced": (None, None, *last), "noise": (None, None, metadata.noise_per_sample)}
     required |= states
     results = {"audio": (None, None, *last)} | {f"{n}_next": s for n, s in states.items()}
-    found_in = {tensor.name: tensor for tensor in inputs}
-    found_out = {tensor.name: tensor for tensor in outputs}
-    missing = (required.keys() - found_in.keys()) | (results.keys() - found_out.keys())
+    missing = (required.keys() - inputs.keys()) | (results.keys() - outputs.keys())
     if missing:
         raise ServingError(f"{where} lacks {', '.join(sorted(missing))}: export it again")
     # A deterministic graph may have no use for, and so no input for, the temperature.
     optional = {"temperature": (None,), "score": ()}
-    unknown = found_in.keys() - required.keys() - optional.keys()
+    unknown = inputs.keys() - required.keys() - optional.keys()
     if unknown:
         raise ServingError(
             f"{where} needs inputs that this sampler does not know: {', '.join(sorted(unknown))}"
         )
     for name, shape in (required | optional).items():
-        if name in found_in:
+        if name in inputs:
             kind = "tensor(bool)" if name == "score" else FLOAT
-            _check_tensor(found_in[name], kind, shape, where, fixed=True)
+            _check_tensor(name, inputs[name], kind, shape, where, fixed=True)
     for name, shape in results.items():
-        _check_tensor(found_out[name], FLOAT, shape, where, fixed=False)
+        _check_tensor(name, outputs[name], FLOAT, shape, where, fixed=False)
 
 
 def _check_tensor(
-    tensor: Any, kind: str, shape: tuple[int | None, ...], where: str, fixed: bool
+    name: str,
+    tensor: Declared,
+    kind: str,
+    shape: tuple[int | None, ...],
+    where: str,
+    fixed: bool,
 ) -> None:
     """None in `shape` is any size. Unless `fixed`, the graph may leave other sizes open too."""
-    declared = list(tensor.shape or [])
-    same = len(declared) == len(shape) and all(
+    same = len(tensor.shape) == len(shape) and all(
         wanted is None or size == wanted or not (fixed or isinstance(size, int))
-        for size, wanted in zip(declared, shape, strict=True)
+        for size, wanted in zip(tensor.shape, shape, strict=True)
     )
-    if tensor.type != kind or not (same or (not declared and not fixed)):
+    if tensor.type != kind or not (same or (not tensor.shape and not fixed)):
         expected = ", ".join("any" if size is None else str(size) for size in shape)
         raise ServingError(
-            f"{where}: {tensor.name} is {tensor.type} {declared}, and its metadata says {kind} "
+            f"{where}: {name} is {tensor.type} {tensor.shape}, and its metadata says {kind} "
             f"[{expected}]: export it again"
         )
 

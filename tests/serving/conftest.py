@@ -229,7 +229,7 @@ def build_stereo_toy(gains: tuple[float, ...] = (1.0, 0.5), **changes: object) -
     metadata = {
         "format_version": 1,
         "sample_rate": RATE,
-        "frame_size": 4,
+        "frame": 4,
         "channels": channels,
         "noise_per_sample": 1,
         "deterministic": False,

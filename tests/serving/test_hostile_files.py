@@ -196,7 +196,7 @@ def test_metadata_that_is_no_object_is_damaged(toy: Toy, text: str) -> None:
 def test_a_run_that_fails_is_one_line(toy: Toy, capfd: pytest.CaptureFixture[str]) -> None:
     """The metadata's frame is not the graph's, which no declared shape shows."""
     path = toy(frame=4)
-    metadata = json.loads(onnx.load(str(path)).metadata_props[0].value) | {"frame_size": 3}
+    metadata = json.loads(onnx.load(str(path)).metadata_props[0].value) | {"frame": 3}
     with_metadata(path, json.dumps(metadata))
     out = path.with_name("new.wav")
     assert main([str(path), "--seconds", "1", "--quiet", "--out", str(out)]) == 2
