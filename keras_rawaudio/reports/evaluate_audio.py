@@ -45,7 +45,7 @@ def evaluate_audio(
 ) -> list[tuple[str, list[str]]]:
     """Compare generated files with the recording they were learned from, and write a page.
 
-    All are decoded to mono, at the lowest of their rates.
+    All are decoded at the lowest of their rates, and to mono where one of them is mono.
 
     Args:
         real: the recording.
@@ -61,8 +61,9 @@ def evaluate_audio(
     """
     files = [open_audio(path) for path in (real, *generated)]
     rate = min(file.sample_rate for file in files)
-    piece, *others = (_read(path, rate) for path in (real, *generated))
-    prompt, after = _seed(seed, rate) if seed else (np.zeros(0, np.float32),) * 2
+    channels = min(2, *(file.channels for file in files))
+    piece, *others = (_read(path, rate, channels) for path in (real, *generated))
+    prompt, after = _seed(seed, rate, channels) if seed else (piece[:0],) * 2
     if seed and seed.kept:
         others = [audio[len(prompt) :] for audio in others]
     for path, audio in zip((real, *generated), (piece, *others), strict=True):
@@ -94,7 +95,7 @@ def evaluate_audio(
     write_page(
         out,
         ", ".join(one.name for one in evaluated),
-        f"evaluated beside {real.name}: mono, {rate} Hz",
+        f"evaluated beside {real.name}: {'mono' if channels == 1 else 'stereo'}, {rate} Hz",
         [
             Section("Verdict", findings=found),
             Section("Listen", f"Up to {PLAYER_SECONDS:g} s of each.", players=players),
@@ -106,13 +107,14 @@ def evaluate_audio(
     return found
 
 
-def _read(path: Path, rate: int) -> np.ndarray:
-    return np.concatenate([*decode(open_audio(path), rate), np.zeros(0, np.float32)])
+def _read(path: Path, rate: int, channels: int) -> np.ndarray:
+    nothing = np.zeros((0, 2)[:channels], np.float32)
+    return np.concatenate([*decode(open_audio(path), rate, channels), nothing])
 
 
-def _seed(seed: Seed, rate: int) -> tuple[np.ndarray, np.ndarray]:
+def _seed(seed: Seed, rate: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """The seed, and what follows it in its file."""
-    audio = _read(seed.path, rate)[round(seed.start * rate) :]
+    audio = _read(seed.path, rate, channels)[round(seed.start * rate) :]
     cut = round((SEED_SECONDS if seed.seconds is None else seed.seconds) * rate)
     if len(audio) == 0:
         raise UserError(f"{seed.path} ends before the seed begins, at {seed.start:g} s")

@@ -35,6 +35,23 @@ def test_long_files_have_distances_and_short_ones_none(tmp_path, octaves_only):
     assert "KAD (musicnn)" not in page
 
 
+def test_stereo_files_are_compared_in_stereo_and_with_a_mono_one_in_mono(tmp_path, octaves_only):
+    noise = np.random.default_rng(0).normal(size=(40 * RATE, 2)) / 10
+    soundfile.write(tmp_path / "song.wav", noise, RATE)
+    soundfile.write(tmp_path / "wide.wav", noise[: 12 * RATE], RATE)
+    soundfile.write(tmp_path / "mono.wav", noise[: 10 * RATE, 0], RATE)
+    for name, words, stereo in (
+        ("wide", "stereo, 4000 Hz", True),
+        ("mono", "mono, 4000 Hz", False),
+    ):
+        files = f"--real {tmp_path}/song.wav --generated {tmp_path}/{name}.wav"
+        seed = f"--seed-audio {tmp_path}/song.wav --keep-seed" if stereo else ""
+        assert main(f"evaluate-audio {files} {seed} --out {tmp_path}/a.html".split()) == 0
+        page = (tmp_path / "a.html").read_text()
+        assert words in page
+        assert ("side/mid at 1000 Hz" in page) is stereo
+
+
 def test_a_run_keeps_its_distances_and_compare_shows_them(run, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "compare_with_piece", lambda *_: {"KAD (musicnn)": ROW})
     before = run.measures.read_text()
