@@ -1,5 +1,6 @@
 """The bars of the music benchmark on figures that are made up."""
 
+import ast
 import importlib.util
 from pathlib import Path
 
@@ -94,3 +95,15 @@ def test_mono_without_the_extra_says_nothing_of_what_is_not_known(music_bars, re
     assert cells["octave levels, worst (dB)"] == "2.50 (≤ 2.00) ✗"
     assert cells["bars met"] == "7 of 8"
     assert cells["best match of 2 s"] == "0.60"
+
+
+def test_choices_and_results_are_on_different_pieces():
+    """Pitfall 26: what is chosen on some pieces is reported on others."""
+    tree = ast.parse(PATH.with_name("music.py").read_text(encoding="utf-8"))
+    sets = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id in ("DEVELOPMENT", "REPORT")
+    }
+    assert min(map(len, sets.values())) > 3
+    assert not set(sets["DEVELOPMENT"]) & set(sets["REPORT"])
