@@ -109,7 +109,8 @@ def ranked(out):
 def test_ranks_are_within_a_task_and_against_its_own_baselines(make_run, capfd):
     """Pitfall 29: copying reconstructs exactly, so 0.2 is worse than nothing there.
 
-    In prediction it would be good. Between predictors of two frame sizes the better score may be the smaller gain.
+    In prediction it would be good. Between predictors of two frame sizes the better score may be
+    the smaller gain.
     """
     copying = {"zero": 1.0, "copy": 0.0}
     runs = [
