@@ -1,5 +1,7 @@
 """`evaluate-audio` by its command line, on files whose faults are known."""
 
+import base64
+import io
 import re
 
 import numpy as np
@@ -66,3 +68,23 @@ def test_a_seed_that_leaks(song, evaluated, tmp_path):
     assert "where the seed ends" in page
     err, _ = evaluated(leaked, RATE, *seed, "--keep-seed")
     assert "the seed leaks" not in err
+
+
+def test_stereo_stays_stereo_in_the_players(song, tmp_path, capfd):
+    """Where all files are stereo; measures are those of the mono mix."""
+    excerpt = song[20 * RATE : 26 * RATE]
+    wide = np.stack([excerpt, 0.5 * excerpt], axis=1)
+    for name, audio in (("song", np.stack([song, song], axis=1)), ("wide", wide)):
+        soundfile.write(tmp_path / f"{name}.wav", audio, RATE)
+    words = ["--real", tmp_path / "song.wav", "--generated", tmp_path / "wide.wav"]
+    words += ["--out", tmp_path / "page.html"]
+    assert main(["evaluate-audio", *map(str, words)]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert f"stereo, {RATE} Hz" in page
+    held = [
+        soundfile.read(io.BytesIO(base64.b64decode(data)))[0]
+        for data in re.findall(r'src="data:audio/flac;base64,([^"]*)"', page)
+    ]
+    assert [audio.ndim for audio in held] == [2, 2]
+    np.testing.assert_allclose(held[1], np.clip(wide, -1, 1), atol=1e-4)
+    assert "copied from" in page
