@@ -32,10 +32,11 @@ def nearest(name: object, choices: Iterable[str]) -> str:
 
 
 def one_line(text: object) -> str:
-    r"""Text for one line of a terminal: what cannot be printed is escaped.
+    r"""Text for one line of a terminal: what cannot be printed is escaped, a long middle left out.
 
     Example:
         >>> one_line("no such file: a\nb")
         'no such file: a\\nb'
     """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return line if len(line) <= 500 else f"{line[:245]} ... {line[-245:]}"

@@ -20,7 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
     the new one. The temporary name keeps the ending, and the folder is made where it is missing.
 
     Raises:
-        UserError: it cannot be written, be it that the disk is full.
+        UserError: it cannot be written, be it that the disk is full, or that the path is a folder
+            or a device, which a file must not take the place of.
 
     Example:
         >>> import tempfile
@@ -30,6 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> path.read_text()
         'whole'
     """
+    if not path.name or (path.exists() and not path.is_file()):
+        raise UserError(f"cannot write {path}: it is no file; choose another place")
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     made = not path.parent.exists()
     try:

@@ -97,8 +97,8 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         command.add_arguments(sub)
         sub.set_defaults(run_command=command.run)
     for argument in arguments:
-        if "\0" in argument:
-            parser.error("an argument holds a null byte")
+        if not argument or "\0" in argument:
+            parser.error("an argument is empty or holds a null byte")
     return parser.parse_args(arguments)
 
 

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from keras_rawaudio.errors import one_line
 
+DAY = 86400.0  # seconds
+
 # How `--set` is added to a command.
 SET: dict[str, Any] = {
     "nargs": "+",
@@ -23,6 +25,24 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {one_line(message)}; see {self.prog} --help\n")
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """A flag's type: a number in a range.
+
+    Example:
+        >>> number(0, 1)("0.5")
+        0.5
+    """
+
+    def parse(word: str) -> float:
+        value = float(word)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least:g} to {most:g}: {word}")
+        return value
+
+    parse.__name__ = "number"  # what argparse calls it in an error
+    return parse
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

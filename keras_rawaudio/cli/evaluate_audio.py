@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from keras_rawaudio.cli.arguments import DAY, number
 from keras_rawaudio.errors import UserError
 
 
@@ -16,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--generated", required=True, nargs="+", type=Path, metavar="FILE", help="new audio")
     add("--out", required=True, type=Path, metavar="PAGE.html", help="the page to write")
     add("--seed-audio", type=Path, metavar="FILE", help="the file that the seed came from")
-    add("--seed-start", type=float, metavar="S", help="where the seed starts (0)")
-    add("--seed-seconds", type=float, metavar="S", help="its length (1)")
+    add("--seed-start", type=number(0, DAY), metavar="S", help="where the seed starts (0)")
+    add("--seed-seconds", type=number(1e-3, DAY), metavar="S", help="its length (1)")
     add("--keep-seed", action="store_true", help="the generated files begin with the seed")
 
 
@@ -26,12 +27,6 @@ def run(options: argparse.Namespace) -> int:
     about_seed = (options.seed_start, options.seed_seconds)
     if (options.keep_seed or about_seed != (None, None)) and not options.seed_audio:
         raise UserError("--seed-audio is missing: name the file that the seed came from")
-    for flag, value, least in (
-        ("--seed-start", options.seed_start, 0),
-        ("--seed-seconds", options.seed_seconds, 1e-3),
-    ):
-        if value is not None and not value >= least:
-            raise UserError(f"{flag} must be {least:g} or more, not {value}")
 
     from keras_rawaudio.reports.evaluate_audio import Seed, evaluate_audio
 

@@ -30,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(Recipe.model_json_schema(), indent=2))
     elif options.name:
         recipe = load_recipe(options.name, parse_overrides(options.set))
-        print(yaml.safe_dump(recipe.to_json(), sort_keys=False, allow_unicode=True), end="")
+        print(
+            yaml.safe_dump(recipe.to_json(), sort_keys=False, allow_unicode=True, width=100), end=""
+        )
     elif options.set:
         raise UserError("--set needs the name of a recipe")
     else:

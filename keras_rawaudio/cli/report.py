@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from keras_rawaudio.cli.arguments import number
 from keras_rawaudio.cli.quiet import load_tensorflow
-from keras_rawaudio.errors import UserError
 
 SECONDS = 10.0
 
@@ -17,15 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", required=True, metavar="FOLDER", help="a run folder")
     add("--out", type=Path, metavar="PAGE.html", help="the page (report.html in the run folder)")
-    add("--seconds", type=float, default=SECONDS, help=f"of audio to draw ({SECONDS:g}; 0: none)")
+    words = f"of audio to draw ({SECONDS:g}; 0: none)"
+    add("--seconds", type=number(0, 3600), default=SECONDS, help=words)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
     from keras_rawaudio.training.run_folder import RunFolder
 
-    if not 0 <= options.seconds < 3600:
-        raise UserError(f"--seconds must be from 0 to 3600, not {options.seconds}")
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
     load_tensorflow()
 

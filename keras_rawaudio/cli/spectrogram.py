@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from keras_rawaudio.cli.arguments import DAY, number
 from keras_rawaudio.errors import UserError
 
 
@@ -12,15 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `spectrogram`."""
     parser.add_argument("audio", nargs="+", metavar="FILE", help="audio files")
     parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture to write")
-    parser.add_argument("--seconds", type=float, help="draw this much from each start")
+    parser.add_argument("--seconds", type=number(1e-3, DAY), help="draw this much from each start")
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, draw, save."""
     import soundfile
 
-    if options.seconds is not None and not options.seconds > 0:
-        raise UserError(f"--seconds must be above 0, not {options.seconds}")
     panels, rates = [], set()
     for name in options.audio:
         if not Path(name).is_file():

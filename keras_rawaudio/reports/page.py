@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
 from keras_rawaudio.metrics.findings import HEALTHY
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -97,16 +95,8 @@ def write_page(path: Path, title: str, words: str, sections: Sequence[Section]) 
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(title=title, words=words, sections=sections, healthy=HEALTHY)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def drawn(draw: Callable[[Path], None], words: str) -> Picture:

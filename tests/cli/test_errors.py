@@ -98,7 +98,7 @@ CASES = {
     "explore-nowhere": ("explore song.wav --out song.wav/new", "cannot write to song.wav/new"),
     "report-nothing": ("report --run new/run", "no such run folder"),
     "report-no-run": ("report --run folder", "is not a run folder"),
-    "report-no-time": ("report --run folder --seconds -1", "--seconds must be from 0"),
+    "report-no-time": ("report --run folder --seconds -1", "--seconds: must be from 0"),
     "compare-nothing": ("compare folder song.wav", "no run folder among folder, song.wav"),
     "evaluate-audio-nothing": (
         "evaluate-audio --real song.wav --generated new.wav --out a.html",
@@ -128,7 +128,7 @@ CASES = {
     "evaluate-audio-bad-seed": (
         "evaluate-audio --real song.wav --generated song.wav --out a.html --seed-audio song.wav "
         "--seed-seconds 0",
-        "--seed-seconds must be",
+        "--seed-seconds: must be",
     ),
     "evaluate-audio-nowhere": (
         "evaluate-audio --real song.wav --generated song.wav --out song.wav/a.html",
@@ -138,6 +138,16 @@ CASES = {
     "draw-no-audio": ("spectrogram notes.wav --out new.png", "notes.wav"),
     "draw-no-samples": ("spectrogram none.wav --out new.png", ""),
     "draw-no-time": ("spectrogram song.wav --seconds 0 --out new.png", "--seconds"),
+    "draw-endless": ("spectrogram song.wav --seconds inf --out new.png", "--seconds: must be from"),
+    "evaluate-audio-late": (
+        "evaluate-audio --real song.wav --generated song.wav --out a.html --seed-start inf",
+        "--seed-start: must be from 0",
+    ),
+    "evaluate-audio-over-a-folder": (
+        "evaluate-audio --real song.wav --generated song.wav --out folder",
+        "cannot write folder: it is no file",
+    ),
+    "no-name": ("evaluate --run ", "an argument is empty"),
     "draw-nowhere": ("spectrogram song.wav --out new/new.png", "cannot write new/new.png"),
     "draw-no-format": ("spectrogram song.wav --out new.xyz", "new.xyz"),
 }
@@ -156,7 +166,11 @@ def test_one_line_and_code_2(case, here, capfd):
     assert out == ""
     # TensorFlow's start has its own lines, which the test runner's stderr does not keep out.
     (line,) = [w for w in err.splitlines() if w.startswith("keras-rawaudio")]
-    program = "keras-rawaudio" if case == "null-byte" else f"keras-rawaudio {command.split()[0]}"
+    program = (
+        "keras-rawaudio"
+        if case in ("null-byte", "no-name")
+        else f"keras-rawaudio {command.split()[0]}"
+    )
     assert line.startswith(f"{program}: error: ")
     assert re.search(words, line), line
     assert "Traceback" not in err

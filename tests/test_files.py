@@ -1,0 +1,40 @@
+"""Files that appear whole or not at all, and take the place of files alone."""
+
+import os
+import stat
+
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("notes.txt", "old")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a POSIX system")
+def test_a_pipe_stays_a_pipe(tmp_path):
+    """A rename would put a file in the place of a pipe, or of /dev/null."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="it is no file"), replacing(path):
+        pass
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_not_replaced(tmp_path):
+    for path in (tmp_path, tmp_path.root):
+        with pytest.raises(UserError, match="it is no file"), replacing(type(tmp_path)(path)):
+            pass
