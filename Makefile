@@ -1,4 +1,5 @@
 # make demo         train on a synthesised piece, export, generate, and draw what came out
+# make demo-page    the same, for the README: docs/img/demo.png, docs/audio
 # make test         what a change usually breaks, on the newest releases: minutes
 # make test-all     every test, those marked slow too
 # make test-oldest  the oldest releases, and tensorflow-io
@@ -21,7 +22,7 @@ OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --igno
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo docs test test-all test-oldest test-wheel lint clean
+.PHONY: demo demo-page docs test test-all test-oldest test-wheel lint clean
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -46,6 +47,12 @@ demo: .venv/.installed
 	$(BIN)/python serving/generate.py demo/exported/generator.onnx --seconds 20 --seed-audio demo/piece.wav --seed-seconds 1 --random-seed 1 --out demo/new.wav
 	$(BIN)/keras-rawaudio spectrogram demo/piece.wav demo/new.wav --seconds 20 --out demo/spectrogram.png
 	@echo "Listen: demo/new.wav (beside demo/piece.wav, which it learned from). Look: demo/spectrogram.png"
+
+# The README's picture and audio: 20 s of both at 8 kHz.
+demo-page: demo
+	cp demo/spectrogram.png docs/img/demo.png
+	mkdir -p docs/audio
+	$(BIN)/python -c "import soundfile as s; [s.write(f'docs/audio/{to}.ogg', *s.read(f'demo/{of}.wav', 160000)) for of, to in (('piece', 'piece'), ('new', 'generated'))]"
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow' --durations=10
