@@ -26,6 +26,7 @@ RANGE_DECIBELS = 80.0
 ACROSS = 3  # panels of measures side by side
 WORDS = {
     "bits_per_sample": "bits per sample",
+    "bits_per_code": "bits per code",
     "variance_unexplained": "fraction of variance unexplained",
 }
 
@@ -158,7 +159,7 @@ def learning_curve(
     minutes = np.array([float(row["minutes"]) for row in rows])
     value = np.array([float(row[measure]) for row in rows])
     train = np.array([float(row.get("train_loss", np.nan)) for row in rows])
-    if measure == "bits_per_sample":
+    if measure.startswith("bits"):
         train = train / math.log(2)
     figure = new_figure(8, 4.5)
     axes = figure.add_subplot()

@@ -23,8 +23,9 @@ from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.models.heads import Head
+from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
@@ -99,13 +100,15 @@ def _made_whole(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, Any]:
+def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
     """What the exported file says of itself."""
     spec = generator_state_spec(model)
     return {
         "format_version": FORMAT_VERSION,
         "sample_rate": run.describe()["sample_rate"],
-        "frame": model.frame,
+        "frame": model.block,
+        "channels": model.channels,
+        "delay": model.delay,
         "tiers": [tier.frame_size for tier in model.tiers],
         "head": model.head.kind,
         "noise_per_sample": model.head.noise_per_sample,
@@ -122,12 +125,12 @@ def describe(model: AudioModel, run: RunFolder, checkpoint: str) -> dict[str, An
     }
 
 
-def gains_by_int8(head: Head | type[Head]) -> bool:
+def gains_by_int8(head: Head | CodesHead | type[Head]) -> bool:
     """Whether `--int8` is for this head: the others have no layers that memory holds up."""
     return head.per_sample and head.measure == "bits_per_sample"
 
 
-def price(model: AudioModel, run: RunFolder) -> dict[str, Any]:
+def price(model: Model, run: RunFolder) -> dict[str, Any]:
     """What 8 bits cost on the test part: bits per sample with them, and without."""
     if not gains_by_int8(model.head):
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")

@@ -10,10 +10,11 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
+from keras_rawaudio.exporters import spectral_onnx
 from keras_rawaudio.exporters.model_steps import ModelSteps
 from keras_rawaudio.exporters.steps import OPSET, Step
 from keras_rawaudio.generation.advance import HISTORY, generator_state_spec
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import AudioModel, Model, SpectralModel
 from keras_rawaudio.models.heads.predictive import CODES
 
 METADATA_KEY = "keras_rawaudio"
@@ -22,9 +23,7 @@ SCORE = "score"
 IR_VERSION = 8
 
 
-def export_onnx(
-    model: AudioModel, metadata: dict[str, Any], path: Path, int8: bool = False
-) -> None:
+def export_onnx(model: Model, metadata: dict[str, Any], path: Path, int8: bool = False) -> None:
     """Write the generator as one self-contained ONNX file.
 
     Its inputs are `forced (batch, P)`, `noise (batch, N, K)`, `temperature (batch,)` and the state
@@ -38,7 +37,10 @@ def export_onnx(
         path: where to write.
         int8: wide layers in 8 bits.
     """
-    proto = compose(model, int8)
+    if isinstance(model, SpectralModel):
+        proto = spectral_onnx.compose(model)
+    else:
+        proto = compose(model, int8)
     helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())

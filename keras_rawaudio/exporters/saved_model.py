@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from keras_rawaudio.generation import advance, generator_state_spec
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 
 
-def export_saved_model(model: AudioModel, metadata: str, path: Path) -> None:
+def export_saved_model(model: Model, metadata: str, path: Path) -> None:
     """Write a SavedModel whose signature `advance` is the generator's step.
 
     It takes `forced`, `noise`, `temperature` and the state by name, and returns `audio` and the
@@ -25,6 +25,7 @@ def export_saved_model(model: AudioModel, metadata: str, path: Path) -> None:
     """
     spec = generator_state_spec(model)
     K = model.head.noise_per_sample
+    audio = (None, None, model.channels) if model.channels > 1 else (None, None)
 
     module = tf.Module()
     module.model = model  # tracked, so that the weights are saved
@@ -36,7 +37,7 @@ def export_saved_model(model: AudioModel, metadata: str, path: Path) -> None:
     module.advance = tf.function(run)
     module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
     signature = module.advance.get_concrete_function(
-        forced=tf.TensorSpec((None, None), tf.float32, "forced"),
+        forced=tf.TensorSpec(audio, tf.float32, "forced"),
         noise=tf.TensorSpec((None, None, K), tf.float32, "noise"),
         temperature=tf.TensorSpec((None,), tf.float32, "temperature"),
         **{n: tf.TensorSpec((None, *shape), tf.float32, n) for n, (shape, _) in spec.items()},

@@ -7,8 +7,11 @@ from typing import Any
 
 from keras import ops
 
+from keras_rawaudio.generation import spectral
+from keras_rawaudio.models import Model
 from keras_rawaudio.models.audio_model import AudioModel, State
 from keras_rawaudio.models.heads.predictive import CODES
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 HISTORY = "history"
 OUTPUT = "output"  # while it draws: the last frame of a head whose draws are filtered
@@ -17,7 +20,7 @@ OUTPUT = "output"  # while it draws: the last frame of a head whose draws are fi
 LEAST_NOISE = 2.0**-25
 
 
-def generator_state_spec(model: AudioModel) -> dict[str, tuple[tuple[int, ...], float]]:
+def generator_state_spec(model: Model) -> dict[str, tuple[tuple[int, ...], float]]:
     """The state that a generator carries from call to call.
 
     Args:
@@ -27,28 +30,30 @@ def generator_state_spec(model: AudioModel) -> dict[str, tuple[tuple[int, ...], 
         For each tensor its shape without the batch and the value that fills it at the start:
         the recurrent state, and `history`, the last samples (codec values), which are silent.
     """
+    if isinstance(model, SpectralModel):
+        return model.generator_state_spec()
     silence = float(model.codec.encode(0.0, xp=ops))
     spec = {name: (shape, 0.0) for name, shape in model.state_spec().items()}
     return {**spec, HISTORY: ((model.context + 1,), silence)}
 
 
-def fresh_state(model: AudioModel, batch: int) -> State:
+def fresh_state(model: Model, batch: int) -> State:
     """The generator state of `batch` streams that have heard nothing."""
     spec = generator_state_spec(model)
     return {name: ops.full((batch, *shape), fill) for name, (shape, fill) in spec.items()}
 
 
 def advance(
-    model: AudioModel, forced: Any, noise: Any, temperature: Any, state: State
+    model: Model, forced: Any, noise: Any, temperature: Any, state: State
 ) -> tuple[Any, State]:
     """Read some audio, then draw some: what every export is compared with.
 
     Args:
         model: the model.
         forced: `(B, P)` audio in [-1, 1] to read, which primes the state; `P` is a multiple of
-            `model.frame` and may be 0.
+            `model.block` and may be 0.
         noise: `(B, N, noise_per_sample)` in [0, 1), the only source of noise; `N` is a multiple
-            of `model.frame` and may be 0.
+            of `model.block` and may be 0.
         temperature: `(B,)`.
         state: as `generator_state_spec` says.
 
@@ -63,6 +68,8 @@ def advance(
         >>> audio.shape
         TensorShape([2, 24])
     """
+    if isinstance(model, SpectralModel):
+        return spectral.advance(model, forced, noise, temperature, state)
     state = read(model, model.codec.encode(forced, xp=ops), state)
     values, state = draw(model, noise, temperature, state)
     return model.codec.decode(values, xp=ops), state

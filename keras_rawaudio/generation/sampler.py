@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.generation.advance import advance, fresh_state
-from keras_rawaudio.models.audio_model import AudioModel
+from keras_rawaudio.models import Model
 
 # Samples a call, about a second: `advance` shifts the whole of its output for every frame.
 CHUNK = 1 << 14
@@ -22,16 +22,19 @@ class ReferenceSampler:
         model: the model; its weights are read at every call, so a model in training can be heard.
 
     Example:
+        >>> from keras_rawaudio.models import AudioModel
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
         >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> ReferenceSampler(model).generate(samples=100, seed_audio=np.zeros(50)).shape
         (1, 100)
     """
 
-    def __init__(self, model: AudioModel) -> None:
+    def __init__(self, model: Model) -> None:
         import keras
 
         self.model = model
+        # Mono audio has no axis of channels.
+        self._channels = (model.channels,) if model.channels > 1 else ()
 
         def step(forced: Any, noise: Any, temperature: Any, state: Any) -> Any:
             return advance(model, forced, noise, temperature, state)
@@ -48,7 +51,7 @@ class ReferenceSampler:
             step = tf.function(
                 step,
                 input_signature=[
-                    tf.TensorSpec((None, None)),
+                    tf.TensorSpec((None, None, *self._channels)),
                     tf.TensorSpec((None, None, K)),
                     tf.TensorSpec((None,)),
                     state,
@@ -68,31 +71,38 @@ class ReferenceSampler:
 
         Args:
             samples: how many.
-            seed_audio: `(n,)` float32 at the model's rate, read first and not returned.
+            seed_audio: `(n,)` or `(n, channels)` float32 at the model's rate, read first and not
+                returned.
             temperature: 1 draws from the model's own distribution, lower is more cautious; one for
                 all streams, or one a stream.
             streams: how many at once.
             random_seed: the same seed draws the same audio.
 
         Returns:
-            `(streams, samples)` float32 in [-1, 1].
+            `(streams, samples)` float32 in [-1, 1], with channels as a last axis if there are two.
         """
-        F, K = self.model.frame, self.model.head.noise_per_sample
+        F, K = self.model.block, self.model.head.noise_per_sample
+        shape = (-1, *self._channels)
         seed = np.zeros(0, np.float32) if seed_audio is None else np.asarray(seed_audio, np.float32)
+        if seed.ndim == 1 and self._channels:
+            seed = np.repeat(seed[:, None], self.model.channels, axis=1)
+        seed = seed.reshape(shape)
         # Whole frames only, filled up with what a fresh stream has heard so far: silence.
-        seed = np.pad(seed, (-len(seed) % F, 0))
-        total = math.ceil(samples / F) * F
+        seed = np.concatenate([np.zeros((-len(seed) % F, *self._channels), np.float32), seed])
+        # What comes late at first belongs to what was read.
+        late = self.model.delay
+        total = math.ceil((samples + late) / F) * F
         noise = np.random.default_rng(random_seed).random((streams, total, K), np.float32)
-        forced = np.tile(seed, (streams, 1))
+        forced = np.repeat(seed[None], streams, axis=0)
         temperatures = np.full(streams, temperature, np.float32)
         state = fresh_state(self.model, streams)
         chunk = max(F, CHUNK // F * F)
         for start in range(0, len(seed), chunk):
             part = forced[:, start : start + chunk]
             _, state = self._advance(part, noise[:, :0], temperatures, state)
-        audio = [np.zeros((streams, 0), np.float32)]
+        audio = [forced[:, :0]]
         for start in range(0, total, chunk):
             part = noise[:, start : start + chunk]
             drawn, state = self._advance(forced[:, :0], part, temperatures, state)
             audio.append(np.asarray(drawn))
-        return np.concatenate(audio, axis=1)[:, :samples]
+        return np.concatenate(audio, axis=1)[:, late : late + samples]

@@ -1,5 +1,8 @@
 """Models: recurrent tiers and a head."""
 
 from keras_rawaudio.models.audio_model import AudioModel
+from keras_rawaudio.models.spectral_model import SpectralModel
 
-__all__ = ["AudioModel"]
+Model = AudioModel | SpectralModel
+
+__all__ = ["AudioModel", "Model", "SpectralModel"]

@@ -100,6 +100,21 @@ class AudioModel(keras.Model):
         return self.tiers[0].frame_size
 
     @property
+    def block(self) -> int:
+        """Samples that the generator moves by."""
+        return self.frame
+
+    @property
+    def channels(self) -> int:
+        """Of the audio."""
+        return 1
+
+    @property
+    def delay(self) -> int:
+        """Samples by which audio comes later than what it is made from."""
+        return 0
+
+    @property
     def context(self) -> int:
         """Samples before the first input that the widest view reaches back to."""
         return max([self.head.context, *(t.window for t in self.tiers)]) - 1

@@ -7,11 +7,22 @@ from keras_rawaudio.recipes.load import (
     recipe_from_json,
     recipe_names,
 )
-from keras_rawaudio.recipes.schema import DataSettings, Recipe, TierSettings, TrainingSettings
+from keras_rawaudio.recipes.schema import (
+    AnyRecipe,
+    DataSettings,
+    Recipe,
+    SpectralRecipe,
+    SpectralSettings,
+    TierSettings,
+    TrainingSettings,
+)
 
 __all__ = [
+    "AnyRecipe",
     "DataSettings",
     "Recipe",
+    "SpectralRecipe",
+    "SpectralSettings",
     "TierSettings",
     "TrainingSettings",
     "load_recipe",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.errors import UserError, nearest
-from keras_rawaudio.recipes.schema import Recipe
+from keras_rawaudio.recipes.schema import AnyRecipe, Recipe, SpectralRecipe
 from keras_rawaudio.settings import checked
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def recipe_names() -> list[str]:
     return sorted(_shipped())
 
 
-def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> AnyRecipe:
     """Read a recipe and check it.
 
     Args:
@@ -46,12 +46,18 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     values = _read(name)
     for key, value in (overrides or {}).items():
         _override(values, key, value)
-    return checked(Recipe, values, f"recipe {name}")
+    return _checked(values, f"recipe {name}")
 
 
-def recipe_from_json(values: Any) -> Recipe:
-    """A recipe from what `Recipe.to_json` wrote."""
-    return checked(Recipe, values, "recipe")
+def recipe_from_json(values: Any) -> AnyRecipe:
+    """A recipe from what its `to_json` wrote."""
+    return _checked(values, "recipe")
+
+
+def _checked(values: Any, where: str) -> AnyRecipe:
+    if isinstance(values, Mapping) and "spectral" in values:
+        return checked(SpectralRecipe, values, where)
+    return checked(Recipe, values, where)
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:

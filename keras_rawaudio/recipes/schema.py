@@ -191,6 +191,61 @@ class TrainingSettings(Settings):
     """Compile the training step with XLA."""
 
 
+class SpectralSettings(Settings):
+    """A codec of spectra and the prior over its codes."""
+
+    codebook_size: Annotated[int, Field(ge=2, le=16384)] | None = None
+    """Entries of each frequency band; `null`: an eighth of the train part's blocks."""
+    components: Annotated[int, Field(ge=1, le=1024)] = 48
+    """Principal components that stand for an entry."""
+    units: Width = 384
+    """Of each recurrent layer."""
+    layers: Annotated[int, Field(ge=1, le=5)] = 2
+    """Recurrent layers."""
+    dropout: Share = 0.25
+    """Share of what the prior reads and makes that is left out in training."""
+    input_noise: Deviation = 0.1
+    """Standard deviation of the noise on what it reads, in training."""
+    own_draws: Share = 0.4
+    """Largest share of blocks that the model's own draws replace, in training."""
+    clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
+    """Of a clock in time with a corpus that is one recording; 0: none."""
+
+
+class CodeDataSettings(DataSettings):
+    """How audio becomes batches of codes: in lanes, at the rate and channels that it has."""
+
+    max_sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)] = 48_000
+    """Highest rate in Hz that the corpus has by default; audio of a lower rate keeps its own."""
+    channels: Annotated[int, Field(ge=1, le=2)] | None = None
+    """Channels that the model takes: 1 mono, 2 stereo; `null`: those that the audio has."""
+    length: Annotated[int, Field(ge=8, le=1 << 20)] = 512
+    """Codes that a row predicts in one training step: four to a block, three below 10 kHz."""
+    shift: Literal["lanes"] = "lanes"
+    """Rows are spread evenly over the corpus."""
+    sequence: None = None
+    """State is carried to the end of a stretch of audio."""
+
+
+class SpectralRecipe(Settings):
+    """A spectral model, with the settings that train it."""
+
+    name: str = ""
+    """As the file is called."""
+    description: str = ""
+    """One line."""
+    spectral: SpectralSettings
+    """The model."""
+    data: CodeDataSettings = CodeDataSettings()
+    """How codes become batches."""
+    training: TrainingSettings = TrainingSettings()
+    """How the weights are found."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as plain numbers, strings, lists and dicts."""
+        return self.model_dump(mode="json")
+
+
 class Recipe(Settings):
     """One point of the model space, with the settings that train it."""
 
@@ -240,3 +295,6 @@ class Recipe(Settings):
                 f"try {max(1, round(length / frame)) * frame}"
             )
         return self
+
+
+AnyRecipe: TypeAlias = Recipe | SpectralRecipe

@@ -12,13 +12,13 @@ from keras_rawaudio.reports.page import Section, Table
 from keras_rawaudio.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from keras_rawaudio.models import AudioModel
+    from keras_rawaudio.models import Model
     from keras_rawaudio.reports.generation_report import GenerationReport
 
 
 def facts(
     run: RunFolder,
-    model: AudioModel,
+    model: Model,
     log: Sequence[dict[str, Any]],
     generated: GenerationReport | None,
 ) -> list[Section]:
@@ -39,7 +39,7 @@ def facts(
     sizes = [
         ["parameters", f"{described['parameters']:,}"],
         ["model file", f"{run.best.stat().st_size / 1e6:.1f} MB"],
-        ["a step of the slowest tier", f"{model.frame} samples"],
+        ["a step of the slowest tier", f"{model.block} samples"],
         ["samples that are seen directly", f"{model.context + 1}"],
     ]
     if log:

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.reports.evaluated_audio import EvaluatedAudio, evaluate_streams
 
 SEED_SECONDS = 1.0
@@ -65,7 +65,7 @@ class GenerationReport:
 
 
 def generate_and_evaluate(
-    model: AudioModel,
+    model: Model,
     source: np.ndarray,
     seconds: float,
     reference: Reference,
@@ -81,11 +81,11 @@ def generate_and_evaluate(
         reference: the piece.
         place: names the place of a second of the train part.
     """
-    rate, frame, count = reference.rate, model.frame, round(seconds * reference.rate)
+    rate, frame, count = reference.rate, model.block, round(seconds * reference.rate)
     # Whole frames, so that nothing is put before them.
     cut = max(1, min(round(SEED_SECONDS * rate), len(source) // 2) // frame) * frame
     seed, after = source[:cut], source[cut : cut + count]
-    by_chance = model.head.measure == "bits_per_sample"
+    by_chance = model.head.measure.startswith("bits")
     temperatures = TEMPERATURES if by_chance else (1.0,)
     sampler = ReferenceSampler(model)
     sampler.generate(frame, streams=len(temperatures))  # traces

@@ -15,7 +15,7 @@ from keras_rawaudio.metrics.findings import clock
 from keras_rawaudio.metrics.nll_over_time import bits_by_loudness, bits_by_second
 from keras_rawaudio.metrics.over_time import Track
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.plots import learning_curve, tracks_figure
 from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
@@ -78,7 +78,7 @@ class Report:
         model: the one to generate with.
     """
 
-    def __init__(self, run: RunFolder, model: AudioModel) -> None:
+    def __init__(self, run: RunFolder, model: Model) -> None:
         self.run, self.model = run, model
         self.description, self.recipe = run.describe(), run.read_recipe()
         self.corpus = Corpus.open(Path(self.description["corpus"]))

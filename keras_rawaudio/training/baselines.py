@@ -10,11 +10,12 @@ import numpy as np
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.metrics.baselines import ORDERS, discrete_baselines, regression_baselines
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
+from keras_rawaudio.training.code_corpus import CodeCorpus, code_frequencies
 
 
 def baselines(
-    corpus: Corpus, model: AudioModel, part: str, orders: Sequence[int] = ORDERS
+    corpus: Corpus | CodeCorpus, model: Model, part: str, orders: Sequence[int] = ORDERS
 ) -> dict[str, float]:
     """Scores of the baselines on a part.
 
@@ -24,6 +25,10 @@ def baselines(
         part: the part to score.
         orders: of the linear predictions among them.
     """
+
+    if isinstance(corpus, CodeCorpus):
+        levels = model.codec.levels or 0
+        return {"code_frequencies": code_frequencies(corpus, part, model.frame, levels)}
 
     def encoded(name: str, codec: Codec) -> list[Any]:
         return [EncodedSegment(s, codec) for s in corpus.segments(name)]

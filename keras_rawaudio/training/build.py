@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from keras_rawaudio.data.codecs import Codec
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.spectral_codebook import codebook_size
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.audio_model import AudioModel
-from keras_rawaudio.recipes import Recipe
+from keras_rawaudio.models import AudioModel, SpectralModel
+from keras_rawaudio.recipes import Recipe, SpectralRecipe
 
 
 def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
@@ -26,3 +29,22 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
         return AudioModel(values["tiers"], values["head"], codec.to_json())
     except (TypeError, ValueError) as error:
         raise UserError(f"recipe {recipe.name}: {error}") from None
+
+
+def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
+    """Make the spectral model that a recipe describes, for a corpus.
+
+    Its codebooks are as large as the train part carries, and it has a clock where the corpus is
+    one recording.
+
+    Args:
+        recipe: the point of the model space.
+        corpus: says the rate and how much audio there is.
+    """
+    settings = recipe.spectral.model_dump()
+    spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
+    blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
+    settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
+    if len(corpus.describe()["sources"]) > 1:
+        settings["clock_harmonics"] = 0
+    return SpectralModel(corpus.sample_rate, corpus.channels, **settings)

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_rawaudio.training.live import LivePage
 
-UNITS = {"bits_per_sample": "bits per sample", "variance_unexplained": "of variance unexplained"}
-SHORT_UNITS = {"bits_per_sample": "bits", "variance_unexplained": "unexplained"}
+UNITS = {
+    "bits_per_sample": "bits per sample",
+    "bits_per_code": "bits per code",
+    "variance_unexplained": "of variance unexplained",
+}
+SHORT_UNITS = {
+    "bits_per_sample": "bits",
+    "bits_per_code": "bits",
+    "variance_unexplained": "unexplained",
+}
 
 
 class Console:

@@ -10,14 +10,15 @@ import keras
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.training.baselines import baselines
+from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.gate_statistics import GateStatistics, report
 from keras_rawaudio.training.run_folder import RunFolder
 
 
-def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
+def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
     """The model of a run.
 
     Args:
@@ -31,7 +32,7 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> AudioModel:
     if not path.is_file():
         raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
     try:
-        model: AudioModel = keras.saving.load_model(path, compile=False)
+        model: Model = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
@@ -61,14 +62,15 @@ def evaluate(
     folder = RunFolder.open(run)
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
-    part = corpus.segments(split), corpus.starts(split)
+    data = CodeCorpus.load(folder.codes) if isinstance(model, SpectralModel) else corpus
+    part = data.segments(split), data.starts(split)
     scores = Evaluator(model, *part)()
     result = {
         "run": str(run),
         "split": split,
         "checkpoint": checkpoint,
         model.head.measure: scores[model.head.measure],
-        "baselines": baselines(corpus, model, split),
+        "baselines": baselines(data, model, split),
         "samples": scores["samples"],
     }
     if diagnose:

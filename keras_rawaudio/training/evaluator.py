@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import StreamPlan, window_dataset
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.training.state_reset import reset_state
 
 # Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
@@ -30,7 +30,7 @@ class Evaluator:
     """
 
     def __init__(
-        self, model: AudioModel, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+        self, model: Model, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
     ) -> None:
         import tensorflow as tf
 
@@ -50,7 +50,8 @@ class Evaluator:
 
         Returns:
             `loss` (the mean of what training minimises), the head's own measure
-            (`bits_per_sample` or `variance_unexplained`) and `samples`, how many were scored.
+            (`bits_per_sample`, `bits_per_code` or `variance_unexplained`) and `samples`, how many
+            were scored.
         """
         state = self.model.zero_state(self._batch)
         sums = np.zeros(5)
@@ -60,8 +61,8 @@ class Evaluator:
             sums += np.asarray(values, np.float64)
         loss, score, count, total, squares = sums
         result = {"loss": loss / count, "samples": int(count)}
-        if self.model.head.measure == "bits_per_sample":
-            result["bits_per_sample"] = score / count / math.log(2)
+        if self.model.head.measure.startswith("bits"):
+            result[self.model.head.measure] = score / count / math.log(2)
         else:
             result["variance_unexplained"] = score / (squares - total**2 / count)
         return result
@@ -85,7 +86,7 @@ class Evaluator:
         return tf.stack(sums), state
 
 
-def loss_unit(model: AudioModel, corpus: Corpus) -> float:
+def loss_unit(model: Model, corpus: Corpus) -> float:
     """What a training loss is divided by to be in the unit of the head's own measure.
 
     Args:
@@ -94,7 +95,7 @@ def loss_unit(model: AudioModel, corpus: Corpus) -> float:
     """
     if not model.head.loss_is_score:
         return 1.0
-    if model.head.measure == "bits_per_sample":
+    if model.head.measure.startswith("bits"):
         return math.log(2)
     total, squares = 0.0, 0.0
     for chunk in corpus.chunks("train"):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_rawaudio.data.windows import StreamPlan
 from keras_rawaudio.data.windows.dataset import read_batches
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.training.state_reset import reset_state
 
 SAMPLES = 1 << 13  # read at most: a thousand steps of a tier with frames of 8 samples
@@ -32,7 +32,7 @@ class GateStatistics:
     """
 
     def __init__(
-        self, model: AudioModel, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+        self, model: Model, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
     ) -> None:
         self.model = model
         longest = max(range(len(segments)), key=lambda i: len(segments[i]))

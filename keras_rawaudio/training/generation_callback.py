@@ -12,7 +12,7 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.files import replacing
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.training.run_folder import RunFolder
 
 PROMPT_SECONDS = 0.5
@@ -29,7 +29,7 @@ class GenerationCallback:
         seconds: length of the audio.
     """
 
-    def __init__(self, run: RunFolder, corpus: Corpus, model: AudioModel, seconds: float) -> None:
+    def __init__(self, run: RunFolder, corpus: Corpus, model: Model, seconds: float) -> None:
         self.run, self.corpus, self.seconds = run, corpus, seconds
         self.sampler = ReferenceSampler(model)
 

@@ -52,6 +52,7 @@ class RunFolder:
     last.keras          the model as training left it
     training_state.npz  what resume needs beyond that: optimizer, position, recurrent state
     training_state.previous.npz  the checkpoint before that one
+    codes.npz           the corpus as codes, for a model of codes
     log.csv             one row per validation
     learning_curve.png  the same, drawn
     samples/            free-running audio and spectrograms, by step
@@ -73,6 +74,7 @@ class RunFolder:
         self.last = self.path / "last.keras"
         self.training_state = self.path / "training_state.npz"
         self.previous_state = self.path / "training_state.previous.npz"
+        self.codes = self.path / "codes.npz"
         self.log = self.path / "log.csv"
         self.curve = self.path / "learning_curve.png"
         self.samples = self.path / "samples"

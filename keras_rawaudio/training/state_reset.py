@@ -6,13 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.models.tier import CLOCK
 
 
-def reset_state(
-    model: AudioModel, state: dict[str, Any], reset: Any, position: Any
-) -> dict[str, Any]:
+def reset_state(model: Model, state: dict[str, Any], reset: Any, position: Any) -> dict[str, Any]:
     """The state that a batch of windows is read with.
 
     Args:
@@ -26,7 +24,8 @@ def reset_state(
     """
     fresh = reset[:, None]
     state = {name: tf.where(fresh, 0.0, value) for name, value in state.items()}
-    for i, tier in enumerate(model.tiers):
+    tiers: list[Any] = list(model.tiers)
+    for i, tier in enumerate(tiers):
         if tier.clock_harmonics:
             name = f"tier{i}_{CLOCK}"
             # In 64 bits: a position of hours in samples is beyond what 32 bits hold exactly.

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.training.state_reset import reset_state
 
 
@@ -35,7 +35,7 @@ class TrainingStep:
 
     def __init__(
         self,
-        model: AudioModel,
+        model: Model,
         optimizer: keras.optimizers.Optimizer,
         batch: int,
         clip_norm: float | None = None,

@@ -14,10 +14,13 @@ import numpy as np
 from keras_rawaudio.data.codecs import codec_from_json, fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
 from keras_rawaudio.data.corpus.settings import PARTS
+from keras_rawaudio.files import replacing
+from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.provenance import git_revision, versions
-from keras_rawaudio.recipes import Recipe, recipe_from_json
+from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe, recipe_from_json
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
-from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.build import build_model, spectral_model
+from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder, damaged_if_wrong
 from keras_rawaudio.training.schedule import Budget
@@ -27,7 +30,7 @@ from keras_rawaudio.training.trainer import Trainer
 def train(
     audio: Sequence[str | Path],
     run: str | Path,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     budget: Budget,
     corpus_settings: CorpusSettings | None = None,
     cache: Path | None = None,
@@ -73,7 +76,7 @@ def train(
 def _train(
     audio: Sequence[str | Path],
     folder: RunFolder,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     budget: Budget,
     corpus_settings: CorpusSettings,
     cache: Path | None,
@@ -81,13 +84,13 @@ def _train(
     page: LivePage | None,
 ) -> bool:
     corpus = prepare(audio, cache, recipe.data.corpus(corpus_settings))
-    codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     keras.utils.set_random_seed(seed)
-    model = build_model(recipe, codec)
-    train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]
-    model.prepare(train_part, corpus.sample_rate)
-    quick = baselines(corpus, model, "validation", orders=())
-    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, page=page)
+    model, data = _new_model(recipe, corpus)
+    if data:
+        with replacing(folder.codes) as partial:
+            data.save(partial)
+    quick = baselines(data or corpus, model, "validation", orders=())
+    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, page=page, data=data)
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
         folder.description,
@@ -97,7 +100,8 @@ def _train(
             "data": corpus.describe(),
             "samples_sha256": samples_sha256(corpus),
             "sample_rate": corpus.sample_rate,
-            "codec": codec.to_json(),
+            "codec": model.codec.to_json(),
+            **({"model": model.settings()} if isinstance(model, SpectralModel) else {}),
             "measure": model.head.measure,
             "baselines": quick,
             "budget": asdict(budget),
@@ -108,6 +112,20 @@ def _train(
         },
     )
     return trainer.fit()
+
+
+def _new_model(recipe: AnyRecipe, corpus: Corpus) -> tuple[Model, CodeCorpus | None]:
+    """A model with fresh weights, what it does not learn taken from the train part; and its codes,
+    where it learns from codes."""
+    if isinstance(recipe, SpectralRecipe):
+        spectral = spectral_model(recipe, corpus)
+        spectral.prepare(corpus.segments("train"))
+        return spectral, CodeCorpus.encode(corpus, spectral)
+    codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
+    model = build_model(recipe, codec)
+    train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]
+    model.prepare(train_part, corpus.sample_rate)
+    return model, None
 
 
 def resume(
@@ -137,15 +155,21 @@ def resume(
     with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
         description = folder.describe()
         recipe = _recipe(folder.read_recipe(), learning_rate)
+        model: Model
+        data = None
         with damaged_if_wrong(folder.description):
             budget = budget or Budget(**description["budget"])
-            codec = codec_from_json(description["codec"])
         corpus = Corpus.open(Path(description["corpus"]))
         seed, quick = description["seed"], description["baselines"]
         keras.utils.set_random_seed(seed)
-        model = build_model(recipe, codec)
+        if isinstance(recipe, SpectralRecipe):
+            model, data = SpectralModel(**description["model"]), CodeCorpus.load(folder.codes)
+        else:
+            with damaged_if_wrong(folder.description):
+                codec = codec_from_json(description["codec"])
+            model = build_model(recipe, codec)
         trainer = Trainer(
-            folder, recipe, corpus, model, budget, seed, quick, resume=True, page=page
+            folder, recipe, corpus, model, budget, seed, quick, resume=True, page=page, data=data
         )
         if learning_rate is not None:
             folder.write_json(folder.recipe, recipe.to_json())
@@ -195,7 +219,7 @@ def samples_sha256(corpus: Corpus) -> str:
     return digest.hexdigest()
 
 
-def _recipe(values: dict[str, Any], learning_rate: float | None) -> Recipe:
+def _recipe(values: dict[str, Any], learning_rate: float | None) -> AnyRecipe:
     if learning_rate is not None:
         training = values.get("training")
         values = {**values, "training": {**(training or {}), "learning_rate": learning_rate}}

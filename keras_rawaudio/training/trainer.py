@@ -13,9 +13,10 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
-from keras_rawaudio.models import AudioModel
-from keras_rawaudio.recipes import Recipe
+from keras_rawaudio.models import Model
+from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.csv_log import CsvLog
 from keras_rawaudio.training.evaluator import Evaluator, loss_unit
@@ -51,24 +52,28 @@ class Trainer:
         baselines: figures to print beside the validation's.
         resume: go on from the folder's checkpoint.
         page: shows how it goes.
+        data: the corpus as codes, for a model of codes.
     """
 
     def __init__(
         self,
         run: RunFolder,
-        recipe: Recipe,
+        recipe: AnyRecipe,
         corpus: Corpus,
-        model: AudioModel,
+        model: Model,
         budget: Budget,
         seed: int = 0,
         baselines: dict[str, float] | None = None,
         resume: bool = False,
         page: LivePage | None = None,
+        data: CodeCorpus | None = None,
     ) -> None:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
         self.baselines = baselines or {}
-        self.segments = corpus.segments("train")
+        # What it learns from: the audio itself, or codes that were read off it.
+        self.data = data or corpus
+        self.segments = self.data.segments("train")
         self.plan = WindowPlan.fitting(
             [len(s) for s in self.segments],
             frame=model.frame,
@@ -77,6 +82,8 @@ class Trainer:
             shift=recipe.data.shift,
             seed=seed,
             sequence=recipe.data.sequence,
+            # The codes of a block stay together.
+            grid=model.frame if data else 1,
         )
         self.step = TrainingStep(
             model,
@@ -88,7 +95,7 @@ class Trainer:
             self.settings.jit_compile,
             self.settings.average,
         )
-        heldout = corpus.segments("validation"), corpus.starts("validation")
+        heldout = self.data.segments("validation"), self.data.starts("validation")
         self.evaluator = Evaluator(model, *heldout)
         self.gate_statistics = GateStatistics(model, *heldout)
         self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
@@ -155,7 +162,7 @@ class Trainer:
                 self.plan,
                 self.model.context,
                 *divmod(self.steps, self.plan.batches_per_epoch),
-                starts=self.corpus.starts("train"),
+                starts=self.data.starts("train"),
             )
         )
         meter = ThroughputMeter(self.plan.batch * self.plan.window)

@@ -36,6 +36,7 @@ class Metadata:
         sample_rate: in Hz, of all audio in and out.
         frame: both the forced and the generated samples come in multiples of this.
         channels: of the audio; 1 where the file does not say.
+        delay: samples by which the first audio comes late; they belong to what was read before.
         noise_per_sample: numbers in [0, 1) that each generated sample takes.
         deterministic: True where noise and temperature have no effect.
         states: the state tensors, in the file's order.
@@ -46,6 +47,7 @@ class Metadata:
     sample_rate: int
     frame: int
     channels: int
+    delay: int
     noise_per_sample: int
     deterministic: bool
     states: tuple[State, ...]
@@ -89,6 +91,7 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
             sample_rate=_integer(raw, "sample_rate", 1, MAX_SAMPLE_RATE),
             frame=_integer(raw, "frame", 1, MAX_FRAME),
             channels=_integer({"channels": 1, **raw}, "channels", 1, MAX_CHANNELS),
+            delay=_integer({"delay": 0, **raw}, "delay", 0, MAX_FRAME),
             noise_per_sample=_integer(raw, "noise_per_sample", 0, MAX_FRAME_NOISE),
             deterministic=bool(raw["deterministic"]),
             states=tuple(_state(each) for each in raw["states"]),

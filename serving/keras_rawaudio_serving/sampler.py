@@ -49,6 +49,7 @@ class Sampler:
     """
 
     _left: np.ndarray  # generated, not yet given out: less than a block
+    _late: int  # samples at the start that belong to what was read
 
     def __init__(
         self,
@@ -215,7 +216,10 @@ class Sampler:
         while samples is None or samples > 0:
             if not self._left.shape[1]:
                 whole = size if samples is None else min(size, samples + -samples % self.frame)
-                self._left = self._advance(self._generator.empty(), whole)
+                # The first audio comes late: what was read has to sound to its end.
+                late, self._late = self._late, 0
+                whole += -(-late // self.frame) * self.frame
+                self._left = self._advance(self._generator.empty(), whole)[:, late:]
                 size = min(block, 2 * size)
             # Whole frames are made; what the caller didn't ask for waits for the next call.
             count = self._left.shape[1] if samples is None else min(samples, self._left.shape[1])
@@ -230,6 +234,7 @@ class Sampler:
     def _reset_state(self) -> None:
         self._generator.reset()
         self._left = self._generator.empty()
+        self._late = self.metadata.delay
         self._blocks = self._scored = 0
         self._bits = np.zeros(self.streams)
 

@@ -17,6 +17,7 @@ class Lanes(RowLayout):
     With `n_s` the lengths of the segments, an epoch has `sum_s(n_s // stride) // batch` steps.
 
     Args, attributes: as in `RowLayout`.
+        grid: That first sample is a multiple of so many.
 
     Example:
         >>> lanes = Lanes(np.array([100, 60]), stride=10, batch=4, seed=0)
@@ -25,8 +26,9 @@ class Lanes(RowLayout):
         ([[0, 0, 0, 1]], [[0, 40, 80, 20]])
     """
 
-    def __init__(self, lengths: Int64s, stride: int, batch: int, seed: int) -> None:
+    def __init__(self, lengths: Int64s, stride: int, batch: int, seed: int, grid: int = 1) -> None:
         super().__init__(lengths, stride, batch, seed)
+        self.grid = grid
         self.steps = np.array([(lengths // stride).sum() // batch])
 
     def place(self, epoch: int, number: int, steps: Int64s) -> Places:
@@ -41,7 +43,8 @@ class Lanes(RowLayout):
         counts = np.where(each < segment[:, None], 0, (self.lengths - base) // self.stride)
         if epoch:
             late = np.random.default_rng((self.seed, epoch, 1))
-            base = base + late.integers(self.lengths % self.stride + 1)
+            places = self.lengths % self.stride // self.grid + 1
+            base = base + self.grid * late.integers(places)
         return Walks(base, counts).place(self.stride, steps)
 
     def used_samples(self) -> int:

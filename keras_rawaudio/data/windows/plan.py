@@ -71,6 +71,7 @@ class WindowPlan:
         seed: Seeds the order of passes and all draws, together with the epoch's number.
         sequence: Samples in a sequence, a multiple of the window's; None: state is carried to the
             end of the segment.
+        grid: Lanes begin at multiples of so many samples of their segment.
 
     Raises:
         UserError: If a number is out of range, no segment holds a window, or the segments are too
@@ -92,6 +93,7 @@ class WindowPlan:
     shift: int | Literal["lanes", "random", "random-offsets"] = "lanes"
     seed: int = 0
     sequence: int | None = None
+    grid: int = 1
 
     def __post_init__(self) -> None:
         for name in ("frame", "frames", "batch", "shift"):
@@ -136,6 +138,7 @@ class WindowPlan:
         shift: int | Literal["lanes", "random", "random-offsets"] = "lanes",
         seed: int = 0,
         sequence: int | None = None,
+        grid: int = 1,
     ) -> WindowPlan:
         """The plan with windows of at most `frames` frames that wastes little audio.
 
@@ -155,7 +158,7 @@ class WindowPlan:
             unused = sum(lengths) - batch * windows * counts
             enough = np.flatnonzero(unused <= WASTE * sum(lengths))
             frames = int(windows[enough[0] if len(enough) else np.argmin(unused)]) // frame
-        return cls(lengths, frame, frames, batch, shift, seed, sequence)
+        return cls(lengths, frame, frames, batch, shift, seed, sequence, grid)
 
     @property
     def window(self) -> int:
@@ -226,6 +229,8 @@ class WindowPlan:
 
     def _lay_out(self, batch: int) -> RowLayout:
         lengths = np.asarray(self.lengths, np.int64)[self._usable]
+        if self.shift == "lanes":
+            return Lanes(lengths, self._stride, batch, self.seed, self.grid)
         if isinstance(self.shift, str):
             return LAYOUTS[self.shift](lengths, self._stride, batch, self.seed)
         return Offsets(lengths, self._stride, batch, self.seed, self.shift)

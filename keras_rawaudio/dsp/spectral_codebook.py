@@ -1,0 +1,206 @@
+"""Codebooks of real spectra: one for each frequency band, so that bands combine freely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.errors import UserError
+
+BAND_LIMITS = (345.0, 1200.0, 4000.0)  # Hz, between the bands of the product code
+FITTED_BLOCKS = 20_000  # at most, evenly spread over the corpus
+CHUNK_BLOCKS = 64  # about 3 s
+LARGEST, SMALLEST = 1024, 16
+BLOCKS_PER_CODE = 8
+ITERATIONS = 8
+
+
+@dataclass(frozen=True)
+class BandCodebook:
+    """Entries of one frequency band: blocks of the corpus that stand for those around them.
+
+    Attributes:
+        first, last: bins of the band.
+        feature_first, feature_last: features of the band.
+        mean: `(4 * features,)` of a block's log magnitudes.
+        basis: `(4 * features, components)`: their principal components.
+        components: `(entries, components)`.
+        magnitudes: `(entries, 4, bins)`: the entries' own spectra at full resolution.
+        stereo_edges: bins at which stereo bands begin, and the last.
+        gains: `(entries, stereo bands, channels, 2)`, see `BlockSpectra.channel_gains`.
+    """
+
+    first: int
+    last: int
+    feature_first: int
+    feature_last: int
+    mean: np.ndarray
+    basis: np.ndarray
+    components: np.ndarray
+    magnitudes: np.ndarray
+    stereo_edges: np.ndarray
+    gains: np.ndarray
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Index of the nearest entry `(n,)` for log magnitudes `(n, 4, width)`."""
+        part = features[:, :, self.feature_first : self.feature_last]
+        points = (part.reshape(len(part), -1) - self.mean) @ self.basis
+        return nearest(points, self.components)
+
+
+def codebook_size(blocks: int) -> int:
+    """Entries for a corpus: the power of two at or below an eighth of its blocks, 16 to 1024.
+
+    Example:
+        >>> codebook_size(10_000), codebook_size(2_000)
+        (1024, 128)
+    """
+    fitting = 2 ** int(np.log2(max(1.0, blocks / BLOCKS_PER_CODE)))
+    return max(SMALLEST, min(LARGEST, fitting))
+
+
+def band_edges(spectra: BlockSpectra) -> list[tuple[int, int, int, int]]:
+    """First and last bin, first and last feature of each band of the product code."""
+    edges = spectra.band_edges
+    frequencies = spectra.frequencies[edges[:-1]]
+    limits = [limit for limit in BAND_LIMITS if limit < 0.4 * spectra.rate]
+    cuts = [0, *(int(np.searchsorted(frequencies, limit)) for limit in limits), spectra.width]
+    return [(int(edges[a]), int(edges[b]), a, b) for a, b in pairwise(cuts)]
+
+
+def stretch(segment: np.ndarray, spectra: BlockSpectra, first: int, count: int) -> np.ndarray:
+    """Float audio `((count + 1) * block, channels)`: some blocks, and the one before them.
+
+    Args:
+        segment: int16 or float `(n,)` or `(n, channels)`; before it is silence.
+        spectra: geometry.
+        first: number of the first block.
+        count: how many.
+    """
+    block = spectra.block
+    part = np.asarray(segment[max(0, first - 1) * block : (first + count) * block])
+    audio = part.astype(np.float32).reshape(len(part), -1)
+    if part.dtype.kind == "i":
+        audio /= np.float32(32768)
+    return np.pad(audio, ((0 if first else block, 0), (0, 0)))
+
+
+def fit_codebooks(
+    segments: Sequence[np.ndarray],
+    spectra: BlockSpectra,
+    entries: int,
+    components: int = 48,
+    seed: int = 0,
+) -> list[BandCodebook]:
+    """Choose the entries of each band by k-means on principal components.
+
+    The entry of a cluster is the real block nearest to its centre (its medoid): a mean of spectra
+    would be a blur.
+
+    Args:
+        segments: stretches of the train part, `(n,)` or `(n, channels)`.
+        spectra: geometry.
+        entries: of each codebook.
+        components: principal components kept, at most.
+        seed: of the start.
+
+    Raises:
+        UserError: fewer than `2 * entries` blocks of audio.
+    """
+    rng = np.random.default_rng(seed)
+    total = sum(len(s) // spectra.block for s in segments)
+    if total < 2 * entries:
+        raise UserError(
+            f"{total} blocks of {spectra.block} samples are too few for codebooks of {entries}: "
+            "use longer audio"
+        )
+    pieces = [
+        (segment, first, min(CHUNK_BLOCKS, len(segment) // spectra.block - first))
+        for segment in segments
+        for first in range(0, len(segment) // spectra.block, CHUNK_BLOCKS)
+    ]
+    pieces = pieces[:: -(-total // FITTED_BLOCKS)]
+    features = np.concatenate([_features(*piece, spectra) for piece in pieces])
+    places = [(segment, first + i) for segment, first, count in pieces for i in range(count)]
+    books = []
+    for first, last, a, b in band_edges(spectra):
+        part = features[:, :, a:b].reshape(len(features), -1)
+        mean = part.mean(axis=0)
+        centred = part - mean
+        basis = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :components].copy()
+        points = centred @ basis
+        chosen = medoids(points, entries, rng)
+        edges = spectra.stereo_edges(first, last)
+        found = [
+            spectra.spectra(stretch(segment, spectra, at, 1))
+            for segment, at in (places[i] for i in chosen)
+        ]
+        power = np.stack([p[1, :, first:last] for p, _ in found])
+        channels = np.stack([c[1] for _, c in found])
+        books.append(
+            BandCodebook(
+                first,
+                last,
+                a,
+                b,
+                mean,
+                basis,
+                points[chosen],
+                np.sqrt(power).astype(np.float32),
+                edges,
+                spectra.channel_gains(channels, edges),
+            )
+        )
+    return books
+
+
+def encode(segment: np.ndarray, spectra: BlockSpectra, books: Sequence[BandCodebook]) -> np.ndarray:
+    """Codes of a stretch of audio.
+
+    Args:
+        segment: `(n,)` or `(n, channels)`, integers or floats.
+        spectra: geometry.
+        books: one for each band.
+
+    Returns:
+        `(blocks, bands)` int32.
+    """
+    codes = [np.zeros((0, len(books)), np.int32)]
+    blocks = len(segment) // spectra.block
+    for first in range(0, blocks, CHUNK_BLOCKS):
+        features = _features(segment, first, min(CHUNK_BLOCKS, blocks - first), spectra)
+        codes.append(np.stack([book.encode(features) for book in books], axis=1))
+    return np.concatenate(codes).astype(np.int32)
+
+
+def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of `count` different points that stand for all: k-means, then the nearest points."""
+    centres = points[rng.permutation(len(points))[:count]].copy()
+    for _ in range(ITERATIONS):
+        labels = nearest(points, centres)
+        sizes = np.bincount(labels, minlength=count)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, labels, points)
+        used = sizes > 0
+        centres[used] = sums[used] / sizes[used, None]
+        centres[~used] = points[rng.integers(0, len(points), (~used).sum())]
+    chosen = np.unique(nearest(centres, points))
+    others = rng.permutation(np.setdiff1d(np.arange(len(points)), chosen))
+    return np.concatenate([chosen, others[: count - len(chosen)]])
+
+
+def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
+    """Index of the nearest entry of each point: `(n, d)` and `(k, d)` to `(n,)`."""
+    offset = 0.5 * np.square(entries).sum(axis=1)
+    starts = range(0, max(1, len(points)), 4096)
+    found = [(points[i : i + 4096] @ entries.T - offset).argmax(axis=1) for i in starts]
+    return np.concatenate(found)
+
+
+def _features(segment: np.ndarray, first: int, count: int, spectra: BlockSpectra) -> np.ndarray:
+    """Log magnitudes `(count, 4, width)` of some blocks."""
+    return spectra.features(spectra.power(stretch(segment, spectra, first, count)))[1:]

@@ -1,0 +1,99 @@
+"""Phases for magnitude spectra, found while audio is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+START = 1e-3  # -114 dB: below it, a frame starts as a pulse in its middle
+
+
+class PhaseRetrieval:
+    """Real-time iterative spectrogram inversion with look-ahead (RTISI-LA).
+
+    Some frames wait. Each is transformed back, added to its neighbours and transformed again,
+    newest first, several times: phases are kept and the given magnitudes are put back. Then the
+    oldest is final and one hop of audio is ready. Each channel is the common spectrum times its
+    own complex gains.
+
+    Args:
+        fft_size: samples in a frame, a multiple of four.
+        channels: of the audio.
+        look_ahead: frames that wait for later ones.
+        iterations: rounds for each hop.
+
+    Example:
+        >>> phases = PhaseRetrieval(64)
+        >>> state = [ops.zeros((1, *shape)) for shape in phases.state_shapes()]
+        >>> spectra = [ops.ones((1, 33))] * 4
+        >>> gains = ops.stack([ops.ones((1, 1, 33)), ops.zeros((1, 1, 33))], axis=-1)
+        >>> audio, state = phases.hop_of_audio(spectra, gains, state)
+        >>> tuple(audio.shape)
+        (1, 16, 1)
+
+    Reference:
+        Zhu, Beauregard and Wyse 2007, "Real-time signal estimation from modified short-time
+        Fourier transform magnitude spectra".
+    """
+
+    def __init__(
+        self, fft_size: int, channels: int = 1, look_ahead: int = 3, iterations: int = 2
+    ) -> None:
+        if fft_size % 4:
+            raise ValueError(f"frames of {fft_size} samples are not a multiple of four")
+        self.fft_size, self.hop, self.channels = fft_size, fft_size // 4, channels
+        self.look_ahead, self.iterations = look_ahead, iterations
+        self.window = np.hanning(fft_size + 1)[:-1].astype("float32")
+        self.start = (START * (-1.0) ** np.arange(fft_size // 2 + 1)).astype("float32")
+        self.scale = float(self.hop / np.square(self.window).sum())
+
+    @property
+    def delay(self) -> int:
+        """Samples from a frame's last one to the end of the audio that is ready by then."""
+        return self.fft_size - self.hop + self.look_ahead * self.hop
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes without the batch: the waiting frames, their sum, and each channel's overlap."""
+        size, hop = self.fft_size, self.hop
+        waiting = (self.look_ahead, size)
+        return [waiting, (size + (self.look_ahead - 1) * hop,), (self.channels, size - hop)]
+
+    def hop_of_audio(
+        self, magnitudes: Sequence[Any], gains: Any, state: Sequence[Any]
+    ) -> tuple[Any, list[Any]]:
+        """One new frame in, one hop of audio out.
+
+        Args:
+            magnitudes: of the waiting frames and the new one, oldest first, each `(B, bins)`.
+            gains: `(B, channels, bins, 2)`: of the oldest frame, real and imaginary part.
+            state: as `state_shapes` says.
+
+        Returns:
+            `(B, hop, channels)` and the new state.
+        """
+        waiting, total, overlap = state
+        size, hop = self.fft_size, self.hop
+        frames = [waiting[:, i] for i in range(self.look_ahead)]
+        frames.append(ops.zeros_like(frames[0]))
+        total = ops.concatenate([total, ops.zeros_like(total[:, :hop])], axis=1)
+        final = None
+        for i in [self.look_ahead, *list(reversed(range(self.look_ahead + 1))) * self.iterations]:
+            first = i * hop
+            re, im = ops.rfft(total[:, first : first + size] * self.window)
+            re = re + self.start
+            factor = magnitudes[i] / ops.sqrt(re * re + im * im)
+            final = re * factor, im * factor
+            frame = ops.irfft(final, fft_length=size) * self.window
+            added = frame - frames[i]
+            total = total + ops.pad(added, ((0, 0), (first, total.shape[1] - first - size)))
+            frames[i] = frame
+        assert final is not None
+        re, im = final[0][:, None], final[1][:, None]
+        a, b = gains[..., 0], gains[..., 1]
+        played = ops.irfft((re * a - im * b, re * b + im * a), fft_length=size) * self.window
+        played = played + ops.pad(overlap, ((0, 0), (0, 0), (0, hop)))
+        audio = ops.transpose(played[:, :, :hop], (0, 2, 1)) * self.scale
+        return audio, [ops.stack(frames[1:], axis=1), total[:, hop:], played[:, :, hop:]]

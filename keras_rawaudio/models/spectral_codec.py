@@ -1,0 +1,193 @@
+"""A codec of spectra: blocks of audio to codes, codes to magnitudes and channel gains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
+from keras_rawaudio.dsp.spectral_codebook import BandCodebook, band_edges, fit_codebooks
+
+SOFTNESS = 0.06  # of the median squared distance between nearest entries
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class SpectralCodec(keras.layers.Layer):
+    """A product code: each frequency band of a block is one entry of that band's codebook.
+
+    Nothing of it learns: `fit` takes the entries from the train part.
+
+    Args:
+        rate: samples per second.
+        channels: 1 or 2.
+        codebook_size: entries of each band.
+        components: principal components that stand for a band of a block.
+
+    Attributes:
+        spectra: the geometry.
+        bands: codes of a block.
+
+    Example:
+        >>> codec = SpectralCodec(8000, codebook_size=16)
+        >>> noise = np.random.default_rng(0).normal(size=60000).astype("float32") / 10
+        >>> codec.fit([noise])
+        >>> codes = codec.encode(noise[None, :1024, None])
+        >>> magnitudes, gains = codec.decode(codes)
+        >>> tuple(codes.shape), tuple(magnitudes.shape), tuple(gains.shape)
+        ((1, 3), (1, 4, 257), (1, 1, 257, 2))
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        channels: int = 1,
+        codebook_size: int = 1024,
+        components: int = 48,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.rate, self.channels = rate, channels
+        self.codebook_size, self.components = codebook_size, components
+        self.spectra = BlockSpectra(rate, channels)
+        self._edges = band_edges(self.spectra)
+        self.bands = len(self._edges)
+        self.stereo = [self.spectra.stereo_edges(a, b) for a, b, *_ in self._edges]
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        K, P = self.codebook_size, self.components
+        self.mean, self.basis, self.entries, self.magnitudes, self.gains = [], [], [], [], []
+        for band, (first, last, a, b) in enumerate(self._edges):
+
+            def weight(name: str, *shape: int, band: int = band) -> Any:
+                return self.add_weight(
+                    shape, initializer="zeros", trainable=False, name=f"band{band}_{name}"
+                )
+
+            self.mean.append(weight("mean", HOPS * (b - a)))
+            self.basis.append(weight("basis", HOPS * (b - a), P))
+            self.entries.append(weight("entries", K, P))
+            self.magnitudes.append(weight("magnitudes", K, HOPS, last - first))
+            stereo = len(self.stereo[band]) - 1
+            self.gains.append(weight("gains", K, stereo, self.channels, 2))
+        self.scale = self.add_weight((self.bands,), initializer="ones", trainable=False)
+        self.softness = self.add_weight((self.bands,), initializer="ones", trainable=False)
+        self.built = True
+
+    def fit(self, segments: Sequence[np.ndarray]) -> None:
+        """Take the codebooks from stretches of audio, `(n,)` or `(n, channels)`."""
+        books = fit_codebooks(segments, self.spectra, self.codebook_size, self.components)
+        for band, book in enumerate(books):
+            missing = ((0, 0), (0, self.components - book.basis.shape[1]))
+            self.mean[band].assign(book.mean)
+            self.basis[band].assign(np.pad(book.basis, missing))
+            self.entries[band].assign(np.pad(book.components, missing))
+            self.magnitudes[band].assign(book.magnitudes)
+            self.gains[band].assign(book.gains)
+        self.scale.assign([1 / book.components.std(axis=0).mean() for book in books])
+        near = [_nearest_distance(book.components) for book in books]
+        self.softness.assign([SOFTNESS * max(d, 1e-9) for d in near])
+
+    def books(self) -> list[BandCodebook]:
+        """The codebooks as NumPy arrays, for encoding a corpus."""
+        weights = zip(
+            self.mean,
+            self.basis,
+            self.entries,
+            self.magnitudes,
+            self.stereo,
+            self.gains,
+            strict=True,
+        )
+        return [
+            BandCodebook(*edges, *(np.asarray(value) for value in values))
+            for edges, values in zip(self._edges, weights, strict=True)
+        ]
+
+    def encode(self, audio: Any) -> Any:
+        """Codes `(B, bands)` int32 of one block.
+
+        Args:
+            audio: `(B, 2 * block, channels)`: the block, and the one before it.
+        """
+        size, hop = self.spectra.fft_size, self.spectra.hop
+        starts = range(hop, size + 1, hop)
+        frames = ops.stack([audio[:, s : s + size] for s in starts], axis=1)
+        frames = ops.transpose(frames, (0, 1, 3, 2)) * self.spectra.window
+        re, im = ops.rfft(frames)
+        return self.encode_power(ops.mean(re * re + im * im, axis=2))
+
+    def encode_power(self, power: Any) -> Any:
+        """Codes `(B, bands)` int32 of power spectra `(B, 4, bins)`."""
+        features = ops.log(
+            ops.sqrt(ops.matmul(power, self.spectra.band_matrix)) + self.spectra.floor
+        )
+        codes = []
+        for band, (_, _, a, b) in enumerate(self._edges):
+            part = ops.reshape(features[:, :, a:b], (-1, HOPS * (b - a)))
+            point = ops.matmul(part - self.mean[band], self.basis[band])
+            entries = self.entries[band]
+            offset = 0.5 * ops.sum(ops.square(entries), axis=1)
+            closeness = ops.matmul(point, ops.transpose(entries)) - offset
+            # Not argmax, for which Keras takes operations that ONNX does not have.
+            nearest = closeness >= ops.max(closeness, axis=-1, keepdims=True)
+            index = np.arange(self.codebook_size, dtype="int32")
+            codes.append(ops.min(ops.where(nearest, index, self.codebook_size), axis=-1))
+        return ops.cast(ops.stack(codes, axis=1), "int32")
+
+    def decode(self, codes: Any) -> tuple[Any, Any]:
+        """Magnitudes `(B, 4, bins)` and channel gains `(B, channels, bins, 2)`.
+
+        Args:
+            codes: `(B, bands)` int32; -1 is silence.
+        """
+        magnitudes, gains = [], []
+        for band, edges in enumerate(self.stereo):
+            index = ops.maximum(codes[:, band], 0)
+            there = ops.cast(codes[:, band] >= 0, "float32")[:, None, None]
+            magnitudes.append(ops.take(self.magnitudes[band], index, axis=0) * there)
+            owner = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+            gains.append(ops.take(ops.take(self.gains[band], index, axis=0), owner, axis=1))
+        common = ops.concatenate(magnitudes, axis=-1)
+        return common, ops.transpose(ops.concatenate(gains, axis=1), (0, 2, 1, 3))
+
+    def points(self, band: int) -> Any:
+        """Entries of a band as a network reads them: `(codebook_size, components)`, about one."""
+        return self.entries[band] * self.scale[band]
+
+    def read_points(self, codes: Any) -> list[Any]:
+        """What a network reads of codes `(..., bands)`; for -1, zeros."""
+        read = []
+        for band in range(self.bands):
+            index = codes[..., band]
+            there = ops.cast(index >= 0, "float32")[..., None]
+            read.append(ops.take(self.points(band), ops.maximum(index, 0), axis=0) * there)
+        return read
+
+    def soft_targets(self, band: int, codes: Any) -> Any:
+        """Probabilities over entries `(..., codebook_size)`: those near the true one share it."""
+        entries = self.entries[band]
+        true = ops.take(entries, codes, axis=0)
+        half = 0.5 * ops.sum(ops.square(entries), axis=1)
+        closeness = ops.matmul(true, ops.transpose(entries)) - half
+        return ops.softmax(closeness / self.softness[band], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "rate": self.rate,
+            "channels": self.channels,
+            "codebook_size": self.codebook_size,
+            "components": self.components,
+        }
+
+
+def _nearest_distance(points: np.ndarray) -> float:
+    """Median squared distance of points to their nearest neighbours."""
+    square = np.square(points).sum(axis=1)
+    distances = square[:, None] + square[None] - 2 * points @ points.T
+    np.fill_diagonal(distances, np.inf)
+    return float(np.median(distances.min(axis=1)))

@@ -1,0 +1,291 @@
+"""A spectral codec and a recurrent prior over its codes: full-band, mono or stereo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.data.codecs.indices import Indices
+from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
+from keras_rawaudio.models.heads.codes import CodesHead
+from keras_rawaudio.models.spectral_codec import SpectralCodec
+
+State = dict[str, Any]
+CODES, HISTORY = "codes", "history"
+PHASES = ("waiting", "total", "overlap")
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class SpectralModel(keras.Model):
+    """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
+
+    In training it reads and predicts codes alone, one row after the other: those of a block, band
+    by band, then those of the next. `step` makes a block of audio.
+
+    Args:
+        rate: samples per second.
+        channels: 1 or 2.
+        codebook_size: entries of each band's codebook.
+        components: principal components that stand for an entry.
+        own_draws: the largest share of blocks in training whose place a draw of the model's own
+            takes; less while the model knows little.
+        units: see `CodePrior`, and so the others.
+
+    Call arguments:
+        x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
+            target `j`. `N` is a multiple of `bands`.
+        state: recurrent state by name, each `(B, units)`.
+        training: switches noise, dropout and own draws on.
+
+    Returns:
+        Logits of each band, `(B, N / bands, codebook_size)`, and the new state.
+
+    Example:
+        >>> model = SpectralModel(8000, codebook_size=16, units=8)
+        >>> x = ops.ones((2, model.context + 4 * model.frame), "int32")
+        >>> logits, state = model(x, model.zero_state(2))
+        >>> len(logits), tuple(logits[0].shape)
+        (3, (2, 4, 16))
+
+    Reference:
+        Duckworth et al. 2019, "Parallel scheduled sampling" (own draws).
+    """
+
+    def __init__(
+        self,
+        rate: int,
+        channels: int = 1,
+        codebook_size: int = 1024,
+        components: int = 48,
+        units: int = 384,
+        layers: int = 2,
+        dropout: float = 0.25,
+        input_noise: float = 0.1,
+        own_draws: float = 0.4,
+        clock_harmonics: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate, self.channels, self.own_draws = rate, channels, own_draws
+        self.spectral_codec = SpectralCodec(
+            rate, channels, codebook_size, components, name="spectral_codec"
+        )
+        bands = self.spectral_codec.bands
+        self.prior = CodePrior(
+            bands, components, units, layers, dropout, input_noise, clock_harmonics, name="tier0"
+        )
+        self.prior.build()
+        self.phases = PhaseRetrieval(self.spectral_codec.spectra.fft_size, channels)
+        self.head = CodesHead(self.spectral_codec)
+        self.codec = Indices(codebook_size + 1)
+        self.seed_generator = keras.random.SeedGenerator()
+        self.built = True
+
+    # What training and evaluation ask of any model; a sample of theirs is a code here.
+
+    @property
+    def tiers(self) -> list[CodePrior]:
+        """The prior, as the one tier."""
+        return [self.prior]
+
+    @property
+    def cells(self) -> None:
+        """It has no bits per sample."""
+        return None
+
+    @property
+    def frame(self) -> int:
+        """Codes of a block."""
+        return self.spectral_codec.bands
+
+    @property
+    def context(self) -> int:
+        """Codes before the first input."""
+        return self.frame - 1
+
+    @property
+    def block(self) -> int:
+        """Samples that the generator moves by."""
+        return self.spectral_codec.spectra.block
+
+    @property
+    def delay(self) -> int:
+        """Samples by which audio comes later than its codes."""
+        return self.phases.delay
+
+    def state_spec(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes (without the batch) of the recurrent state."""
+        return {f"tier0_{name}": shape for name, shape in self.prior.state_spec()}
+
+    def zero_state(self, batch: Any) -> State:
+        """The state of `batch` fresh streams."""
+        return {name: ops.zeros((batch, *shape)) for name, shape in self.state_spec().items()}
+
+    def target(self, x: Any, y: Any) -> Any:
+        """What the prediction is compared with."""
+        return y
+
+    def call(self, x: Any, state: State, training: bool = False) -> tuple[list[Any], State]:
+        S = self.frame
+        N = x.shape[1] - self.context
+        before = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
+        # The last band of the last block is a target only.
+        now = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
+        # Who has read nothing knows no block before.
+        fresh = ops.all(state["tier0_layer0_h"] == 0, axis=1)[:, None, None]
+        first = ops.where(fresh, -1, before[:, :1])
+        before = ops.concatenate([first, before[:, 1:]], axis=1)
+        points, values = self.spectral_codec.read_points(now), list(state.values())
+        keys = self.entry_keys()
+        if training and self.own_draws:
+            before = ops.stop_gradient(self._with_own_draws(before, points, keys, values))
+        read = self.spectral_codec.read_points(before)
+        hidden, after = self.prior(read, values, training=training)
+        logits = self.prior.all_logits(hidden, points, keys, training=training)
+        return logits, dict(zip(state, after, strict=True))
+
+    def _with_own_draws(
+        self, before: Any, points: list[Any], keys: list[Any], values: list[Any]
+    ) -> Any:
+        """Blocks `(B, T, bands)`, some of them as the model itself would have drawn them."""
+        hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
+        logits = self.prior.all_logits(hidden, points, keys)
+        draws, sure = [], 0.0
+        for each in logits:
+            noise = keras.random.uniform(
+                ops.shape(each), minval=1e-6, maxval=1 - 1e-6, seed=self.seed_generator
+            )
+            draws.append(ops.argmax(each - ops.log(-ops.log(noise)), axis=-1))
+            p = ops.softmax(each)
+            entropy = -ops.mean(ops.sum(p * ops.log(p + 1e-9), axis=-1))
+            sure = sure + (1 - entropy / np.log(self.spectral_codec.codebook_size)) / self.frame
+        drawn = ops.cast(ops.stack(draws, axis=-1), before.dtype)
+        drawn = ops.concatenate([before[:, :1], drawn[:, :-1]], axis=1)
+        chance = keras.random.uniform(ops.shape(before)[:2], seed=self.seed_generator)
+        return ops.where((chance < self.own_draws * sure)[..., None], drawn, before)
+
+    # The generator
+
+    def generator_state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """Shape without the batch and first value of each tensor of the generator's state."""
+        shapes = self.phases.state_shapes()
+        return {
+            **{name: (shape, 0.0) for name, shape in self.state_spec().items()},
+            CODES: ((self.frame,), -1.0),
+            HISTORY: ((self.block, self.channels), 0.0),
+            **{name: (shape, 0.0) for name, shape in zip(PHASES, shapes, strict=True)},
+        }
+
+    def next_hidden(self, state: State) -> tuple[Any, State]:
+        """Hidden `(B, units)` for the next block, and the recurrent state after it."""
+        points = self.spectral_codec.read_points(ops.cast(state[CODES], "int32"))
+        names = list(self.state_spec())
+        hidden, after = self.prior.step(points, [state[name] for name in names])
+        return hidden, {**state, **dict(zip(names, after, strict=True))}
+
+    def entry_keys(self) -> list[Any]:
+        """What queries are compared with: keys and biases of the entries of each band."""
+        codec = self.spectral_codec
+        return [self.prior.key(band, codec.points(band)) for band in range(codec.bands)]
+
+    def draw_codes(self, hidden: Any, chance: Any, temperature: Any, keys: list[Any]) -> Any:
+        """Codes `(B, bands)` int32 of a block, band after band.
+
+        Args:
+            hidden: `(B, units)`.
+            chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
+            temperature: `(B, 1)`.
+            keys: from `entry_keys`.
+        """
+        known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
+        codes = []
+        for band in range(self.frame):
+            entries = self.spectral_codec.points(band)
+            logits = self.prior.logits(band, hidden, known, keys[band])
+            scaled = logits / temperature
+            weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
+            below = ops.cumsum(weights, axis=-1)
+            reached = ops.cast(below <= chance[:, band : band + 1] * below[:, -1:], "int32")
+            # Rounding may leave nothing above the last entry.
+            last = self.spectral_codec.codebook_size - 1
+            code = ops.minimum(ops.sum(reached, axis=-1), last)
+            codes.append(code)
+            if band < self.frame - 1:
+                known = known + self.prior.know(band, ops.take(entries, code, axis=0))
+        return ops.stack(codes, axis=1)
+
+    def play(self, codes: Any, state: State) -> tuple[Any, State]:
+        """A block of audio `(B, block, channels)`, `delay` samples late, and the new state.
+
+        Args:
+            codes: `(B, bands)` int32 of the new block.
+            state: holds those of the block before.
+        """
+        magnitudes, gains = self.hop_spectra(ops.cast(state[CODES], "int32"), codes)
+        phases, hops = [state[name] for name in PHASES], []
+        for hop in range(HOPS):
+            waiting = ops.unstack(magnitudes[hop], HOPS, axis=1)
+            audio, phases = self.phases.hop_of_audio(waiting, gains[hop], phases)
+            hops.append(audio)
+        after = dict(zip(PHASES, phases, strict=True))
+        return ops.concatenate(hops, axis=1), {
+            **state,
+            **after,
+            CODES: ops.cast(codes, "float32"),
+        }
+
+    def hop_spectra(self, before: Any, codes: Any) -> tuple[Any, Any]:
+        """What each hop of a block is made from.
+
+        Args:
+            before: `(B, bands)` int32 of the block before.
+            codes: of the block.
+
+        Returns:
+            Magnitudes `(4, B, 4, bins)` of the frames that wait and the new one, and the gains
+            `(4, B, channels, bins, 2)` of the oldest.
+        """
+        (m0, g0), (m1, g1) = self.spectral_codec.decode(before), self.spectral_codec.decode(codes)
+        both = ops.concatenate([m0, m1], axis=1)
+        magnitudes = ops.stack([both[:, h + 1 : h + 1 + HOPS] for h in range(HOPS)], axis=0)
+        return magnitudes, ops.stack([g0, g0, g0, g1], axis=0)
+
+    def prepare(self, segments: Sequence[np.ndarray]) -> None:
+        """Take the codebooks from stretches of audio, and the clock's period.
+
+        Args:
+            segments: `(n,)` or `(n, channels)`.
+        """
+        self.spectral_codec.fit(segments)
+        if self.prior.clock_harmonics:
+            from keras_rawaudio.dsp.tempo import pulse_period
+
+            bar = 8 * pulse_period([_mono(s) for s in segments], self.rate)
+            self.prior.set_period(bar * self.rate / self.block * self.frame)
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make a model like this one."""
+        prior = self.prior.get_config()
+        names = ("units", "layers", "dropout", "input_noise", "clock_harmonics")
+        return {
+            "rate": self.rate,
+            "channels": self.channels,
+            "codebook_size": self.spectral_codec.codebook_size,
+            "components": self.spectral_codec.components,
+            "own_draws": self.own_draws,
+            **{name: prior[name] for name in names},
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.settings()}
+
+
+def _mono(segment: np.ndarray) -> np.ndarray:
+    audio = np.asarray(segment, np.float32).reshape(len(segment), -1).mean(axis=1)
+    return audio / np.float32(32768) if np.asarray(segment[:1]).dtype.kind == "i" else audio

@@ -1,0 +1,98 @@
+"""A corpus read as codes: once, and kept in the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.dsp.spectral_codebook import encode
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.models.spectral_model import SpectralModel
+
+PARTS = ("train", "validation", "test")
+
+
+class CodeCorpus:
+    """The parts of a corpus as rows of codes, in the place of its samples.
+
+    The codes of a block lie side by side, counted from 1; 0 is kept for no code.
+
+    Args:
+        codes: of each part, by name: `(blocks * bands,)` int16 per stretch of audio.
+        starts: where in its own file each stretch begins, in codes.
+    """
+
+    def __init__(self, codes: dict[str, list[np.ndarray]], starts: dict[str, list[int]]) -> None:
+        self._codes, self._starts = codes, starts
+
+    @classmethod
+    def encode(cls, corpus: Corpus, model: SpectralModel) -> CodeCorpus:
+        """Read the codes off the audio.
+
+        Args:
+            corpus: the audio.
+            model: its codec has been fitted.
+        """
+        spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
+        codes, starts = {}, {}
+        for part in PARTS:
+            segments = corpus.segments(part)
+            encoded = [encode(segment, spectra, books) for segment in segments]
+            codes[part] = [(c + 1).astype(np.int16).ravel() for c in encoded]
+            per_sample = model.frame / spectra.block
+            starts[part] = [round(start * per_sample) for start in corpus.starts(part)]
+        return cls(codes, starts)
+
+    @classmethod
+    def load(cls, path: Path) -> CodeCorpus:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        codes: dict[str, list[np.ndarray]] = {}
+        starts: dict[str, list[int]] = {}
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                for part in PARTS:
+                    ends = np.cumsum(saved[f"{part}_lengths"])
+                    codes[part] = np.split(saved[f"{part}_codes"], ends[:-1])
+                    starts[part] = saved[f"{part}_starts"].tolist()
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise UserError(f"cannot read {path}: {error}; train into a new folder") from None
+        return cls(codes, starts)
+
+    def save(self, path: Path) -> None:
+        """Write all parts into one `.npz` file."""
+        arrays: dict[str, np.ndarray] = {}
+        for part, rows in self._codes.items():
+            arrays[f"{part}_codes"] = np.concatenate([np.zeros(0, np.int16), *rows])
+            arrays[f"{part}_lengths"] = np.array([len(row) for row in rows], np.int64)
+            arrays[f"{part}_starts"] = np.array(self._starts[part], np.int64)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    def segments(self, part: str) -> list[np.ndarray]:
+        """The codes of each stretch."""
+        return self._codes[part]
+
+    def starts(self, part: str) -> list[int]:
+        """Where in its own file each stretch begins, in codes."""
+        return self._starts[part]
+
+    def samples(self, part: str) -> int:
+        """How many codes a part has."""
+        return sum(map(len, self._codes[part]))
+
+
+def code_frequencies(corpus: CodeCorpus, part: str, bands: int, levels: int) -> float:
+    """Bits per code by the frequencies of the train part: what no context gives."""
+    bits = []
+    for band in range(bands):
+        train = np.concatenate([c[band::bands] for c in corpus.segments("train")])
+        heldout = np.concatenate([c[band::bands] for c in corpus.segments(part)])
+        counts = np.bincount(train, minlength=levels) + 0.5
+        bits.append(-np.log2(counts[heldout] / counts[1:].sum()).mean())
+    return float(np.mean(bits))

@@ -1,0 +1,109 @@
+"""Blocks of spectra and their codebooks."""
+
+import numpy as np
+import pytest
+
+from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.spectral_codebook import (
+    band_edges,
+    codebook_size,
+    encode,
+    fit_codebooks,
+    medoids,
+)
+from keras_rawaudio.errors import UserError
+
+RATE = 8000
+
+
+def tones(seconds=16.0, rate=RATE):
+    """A tone in a little noise, at another pitch four times per second."""
+    rng = np.random.default_rng(0)
+    pitch = np.repeat(rng.choice([220.0, 440.0, 880.0, 1760.0], int(seconds * 4)), rate // 4)
+    tone = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / rate)
+    return (tone + 0.01 * rng.normal(size=len(tone))).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+def test_windows_last_about_50_ms_at_any_rate(rate):
+    spectra = BlockSpectra(rate)
+    assert 0.034 < spectra.fft_size / rate < 0.071
+    assert spectra.block == 4 * spectra.hop == spectra.fft_size
+    assert spectra.band_edges[0] == 0
+    assert spectra.band_edges[-1] == spectra.bins
+    assert (np.diff(spectra.band_edges) > 0).all()
+    bands = band_edges(spectra)
+    assert bands[0][0] == 0
+    assert bands[-1][1] == spectra.bins
+    assert [b[1] for b in bands[:-1]] == [b[0] for b in bands[1:]]
+
+
+def test_a_frame_knows_nothing_of_later_samples():
+    spectra = BlockSpectra(RATE)
+    audio = np.random.default_rng(0).normal(size=(4 * spectra.block, 1)).astype(np.float32)
+    changed = audio.copy()
+    changed[2 * spectra.block + spectra.hop :] += 1
+    before, after = spectra.power(audio), spectra.power(changed)
+    np.testing.assert_array_equal(before[:2], after[:2])
+    np.testing.assert_array_equal(before[2, 0], after[2, 0])
+    assert not np.allclose(before[2, 1], after[2, 1])
+
+
+def test_power_of_opposite_channels_does_not_cancel():
+    spectra = BlockSpectra(RATE, channels=2)
+    audio = np.random.default_rng(0).normal(size=(spectra.block, 1)).astype(np.float32)
+    both = spectra.power(np.concatenate([audio, -audio], axis=1))
+    np.testing.assert_allclose(both, BlockSpectra(RATE).power(audio), rtol=1e-4)
+
+
+def test_channel_gains_keep_levels_and_correlation():
+    spectra = BlockSpectra(RATE, channels=2)
+    rng = np.random.default_rng(0)
+    left, other = rng.normal(size=(2, 8 * spectra.block)).astype(np.float32)
+    audio = np.stack([left, 0.5 * (0.6 * left + 0.8 * other)], axis=1)
+    edges = spectra.stereo_edges(0, spectra.bins)
+    gains = spectra.channel_gains(spectra.spectra(audio)[1][1:], edges)
+    z = gains[..., 0] + 1j * gains[..., 1]
+    power = np.square(np.abs(z))
+    np.testing.assert_allclose(power.mean(axis=2), 1, rtol=1e-5)
+    assert power[:, 1:, 0].mean() / power[:, 1:, 1].mean() == pytest.approx(4, rel=0.1)
+    correlation = (z[:, :, 0] * z[:, :, 1].conj()).real / np.abs(z[:, :, 0] * z[:, :, 1])
+    assert correlation[:, 3:].mean() == pytest.approx(0.6, abs=0.05)
+
+
+def test_codes_of_a_stretch_do_not_depend_on_how_it_is_cut():
+    spectra = BlockSpectra(RATE)
+    piece = tones()
+    books = fit_codebooks([piece], spectra, 16)
+    whole = encode(piece, spectra, books)
+    assert whole.shape == (len(piece) // spectra.block, len(band_edges(spectra)))
+    as_integers = encode((piece * 32768).round().astype(np.int16), spectra, books)
+    assert (whole == as_integers).mean() > 0.98
+    first = encode(piece[: 80 * spectra.block], spectra, books)
+    np.testing.assert_array_equal(first, whole[:80])
+
+
+def test_entries_are_real_blocks():
+    spectra = BlockSpectra(RATE)
+    piece = tones()
+    power = spectra.power(piece[:, None])
+    for book in fit_codebooks([piece], spectra, 16):
+        real = np.sqrt(power[:, :, book.first : book.last])
+        for entry in book.magnitudes:
+            assert np.abs(real - entry).max(axis=(1, 2)).min() < 1e-3
+
+
+def test_medoids_are_different_points():
+    points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    points[50:] = points[:50]
+    chosen = medoids(points, 40, np.random.default_rng(0))
+    assert len(set(chosen.tolist())) == 40
+
+
+def test_codebooks_grow_with_the_corpus():
+    assert [codebook_size(n) for n in (50, 1000, 5000, 10**6)] == [16, 64, 512, 1024]
+
+
+def test_too_little_audio_is_refused():
+    with pytest.raises(UserError, match="too few for codebooks of 64"):
+        fit_codebooks([tones(4.0)], BlockSpectra(RATE), 64)

@@ -1,0 +1,72 @@
+"""Phases for magnitudes alone."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+
+RATE = 8000
+
+
+def resynthesise(audio, **options):
+    """Audio `(n, channels)` back from its magnitudes and channel gains, its delay taken away."""
+    spectra = BlockSpectra(RATE, audio.shape[1])
+    power, channels = spectra.spectra(audio)
+    edges = spectra.stereo_edges(0, spectra.bins)
+    owner = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+    gains = spectra.channel_gains(channels, edges)[:, owner].transpose(0, 2, 1, 3)
+    phases = PhaseRetrieval(spectra.fft_size, audio.shape[1], **options)
+    ahead = phases.look_ahead
+    frames = np.sqrt(power).reshape(-1, spectra.bins)
+    frames = np.pad(frames, ((ahead, 0), (0, 0)))
+    state = [ops.zeros((1, *shape)) for shape in phases.state_shapes()]
+    hops = []
+    for t in range(len(frames) - ahead):
+        oldest = max(0, t - ahead) // 4
+        window = [frames[t + i][None] for i in range(ahead + 1)]
+        hop, state = phases.hop_of_audio(window, gains[oldest][None], state)
+        hops.append(np.asarray(hop)[0])
+    return np.concatenate(hops)[phases.delay :], spectra
+
+
+@pytest.fixture(scope="module")
+def audio():
+    n = np.arange(24 * 512) / RATE
+    rng = np.random.default_rng(0)
+    tone = 0.2 * np.sin(2 * np.pi * 440 * n) + 0.1 * np.sin(2 * np.pi * 1234 * n)
+    clicks = np.zeros_like(n)
+    clicks[::2000] = 0.5
+    left = tone + clicks + 0.01 * rng.normal(size=len(n))
+    right = 0.5 * tone + 0.02 * rng.normal(size=len(n))
+    return np.stack([left, right], axis=1).astype(np.float32)
+
+
+def test_magnitudes_and_levels_come_back(audio):
+    made, spectra = resynthesise(audio)
+    real = audio[: len(made) // spectra.block * spectra.block]
+    made = made[: len(real)]
+    a, b = (np.sqrt(spectra.power(x))[1:-1] for x in (made, real))
+    assert np.linalg.norm(a - b) / np.linalg.norm(b) < 0.3
+    assert made.std(axis=0) == pytest.approx(real.std(axis=0), rel=0.15)
+
+
+def test_more_iterations_agree_better(audio):
+    def error(iterations):
+        made, spectra = resynthesise(audio[:, :1], iterations=iterations)
+        n = len(made) // spectra.block * spectra.block
+        a, b = (np.sqrt(spectra.power(x[:n]))[1:-1] for x in (made, audio[:, :1]))
+        return np.linalg.norm(a - b)
+
+    assert error(4) < error(1)
+
+
+def test_silence_stays_silent():
+    made, _ = resynthesise(np.zeros((4096, 1), np.float32))
+    assert np.abs(made).max() == 0
+
+
+def test_frames_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="multiple of four"):
+        PhaseRetrieval(30)

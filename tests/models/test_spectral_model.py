@@ -1,0 +1,144 @@
+"""The spectral model: what it reads, predicts, draws and plays."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.dsp.spectral_codebook import encode
+from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state
+from keras_rawaudio.models import SpectralModel
+
+RATE = 2000
+
+
+def piece(channels=1, seconds=30.0):
+    rng = np.random.default_rng(0)
+    n = int(seconds * RATE)
+    pitch = np.repeat(rng.choice([110.0, 220.0, 330.0, 550.0], n // 250 + 1), 250)[:n]
+    mono = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE) + 0.01 * rng.normal(size=n)
+    audio = np.stack([mono, 0.5 * np.roll(mono, 3)], axis=1)[:, :channels].astype(np.float32)
+    return audio if channels > 1 else audio[:, 0]
+
+
+def make(channels=1, **options):
+    keras.utils.set_random_seed(0)
+    model = SpectralModel(RATE, channels, codebook_size=16, components=8, units=12, **options)
+    model.prepare([piece(channels)])
+    return model
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def model(request):
+    return make(request.param, clock_harmonics=2)
+
+
+def codes(model, blocks, rows=2):
+    rng = np.random.default_rng(1)
+    shape = (rows, model.context + blocks * model.frame)
+    return rng.integers(1, 17, shape).astype(np.int32)
+
+
+def test_a_prediction_depends_on_earlier_codes_alone(model):
+    S, x = model.frame, codes(model, 6)
+    full, _ = model(x, model.zero_state(2))
+    # `x[:, context + j]` comes before target j: changing it may change target j and later ones.
+    for block, band in [(3, 0), (3, 1)]:
+        j = block * S + band
+        changed = x.copy()
+        changed[:, model.context + j] = changed[:, model.context + j] % 16 + 1
+        other, _ = model(changed, model.zero_state(2))
+        flat, flat_other = (np.stack([np.asarray(b) for b in p], axis=2) for p in (full, other))
+        flat, flat_other = (f.reshape(2, 6 * S, -1) for f in (flat, flat_other))
+        np.testing.assert_allclose(flat[:, :j], flat_other[:, :j], atol=1e-5)
+        assert np.abs(flat - flat_other)[:, j].max() > 1e-4
+
+
+def test_state_carries_a_row_over_windows(model):
+    S, x = model.frame, codes(model, 8)
+    whole, end = model(x, model.zero_state(2))
+    first, state = model(x[:, : model.context + 4 * S], model.zero_state(2))
+    second, state = model(x[:, 4 * S :], state)
+    for band in range(S):
+        both = np.concatenate([first[band], second[band]], axis=1)
+        np.testing.assert_allclose(both, whole[band], atol=1e-5)
+    for name, value in end.items():
+        np.testing.assert_allclose(value, state[name], atol=1e-5)
+
+
+def test_the_codec_reads_blocks_in_the_graph_as_in_the_corpus(model):
+    F, C = model.block, model.channels
+    audio = piece(C)[: 12 * F].reshape(-1, C)
+    expected = encode(audio, model.spectral_codec.spectra, model.spectral_codec.books())
+    padded = np.pad(audio, ((F, 0), (0, 0)))
+    blocks = np.stack([padded[i * F : (i + 2) * F] for i in range(12)])
+    np.testing.assert_array_equal(model.spectral_codec.encode(blocks), expected)
+
+
+def test_draws_follow_the_distribution(model):
+    rows = 4000
+    hidden = ops.zeros((rows, 12))
+    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    drawn = np.asarray(model.draw_codes(hidden, chance, ops.ones((rows, 1)), model.entry_keys()))
+    logits = model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), model.entry_keys()[0])
+    expected = np.asarray(ops.softmax(logits))[0]
+    shares = np.bincount(drawn[:, 0], minlength=16) / rows
+    assert np.abs(shares - expected).max() < 0.03
+
+
+def test_the_least_and_the_greatest_chance_draw_an_entry(model):
+    chance = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
+    drawn = model.draw_codes(
+        ops.zeros((2, 12)), chance.astype("float32"), ops.ones((2, 1)), model.entry_keys()
+    )
+    assert (np.asarray(drawn) >= 0).all()
+    assert (np.asarray(drawn) < 16).all()
+
+
+def test_many_short_calls_play_as_one_long_call(model):
+    F, C = model.block, model.channels
+    prompt = piece(C)[None, : 3 * F]
+    noise = np.random.default_rng(2).random((1, 6 * F, 1)).astype(np.float32)
+    one = np.ones(1, "float32")
+    whole, _ = advance(model, prompt, noise, one, fresh_state(model, 1))
+    state = fresh_state(model, 1)
+    for i in range(3):
+        _, state = advance(model, prompt[:, i * F : (i + 1) * F], noise[:, :0], one, state)
+    parts = []
+    for i in range(6):
+        part = noise[:, i * F : (i + 1) * F]
+        audio, state = advance(model, prompt[:, :0], part, one, state)
+        parts.append(np.asarray(audio))
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-4)
+
+
+def test_what_was_read_sounds_to_its_end_and_no_further(model):
+    """The sampler leaves out what comes late: the prompt's own end."""
+    F, C = model.block, model.channels
+    shape = (1, 5 * F) if C == 1 else (1, 5 * F, C)
+    made = ReferenceSampler(model).generate(5 * F, piece(C)[: 4 * F])
+    assert made.shape == shape
+    silent = np.zeros((4 * F, C), np.float32)
+    quiet = [ReferenceSampler(model).generate(F, silent, random_seed=s) for s in range(2)]
+    assert not np.array_equal(*quiet)
+
+
+def test_training_reads_some_of_its_own_draws():
+    model = make(own_draws=0.9, dropout=0.0, input_noise=0.0)
+    for weight in model.prior.query:
+        weight.kernel.assign(weight.kernel * 50)  # so that it is sure of something
+    x = codes(model, 12)
+    calm, _ = model(x, model.zero_state(2))
+    drawn, _ = model(x, model.zero_state(2), training=True)
+    assert np.abs(np.asarray(calm[0]) - np.asarray(drawn[0])).max() > 1e-3
+    np.testing.assert_allclose(calm[0][:, 0], drawn[0][:, 0], atol=1e-5)
+
+
+def test_a_saved_model_predicts_the_same(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    x = codes(model, 3)
+    for a, b in zip(
+        model(x, model.zero_state(2))[0], loaded(x, loaded.zero_state(2))[0], strict=True
+    ):
+        np.testing.assert_array_equal(a, b)

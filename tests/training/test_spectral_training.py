@@ -1,0 +1,140 @@
+"""A spectral model from audio files to an exported file: trains, resumes, scores, plays."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporters.export import export
+from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.recipes import load_recipe, recipe_from_json
+from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.evaluate import evaluate, load_model
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import resume, train
+
+RECIPE = {
+    "name": "tiny",
+    "description": "",
+    "spectral": {"units": 8, "components": 8, "clock_harmonics": 2},
+    "data": {"length": 8, "batch": 2},
+    "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    return write_demo_piece(tmp_path_factory.mktemp("piece") / "piece.wav", 8.0, 2000)
+
+
+@pytest.fixture(scope="module")
+def run(piece, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spectral")
+    train([piece], folder / "run", recipe_from_json(RECIPE), Budget(epochs=2), cache=folder)
+    return folder / "run"
+
+
+def test_the_shipped_recipe_is_spectral():
+    recipe = load_recipe("spectral", {"spectral.units": 64})
+    assert recipe.spectral.units == 64
+    assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("spectral.units", 0, "units"),
+        ("spectral.dropout", 1.0, "dropout"),
+        ("data.shift", 1, "shift"),
+    ],
+)
+def test_wrong_settings_are_refused(key, value, words):
+    with pytest.raises(UserError, match=words):
+        load_recipe("spectral", {key: value})
+
+
+def test_a_run_is_scored_in_bits_per_code(run):
+    scores = evaluate(run)
+    assert 0 < scores["bits_per_code"] < 10
+    assert scores["baselines"]["code_frequencies"] > 0
+    codes = CodeCorpus.load(RunFolder(run).codes)
+    assert scores["samples"] == codes.samples("test")
+    assert all(c.min() >= 1 for c in codes.segments("train"))
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(run, piece, tmp_path):
+    recipe = recipe_from_json(RECIPE | {"training": RECIPE["training"] | {"schedule": "constant"}})
+    for name, budgets in {"whole": [2], "parts": [1, 2]}.items():
+        train([piece], tmp_path / name, recipe, Budget(epochs=budgets[0]), cache=tmp_path)
+        for epochs in budgets[1:]:
+            resume(tmp_path / name, Budget(epochs=epochs))
+    whole, parts = (np.load(RunFolder(tmp_path / n).training_state) for n in ("whole", "parts"))
+    for name in whole.files:
+        if name != "progress":
+            np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+
+
+def test_lanes_of_every_epoch_begin_with_a_whole_block():
+    from keras_rawaudio.data.windows import WindowPlan
+
+    plan = WindowPlan([103, 61], frame=4, frames=2, batch=2, grid=4)
+    for epoch in range(5):
+        for block in plan.epoch(epoch):
+            assert (block.offset % 4 == 0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_keras_savedmodel_and_onnx_draw_the_same(run, tmp_path, blocks):
+    import onnxruntime
+
+    path = export(run, tmp_path / "exported")
+    model = load_model(RunFolder(run))
+    F = model.block
+    rng = np.random.default_rng(0)
+    forced = (0.2 * rng.normal(size=(2, blocks * F))).astype(np.float32)
+    feeds = {
+        "forced": forced,
+        "noise": rng.random((2, 5 * F, 1), np.float32),
+        "temperature": np.array([1.0, 0.8], np.float32),
+    }
+    spec = generator_state_spec(model)
+    feeds |= {n: np.full((2, *shape), fill, np.float32) for n, (shape, fill) in spec.items()}
+    audio, state = advance(
+        model, forced, feeds["noise"], feeds["temperature"], fresh_state(model, 2)
+    )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    outputs = dict(
+        zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True)
+    )
+    saved = tf.saved_model.load(str(tmp_path / "exported" / "saved_model"))
+    saved = saved.signatures["advance"](**{n: tf.constant(v) for n, v in feeds.items()})
+    # Codes are the same; phases are found by iteration, which makes rounding larger.
+    level = float(np.std(np.asarray(audio)))
+    for made, after in [(outputs["audio"], outputs), (saved["audio"], saved)]:
+        suffix = "_next" if "codes_next" in after else ""
+        np.testing.assert_array_equal(after["codes" + suffix], state["codes"])
+        assert np.std(np.asarray(made) - np.asarray(audio)) < 0.05 * level
+        for name in model.state_spec():
+            np.testing.assert_allclose(after[name + suffix], state[name], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_sampler_plays_it(run, tmp_path):
+    from keras_rawaudio_serving.sampler import Sampler
+
+    path = export(run, tmp_path / "exported")
+    sampler = Sampler.load(path, streams=2, random_seed=1)
+    whole = sampler.generate(2.0)
+    assert whole.shape == (2, 4000)
+    assert np.abs(whole).max() > 0
+    sampler.reset()
+    parts = np.concatenate([*sampler.stream(0.5), *sampler.stream(1.5)], axis=1)
+    np.testing.assert_allclose(parts, whole, atol=1e-4)
+    sampler.prime(np.zeros(700))
+    assert sampler.generate(1.0).shape == (2, 2000)
