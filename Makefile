@@ -50,7 +50,7 @@ demo: .venv/.installed
 
 # The README's picture and audio: 20 s of both at 8 kHz.
 demo-page: demo
-	cp demo/spectrogram.png docs/img/demo.png
+	$(BIN)/python -c "from PIL import Image; Image.open('demo/spectrogram.png').convert('RGB').quantize(64).save('docs/img/demo.png', optimize=True)"
 	mkdir -p docs/audio
 	$(BIN)/python -c "import soundfile as s; [s.write(f'docs/audio/{to}.ogg', *s.read(f'demo/{of}.wav', 160000)) for of, to in (('piece', 'piece'), ('new', 'generated'))]"
 
