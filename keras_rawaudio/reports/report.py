@@ -137,7 +137,7 @@ class Report:
         players = [original, Player("the seed", generated.seed, rate)]
         players += [Player(s.name, s.audio, rate, s.findings) for s in generated.streams]
         usual = own_diversity(
-            self.corpus.segments("train"), rate, len(plain), len(plain[0].audio) / rate
+            self.corpus.segments("train", mono=True), rate, len(plain), len(plain[0].audio) / rate
         )
         sections = [
             Section("Listen", "None of these is in the audio that it learned from.", (), players),

@@ -36,16 +36,16 @@ class GenerationCallback:
     @cached_property
     def reference(self) -> Reference:
         """The measures of the piece itself."""
-        heldout = self.corpus.segments("validation")
+        heldout = self.corpus.segments("validation", mono=True)
         return Reference.from_segments(
-            self.corpus.segments("train"), heldout, self.corpus.sample_rate
+            self.corpus.segments("train", mono=True), heldout, self.corpus.sample_rate
         )
 
     def generate(self, step: int) -> tuple[np.ndarray, Path]:
         """Generate, and write `samples/step-<step>.wav` and `.png`.
 
         Returns:
-            The audio `(n,)`, without its prompt, and the path of the picture.
+            The audio `(n,)` or `(n, channels)`, without its prompt, and the path of the picture.
         """
         import soundfile
 
@@ -67,11 +67,12 @@ class GenerationCallback:
 
     def measure(self, audio: np.ndarray) -> dict[str, Any]:
         """Figures for the log: `tonal_prominence_db`, `beat_strength` and `verdict`, or blanks."""
+        from keras_rawaudio.dsp.spectra import mono
         from keras_rawaudio.metrics.beat_strength import beat_strength
         from keras_rawaudio.metrics.collapse import verdict
         from keras_rawaudio.metrics.tonal_prominence import tonal_prominence
 
-        rate = self.corpus.sample_rate
+        rate, audio = self.corpus.sample_rate, mono(audio)
         if self.seconds < SHORTEST:
             return {"tonal_prominence_db": "", "beat_strength": "", "verdict": ""}
         return {

@@ -31,10 +31,10 @@ class TensorBoardLog:
         self._writer.flush()
 
     def audio(self, step: int, audio: np.ndarray, rate: int, picture: Path) -> None:
-        """Show generated audio `(n,)` and its spectrogram."""
+        """Show generated audio `(n,)` or `(n, channels)` and its spectrogram."""
         image = tf.io.decode_png(picture.read_bytes(), channels=3)
         with self._writer.as_default(step=step):
-            tf.summary.audio("generated", audio[None, :, None], rate)
+            tf.summary.audio("generated", audio.reshape(1, len(audio), -1), rate)
             tf.summary.image("spectrogram", image[None])
         self._writer.flush()
 

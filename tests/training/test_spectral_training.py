@@ -138,3 +138,30 @@ def test_the_sampler_plays_it(run, tmp_path):
     np.testing.assert_allclose(parts, whole, atol=1e-4)
     sampler.prime(np.zeros(700))
     assert sampler.generate(1.0).shape == (2, 2000)
+
+
+@pytest.mark.slow
+def test_stereo_files_train_a_stereo_generator(tmp_path):
+    import soundfile
+
+    from keras_rawaudio.reports.report import write_report
+    from keras_rawaudio_serving.sampler import Sampler
+
+    rate = 4000
+    audio, _ = soundfile.read(write_demo_piece(tmp_path / "mono.wav", 12.0, rate))
+    stereo = np.stack([audio, 0.3 * np.roll(audio, 5)], axis=1)
+    soundfile.write(tmp_path / "stereo.wav", stereo, rate)
+    recipe = RECIPE | {"training": RECIPE["training"] | {"sample_seconds": 2.5}}
+    run = tmp_path / "run"
+    train(
+        [tmp_path / "stereo.wav"], run, recipe_from_json(recipe), Budget(epochs=1), cache=tmp_path
+    )
+    write_report(run)
+    made, _ = soundfile.read(next((run / "samples").glob("*.wav")))
+    assert made.shape == (2.5 * rate, 2)
+    sampler = Sampler.load(export(run, tmp_path / "exported"), random_seed=0)
+    assert sampler.channels == 2
+    sampler.prime(stereo[:rate])
+    left, right = sampler.generate(3.0)[0].T
+    # The louder channel stays the louder one.
+    assert np.std(left) > 2 * np.std(right) > 0
