@@ -90,12 +90,13 @@ def recipes(_: str | None) -> str:
 
 
 def recipe_keys(_: str | None) -> str:
-    """Tables of every setting, from the JSON schema of `Recipe`."""
-    from keras_rawaudio.recipes import Recipe
+    """Tables of every setting, from the JSON schemas of both kinds of recipe."""
+    from keras_rawaudio.recipes import Recipe, SpectralRecipe
 
-    schema = Recipe.model_json_schema()
+    schemas = {kind.__name__: kind.model_json_schema() for kind in (Recipe, SpectralRecipe)}
+    defined = {name: part for schema in schemas.values() for name, part in schema["$defs"].items()}
     first = ("TierSettings", "SpectrumSettings", "DataSettings", "TrainingSettings")
-    parts = {"": schema} | {name: schema["$defs"][name] for name in first} | schema["$defs"]
+    parts = schemas | {name: defined[name] for name in first} | defined
     return "\n\n".join(table_of(name, part) for name, part in parts.items())
 
 
@@ -107,7 +108,7 @@ def table_of(name: str, part: dict[str, Any]) -> str:
         f"| {' '.join(value.get('description', '').split())} |"
         for key, value in part["properties"].items()
     ]
-    heading = [f"## {name or 'Recipe'}", "", " ".join(part.get("description", "").split()), ""]
+    heading = [f"## {name}", "", " ".join(part.get("description", "").split()), ""]
     head = ["| key | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*heading, *head, *rows])
 
