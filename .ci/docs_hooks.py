@@ -46,7 +46,10 @@ def on_page_content(content: str, **_: Any) -> str:
     """Turn formulas into MathML, which browsers show without a script."""
 
     def mathml(found: re.Match[str]) -> str:
-        return convert(html.unescape(found[3]), "block" if found[2] == "[" else "inline")
+        made = convert(html.unescape(found[3]), "block" if found[2] == "[" else "inline")
+        if "\\" in made:
+            raise ValueError(f"no MathML for {found[3]}")
+        return made
 
     return FORMULA.sub(mathml, content)
 
