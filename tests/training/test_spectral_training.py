@@ -143,9 +143,9 @@ def test_the_sampler_plays_it(run, tmp_path):
 @pytest.mark.slow
 def test_stereo_files_train_a_stereo_generator(tmp_path):
     import soundfile
+    from keras_rawaudio_serving.sampler import Sampler
 
     from keras_rawaudio.reports.report import write_report
-    from keras_rawaudio_serving.sampler import Sampler
 
     rate = 4000
     audio, _ = soundfile.read(write_demo_piece(tmp_path / "mono.wav", 12.0, rate))
