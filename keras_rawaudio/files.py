@@ -60,10 +60,10 @@ def write_failure(error: BaseException | None) -> str | None:
     """
     while error is not None and not isinstance(error, UserError):
         if isinstance(error, OSError):
-            return error.strerror or str(error).splitlines()[0]
+            return error.strerror or str(error).partition("\n")[0] or type(error).__name__
         # Of libsndfile and of TensorFlow's file system.
         if type(error).__module__.startswith(("soundfile", "tensorflow")):
-            return str(error).splitlines()[0]
+            return str(error).partition("\n")[0]
         error = error.__cause__ or error.__context__
     return None
 

@@ -65,7 +65,10 @@ def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
         if not path.is_file() or path.stat().st_size > LARGEST:
             raise ValueError("it is no file of this size")
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            reader = csv.DictReader(file)
+            rows = [{k: _number(v) for k, v in row.items()} for row in reader]
+            if "step" not in (reader.fieldnames or ()):
+                raise ValueError("it has no column 'step'")
         for row in rows:
             for name in ("step", *figures):
                 if not isinstance(row.get(name), (int, float)):

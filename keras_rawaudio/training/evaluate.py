@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,8 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
         raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
     try:
         model: Model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # whatever Keras meets in a file that may hold anything
+        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise UserError(
             f"cannot read {path}: {reason}; the file is damaged, or of another version"
         ) from None

@@ -12,6 +12,7 @@ from typing import Any
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, replacing
 from keras_rawaudio.locks import LOCK, exclusive
+from keras_rawaudio.training.console import UNITS
 
 FORMAT_VERSION = 1
 LARGEST_JSON = 1 << 24  # bytes; a run's own files are a few thousand
@@ -199,7 +200,12 @@ class RunFolder:
                 f"{self.path} has format {version!r}, this version reads {FORMAT_VERSION}; "
                 "use the version of keras-rawaudio that made it"
             )
-        return JsonObject(values, self.description, DESCRIPTION)
+        found = JsonObject(values, self.description, DESCRIPTION)
+        if (measure := found.get("measure", "bits_per_sample")) not in UNITS:
+            raise UserError(
+                f"cannot read {self.description}: no measure {measure!r}; it is damaged"
+            )
+        return found
 
     def read_request(self) -> dict[str, Any]:
         """What request.json holds.

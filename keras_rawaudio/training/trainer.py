@@ -103,7 +103,6 @@ class Trainer:
             self.settings.validate_every, self.settings.early_stopping
         )
         self.log = CsvLog(run.log)
-        self.tensorboard = TensorBoardLog(run.tensorboard)
         self.console = Console(model.head.measure, self.baselines, page)
         self.interrupt = Interrupt()
         self.steps, self.seconds = 0, 0.0
@@ -113,6 +112,7 @@ class Trainer:
         self._unit = loss_unit(model, corpus)
         if resume:
             self._restore(load_checkpoint(run, self.step, self.console.line))
+        self.tensorboard = TensorBoardLog(run.tensorboard)  # last: it makes a file
 
     def fit(self) -> bool:
         """Train until the budget is used, the patience is over, or Ctrl-C.

@@ -222,6 +222,8 @@ def test_a_missing_value_is_named(tmp_path):
     [
         b"step,loss\n1,2,3\n",
         b"loss\n1\n",
+        b"no log at all",
+        b"",
         b"step\nabc\n",
         b"step,loss\n1,\x00\n",
         b"step,loss\n1," + b"x" * 200_000,
