@@ -36,21 +36,33 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     made = not path.parent.exists()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        sync(partial)
-        os.replace(partial, path)
-        sync(path.parent)
-    except Exception as error:
-        if (reason := write_failure(error)) is None:
-            raise
-        raise UserError(f"cannot write {path}: {reason}; choose another place") from None
+        with write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            sync(partial)
+            os.replace(partial, path)
+            sync(path.parent)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         if made:
             with suppress(OSError):  # it holds something
                 path.parent.rmdir()
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Failures to write in the block, of whatever library, become one line.
+
+    Raises:
+        UserError: a file could not be written, be it that the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (reason := write_failure(error)) is None:
+            raise
+        raise UserError(f"cannot write {path}: {reason}; choose another place") from None
 
 
 def write_failure(error: BaseException | None) -> str | None:

@@ -18,7 +18,7 @@ from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
 from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.saved_model import export_saved_model
-from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_failure
+from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_errors
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
@@ -56,7 +56,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
     if not int8 and gains_by_int8(model.head):
         print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
     target = Path(out)
-    with exclusive(target), _made_whole(target) as partial:
+    with exclusive(target), write_errors(target), _made_whole(target) as partial:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
         metadata["arithmetic"] = arithmetic
         export_onnx(model, metadata, partial / "generator.onnx", int8)
@@ -92,10 +92,6 @@ def _made_whole(target: Path) -> Iterator[Path]:
                 os.replace(path, source)
             raise
         sync(target)
-    except Exception as error:
-        if (reason := write_failure(error)) is None:
-            raise
-        raise UserError(f"cannot write to {target}: {reason}; choose another") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -181,7 +181,7 @@ def test_an_export_is_whole_or_the_one_before(run, exported, tmp_path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr("keras_rawaudio.exporters.export.export_saved_model", full)
-        with pytest.raises(UserError, match=r"cannot write to .*: No space left on device"):
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
             export(run[0].path, out)
         assert files() == before
         with pytest.raises(UserError, match="No space left on device"):
