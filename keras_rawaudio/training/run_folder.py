@@ -161,7 +161,7 @@ class RunFolder:
 
     def never_started(self) -> bool:
         """Whether it holds at most what lies there before the first checkpoint."""
-        early = {self.request, self.recipe, self.description, self.tensorboard}
+        early = {self.request, self.recipe, self.description, self.codes, self.tensorboard}
         entries = {p for p in self.path.iterdir() if not p.name.startswith((PARTIAL, LOCK))}
         # Without a request, these names are somebody else's.
         return entries <= early and (self.request in entries or not entries)
@@ -173,7 +173,8 @@ class RunFolder:
     def clear(self) -> None:
         """Remove what lies there before the first checkpoint."""
         self.remove_partials()
-        for path in (self.description, self.recipe, *self.tensorboard.glob("events.out.tfevents*")):
+        events = self.tensorboard.glob("events.out.tfevents*")
+        for path in (self.description, self.recipe, self.codes, *events):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.tensorboard.rmdir()

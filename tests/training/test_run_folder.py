@@ -90,6 +90,7 @@ def killed_early(tmp_path, piece, cache, tiny, monkeypatch):
         with pytest.raises(Killed):
             train([piece], run, tiny(), Budget(epochs=1), cache=cache)
     (run / ".partial-1-training_state.npz").write_bytes(b"half")
+    (run / "codes.npz").write_bytes(b"of a model of codes")
     assert (run / "run.json").exists()
     assert not (run / "training_state.npz").exists()
     return run
