@@ -22,11 +22,11 @@ from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
-from keras_rawaudio.training.console import UNITS
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.nll import sample_bits
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.units import UNITS
 
 QUICK_SAMPLES = 1 << 15  # of each stream, unless a length is given
 SHORTEST = 1.0

@@ -8,19 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from keras_rawaudio.training.units import SHORT_UNITS, UNITS
+
 if TYPE_CHECKING:
     from keras_rawaudio.training.live import LivePage
-
-UNITS = {
-    "bits_per_sample": "bits per sample",
-    "bits_per_code": "bits per code",
-    "variance_unexplained": "of variance unexplained",
-}
-SHORT_UNITS = {
-    "bits_per_sample": "bits",
-    "bits_per_code": "bits",
-    "variance_unexplained": "unexplained",
-}
 
 
 class Console:

@@ -12,7 +12,7 @@ from typing import Any
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, replacing
 from keras_rawaudio.locks import LOCK, exclusive
-from keras_rawaudio.training.console import UNITS
+from keras_rawaudio.training.units import UNITS
 
 FORMAT_VERSION = 1
 LARGEST_JSON = 1 << 24  # bytes; a run's own files are a few thousand
