@@ -93,7 +93,6 @@ def main(options: argparse.Namespace) -> None:
 
 def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any], Path]]:
     """What to measure: a description and an ONNX file of each."""
-    from keras_rawaudio.exporters.export import gains_by_int8
     from keras_rawaudio.models.heads import HEADS
     from keras_rawaudio.recipes import load_recipe
 
@@ -114,7 +113,7 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
             "width": width,
             "levels": getattr(recipe.codec, "levels", None),
         }
-        faster = "int8" if gains_by_int8(HEADS[recipe.head.kind]) else "float32"
+        faster = "int8" if HEADS[recipe.head.kind].quantizable else "float32"
         for arithmetic in options.arithmetic or [faster]:
             place, int8 = folder / str(len(found)), arithmetic == "int8"
             place.mkdir()

@@ -18,7 +18,7 @@ def far_from_fresh(model, spread):
         model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
         model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
         model.head.filter_bank.set_filters(rng.normal(size=(3, 16)) / 16)
-        model.head.envelope_codebook.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
+        model.head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
         postfilter = model.head.postfilter
         postfilter.taps.assign(postfilter.taps + 0.05 * rng.normal(size=postfilter.taps.shape))
     return model

@@ -24,8 +24,6 @@ from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import Model
-from keras_rawaudio.models.heads import Head
-from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
@@ -53,7 +51,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
     arithmetic = price(model, folder) if int8 else "float32"
-    if not int8 and gains_by_int8(model.head):
+    if not int8 and model.head.quantizable:
         print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
     target = Path(out)
     with exclusive(target), write_errors(target), _made_whole(target) as partial:
@@ -121,14 +119,9 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
     }
 
 
-def gains_by_int8(head: Head | CodesHead | type[Head]) -> bool:
-    """Whether `--int8` is for this head: the others have no layers that memory holds up."""
-    return head.per_sample and head.measure == "bits_per_sample"
-
-
 def price(model: Model, run: RunFolder) -> dict[str, Any]:
     """What 8 bits cost on the test part: bits per sample with them, and without."""
-    if not gains_by_int8(model.head):
+    if not model.head.quantizable:
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
     segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
     exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))

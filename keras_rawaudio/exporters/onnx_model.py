@@ -12,10 +12,9 @@ from onnx import TensorProto, helper
 
 from keras_rawaudio.exporters import spectral_onnx
 from keras_rawaudio.exporters.model_steps import ModelSteps
-from keras_rawaudio.exporters.steps import OPSET, Step
-from keras_rawaudio.generation.advance import HISTORY, generator_state_spec
+from keras_rawaudio.exporters.steps import OPSET
+from keras_rawaudio.generation.advance import CODES, HISTORY, generator_state_spec
 from keras_rawaudio.models import AudioModel, Model, SpectralModel
-from keras_rawaudio.models.heads.predictive import CODES
 
 METADATA_KEY = "keras_rawaudio"
 SCORE = "score"
@@ -133,10 +132,10 @@ class _Composer:
         made = [_inner(output, 3) for output in outputs[count:]]
         return self._graph(name, nodes, [], [*map(_state, outputs[:count]), *made])
 
-    # The bodies of the loops: one for each tier and one for the sample
+    # The bodies of the loops: one for each tier and one for the subframe
 
     def _body(self, i: int) -> onnx.GraphProto:
-        at, tier, head = f"loop{i}", self.model.tiers[i], self.model.head
+        at, tier = f"loop{i}", self.model.tiers[i]
         own = [f"tier{i}_{n}" for n, _ in tier.state_spec()]
         states = {s: f"{at}/{s}" for s in self._states_from(i)}
         given, noise, made = f"{at}/given", f"{at}/noise", [f"{at}/{m}" for m in self.made]
@@ -152,29 +151,22 @@ class _Composer:
         nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
         states.update(zip(own, after, strict=True))
         if i == len(self.model.tiers) - 1:
-            own = [states[s] for s in self.head_states]
-            states.update({s: f"{at}/{s}_after" for s in self.head_states})
+            moved = [*self.head_states, HISTORY]
+            seen = [states[HISTORY], output, *(states[s] for s in self.head_states)]
+            states.update({s: f"{at}/{s}_after" for s in moved})
             nodes.append(
                 helper.make_node(
                     "If",
                     ["is_drawn"],
-                    [*made, *(states[s] for s in self.head_states)],
+                    [*made, *(states[s] for s in moved)],
                     name=f"If/{made[0]}",
-                    then_branch=self._draw_frame(states[HISTORY], output, noise, own),
-                    else_branch=self._read_frame(states[HISTORY], output, given, own),
+                    then_branch=self._draw_frame(noise, *seen),
+                    else_branch=self._read_frame(given, *seen),
                 )
             )
-            more, (states[HISTORY],) = self.steps.remember.inline(
-                f"{at}/remember", [states[HISTORY], made[0]]
-            )
-            nodes += more
-            if self.steps.hear:
-                after = [states[s] for s in self.head_states]
-                more, heard = self.steps.hear.inline(f"{at}/hear", [states[HISTORY], *own, *after])
-                nodes, made = nodes + more, [*heard, *made[1:]]
         else:
             below = self.model.tiers[i + 1].frame_size
-            rate, K = tier.frame_size // below, head.noise_per_sample
+            rate, K = tier.frame_size // below, self.steps.noise_width
             faster = self._states_from(i + 1)
             results = [f"{at}/{s}_after" for s in faster]
             sliced = [output, f"{at}/given_below", f"{at}/chance_below"]
@@ -194,12 +186,11 @@ class _Composer:
         outputs = [*map(_state, states.values()), *(_inner(m, 2) for m in made)]
         return self._graph(at, nodes, inputs, outputs)
 
-    def _read_frame(
-        self, history: str, conditioning: str, given: str, own: list[str]
-    ) -> onnx.GraphProto:
-        """The branch that reads a frame of the fastest tier; `own` is the head's state."""
-        seen = [history, conditioning, given, *own]
-        nodes = [self._node("Identity", [given], "read/values")]
+    def _read_frame(self, given: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
+        """The branch that reads a frame of the fastest tier; `state` is the head's."""
+        seen = [history, condition, given, *state]
+        results = [f"read/{name}" for name in [*self.made, *self.head_states, HISTORY]]
+        nodes = [self._node("Identity", [given], results[0])]
         if self.steps.score:
             score, (bits,) = self.steps.score.inline("read/score", seen)
             none = self._node("Sub", [given, given], "read/no_bits")
@@ -213,80 +204,45 @@ class _Composer:
                     else_branch=self._graph("no_score", [none], [], [_inner("read/no_bits", 2)]),
                 )
             )
-        results = [f"read/{name}" for name in [*self.made, *self.head_states]]
-        if self.steps.listen:
-            listen, _ = self.steps.listen.inline("read/head", seen, results[len(self.made) :])
-            nodes += listen
+        if self.steps.observe_frame:
+            after = results[len(self.made) : -1]
+            nodes += self.steps.observe_frame.inline("read/head", seen, after)[0]
+        nodes += self.steps.remember.inline("read/remember", [history, given], results[-1:])[0]
         return self._graph("read", nodes, [], [_inner(r, 2) for r in results])
 
-    def _draw_frame(
-        self, history: str, conditioning: str, noise: str, own: list[str]
-    ) -> onnx.GraphProto:
-        """The branch that draws one."""
-        results = [f"draw/{name}" for name in [*self.made, *self.head_states]]
-        told, after = [history, conditioning, noise], results[len(self.made) :]
-        if self.model.head.per_sample:
-            nodes = self._draw_samples(history, conditioning, noise, results[0])
-        elif self.steps.plan:
-            nodes = self._draw_turns(self.steps.plan, told, own, [results[0], *after])
-        else:
-            nodes, _ = self.steps.head.inline("draw/head", [*told, *own], [results[0], *after])
+    def _draw_frame(self, noise: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
+        """The branch that draws one: subframe by subframe, in a loop of its own."""
+        results = [f"draw/{name}" for name in [*self.made, *self.head_states, HISTORY]]
+        shapes = self.steps.subframe_inputs
+        nodes, begun = self.steps.begin_frame.inline(
+            "draw/begin", [history, condition, noise, *state]
+        )
+        sequences, frame_inputs = begun[: len(shapes)], begun[len(shapes) :]
+        now = [f"subframe/input{i}" for i in range(len(shapes))]
+        subframe, (samples, past) = self.steps.subframe.inline(
+            "subframe/head", ["subframe/past", *now, *frame_inputs]
+        )
+        body = self._graph(
+            "subframe",
+            subframe,
+            [_state("subframe/past"), *map(_inner, now, map(len, shapes))],
+            [_inner(past, 2), _inner(samples, 2)],
+        )
+        ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
+        end, _ = self.steps.end_frame.inline(
+            "draw/end",
+            [history, "draw/samples", *frame_inputs, *state],
+            [results[-1], results[0], *results[len(self.made) : -1]],
+        )
+        nodes += [
+            self._node("Slice", [history, *ends], "draw/recent"),
+            _scan(body, ["draw/recent", *sequences], ["draw/last", "draw/samples"], len(shapes)),
+            *end,
+        ]
         if self.steps.score:
             # Nobody asks for the bits of what is drawn: it can be read.
             nodes.append(self._node("Sub", [results[0], results[0]], results[1]))
         return self._graph("draw", nodes, [], [_inner(r, 2) for r in results])
-
-    def _draw_samples(
-        self, history: str, conditioning: str, noise: str, values: str
-    ) -> list[onnx.NodeProto]:
-        inputs = ["sample/recent", "sample/word", "sample/noise", "temperature_column"]
-        step, (value, after) = self.steps.head.inline("sample/head", inputs)
-        body = self._graph(
-            "sample",
-            step,
-            [_inner(n, 2) for n in inputs[:3]],
-            [_inner(after, 2), _inner(value, 2)],
-        )
-        frame = self._integers([self.model.tiers[-1].frame_size, -1])
-        return [
-            self._recent(history),
-            _scan(body, ["draw/recent", conditioning, noise], ["draw/last", "draw/column"], 2),
-            self._node("Reshape", ["draw/column", frame], values),
-        ]
-
-    def _draw_turns(
-        self, plan: Step, told: list[str], own: list[str], results: list[str]
-    ) -> list[onnx.NodeProto]:
-        ranks, kept = [len(shape) for shape in self.steps.turns], self.model.head.kept
-        turns = len(ranks)
-        values, *after = results
-        nodes, planned = plan.inline("draw/plan", [*told, *own[-kept:]])
-        moved = [f"turn/{s}" for s in self.head_states[:-kept]]
-        now = [f"turn/now{i}" for i in range(turns)]
-        given = ["turn/past", *now, *planned[turns:-kept], *moved]
-        turn, (frame, past, *state) = self.steps.head.inline("turn/head", given)
-        body = self._graph(
-            "turn",
-            turn,
-            [*map(_state, ["turn/past", *moved]), *map(_inner, now, ranks)],
-            [_inner(n, 2) for n in [past, *state, frame]],
-        )
-        begin = ["draw/recent", *own[:-kept], *planned[:turns]]
-        end = ["draw/last", *after[:-kept], "draw/turns"]
-        frame_shape = self._integers([self.model.tiers[-1].frame_size, -1])
-        known = zip(planned[-kept:], after[-kept:], strict=True)
-        return [
-            *nodes,
-            self._recent(told[0]),
-            _scan(body, begin, end, turns),
-            self._node("Transpose", ["draw/turns"], "draw/by_time", perm=[0, 2, 1]),
-            self._node("Reshape", ["draw/by_time", frame_shape], values),
-            *(self._node("Identity", [a], b) for a, b in known),
-        ]
-
-    def _recent(self, history: str) -> onnx.NodeProto:
-        ends = [self._integers([n]) for n in (-self.model.head.context, 1 << 30, 1)]
-        return self._node("Slice", [history, *ends], "draw/recent")
 
     # Small helpers
 

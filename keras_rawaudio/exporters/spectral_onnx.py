@@ -333,14 +333,14 @@ class _Composer:
                 "Reshape", ["hop/windowed", self._integers([-1, C, size])], "hop/by_channel"
             ),
             self._node("Pad", ["hop/overlap", self._integers([0, 0, 0, 0, 0, hop])], "hop/tail"),
-            self._node("Add", ["hop/by_channel", "hop/tail"], "hop/played"),
+            self._node("Add", ["hop/by_channel", "hop/tail"], "hop/summed"),
         ]
         for name, (first, last) in {
             "hop/ready": (0, hop),
             "hop/overlap_after": (hop, size),
         }.items():
             ends = [self._integers([n]) for n in (first, last, 2)]
-            nodes.append(self._node("Slice", ["hop/played", *ends], name))
+            nodes.append(self._node("Slice", ["hop/summed", *ends], name))
         return [
             *nodes,
             self._node("Mul", ["hop/ready", scale], "hop/scaled"),

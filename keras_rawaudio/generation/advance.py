@@ -10,11 +10,11 @@ from keras import ops
 from keras_rawaudio.generation import spectral
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.audio_model import AudioModel, State
-from keras_rawaudio.models.heads.predictive import CODES
 from keras_rawaudio.models.spectral_model import SpectralModel
 
 HISTORY = "history"
-OUTPUT = "output"  # while it draws: the last frame of a head whose draws are filtered
+CODES = "head_codes"  # the state of a head whose codes a tier may read
+OUTPUT = "output"  # while it draws: the last frame that was given out
 # Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
 # be it 1e-30. So 0 counts as half a step.
 LEAST_NOISE = 2.0**-25
@@ -38,7 +38,7 @@ def generator_state_spec(model: Model) -> dict[str, tuple[tuple[int, ...], float
 
 
 def fresh_state(model: Model, batch: int) -> State:
-    """The generator state of `batch` streams that have heard nothing."""
+    """The generator state of `batch` streams that have read nothing."""
     spec = generator_state_spec(model)
     return {name: ops.full((batch, *shape), fill) for name, (shape, fill) in spec.items()}
 
@@ -83,26 +83,23 @@ def read(model: AudioModel, values: Any, state: State) -> State:
 
 
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
-    """Draw codec values `(B, N)`, as they are heard, for noise `(B, N, K)`."""
+    """Draw the output, codec values `(B, N)`, for noise `(B, N, K)`."""
     noise = prepare_noise(model, noise, temperature)
-    temperature = ops.reshape(temperature, (-1, 1))
-    F, made = model.frame, OUTPUT if model.head.postfiltered else HISTORY
+    F = model.frame
 
-    def frame_step(frame_chance: Any, both: tuple[Any, State]) -> tuple[Any, State]:
+    def frame_step(noise: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         values, state = both
-        state = _draw_frame(model, 0, None, frame_chance, temperature, state)
-        # The history is as long as a frame at least: its end is what was just drawn.
-        return ops.concatenate([values[:, F:], state[made][:, -F:]], axis=1), state
+        state = _draw_frame(model, 0, None, noise, state)
+        return ops.concatenate([values[:, F:], state[OUTPUT]], axis=1), state
 
     silence = ops.zeros_like(noise[:, :, 0])
-    if model.head.postfiltered:
-        state = {**state, OUTPUT: ops.zeros_like(state[HISTORY][:, -F:])}
+    state = {**state, OUTPUT: ops.zeros_like(state[HISTORY][:, -F:])}
     values, state = _over_frames(noise, F, (silence, state), frame_step)
     return values, {name: value for name, value in state.items() if name != OUTPUT}
 
 
 def prepare_noise(model: AudioModel, noise: Any, temperature: Any) -> Any:
-    """What the head draws with: noise `(B, N, K)`, lifted off 0, in the form that it wants."""
+    """Noise `(B, N, K)` lifted off 0, in the form that the head draws with."""
     noise = ops.maximum(noise, LEAST_NOISE)
     return model.head.prepare_noise(noise, ops.reshape(temperature, (-1, 1, 1)))
 
@@ -124,70 +121,53 @@ def _loop(count: Any, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
 
 
 def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tuple[Any, State]:
+    """One step of a tier: its output `(B, rate, width)` and the state."""
     tier = model.tiers[i]
-    frame = model.tier_input(state[HISTORY][:, -tier.window :])
-    seen = model.head.codes_input(state[CODES]) if tier.code_width else frame
-    output, values = tier.step(seen, conditioning, model.tier_state(i, state))
+    if tier.code_width:
+        frame = model.head.codes.or_silence(state[CODES])
+    else:
+        frame = model.tier_input(state[HISTORY][:, -tier.window :])
+    output, values = tier.step(frame, conditioning, model.tier_state(i, state))
     return output, {**state, **model.named_state(i, values)}
 
 
-def _head_step(model: AudioModel, conditioning: Any, noise: Any, state: State) -> State:
-    """A frame from a head that is not per sample, remembered."""
-    head, before = model.head, model.head_state(state)
-    values, after = head.draw(state[HISTORY][:, -head.context :], conditioning, noise, before)
-    state = _remember({**state, **model.named_head_state(after)}, values)
-    if head.postfiltered:
-        heard = head.postprocess(state[HISTORY][:, -head.context :], before, after)
-        state[OUTPUT] = ops.concatenate([state[OUTPUT][:, heard.shape[1] :], heard], axis=1)
-    return state
-
-
-def _remember(state: State, values: Any) -> State:
-    history = ops.concatenate([state[HISTORY][:, values.shape[1] :], values], axis=1)
-    return {**state, HISTORY: history}
+def _moved_on(values: Any, new: Any) -> Any:
+    """Values `(B, n)` with new ones at their end, the oldest dropped."""
+    return ops.concatenate([values[:, new.shape[1] :], new], axis=1)
 
 
 def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state: State) -> State:
     output, state = _tier_step(model, i, conditioning, state)
     if i == len(model.tiers) - 1:
-        if model.head.state_spec():
-            recent, given = state[HISTORY][:, -model.head.context :], model.head_state(state)
-            after = model.head.observe_frame(recent, output, frame, given)
+        head = model.head
+        if head.state_spec():
+            history, before = state[HISTORY][:, -head.context :], model.head_state(state)
+            after = head.observe_frame(history, output, frame, before)
             state = {**state, **model.named_head_state(after)}
-        return _remember(state, frame)
+        return {**state, HISTORY: _moved_on(state[HISTORY], frame)}
     below = model.tiers[i + 1].frame_size
     frames = ops.reshape(frame, (-1, model.tiers[i].frame_size // below, below))
 
     def faster_step(t: Any, state: State) -> State:
-        word, faster = ops.take(output, t, axis=1), ops.take(frames, t, axis=1)
-        return _read_frame(model, i + 1, word, faster, state)
+        conditioning, faster = ops.take(output, t, axis=1), ops.take(frames, t, axis=1)
+        return _read_frame(model, i + 1, conditioning, faster, state)
 
     return _loop(frames.shape[1], state, faster_step)
 
 
-def _draw_frame(
-    model: AudioModel, i: int, conditioning: Any, noise: Any, temperature: Any, state: State
-) -> State:
+def _draw_frame(model: AudioModel, i: int, conditioning: Any, noise: Any, state: State) -> State:
     output, state = _tier_step(model, i, conditioning, state)
-    head: Any = model.head
-    if i < len(model.tiers) - 1:
-        below = model.tiers[i + 1].frame_size
-        noises = ops.reshape(
-            noise, (-1, model.tiers[i].frame_size // below, below, noise.shape[-1])
+    if i == len(model.tiers) - 1:
+        drawn, history, after = model.head.draw_frame(
+            state[HISTORY], output, noise, model.head_state(state)
         )
+        state = {**state, HISTORY: history, OUTPUT: _moved_on(state[OUTPUT], drawn)}
+        return {**state, **model.named_head_state(after)}
+    below = model.tiers[i + 1].frame_size
+    noises = ops.reshape(noise, (-1, model.tiers[i].frame_size // below, below, noise.shape[-1]))
 
-        def faster_step(t: Any, state: State) -> State:
-            word, faster = ops.take(output, t, axis=1), ops.take(noises, t, axis=1)
-            return _draw_frame(model, i + 1, word, faster, temperature, state)
+    def faster_step(t: Any, state: State) -> State:
+        conditioning, faster = ops.take(output, t, axis=1), ops.take(noises, t, axis=1)
+        return _draw_frame(model, i + 1, conditioning, faster, state)
 
-        return _loop(noises.shape[1], state, faster_step)
-    if not head.per_sample:
-        return _head_step(model, output, noise, state)
-
-    def sample_step(t: Any, state: State) -> State:
-        recent = state[HISTORY][:, -head.context :]
-        word, now = ops.take(output, t, axis=1), ops.take(noise, t, axis=1)
-        value = head.step(recent, word, now, temperature)
-        return _remember(state, value)
-
-    return _loop(noise.shape[1], state, sample_step)
+    return _loop(noises.shape[1], state, faster_step)

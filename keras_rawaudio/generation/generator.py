@@ -23,7 +23,7 @@ class Generator:
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
-        >>> model = AudioModel([{"frame": 8, "units": 4}], {"kind": "categorical"}, codec)
+        >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> audio, rate = Generator(model, 8000).generate(seconds=0.01, seed=1)
         >>> audio.shape, audio.dtype, rate
         ((80,), dtype('float32'), 8000)

@@ -27,7 +27,7 @@ class LPCFilterBank(keras.layers.Layer):
 
     Example:
         >>> bank = LPCFilterBank(filters=4, order=32)
-        >>> bank.build_weights()
+        >>> bank.build((None, None))
         >>> bank.predict(keras.ops.zeros((2, 32 + 80))).shape
         TensorShape([2, 80, 4])
 
@@ -46,12 +46,11 @@ class LPCFilterBank(keras.layers.Layer):
         self.order = order
         self.bunch = bunch
 
-    def build_weights(self) -> None:
-        """Make the weights; before `fit`, every filter gives the last sample again."""
+    def build(self, input_shape: Any) -> None:
         self.taps = self.add_weight(
             shape=(self.filters, self.order), initializer="zeros", trainable=False, name="taps"
         )
-        self.built = True
+        # Until `fit`, the prediction is the last sample.
         self.set_filters(np.tile(np.eye(1, self.order), (self.filters, 1)))
 
     def set_filters(self, coefficients: np.ndarray) -> None:

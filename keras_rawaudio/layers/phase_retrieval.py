@@ -93,7 +93,7 @@ class PhaseRetrieval:
         assert final is not None
         re, im = final[0][:, None], final[1][:, None]
         a, b = gains[..., 0], gains[..., 1]
-        played = ops.irfft((re * a - im * b, re * b + im * a), fft_length=size) * self.window
-        played = played + ops.pad(overlap, ((0, 0), (0, 0), (0, hop)))
-        audio = ops.transpose(played[:, :, :hop], (0, 2, 1)) * self.scale
-        return audio, [ops.stack(frames[1:], axis=1), total[:, hop:], played[:, :, hop:]]
+        summed = ops.irfft((re * a - im * b, re * b + im * a), fft_length=size) * self.window
+        summed = summed + ops.pad(overlap, ((0, 0), (0, 0), (0, hop)))
+        audio = ops.transpose(summed[:, :, :hop], (0, 2, 1)) * self.scale
+        return audio, [ops.stack(frames[1:], axis=1), total[:, hop:], summed[:, :, hop:]]

@@ -28,7 +28,6 @@ class Postfilter(keras.layers.Layer):
 
     Example:
         >>> postfilter = Postfilter(filters=2, length=8)
-        >>> postfilter.build_weights()
         >>> one = keras.ops.one_hot(keras.ops.array([1]), 2)
         >>> postfilter(keras.ops.ones((1, 7 + 16)), one, one).shape
         TensorShape([1, 16])
@@ -42,12 +41,11 @@ class Postfilter(keras.layers.Layer):
         self.filters = filters
         self.length = length
 
-    def build_weights(self) -> None:
-        """Make the weights; before `fit`, every filter gives back what it gets."""
+    def build(self, past_shape: Any) -> None:
         self.taps = self.add_weight(
             shape=(self.filters, self.length), initializer="zeros", trainable=False, name="taps"
         )
-        self.built = True
+        # Until `fit`, the output is the input.
         self.taps.assign(np.tile(np.eye(1, self.length, dtype="float32"), (self.filters, 1)))
 
     def fit(self, taps: np.ndarray, past: Any, before: Any, after: Any) -> None:

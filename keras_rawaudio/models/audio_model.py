@@ -15,20 +15,19 @@ from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
 
 State = dict[str, Any]
-BEATS_A_BAR = 8  # pulses in a turn of the clock
+PULSES_PER_PERIOD = 8  # of the clock
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class AudioModel(keras.Model):
     """Recurrent tiers, slowest first, and the head that the fastest one conditions.
 
-    The model keeps nothing between calls: the recurrent state goes in and comes out by name, so
-    that the trainer, the reference sampler and every export carry it in their own way.
+    The model keeps nothing between calls: the recurrent state goes in and comes out by name.
 
     Args:
         tiers: settings of each tier as `Tier` takes them, without `rate` and `width`.
         head: `{"kind": one of HEADS, **options}`.
-        codec: what `Codec.to_json` wrote; the model speaks this codec's values.
+        codec: what `Codec.to_json` wrote; inputs and targets are this codec's values.
 
     Call arguments:
         x: `(B, context + N)` codec values; `x[:, context + t]` is the sample before target `t`.
@@ -61,8 +60,11 @@ class AudioModel(keras.Model):
         self._config = {"tiers": [dict(t) for t in tiers], "head": dict(head), "codec": dict(codec)}
         self.codec: Codec = codec_from_json(codec)
         options = {k: v for k, v in head.items() if k != "kind"}
+        options["frame_size"] = tiers[-1]["frame_size"]
         if self.codec.discrete:
             options["levels"] = self.codec.levels
+        if tiers[-1].get("input", "samples") == "codes":
+            options["clock_width"] = Tier.clock_input_width(**tiers[-1])
         self.head = HEADS[head["kind"]](**options, name="head")
         self.tiers: list[Tier] = []
         for i in reversed(range(len(tiers))):
@@ -71,18 +73,17 @@ class AudioModel(keras.Model):
             if below:
                 rate, width = tiers[i]["frame_size"] // below.frame_size, below.input_width
             else:
-                width = self.head.conditioning_width()
-                rate = tiers[i]["frame_size"] if self.head.per_sample else 1
+                width = self.head.condition_width
+                rate = self.head.subframes if width else 1
             settings = {"rate": rate, "width": width, "name": f"tier{i}", **tiers[i]}
             if settings.pop("input", "samples") == "codes":
                 settings["code_width"] = self.head.code_width
             self.tiers = [Tier(**settings), *self.tiers]
         for tier in self.tiers:
-            tier.build_weights()
+            tier.build((None, None, tier.code_width or tier.window))
         fastest = self.tiers[-1]
-        if fastest.code_width:
-            self.head.clock_width = fastest.clock_width
-        self.head.build_for(fastest.width or fastest.output_width, fastest.frame_size)
+        width = fastest.width or fastest.output_width
+        self.head.build((None, None), (None, None, width))
         self.built = True
 
     @property
@@ -141,10 +142,10 @@ class AudioModel(keras.Model):
         """
         self.head.fit(segments)
         if any(tier.clock_harmonics for tier in self.tiers):
-            bar = BEATS_A_BAR * rate * pulse_period(segments, rate)
+            period = PULSES_PER_PERIOD * rate * pulse_period(segments, rate)
             for tier in self.tiers:
                 if tier.clock_harmonics:
-                    tier.set_period(bar)
+                    tier.set_period(period)
 
     def tier_state(self, tier: int, state: State) -> list[Any]:
         """One tier's part of the state, in its own order."""
@@ -172,20 +173,21 @@ class AudioModel(keras.Model):
 
     def call(self, x: Any, state: State, training: bool = False) -> tuple[Any, State]:
         numbers = self.tier_input(x)
-        recent = x[:, self.context - (self.head.context - 1) :]
+        history = x[:, self.context - (self.head.context - 1) :]
         conditioning, new_state = None, {}
         for i, tier in enumerate(self.tiers):
             frames = (
-                self.head.previous_codes(recent) if tier.code_width else self._frames(numbers, tier)
+                self.head.previous_codes(history)
+                if tier.code_width
+                else self._frames(numbers, tier)
             )
             conditioning, values = tier(
                 frames, conditioning, self.tier_state(i, state), training=training
             )
             new_state.update(self.named_state(i, values))
-        if self.head.per_sample:
-            return self.head(recent, conditioning, training=training), new_state
-        given = self.head_state(state)
-        prediction, values = self.head(recent, conditioning, given, training=training)
+        prediction, values = self.head(
+            history, conditioning, self.head_state(state), training=training
+        )
         return prediction, {**new_state, **self.named_head_state(values)}
 
     def target(self, x: Any, y: Any) -> Any:

@@ -36,7 +36,6 @@ class SpectralView(keras.layers.Layer):
 
     Example:
         >>> view = SpectralView(size=8, hop=4, window=16)
-        >>> view.build_weights()
         >>> view(keras.ops.zeros((2, 5, 16))).shape, view.features
         (TensorShape([2, 5, 45]), 45)
 
@@ -84,13 +83,11 @@ class SpectralView(keras.layers.Layer):
             bins, depth = -(-bins // 2), filters
         self.features = (spectra - relative) * bins * depth
 
-    def build_weights(self) -> None:
-        """Make the weights: all shapes are known from the arguments."""
+    def build(self, input_shape: Any) -> None:
         depth = self.channels
         for layer in self.convolutions:
             layer.build((None, None, None, depth))
             depth = self.filters
-        self.built = True
 
     def call(self, frames: Any) -> Any:
         lead = frames.shape[1:-1]  # a time axis, or none

@@ -55,7 +55,6 @@ class Tier(keras.layers.Layer):
 
     Example:
         >>> tier = Tier(frame_size=16, units=32, rate=4, width=8)
-        >>> tier.build_weights()
         >>> out, state = tier(keras.ops.zeros((2, 5, 16)), None, tier.zero_state(2))
         >>> out.shape
         TensorShape([2, 20, 8])
@@ -99,7 +98,7 @@ class Tier(keras.layers.Layer):
             raise ValueError("a tier reads spectra or codes, not both")
         self.code_width = code_width
         # The clock input is also an output, for the network that draws the samples.
-        self.clock_width = self._first_width(units) if code_width and clock_harmonics else 0
+        self.clock_width = self.clock_input_width(units, clock_harmonics) if code_width else 0
         self.rate = rate
         self.width = width
         self._stack_config: dict[str, Any] = {
@@ -116,6 +115,13 @@ class Tier(keras.layers.Layer):
         self.entry = keras.layers.Dense(self.input_width, name="entry")
         self.upsampling = keras.layers.Dense(rate * width, name="upsampling") if width else None
 
+    @classmethod
+    def clock_input_width(
+        cls, units: int | list[int] = 256, clock_harmonics: int = 0, **settings: Any
+    ) -> int:
+        """Width of the clock input of a tier with these settings; 0 without a clock."""
+        return cls._first_width(units) if clock_harmonics else 0
+
     @staticmethod
     def _first_width(units: int | list[int]) -> int:
         return units if isinstance(units, int) else units[0]
@@ -125,10 +131,9 @@ class Tier(keras.layers.Layer):
         """Width of what a tier without `width` hands out."""
         return self.stack.output_width + self.clock_width
 
-    def build_weights(self) -> None:
-        """Make the weights: all shapes are known from the arguments."""
+    def build(self, frames_shape: Any) -> None:
         if self.view:
-            self.view.build_weights()
+            self.view.build(frames_shape)
         features = self.view.features if self.view else self.window
         self.entry.build((None, self.code_width or features))
         if self.clock_harmonics:
@@ -143,7 +148,6 @@ class Tier(keras.layers.Layer):
         self.stack.build((None, None, self.input_width))
         if self.upsampling:
             self.upsampling.build((None, self.output_width))
-        self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes (without the batch) of the state tensors."""
@@ -204,7 +208,7 @@ class Tier(keras.layers.Layer):
             state: list of `(B, units)`.
 
         Returns:
-            `(B, rate, width)` (without `width`: `(B, output_width)`) and the new state.
+            `(B, rate, width)`, or `(B, 1, output_width)` without `width`, and the new state.
         """
         clock_input, clock, state = self._read_clock(state, 1)
         inputs = self._enter(frame) + (clock_input[:, 0] if self.clock_harmonics else clock_input)
@@ -215,6 +219,8 @@ class Tier(keras.layers.Layer):
             output = ops.concatenate([output, clock_input[:, 0]], axis=-1)
         if self.upsampling:
             output = ops.reshape(self.upsampling(output), (-1, self.rate, self.width))
+        else:
+            output = output[:, None]
         return output, clock + state
 
     def _enter(self, frames: Any) -> Any:

@@ -82,6 +82,9 @@ def test_what_is_read_is_scored(generator):
         pytest.skip("a head without bits")
     forced, noise, temperature = generator.inputs(3, read=5, drawn=2)
     state, found = generator.fresh_state(3), []
+    if "head_codes" in state:  # a window after silence has codes of silence, a fresh state none
+        silence = np.zeros((3, model.head.context - 1 + model.head.frame_size), "float32")
+        state["head_codes"] = np.asarray(model.head.previous_codes(silence)[:, 0])
     for part in (forced[:, : 2 * F], forced[:, 2 * F :]):
         given = {"forced": part, "noise": noise, "temperature": temperature, **state}
         (unasked,) = generator.session.run(["bits"], given)
@@ -119,7 +122,7 @@ def test_the_sampler_knows_the_bits_of_what_it_drew(generator):
     given["score"] = np.array(True)
     bits = generator.session.run(["bits"], given)[0].reshape(3, -1, F)
     # What stands before a block of a head with a postfilter is what was drawn, not what was heard.
-    tolerance = 0.1 if generator.model.head.postfiltered else 0.03
+    tolerance = 0.1 if hasattr(generator.model.head, "postfilter") else 0.03
     expected = bits[:, ::SCORED_BLOCKS].mean(axis=(1, 2))
     np.testing.assert_allclose(scoring.bits, expected, atol=tolerance)
 

@@ -7,8 +7,7 @@ from keras import ops
 from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
 from keras_rawaudio.layers import lpc_filter_bank
-from keras_rawaudio.models import AudioModel
-from keras_rawaudio.models.heads import predictive
+from keras_rawaudio.models import AudioModel, level_control
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import MODELS, audio_of, make, noise_of, window_of
@@ -23,17 +22,17 @@ def sure(model):
     louder than any audio."""
     again = AudioModel.from_config(model.get_config())
     again.set_weights(model.get_weights())
-    codebook = again.head.envelope_codebook
+    codebook = again.head.codes.envelope
     codebook.codebook.assign([[1.0] * 22] + [[100.0] * 22] * 7)
     codebook.logits.bias.assign([0.0] + [-1e3] * 7)
     taps = ops.convert_to_numpy(again.head.filter_bank.taps)
     again.head.filter_bank.set_filters(taps * [[1.0], [500.0], [500.0]])
     unfiltered(again)
-    again.head.lpc_codes.index_logits.bias.assign([0.0, -1e3, -1e3])
-    first, encode = np.eye(1, NUM_GAINS, dtype="float32"), again.head.lpc_codes.encode
-    again.head.lpc_codes.gain_logits.bias.assign(1e3 * first[0])
-    again.head.lpc_codes.encode = lambda x: (encode(x)[0], 0 * encode(x)[1] + first)
-    again.head.lpc_codes.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+    again.head.codes.lpc.index_logits.bias.assign([0.0, -1e3, -1e3])
+    first, encode = np.eye(1, NUM_GAINS, dtype="float32"), again.head.codes.lpc.encode
+    again.head.codes.lpc.gain_logits.bias.assign(1e3 * first[0])
+    again.head.codes.lpc.encode = lambda x: (encode(x)[0], 0 * encode(x)[1] + first)
+    again.head.codes.lpc.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
     return again
 
 
@@ -48,7 +47,7 @@ def heard_silence(model, rows):
     """A fresh state, and the word of silence in it: a fresh generator has heard none at all."""
     state, head = fresh_state(model, rows), model.head
     if head.kind == "predictive":
-        silence = ops.zeros((rows, head.context - 1 + head.frame))
+        silence = ops.zeros((rows, head.context - 1 + head.frame_size))
         state["head_codes"] = head.previous_codes(silence)[:, 0]
     return state
 
@@ -115,8 +114,8 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         # A drawn word stays what it was, whatever the samples then sound like: have but one,
         # and lead no sample to its level.
         model = sure(model)
-        monkeypatch.setattr(predictive, "LEVEL_CORRECTION_RATE", 0.0)
-        monkeypatch.setattr(predictive, "MAX_EXCITATION_GAIN", 1.0)
+        monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", 0.0)
+        monkeypatch.setattr(level_control, "MAX_EXCITATION_GAIN", 1.0)
         monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
     rows, P, N = 3, 2 * model.frame, 2 * model.frame
     forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
@@ -134,7 +133,7 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         prediction = gaussian_draws(
             prediction, noise, temperature[:, None], model.tiers[-1].frame_size
         )
-    elif model.head.per_sample:
+    elif model.head.condition_width:
         weights = np.exp(prediction / temperature[:, None, None])
         sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)
         assert np.abs(sums - noise).min() > 1e-6, "noise on an edge: choose another seed"
@@ -188,7 +187,7 @@ def test_frames_give_their_number_of_samples_and_decoded_audio(model):
     expected = model.codec.decode(ops.convert_to_numpy(values))
     np.testing.assert_allclose(audio, expected, atol=1e-6)
     # The history's end is what was drawn last: samples in order, each once.
-    if not model.head.postfiltered:
+    if not hasattr(model.head, "postfilter"):
         np.testing.assert_array_equal(state[HISTORY][:, -model.frame :], values[:, -model.frame :])
 
 
@@ -197,7 +196,7 @@ def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(n
     """Frame by frame with the filters of their voices, of which one turns into the next."""
     model = make(name)
     head, rows, frames = model.head, 2, 6
-    F, width = head.frame, head.postfilter.length
+    F, width = head.frame_size, head.postfilter.length
     filters = np.array(ops.convert_to_numpy(head.postfilter.taps))
     N = -(-frames * F // model.frame) * model.frame
     noise, ones = noise_of(model, rows, N), np.ones(rows, "float32")

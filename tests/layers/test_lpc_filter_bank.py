@@ -12,7 +12,7 @@ ORDER, FILTERS, F = 24, 3, 8
 
 def make(order=ORDER, bunch=F):
     bank = LPCFilterBank(FILTERS, order, bunch)
-    bank.build_weights()
+    bank.build((None, None))
     coefficients = np.random.default_rng(0).normal(size=(FILTERS, order)) / order
     bank.set_filters(coefficients)
     return bank, coefficients
@@ -40,7 +40,7 @@ def test_predictions_are_convolutions(order):
 
 def test_before_it_is_fitted_it_repeats_the_last_sample():
     bank = LPCFilterBank(FILTERS, ORDER, F)
-    bank.build_weights()
+    bank.build((None, None))
     x = audio(ORDER + 2 * F)
     expected = np.repeat(x[:, ORDER - 1 : -1, None], FILTERS, axis=2)
     np.testing.assert_allclose(bank.predict(x), expected, atol=1e-6)
@@ -94,7 +94,6 @@ def test_what_was_fitted_is_saved():
     assert not bank.trainable_weights
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(bank))
     assert again.get_config() == bank.get_config()
-    again.build_weights()
     again.set_weights(bank.get_weights())
     x = audio(ORDER + F)
     np.testing.assert_array_equal(again.predict(x), bank.predict(x))

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.layers import lpc_filter_bank
-from keras_rawaudio.models.heads import PredictiveHead, predictive
+from keras_rawaudio.models import level_control
+from keras_rawaudio.models.heads import PredictiveHead
 
 LEVELS, CODES, FRAME, WIDTH = 64, 8, 32, 5
 FILTERS = 3
@@ -18,18 +19,18 @@ def make(sure=False, **options):
     """A head whose weights are far from their start; `sure`: one word and one voice for all it
     hears and draws, the word louder than any audio, and gains that all mean the same."""
     keras.utils.set_random_seed(0)
-    head = PredictiveHead(**{**SMALL, **options})
-    head.build_for(WIDTH, FRAME)
+    head = PredictiveHead(FRAME, **{**SMALL, **options})
+    head.build((None, None), (None, None, WIDTH))
     rng = np.random.default_rng(0)
     for weight in head.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
     head.filter_bank.set_filters(rng.normal(size=(head.filters, head.lpc_order)) / head.lpc_order)
-    head.envelope_codebook.fit([rng.uniform(-0.1, 0.1, 4000).astype("float32")])
+    head.codes.envelope.fit([rng.uniform(-0.1, 0.1, 4000).astype("float32")])
     if sure:
-        head.envelope_codebook.codebook.assign([[1.0] * 22] + [[100.0] * 22] * (CODES - 1))
-        head.envelope_codebook.logits.bias.assign([0.0] + [-1e3] * (CODES - 1))
-        head.lpc_codes.index_logits.bias.assign([0.0] + [-1e3] * (head.filters - 1))
-        head.lpc_codes.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
+        head.codes.envelope.codebook.assign([[1.0] * 22] + [[100.0] * 22] * (CODES - 1))
+        head.codes.envelope.logits.bias.assign([0.0] + [-1e3] * (CODES - 1))
+        head.codes.lpc.index_logits.bias.assign([0.0] + [-1e3] * (head.filters - 1))
+        head.codes.lpc.decode = lambda gain: 0.03 * ops.sum(gain, axis=-1, keepdims=True)
         good = rng.normal(size=head.lpc_order) / head.lpc_order
         bad = 30 * rng.normal(size=(head.filters - 1, head.lpc_order))
         head.filter_bank.set_filters(np.concatenate([good[None], bad]))
@@ -39,8 +40,8 @@ def make(sure=False, **options):
 @pytest.fixture
 def uncorrected(monkeypatch):
     """Draws that are not led to the level of their word, nor enlarged or damped."""
-    monkeypatch.setattr(predictive, "LEVEL_CORRECTION_RATE", 0.0)
-    monkeypatch.setattr(predictive, "MAX_EXCITATION_GAIN", 1.0)
+    monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", 0.0)
+    monkeypatch.setattr(level_control, "MAX_EXCITATION_GAIN", 1.0)
     monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
 
 
@@ -70,9 +71,10 @@ def called(head, x, conditioning, state=None):
 def draw(head, past, conditioning, noise, temperature=1.0, state=None):
     """A frame `(B, frame)` after `past (B, context)`, and the state."""
     rows = len(noise)
-    chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
-    frame, state = head.draw(past, conditioning, chance, state or fresh(head, rows))
-    return numbers(frame), state
+    noise = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
+    state = state or fresh(head, rows)
+    _, history, state = head.draw_frame(past, conditioning[:, None], noise, state)
+    return numbers(history[:, -FRAME:]), state
 
 
 def uniform(head, rows, seed=3):

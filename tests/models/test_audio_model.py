@@ -127,7 +127,7 @@ def moved(model, scale=0.3):
     if model.head.kind == "predictive":
         model.head.filter_bank.set_filters(rng.normal(size=(3, 64)) / 64)
         # Words of noise, so that what a test hears has several.
-        model.head.envelope_codebook.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
+        model.head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
     return model
 
 
@@ -187,7 +187,7 @@ def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
         first = max(0, place - C)
         if model.head.kind == "predictive":
             first = first // F * F
-        elif not model.head.per_sample:
+        elif not model.head.condition_width:
             first = -(-first // F) * F
         assert not changed[place, :first].any(), (place, np.flatnonzero(changed[place]))
         # What lies too far back for the filters counts by what is said of it alone.

@@ -16,7 +16,7 @@ HEAD = {"kind": "mixture", "num_mixtures": 3}
 def make(**options):
     keras.utils.set_random_seed(0)
     tier = Tier(frame_size=4, units=6, clock_harmonics=3, rate=2, width=5, **options)
-    tier.build_weights()
+    tier.build((None, None, 4))
     tier.set_period(PERIOD)
     tier.clock_kernel.assign(np.random.default_rng(0).normal(size=tier.clock_kernel.shape))
     return tier

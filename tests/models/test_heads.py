@@ -13,8 +13,8 @@ LEVELS = 12
 
 def head_and_inputs(rows=1, seed=0, spread=2.0, **options):
     keras.utils.set_random_seed(0)
-    head = CategoricalHead(LEVELS, **{"hidden_units": 9, "embedded": 2, "linear": 4, **options})
-    head.build_for(9, frame=4)
+    head = CategoricalHead(4, LEVELS, **{"hidden_units": 9, "embedded": 2, "linear": 4, **options})
+    head.build((None, None), (None, None, 9))
     rng = np.random.default_rng(seed)
     for weight in head.weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.3 * rng.normal(size=weight.shape))
@@ -26,17 +26,20 @@ def head_and_inputs(rows=1, seed=0, spread=2.0, **options):
 
 def probabilities(head, recent, conditioning, temperature=1.0):
     """By `call`, which training uses, in double precision."""
-    logits = head(recent, ops.expand_dims(conditioning, 1))[:, 0]
+    logits = head(recent, ops.expand_dims(conditioning, 1), [])[0][:, 0]
     scaled = ops.convert_to_numpy(logits).astype("float64") / temperature
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 def step(head, recent, conditioning, noise, temperature):
-    """One draw a row: noise and temperature `(B,)`."""
+    """One draw per row: noise and temperature `(B,)`."""
     noise, temperature = (np.asarray(v, "float32")[:, None] for v in (noise, temperature))
-    chance = head.prepare_noise(noise[:, None], temperature[:, None])[:, 0]
-    codes = head.step(recent, conditioning, chance, temperature)
+    rows = [np.repeat(x[:, None], 4, axis=1) for x in (conditioning, noise)]
+    prepared = head.prepare_noise(rows[1], temperature[:, None])
+    frame_inputs, subframe_inputs = head.begin_frame(recent, rows[0], prepared, [])
+    now = [x[0] for x in subframe_inputs]
+    codes = head.sample_subframe(recent, now, frame_inputs)
     assert codes.shape == (len(recent), 1)
     return ops.convert_to_numpy(codes)[:, 0]
 
@@ -117,17 +120,17 @@ def test_categorical_loss_is_bits_by_hand():
 
 def test_regression_loss_is_the_square_of_every_sample():
     """Pitfall 12: the loss of every sample, not of the last step alone."""
-    loss = RegressionHead().loss(np.array([[1.0, 2.0, 3.0]]), np.array([[0.0, 2.0, 5.0]]))
+    loss = RegressionHead(1).loss(np.array([[1.0, 2.0, 3.0]]), np.array([[0.0, 2.0, 5.0]]))
     np.testing.assert_allclose(loss, [[1.0, 0.0, 4.0]])
 
 
 def test_regression_frames_come_in_order():
-    head = RegressionHead(hidden=3)
-    head.build_for(4, frame=5)
+    head = RegressionHead(5, hidden=3)
+    head.build((None, None), (None, None, 4))
     conditioning = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
     whole, _ = head(None, conditioning, [])
     for t in range(3):
-        frame, _ = head.draw(None, conditioning[:, t], None, [])
+        frame, _ = head.sample_frame(None, conditioning[:, t : t + 1], None, [])
         np.testing.assert_allclose(whole[:, 5 * t : 5 * (t + 1)], frame, atol=1e-6)
 
 
@@ -141,8 +144,8 @@ def test_heads_say_what_they_are(kind):
 @pytest.mark.parametrize(
     "head",
     [
-        CategoricalHead(LEVELS, hidden_units=7, layers=3, embedded=4, linear=3),
-        RegressionHead(hidden=3),
+        CategoricalHead(4, LEVELS, hidden_units=7, layers=3, embedded=4, linear=3),
+        RegressionHead(5, hidden=3),
     ],
 )
 def test_config_round_trip(head):
@@ -155,4 +158,4 @@ def test_config_round_trip(head):
 @pytest.mark.parametrize("options", [{"layers": 0}, {"embedded": -1}, {"linear": 0}])
 def test_impossible_heads_are_refused(options):
     with pytest.raises((UserError, ValueError), match="categorical head needs"):
-        CategoricalHead(LEVELS, **options)
+        CategoricalHead(4, LEVELS, **options)

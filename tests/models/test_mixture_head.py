@@ -27,8 +27,8 @@ def random_parts(K, frames=3, seed=0):
 
 
 def head_of(K):
-    head = MixtureHead(num_mixtures=K, levels=LEVELS)
-    head.build_for(4, F)
+    head = MixtureHead(F, num_mixtures=K, levels=LEVELS)
+    head.build((None, None), (None, None, 4))
     return head
 
 
@@ -81,8 +81,8 @@ def test_far_from_a_gaussian_the_loss_is_its_density():
 
 def test_bits_of_all_cells_are_a_distribution():
     """Summed over every code of one sample, the masses are one."""
-    head = MixtureHead(num_mixtures=1, levels=LEVELS)
-    head.build_for(4, 1)
+    head = MixtureHead(1, num_mixtures=1, levels=LEVELS)
+    head.build((None, None), (None, None, 4))
     codes = np.arange(LEVELS)
     target = CELLS.decode(codes)[None].astype("float32")
     prediction = np.tile(np.array([0.1, np.log(0.2), 0.0], "float32"), (1, LEVELS, 1))
@@ -93,7 +93,7 @@ def test_bits_of_all_cells_are_a_distribution():
 def drawn(head, rows, temperature=1.0, seed=0):
     noise = np.random.default_rng(seed).random((rows, F, 3), "float32")
     chance = head.prepare_noise(noise, np.full((rows, 1, 1), temperature, "float32"))
-    frames, state = head.draw(None, ops.zeros((rows, 4)), chance, [])
+    frames, state = head.sample_frame(None, ops.zeros((rows, 1, 4)), chance, [])
     assert state == []
     return ops.convert_to_numpy(frames)
 
@@ -137,12 +137,12 @@ def test_no_noise_is_too_near_the_edge():
 
 def test_impossible_heads_are_refused():
     with pytest.raises(ValueError, match="mixtures >= 1"):
-        MixtureHead(num_mixtures=0)
+        MixtureHead(F, num_mixtures=0)
     with pytest.raises(ValueError, match="frames of 6 samples or more"):
-        MixtureHead(num_mixtures=6).build_for(4, frame=F)
+        MixtureHead(F, num_mixtures=6)
 
 
 def test_config_round_trip():
-    head = MixtureHead(num_mixtures=2, hidden=3, levels=32)
+    head = MixtureHead(F, num_mixtures=2, hidden=3, levels=32)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()

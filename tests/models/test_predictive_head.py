@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers.lpc_filter_bank import MIN_RESIDUAL_SCALE
-from keras_rawaudio.models.heads import PredictiveHead, predictive
+from keras_rawaudio.models import calibration
+from keras_rawaudio.models.heads import PredictiveHead
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import (
@@ -59,9 +60,7 @@ def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
     costs = prediction[0, :, 2].reshape(frames, FRAME)
     np.testing.assert_array_equal(costs, np.repeat(costs[:, :1], FRAME, axis=1))
     first = head.context - FRAME - 1
-    words = numbers(head.envelope_codebook.encode(head.envelope_codebook.features(x[:, first:-1])))[
-        0
-    ]
+    words = numbers(head.codes.envelope.encode(head.codes.envelope.features(x[:, first:-1])))[0]
     sizes = np.log(errors_by_frame(head, x)[0, -frames - 1 :] + MIN_RESIDUAL_SCALE)
     best = (sizes[1:] + sizes[:-1]).argmin(axis=1)
     voices = np.eye(FILTERS)[best]
@@ -72,15 +71,15 @@ def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
     for said in (words, voices, gains):
         assert len(np.unique(said.argmax(axis=1))) > 1
     heeded = np.concatenate([voices, gains], axis=1)
-    logits = numbers(head.envelope_codebook.logits(conditioning))[0] + heeded @ numbers(
-        head.lpc_codes.code_bias
+    logits = numbers(head.codes.envelope.logits(conditioning))[0] + heeded @ numbers(
+        head.codes.lpc.code_bias
     )
     expected = (softmax(logits) * words).sum(axis=1)
-    expected *= (softmax(numbers(head.lpc_codes.index_logits(conditioning))[0]) * voices).sum(
+    expected *= (softmax(numbers(head.codes.lpc.index_logits(conditioning))[0]) * voices).sum(
         axis=1
     )
     of_voice = np.concatenate([conditioning[0], voices], axis=1).astype("float32")
-    expected *= (softmax(numbers(head.lpc_codes.gain_logits(of_voice))) * gains).sum(axis=1)
+    expected *= (softmax(numbers(head.codes.lpc.gain_logits(of_voice))) * gains).sum(axis=1)
     np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
     np.testing.assert_array_equal(state[-1][0], np.concatenate([words, heeded], axis=1)[-1])
 
@@ -148,7 +147,7 @@ def test_frames_that_are_heard_leave_the_state_of_a_window():
     for t in range(T):
         begin, end = t * FRAME, head.context + t * FRAME
         given = x[:, end : end + FRAME]
-        state = head.observe_frame(x[:, begin:end], conditioning[:, t], given, state)
+        state = head.observe_frame(x[:, begin:end], conditioning[:, t : t + 1], given, state)
     same(state, expected)
 
 
@@ -169,8 +168,8 @@ def test_what_was_said_before_is_that_of_the_frames_before():
 @pytest.fixture
 def few_stretches(monkeypatch):
     """Limits from little audio: as good for audio that is the same throughout."""
-    monkeypatch.setattr(predictive, "STRETCHES", 3)
-    monkeypatch.setattr(predictive, "STRETCH", 2048)
+    monkeypatch.setattr(calibration, "STRETCHES", 3)
+    monkeypatch.setattr(calibration, "STRETCH", 2048)
 
 
 def autoregressive(samples, scale=0.01, seed=0):
@@ -185,8 +184,8 @@ def autoregressive(samples, scale=0.01, seed=0):
 def test_untrained_it_is_a_switched_predictor(few_stretches):
     """Near nothing comes of the fresh network: errors lie as the fitted filters leave them."""
     keras.utils.set_random_seed(0)
-    head = PredictiveHead(**SMALL)
-    head.build_for(WIDTH, FRAME)
+    head = PredictiveHead(FRAME, **SMALL)
+    head.build((None, None), (None, None, WIDTH))
     x, conditioning = audio(head.context + 4 * FRAME), conditioning_of(4)
     repeated = called(head, x, conditioning)[0][..., 0]
     np.testing.assert_allclose(repeated, x[:, head.context - 1 : -1], atol=1e-4)
@@ -198,8 +197,8 @@ def test_untrained_it_is_a_switched_predictor(few_stretches):
 
 
 def test_the_reach_is_the_train_parts_quantile(few_stretches):
-    head = PredictiveHead(**SMALL)
-    head.build_for(WIDTH, FRAME)
+    head = PredictiveHead(FRAME, **SMALL)
+    head.build((None, None), (None, None, WIDTH))
     head.fit([(0.01 * np.random.default_rng(0).normal(size=8000)).astype("float32")])
     # White noise is predicted by about nothing: its own sizes are what is left.
     assert float(head.residual_limit.value[0]) == pytest.approx(0.01 * 3.02, rel=0.1)
@@ -207,16 +206,16 @@ def test_the_reach_is_the_train_parts_quantile(few_stretches):
 
 @pytest.mark.filterwarnings("ignore:One of the clusters is empty", "ignore:invalid value")
 def test_silence_fits_too(few_stretches):
-    head = PredictiveHead(**SMALL)
-    head.build_for(WIDTH, FRAME)
+    head = PredictiveHead(FRAME, **SMALL)
+    head.build((None, None), (None, None, WIDTH))
     head.fit([np.zeros(4000, "float32")])
     assert float(head.residual_limit.value[0]) == pytest.approx(MIN_RESIDUAL_SCALE)
     assert all(np.isfinite(numbers(weight)).all() for weight in head.weights)
 
 
 def test_audio_that_is_too_short_is_one_clear_error():
-    head = PredictiveHead(**SMALL)
-    head.build_for(WIDTH, FRAME)
+    head = PredictiveHead(FRAME, **SMALL)
+    head.build((None, None), (None, None, WIDTH))
     for segments in ([autoregressive(100)], [autoregressive(100)] * 40, [autoregressive(1)]):
         with pytest.raises(UserError, match="too short for linear prediction of order 16"):
             head.fit(segments)
@@ -238,11 +237,10 @@ def test_dropout_is_for_training_alone():
 def test_what_was_fitted_is_saved():
     """Pitfall 14: filters, words and limit are weights that travel with the model."""
     head = make()
-    fitted = [head.filter_bank.taps, head.envelope_codebook.codebook, head.residual_limit]
+    fitted = [head.filter_bank.taps, head.codes.envelope.codebook, head.residual_limit]
     assert {id(w) for w in fitted} <= {id(w) for w in head.non_trainable_weights}
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()
-    again.build_for(WIDTH, FRAME)
     again.set_weights(head.get_weights())
     x, conditioning = audio(head.context + FRAME), conditioning_of(1)
     expected, _ = called(head, x, conditioning)
@@ -251,16 +249,15 @@ def test_what_was_fitted_is_saved():
 
 @pytest.mark.parametrize("frame", [20, 24, 33])
 def test_frames_that_do_not_fit_are_refused(frame):
-    head = PredictiveHead(**SMALL)
     with pytest.raises(ValueError, match=f"multiple of 8 and 32 samples or more, not {frame}"):
-        head.build_for(WIDTH, frame)
+        PredictiveHead(frame, **SMALL)
 
 
 def test_impossible_heads_are_refused():
     for options in ({"layers": 0}, {"num_mixtures": 0}):
         with pytest.raises(ValueError, match=">= 1"):
-            PredictiveHead(**options)
+            PredictiveHead(FRAME, **options)
     with pytest.raises(ValueError, match="33 codes and 32 samples"):
-        PredictiveHead(**{**SMALL, "codebook_size": 33}).build_for(WIDTH, FRAME)
+        PredictiveHead(FRAME, **{**SMALL, "codebook_size": 33})
     with pytest.raises(ValueError, match="frame of 32 samples has no more filters"):
-        PredictiveHead(**{**SMALL, "filters": 33}).build_for(WIDTH, FRAME)
+        PredictiveHead(FRAME, **{**SMALL, "filters": 33})

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 def view_of(**options):
     keras.utils.set_random_seed(0)
     view = SpectralView(SIZE, HOP, WINDOW, **options)
-    view.build_weights()
+    view.build((None, None, view.window))
     return view
 
 

@@ -14,8 +14,8 @@ SIGNAL = np.random.default_rng(0).normal(size=(2, 20 * H + W - H)).astype("float
 
 
 def built(form, **options):
-    head = SpectrumHead(form, span=W, **options)
-    head.build_for(6, H)
+    head = SpectrumHead(H, form, span=W, **options)
+    head.build((None, None), (None, None, 6))
     return head
 
 
@@ -79,21 +79,21 @@ def test_a_relative_phase_turns_from_what_was_heard():
     re, im = spectra(head, tone)
     bins = ops.convert_to_numpy(prediction["bins"])
     _, cos, sin = np.split(bins, 3, axis=-1)
-    heard = [ops.convert_to_numpy(part)[:, :10] for part in direction(re, im)]
+    evaluated = [ops.convert_to_numpy(part)[:, :10] for part in direction(re, im)]
     strong = ops.convert_to_numpy(amplitude(re, im))[0, 0] > 0.5
-    np.testing.assert_allclose(cos[..., strong], heard[0][..., strong], atol=1e-4)
-    np.testing.assert_allclose(sin[..., strong], heard[1][..., strong], atol=1e-4)
+    np.testing.assert_allclose(cos[..., strong], evaluated[0][..., strong], atol=1e-4)
+    np.testing.assert_allclose(sin[..., strong], evaluated[1][..., strong], atol=1e-4)
 
 
 def test_amplitudes_alone_become_a_signal_outside_of_training():
     head = built("amplitude")
     state = [np.zeros((2, W - H), "float32")]
-    heard, _ = head(SIGNAL[:, : 20 * H], ops.ones((2, 20, 6)), state)
+    evaluated, _ = head(SIGNAL[:, : 20 * H], ops.ones((2, 20, 6)), state)
     learned, _ = head(SIGNAL[:, : 20 * H], ops.ones((2, 20, 6)), state, training=True)
-    np.testing.assert_array_equal(heard["bins"], learned["bins"])
-    assert np.std(heard["signal"]) > 0.1
+    np.testing.assert_array_equal(evaluated["bins"], learned["bins"])
+    assert np.std(evaluated["signal"]) > 0.1
     target = SIGNAL[:, : 20 * H]
-    np.testing.assert_array_equal(head.loss(heard, target), head.loss(learned, target))
+    np.testing.assert_array_equal(head.loss(evaluated, target), head.loss(learned, target))
 
 
 @pytest.mark.parametrize(
@@ -108,32 +108,32 @@ def test_amplitudes_alone_become_a_signal_outside_of_training():
 )
 def test_impossible_heads_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        SpectrumHead(**options).build_for(6, H)
+        SpectrumHead(H, **options)
 
 
 def test_overlapping_predictions_are_averaged():
-    """The mean of what was said of a sample, by the window's weights; the past is part of it."""
-    head = RegressionHead(span=12, window="flat")
-    head.build_for(3, H)
+    """The mean of what was made of a sample, by the window's weights; the past is part of it."""
+    head = RegressionHead(H, span=12, window="flat")
+    head.build((None, None), (None, None, 3))
     conditioning = np.random.default_rng(3).normal(size=(2, 6, 3)).astype("float32")
     frames = ops.convert_to_numpy(head.output_layer(conditioning))
     signal, (pending,) = head(None, conditioning, [ops.zeros((2, 8))])
     for n in range(8, 24):
-        said = [frames[:, t, n - H * t] for t in range(n // H - 2, n // H + 1)]
-        np.testing.assert_allclose(signal[:, n], np.mean(said, axis=0), atol=1e-6)
+        made = [frames[:, t, n - H * t] for t in range(n // H - 2, n // H + 1)]
+        np.testing.assert_allclose(signal[:, n], np.mean(made, axis=0), atol=1e-6)
     assert pending.shape == (2, 8)
 
 
 @pytest.mark.parametrize("options", [{"reconstruct": True}, {"end_layer": False}])
 def test_predictions_overlap_only_where_something_is_predicted(options):
     with pytest.raises(ValueError, match="a span beyond the frame"):
-        RegressionHead(span=12, **options).build_for(H, H)
+        RegressionHead(H, span=12, **options)
 
 
 def test_config_round_trip():
     for head in (
-        SpectrumHead("polar", 16, 3, True, 5, 0.5),
-        RegressionHead(span=16, window="flat", cost={"huber": 1.0, "spectral": 0.5}),
+        SpectrumHead(H, "polar", 16, 3, True, 5, 0.5),
+        RegressionHead(H, span=16, window="flat", cost={"huber": 1.0, "spectral": 0.5}),
     ):
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
         assert again.get_config() == head.get_config()

@@ -144,7 +144,7 @@ def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, 
     for a, b in (
         (before.tiers[0].period, after.tiers[0].period),
         (before.head.filter_bank.taps, after.head.filter_bank.taps),
-        (before.head.envelope_codebook.codebook, after.head.envelope_codebook.codebook),
+        (before.head.codes.envelope.codebook, after.head.codes.envelope.codebook),
         (before.head.residual_limit, after.head.residual_limit),
     ):
         np.testing.assert_array_equal(a, b)

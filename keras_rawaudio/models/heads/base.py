@@ -1,4 +1,4 @@
-"""What every head can do."""
+"""The protocol of heads: predict, sample frame by frame, score."""
 
 from __future__ import annotations
 
@@ -12,154 +12,172 @@ from keras import ops
 class Head(keras.layers.Layer):
     """Turns the fastest tier's output into a prediction, a loss and, in generation, samples.
 
-    A head is either `per_sample` (it is given one conditioning vector a sample and the samples
-    just before it, and draws with `step`) or works on a whole frame at once (and draws with
-    `draw`). One of the second kind may carry a state of its own.
+    A frame is drawn in equal subframes. `begin_frame` does once what the whole frame needs,
+    `sample_subframe` draws the next samples, and `end_frame` gives the output and the new state. A
+    head that draws sample by sample has subframes of one sample; a head that draws a whole frame
+    has one subframe (`WholeFrameHead`).
+
+    Args:
+        frame_size: samples per frame of the fastest tier.
 
     Attributes:
         kind: its name in a recipe.
-        per_sample: whether it draws sample by sample.
-        measure: what its loss is reported as: `"bits_per_sample"` or `"variance_unexplained"`.
-        context: samples that it sees before the one that it predicts.
-        noise_per_sample: numbers in [0, 1) that it needs to draw one sample.
-        reconstruct: whether it learns to give back the frame just read, not the next samples.
-        loss_is_score: whether training makes small what `measure` counts.
-        steps: turns in which a frame is drawn by a head that is not per sample; 0: at once.
-        kept: tensors at the end of its state that move frame by frame, not turn by turn.
-        postfiltered: whether what is `postprocess`ed is another thing than what it draws.
+        measure: what its score is reported as: `"bits_per_sample"` or `"variance_unexplained"`.
+        context: past samples that it reads.
+        condition_width: width of the conditioning vectors, one per subframe; `None`: it takes one
+            vector per frame, the tier's output.
+        subframes: subframes per frame.
+        noise_per_sample: uniform numbers that one sample takes.
+        reconstruct: whether it predicts the frame just read instead of the next samples.
+        loss_is_score: whether the loss is what `measure` counts.
+        quantizable: whether 8-bit weights make it faster.
     """
 
     kind: ClassVar[str]
-    per_sample: ClassVar[bool]
     measure: ClassVar[str]
+    quantizable: ClassVar[bool] = False
     context: int = 1
+    condition_width: int | None = None
+    subframes: int = 1
     noise_per_sample: int = 1
     reconstruct: bool = False
     loss_is_score: bool = True
-    steps: int = 0
-    kept: int = 0
-    postfiltered: bool = False
 
-    @abstractmethod
-    def conditioning_width(self) -> int | None:
-        """Width of the conditioning vectors that it wants; `None`: the tier's own output."""
-
-    @abstractmethod
-    def build_for(self, width: int, frame: int) -> None:
-        """Make the weights: conditioning `width` wide, `frame` samples a frame."""
+    def __init__(self, frame_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frame_size = frame_size
 
     def fit(self, segments: Any) -> None:
-        """Take from the train part (`segments` of codec values) what is not learned."""
-
-    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """Do to all noise at once what need not be done sample by sample.
-
-        Args:
-            noise: `(B, N, noise_per_sample)` in [0, 1).
-            temperature: `(B, 1, 1)`.
-
-        Returns:
-            `(B, N, noise_per_sample)`: what `step` is given, sample by sample.
-        """
-        return noise
+        """Fit what is not learned to `segments` of the train part, in codec values."""
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Names and shapes (without the batch) of what it carries from frame to frame."""
+        """Names and shapes (without the batch) of the state carried from frame to frame."""
         return []
 
     @abstractmethod
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The prediction for every sample.
+        """The prediction for every sample of a window.
 
         Args:
-            recent: `(B, context - 1 + N)` codec values; the last `context` up to and including
-                `recent[:, context - 1 + t]` come before sample `t`.
-            conditioning: `(B, N, width)` for a head per sample, else `(B, T, width)`.
-            state: a list as `state_spec` says; only for a head that is not per sample.
+            history: `(B, context - 1 + N)` codec values; the last `context` up to and including
+                `history[:, context - 1 + t]` precede sample `t`.
+            condition: `(B, N, condition_width)`, or `(B, T, width)` from a tier without width.
+            state: a list as `state_spec` says.
             training: as in Keras.
 
         Returns:
-            The prediction; with the state after it, by a head that is not per sample.
+            The prediction and the state after the window.
         """
-
-    def draw(
-        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
-    ) -> tuple[Any, list[Any]]:
-        """The next frame, outside of training, by a head that is not per sample.
-
-        Args:
-            recent: `(B, context)` codec values before it.
-            conditioning: `(B, width)`.
-            noise: `(B, frame, noise_per_sample)` from `prepare_noise`.
-            state: as `state_spec` says.
-
-        Returns:
-            `(B, frame)` codec values and the new state.
-        """
-        raise NotImplementedError(f"a {self.kind} head draws sample by sample")
-
-    def plan(
-        self, recent: Any, conditioning: Any, noise: Any, kept: list[Any]
-    ) -> tuple[list[Any], list[Any], list[Any]]:
-        """The first half of `draw`, for a head that draws a frame in `steps` turns.
-
-        Args:
-            recent: as for `draw`.
-            conditioning: as for `draw`.
-            noise: as for `draw`.
-            kept: the last `kept` tensors of the head's state.
-
-        Returns:
-            What `turn` is given turn by turn, each `(steps, B, ...)`; what it is given every time,
-            each `(B, n)`; and `kept` after the frame.
-        """
-        raise NotImplementedError(f"a {self.kind} head draws a frame at once")
-
-    def turn(
-        self, past: Any, turns: list[Any], held: list[Any], state: list[Any]
-    ) -> tuple[Any, list[Any]]:
-        """One turn: the next `frame / steps` samples `(B, n)`, and the state that turns move.
-
-        Args:
-            past: `(B, context)` codec values before them.
-            turns: from `plan`, this turn's.
-            held: from `plan`.
-            state: the first tensors of the head's state.
-        """
-        raise NotImplementedError(f"a {self.kind} head draws a frame at once")
-
-    def postprocess(self, past: Any, before: list[Any], after: list[Any]) -> Any:
-        """What is heard of the frame that was drawn last; what comes next rests on the frame.
-
-        Args:
-            past: `(B, context)` codec values, the frame at their end.
-            before: the state before it, as `state_spec` says.
-            after: the state after it.
-
-        Returns:
-            `(B, frame)` codec values.
-        """
-        raise NotImplementedError(f"a {self.kind} head plays what it draws")
-
-    def observe_frame(
-        self, recent: Any, conditioning: Any, frame: Any, state: list[Any]
-    ) -> list[Any]:
-        """The state after a frame that was given, not drawn.
-
-        Args:
-            recent: `(B, context)` codec values before it.
-            conditioning: `(B, width)`.
-            frame: `(B, frame)` codec values.
-            state: as `state_spec` says.
-        """
-        # What it would have said is part of what comes next.
-        noise = ops.zeros((*ops.shape(frame), self.noise_per_sample))
-        return self.draw(recent, conditioning, noise, state)[1]
 
     @abstractmethod
     def loss(self, prediction: Any, target: Any) -> Any:
-        """What training makes small, for each sample; `(B, N)`."""
+        """What training minimizes, per sample: `(B, N)`."""
 
     def score(self, prediction: Any, target: Any) -> Any:
-        """What `measure` is the mean of, for each sample: nats, or squared error; `(B, N)`."""
+        """What `measure` is the mean of, per sample: nats, or squared error `(B, N)`."""
         return self.loss(prediction, target)
+
+    def prepare_noise(self, noise: Any, temperature: Any) -> Any:
+        """Whatever can be done to all noise at once, before the loops over frames.
+
+        Args:
+            noise: `(B, N, noise_per_sample)` in (0, 1).
+            temperature: `(B, 1, 1)`.
+
+        Returns:
+            `(B, N, K)`, of which `begin_frame` gets a frame.
+        """
+        return noise
+
+    @abstractmethod
+    def begin_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """What the subframes of the next frame need.
+
+        Args:
+            history: `(B, context)` codec values before the frame.
+            condition: `(B, subframes, condition_width)`, or `(B, 1, width)`.
+            noise: `(B, frame_size, K)` from `prepare_noise`.
+            state: as `state_spec` says.
+
+        Returns:
+            Frame inputs, each `(B, n)`, the same for all subframes; and subframe inputs, each
+            `(subframes, B, ...)`.
+        """
+
+    @abstractmethod
+    def sample_subframe(
+        self, past: Any, subframe_inputs: list[Any], frame_inputs: list[Any]
+    ) -> Any:
+        """The next samples.
+
+        Args:
+            past: `(B, context)` codec values before them.
+            subframe_inputs: this subframe's, each `(B, ...)`.
+            frame_inputs: from `begin_frame`.
+
+        Returns:
+            `(B, frame_size / subframes)` codec values.
+        """
+
+    def end_frame(
+        self, history: Any, frame_inputs: list[Any], state: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        """The output of a frame and the state after it.
+
+        Args:
+            history: `(B, n)` codec values that end with the frame, `n >= context`.
+            frame_inputs: from `begin_frame`.
+            state: the state before the frame.
+
+        Returns:
+            `(B, frame_size)` codec values, and the state.
+        """
+        return history[:, -self.frame_size :], state
+
+    def observe_frame(self, history: Any, condition: Any, frame: Any, state: list[Any]) -> Any:
+        """The state after a frame that was read instead of drawn.
+
+        Args:
+            history: `(B, context)` codec values before it.
+            condition: as for `begin_frame`.
+            frame: `(B, frame_size)` codec values.
+            state: as `state_spec` says.
+        """
+        # The prediction of later samples is part of the state, whatever the frame was.
+        noise = ops.zeros((*ops.shape(frame), self.noise_per_sample))
+        frame_inputs, _ = self.begin_frame(history, condition, noise, state)
+        return self.end_frame(ops.concatenate([history, frame], axis=1), frame_inputs, state)[1]
+
+    def draw_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
+    ) -> tuple[Any, Any, list[Any]]:
+        """A whole frame by the protocol above.
+
+        Args:
+            history: `(B, n)` codec values before the frame, `n >= max(context, frame_size)`.
+            condition: as for `begin_frame`.
+            noise: as for `begin_frame`.
+            state: as `state_spec` says.
+
+        Returns:
+            The output `(B, frame_size)`, the history moved on by the drawn frame, the state.
+        """
+        frame_inputs, subframe_inputs = self.begin_frame(
+            history[:, -self.context :], condition, noise, state
+        )
+
+        def subframe(i: Any, history: Any) -> tuple[Any, Any]:
+            inputs = [ops.take(x, i, axis=0) for x in subframe_inputs]
+            samples = self.sample_subframe(history[:, -self.context :], inputs, frame_inputs)
+            return i + 1, ops.concatenate([history[:, samples.shape[1] :], samples], axis=1)
+
+        _, history = ops.while_loop(
+            lambda i, _: i < self.subframes, subframe, (ops.zeros((), "int32"), history)
+        )
+        output, state = self.end_frame(history, frame_inputs, state)
+        return output, history, state
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "frame_size": self.frame_size}

@@ -19,6 +19,7 @@ class CategoricalHead(Head):
     product) and the last `linear` samples as numbers in [-1, 1].
 
     Args:
+        frame_size: samples per frame of the fastest tier.
         levels: number of codes.
         hidden_units: width of the hidden layers.
         layers: hidden layers, the first of which the inputs meet in; 1 or more.
@@ -26,10 +27,10 @@ class CategoricalHead(Head):
         linear: most recent samples that are seen as numbers.
 
     Example:
-        >>> head = CategoricalHead(levels=256, hidden_units=32)
-        >>> head.build_for(32, frame=8)
-        >>> recent = keras.ops.zeros((1, head.context - 1 + 40))
-        >>> head(recent, keras.ops.zeros((1, 40, 32))).shape
+        >>> head = CategoricalHead(frame_size=8, levels=256, hidden_units=32)
+        >>> history = keras.ops.zeros((1, head.context - 1 + 40))
+        >>> logits, _ = head(history, keras.ops.zeros((1, 40, 32)), [])
+        >>> logits.shape
         TensorShape([1, 40, 256])
 
     Reference:
@@ -37,11 +38,12 @@ class CategoricalHead(Head):
     """
 
     kind = "categorical"
-    per_sample = True
     measure = "bits_per_sample"
+    quantizable = True
 
     def __init__(
         self,
+        frame_size: int,
         levels: int,
         hidden_units: int = 128,
         layers: int = 2,
@@ -49,7 +51,7 @@ class CategoricalHead(Head):
         linear: int = 16,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(frame_size, **kwargs)
         if layers < 1 or embedded < 0 or linear < 1:
             raise ValueError("a categorical head needs layers >= 1, embedded >= 0 and linear >= 1")
         self.levels = levels
@@ -58,16 +60,15 @@ class CategoricalHead(Head):
         self.embedded = embedded
         self.linear = linear
         self.context = max(embedded, linear)
+        self.condition_width = hidden_units
+        self.subframes = frame_size
         self.hidden = [
             keras.layers.Dense(hidden_units, activation="relu", name=f"hidden{i}")
             for i in range(1, layers)
         ]
         self.logits = keras.layers.Dense(levels, name="logits")
 
-    def conditioning_width(self) -> int:
-        return self.hidden_units
-
-    def build_for(self, width: int, frame: int) -> None:
+    def build(self, history_shape: Any, condition_shape: Any) -> None:
         self.tables = self.add_weight(
             shape=(self.embedded * self.levels, self.hidden_units),
             initializer=keras.initializers.RandomNormal(stddev=0.05),
@@ -79,21 +80,22 @@ class CategoricalHead(Head):
         )
         for layer in [*self.hidden, self.logits]:
             layer.build((None, self.hidden_units))
-        self.built = True
 
-    def call(self, recent: Any, conditioning: Any, training: bool = False) -> Any:
-        N = ops.shape(conditioning)[1]
+    def call(
+        self, history: Any, condition: Any, state: list[Any], training: bool = False
+    ) -> tuple[Any, list[Any]]:
+        N = ops.shape(condition)[1]
         last = self.context - 1
-        codes = [recent[:, last - k : last - k + N] for k in range(self.embedded)]
+        codes = [history[:, last - k : last - k + N] for k in range(self.embedded)]
         first = self.context - self.linear
-        past = ops.stack([recent[:, first + k : first + k + N] for k in range(self.linear)], -1)
-        h = conditioning + ops.matmul(self._companded(past), self.past)
+        past = ops.stack([history[:, first + k : first + k + N] for k in range(self.linear)], -1)
+        h = condition + ops.matmul(self._companded(past), self.past)
         for k, code in enumerate(codes):
             h = h + ops.take(self.tables, ops.cast(code, "int32") + k * self.levels, axis=0)
         h = ops.relu(h)
         for layer in self.hidden:
             h = layer(h)
-        return self.logits(h)
+        return self.logits(h), []
 
     def _companded(self, codes: Any) -> Any:
         return ops.cast(codes, "float32") * (2.0 / (self.levels - 1)) - 1.0
@@ -103,30 +105,31 @@ class CategoricalHead(Head):
         return ops.sparse_categorical_crossentropy(target, prediction, from_logits=True)
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """Noise below the end of the cumulative sums, which rounding leaves a hair off 1."""
-        return ops.minimum(noise, 1.0 - self.levels * 2.0**-23)
+        """The noise, kept below the end of the cumulative sums, which rounding leaves a hair off 1;
+        and the temperature beside it."""
+        below = ops.minimum(noise, 1.0 - self.levels * 2.0**-23)
+        return ops.concatenate([below, ops.zeros_like(noise) + temperature], axis=-1)
 
-    def step(self, recent: Any, conditioning: Any, noise: Any, temperature: Any) -> Any:
-        """Draw one sample: the same sums as `call` does, in as few operations as can be.
+    def begin_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        by_sample = [ops.swapaxes(x, 0, 1) for x in (condition, noise[:, :, :1])]
+        return [noise[:, 0, 1:]], by_sample
 
-        Args:
-            recent: `(B, context)` codes before it, oldest first.
-            conditioning: `(B, width)`.
-            noise: `(B, 1)` from `prepare_noise`.
-            temperature: `(B, 1)`; divides the logits.
-
-        Returns:
-            `(B, 1)`: the code, as a float.
-        """
+    def sample_subframe(
+        self, past: Any, subframe_inputs: list[Any], frame_inputs: list[Any]
+    ) -> Any:
+        """One sample: the sums of `call`, in as few operations as can be."""
+        (condition, noise), (temperature,) = subframe_inputs, frame_inputs
         # Constants that meet constants cost nothing: what makes numbers of codes goes into weights.
         scale, offset = 2.0 / (self.levels - 1), -ops.sum(self.past, axis=0, keepdims=True)
-        h = conditioning if self.embedded else conditioning + offset
+        h = condition if self.embedded else condition + offset
         for k in range(self.embedded):
             table = self.tables[k * self.levels : (k + 1) * self.levels] + offset / self.embedded
-            code = ops.cast(ops.take(recent, self.context - 1 - k, axis=1), "int32")
+            code = ops.cast(ops.take(past, self.context - 1 - k, axis=1), "int32")
             h = h + ops.take(table, code, axis=0)
-        past = ops.matmul(recent[:, self.context - self.linear :], scale * self.past)
-        h = ops.relu(past + h)
+        linear = ops.matmul(past[:, self.context - self.linear :], scale * self.past)
+        h = ops.relu(linear + h)
         for layer in self.hidden:
             h = layer(h)
         sums = ops.cumsum(ops.softmax(self.logits(h) / temperature), axis=-1)

@@ -18,11 +18,10 @@ class CodesHead:
 
     kind: ClassVar[str] = "codes"
     measure: ClassVar[str] = "bits_per_code"
-    per_sample: ClassVar[bool] = False
+    quantizable: ClassVar[bool] = False
     noise_per_sample: ClassVar[int] = 1
     reconstruct: ClassVar[bool] = False
     loss_is_score: ClassVar[bool] = True
-    postfiltered: ClassVar[bool] = False
 
     def __init__(self, codec: Any) -> None:
         self.codec = codec

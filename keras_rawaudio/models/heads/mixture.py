@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.models.distributions import cell_edges, gumbel, one_hot_argmax
-from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 
 MIN_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
 LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithms of standard deviations
@@ -18,7 +18,7 @@ EPS = 1e-6
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class MixtureHead(Head):
+class MixtureHead(WholeFrameHead):
     """Gaussians over all samples of the next frame: one is chosen for the frame, then drawn from.
 
     Samples are floats relative to the train part's peak. Bits are counted on mu-law cells, as for
@@ -27,14 +27,15 @@ class MixtureHead(Head):
     of the mixture of whole frames, so that samples of one frame may hang together.
 
     Args:
+        frame_size: samples per frame.
         num_mixtures: Gaussians, 1 or more, at most as many as a frame has samples.
         hidden: width of a hidden layer between the tier and the frame; 0: none.
         levels: mu-law cells that bits are counted on.
 
     Example:
-        >>> head = MixtureHead(num_mixtures=2)
-        >>> head.build_for(16, frame=8)
-        >>> prediction, _ = head(None, keras.ops.zeros((1, 5, 16)), [])
+        >>> head = MixtureHead(frame_size=8, num_mixtures=2)
+        >>> history = keras.ops.zeros((1, 40))
+        >>> prediction, _ = head(history, keras.ops.zeros((1, 5, 16)), [])
         >>> head.loss(prediction, keras.ops.zeros((1, 40))).shape
         TensorShape([1, 40])
 
@@ -43,17 +44,24 @@ class MixtureHead(Head):
     """
 
     kind = "mixture"
-    per_sample = False
     measure = "bits_per_sample"
     # A point of the unit square for the Gaussian, and a number for the choice.
     noise_per_sample = 3
 
     def __init__(
-        self, num_mixtures: int = 4, hidden: int = 0, levels: int = 256, **kwargs: Any
+        self,
+        frame_size: int,
+        num_mixtures: int = 4,
+        hidden: int = 0,
+        levels: int = 256,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if num_mixtures < 1:
+        super().__init__(frame_size, **kwargs)
+        K = num_mixtures
+        if K < 1:
             raise ValueError("a mixture head needs num_mixtures >= 1")
+        if frame_size < K:
+            raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
         self.num_mixtures = num_mixtures
         self.hidden = hidden
         self.levels = levels
@@ -61,14 +69,9 @@ class MixtureHead(Head):
             keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
         )
 
-    def conditioning_width(self) -> None:
-        return None
-
-    def build_for(self, width: int, frame: int) -> None:
-        K = self.num_mixtures
-        if frame < K:
-            raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
-        self.frame = frame
+    def build(self, history_shape: Any, condition_shape: Any) -> None:
+        width = condition_shape[-1]
+        K, frame = self.num_mixtures, self.frame_size
         self.output_layer = keras.layers.Dense(K * (2 * frame + 1), name="mixture")
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
@@ -77,19 +80,16 @@ class MixtureHead(Head):
         widths = np.tile(np.linspace(-3.0, -1.0, K + 2)[1:-1], frame)
         bias = np.concatenate([np.zeros(K * frame), widths, np.zeros(K)])
         self.output_layer.bias.assign(bias)
-        self.built = True
 
     def call(
-        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+        self, history: Any, condition: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         """`(B, N, 3 * num_mixtures)`: means, log deviations, logits (equal within a frame)."""
-        K, F = self.num_mixtures, self.frame
+        K, F = self.num_mixtures, self.frame_size
         if self.hidden_layer:
-            conditioning = self.hidden_layer(conditioning)
-        means, widths, logits = ops.split(
-            self.output_layer(conditioning), [K * F, 2 * K * F], axis=-1
-        )
-        shape = (-1, conditioning.shape[1] * F, K)
+            condition = self.hidden_layer(condition)
+        means, widths, logits = ops.split(self.output_layer(condition), [K * F, 2 * K * F], axis=-1)
+        shape = (-1, condition.shape[1] * F, K)
         gaussians = [
             ops.reshape(means, shape),
             ops.clip(ops.reshape(widths, shape), *LOG_SCALE_RANGE),
@@ -99,11 +99,11 @@ class MixtureHead(Head):
     def loss(self, prediction: Any, target: Any) -> Any:
         means, widths, logits = ops.split(prediction, 3, axis=-1)
         y = ops.cast(target, "float32")[:, :, None]
-        shape = (-1, prediction.shape[1] // self.frame, self.frame, self.num_mixtures)
+        shape = (-1, prediction.shape[1] // self.frame_size, self.frame_size, self.num_mixtures)
         frames = ops.sum(ops.reshape(self._log_mass(y, means, widths), shape), axis=2)
-        weights = ops.log_softmax(logits[:, :: self.frame], axis=-1)
+        weights = ops.log_softmax(logits[:, :: self.frame_size], axis=-1)
         nats = ops.logsumexp(weights + frames, axis=-1)
-        return ops.repeat(nats * (-1.0 / self.frame), self.frame, axis=1)
+        return ops.repeat(nats * (-1.0 / self.frame_size), self.frame_size, axis=1)
 
     def _log_mass(self, y: Any, mean: Any, log_width: Any) -> Any:
         """Log of the Gaussians' mass on the mu-law cells that samples fall into."""
@@ -126,13 +126,12 @@ class MixtureHead(Head):
         radius = ops.sqrt(-2.0 * ops.log(u[..., :1]))
         normal = radius * ops.cos((2.0 * math.pi) * u[..., 1:2])
         choice = gumbel(u[..., 2:])
-        # As many numbers come out as went in.
-        return ops.concatenate([normal, choice, ops.zeros_like(choice)], axis=-1) * temperature
+        return ops.concatenate([normal, choice], axis=-1) * temperature
 
-    def draw(
-        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
+    def sample_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        prediction, _ = self(recent, conditioning[:, None], state)
+        prediction, _ = self(history, condition, state)
         means, widths, logits = ops.split(prediction, 3, axis=-1)
         perturbed_logits = logits[:, 0] + noise[:, : self.num_mixtures, 1]
         chosen = one_hot_argmax(perturbed_logits)[:, None]

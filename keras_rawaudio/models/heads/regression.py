@@ -10,18 +10,19 @@ from keras import ops
 
 from keras_rawaudio.layers.overlap import overlap_add, sum_to_one
 from keras_rawaudio.models.costs import weighted
-from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class RegressionHead(Head):
+class RegressionHead(WholeFrameHead):
     """Predicts every sample of the next frame in one go.
 
-    With a `span` of several frames, each step predicts that many samples ahead. What is heard of a
+    With a `span` of several frames, each step predicts that many samples ahead. What is past of a
     sample is then the mean of all predictions that were made of it, weighted by a window whose
-    copies sum to one; what is not yet heard waits in the state.
+    copies sum to one; what is not yet past waits in the state.
 
     Args:
+        frame_size: samples per frame.
         hidden: width of a hidden layer between the tier and the frame; 0: none.
         end_layer: whether a linear layer makes the frame; without one the tier's output is the
             frame, so that the tier is as wide as its frame is long (and within [-1, 1]).
@@ -32,19 +33,19 @@ class RegressionHead(Head):
         cost: what training makes small: `"squared"`, `"huber"`, `"spectral"`, or names to weights.
 
     Example:
-        >>> head = RegressionHead(span=500)
-        >>> head.build_for(64, frame=250)
-        >>> signal, state = head(None, keras.ops.zeros((2, 10, 64)), [keras.ops.zeros((2, 250))])
+        >>> head = RegressionHead(frame_size=250, span=500)
+        >>> history, state = keras.ops.zeros((2, 2500)), [keras.ops.zeros((2, 250))]
+        >>> signal, state = head(history, keras.ops.zeros((2, 10, 64)), state)
         >>> signal.shape
         TensorShape([2, 2500])
     """
 
     kind = "regression"
-    per_sample = False
     measure = "variance_unexplained"
 
     def __init__(
         self,
+        frame_size: int,
         hidden: int = 0,
         end_layer: bool = True,
         reconstruct: bool = False,
@@ -53,9 +54,13 @@ class RegressionHead(Head):
         cost: str | Mapping[str, float] = "squared",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(frame_size, **kwargs)
         if hidden and not end_layer:
             raise ValueError("a hidden layer needs the end layer after it; leave out one of them")
+        self.ahead = (span or frame_size) - frame_size
+        if self.ahead and (reconstruct or not end_layer):
+            raise ValueError("a span beyond the frame needs the end layer, and no reconstruct")
+        self.weights_in_time = sum_to_one(frame_size + self.ahead, frame_size, window)
         self.hidden = hidden
         self.end_layer = end_layer
         self.reconstruct = reconstruct
@@ -68,15 +73,9 @@ class RegressionHead(Head):
             keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
         )
 
-    def conditioning_width(self) -> None:
-        return None
-
-    def build_for(self, width: int, frame: int) -> None:
-        self.frame = frame
-        self.ahead = (self.span or frame) - frame
-        if self.ahead and (self.reconstruct or not self.end_layer):
-            raise ValueError("a span beyond the frame needs the end layer, and no reconstruct")
-        self.weights_in_time = sum_to_one(frame + self.ahead, frame, self.window)
+    def build(self, history_shape: Any, condition_shape: Any) -> None:
+        width = condition_shape[-1]
+        frame = self.frame_size
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
         if self.end_layer:
@@ -87,26 +86,25 @@ class RegressionHead(Head):
                 f"without an end layer the tier's output is the frame, but it is {width} wide and "
                 f"a frame {frame} samples long; set units to {frame} and skips to false"
             )
-        self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         return [("pending", (self.ahead,))] if self.ahead else []
 
     def call(
-        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+        self, history: Any, condition: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         if self.hidden_layer:
-            conditioning = self.hidden_layer(conditioning)
-        frames = self.output_layer(conditioning) if self.end_layer else conditioning
+            condition = self.hidden_layer(condition)
+        frames = self.output_layer(condition) if self.end_layer else condition
         if self.ahead:
             signal, pending = overlap_add(frames * self.weights_in_time, state[0])
             return signal, [pending]
-        return ops.reshape(frames, (-1, frames.shape[1] * self.frame)), []
+        return ops.reshape(frames, (-1, frames.shape[1] * self.frame_size)), []
 
-    def draw(
-        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
+    def sample_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        return self(recent, conditioning[:, None], state)
+        return self(history, condition, state)
 
     def loss(self, prediction: Any, target: Any) -> Any:
         return self._cost(prediction, ops.cast(target, "float32"))

@@ -18,7 +18,7 @@ from keras_rawaudio.layers.fourier import (
 from keras_rawaudio.layers.griffin_lim import GriffinLim
 from keras_rawaudio.layers.overlap import cut, overlap_add, sum_to_one
 from keras_rawaudio.layers.time_loop import scan_time
-from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 
 FORMS = {"parts": 2, "polar": 3, "amplitude": 1}  # numbers that a bin takes
 LEAST = 1e-3  # amplitudes below this are silence to the logarithm
@@ -26,13 +26,14 @@ LOUDEST = 6.0  # log amplitude
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class SpectrumHead(Head):
+class SpectrumHead(WholeFrameHead):
     """Predicts the windowed spectrum of the `span` samples ahead, every frame.
 
     Spectra become frames again, weighted and added up where they overlap: with the square root of a
     Hann window before and after, true spectra give the signal back exactly.
 
     Args:
+        frame_size: samples per frame.
         form: `"parts"` (real and imaginary part, judged by squared error), `"polar"` (log amplitude
             by squared error, phase by `phase_distance` weighted with the target's amplitude), or
             `"amplitude"` (log amplitude alone; phases come from Griffin-Lim).
@@ -43,21 +44,20 @@ class SpectrumHead(Head):
         momentum: of Griffin-Lim.
 
     Example:
-        >>> head = SpectrumHead("polar", span=16)
-        >>> head.build_for(8, frame=4)
-        >>> recent, state = keras.ops.zeros((1, 15 + 20)), [keras.ops.zeros((1, 12))]
-        >>> prediction, state = head(recent, keras.ops.zeros((1, 5, 8)), state)
+        >>> head = SpectrumHead(4, "polar", span=16)
+        >>> history, state = keras.ops.zeros((1, 15 + 20)), [keras.ops.zeros((1, 12))]
+        >>> prediction, state = head(history, keras.ops.zeros((1, 5, 8)), state)
         >>> prediction["signal"].shape
         TensorShape([1, 20])
     """
 
     kind = "spectrum"
-    per_sample = False
     measure = "variance_unexplained"
     loss_is_score = False
 
     def __init__(
         self,
+        frame_size: int,
         form: str = "parts",
         span: int | None = None,
         hidden: int = 0,
@@ -66,13 +66,18 @@ class SpectrumHead(Head):
         momentum: float = 0.9,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(frame_size, **kwargs)
         if form not in FORMS:
             raise ValueError(
                 f"a spectrum head has no form {form!r}; choose from {', '.join(FORMS)}"
             )
         if relative and form != "polar":
             raise ValueError("a relative phase needs the form 'polar'")
+        self.size = span or 4 * frame_size
+        self.context = self.size if relative else 1
+        self.fourier = Fourier(self.size)
+        self.window_in_time = np.sqrt(sum_to_one(self.size, frame_size))
+        self.rebuild = GriffinLim(self.size, frame_size, iterations, momentum)
         self.form = form
         self.span = span
         self.hidden = hidden
@@ -83,37 +88,31 @@ class SpectrumHead(Head):
             keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
         )
 
-    def conditioning_width(self) -> None:
-        return None
-
-    def build_for(self, width: int, frame: int) -> None:
-        self.frame = frame
-        self.size = self.span or 4 * frame
-        self.context = self.size if self.relative else 1
-        self.fourier = Fourier(self.size)
-        self.window_in_time = np.sqrt(sum_to_one(self.size, frame))
-        self.rebuild = GriffinLim(self.size, frame, self.iterations, self.momentum)
+    def build(self, history_shape: Any, condition_shape: Any) -> None:
+        width = condition_shape[-1]
         self.output_layer = keras.layers.Dense(FORMS[self.form] * self.fourier.bins, name="bins")
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
         self.output_layer.build((None, self.hidden or width))
-        self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
-        return [("pending", (self.size - self.frame,))]
+        return [("pending", (self.size - self.frame_size,))]
 
     def call(
-        self, recent: Any, conditioning: Any, state: list[Any], training: bool = False
+        self, history: Any, condition: Any, state: list[Any], training: bool = False
     ) -> tuple[dict[str, Any], list[Any]]:
-        """The spectra in their form, `bins (B, T, ...)`, and what is heard, `signal (B, N)`."""
+        """The spectra in their form, `bins (B, T, ...)`, and what is past, `signal (B, N)`."""
         if self.hidden_layer:
-            conditioning = self.hidden_layer(conditioning)
-        bins = self._finish(self.output_layer(conditioning), recent)
+            condition = self.hidden_layer(condition)
+        bins = self._finish(self.output_layer(condition), history)
         if self.form == "amplitude":
             # Frame after frame, which training has no use for: its loss is that of the amplitudes.
             T = bins.shape[1]
             if training:
-                return {"bins": bins, "signal": ops.zeros_like(recent[:, : T * self.frame])}, state
+                return {
+                    "bins": bins,
+                    "signal": ops.zeros_like(history[:, : T * self.frame_size]),
+                }, state
             signal, pending = self._rebuild(bins, state[0])
         else:
             re, im = self._parts(bins)
@@ -121,7 +120,7 @@ class SpectrumHead(Head):
             signal, pending = overlap_add(frames, state[0])
         return {"bins": bins, "signal": signal}, [pending]
 
-    def _finish(self, raw: Any, recent: Any) -> Any:
+    def _finish(self, raw: Any, history: Any) -> Any:
         """What the last layer gives, as a spectrum in the head's form: phases become points."""
         if self.form != "polar":
             return raw
@@ -129,9 +128,9 @@ class SpectrumHead(Head):
         # Around a phase of 0, so that an untrained model has one.
         cos, sin = direction(cos + 1.0, sin)
         if self.relative:
-            samples = self.size + (raw.shape[1] - 1) * self.frame
-            heard = cut(recent[:, :samples], self.size, self.frame)
-            cos, sin = turned(direction(*self._transform(heard)), (cos, sin))
+            samples = self.size + (raw.shape[1] - 1) * self.frame_size
+            past = cut(history[:, :samples], self.size, self.frame_size)
+            cos, sin = turned(direction(*self._transform(past)), (cos, sin))
         return ops.concatenate([level, cos, sin], axis=-1)
 
     def _transform(self, frames: Any) -> tuple[Any, Any]:
@@ -161,15 +160,17 @@ class SpectrumHead(Head):
             return pending, signal
 
         by_time = ops.transpose(self._amplitude(level), (1, 0, 2))
-        start = (pending, pending[:, : self.frame])
+        start = (pending, pending[:, : self.frame_size])
         pendings, signals = scan_time(step, start, [by_time])
-        signal = ops.reshape(ops.transpose(signals, (1, 0, 2)), (-1, level.shape[1] * self.frame))
+        signal = ops.reshape(
+            ops.transpose(signals, (1, 0, 2)), (-1, level.shape[1] * self.frame_size)
+        )
         return signal, pendings[-1]
 
-    def draw(
-        self, recent: Any, conditioning: Any, noise: Any, state: list[Any]
+    def sample_frame(
+        self, history: Any, condition: Any, noise: Any, state: list[Any]
     ) -> tuple[Any, list[Any]]:
-        prediction, state = self(recent, conditioning[:, None], state)
+        prediction, state = self(history, condition, state)
         return prediction["signal"], state
 
     def loss(self, prediction: Any, target: Any) -> Any:
@@ -178,11 +179,11 @@ class SpectrumHead(Head):
         The last frames reach beyond the target and do not count; the others count for them.
         """
         bins = prediction["bins"]
-        rest = ((0, 0), (0, self.size - self.frame))
+        rest = ((0, 0), (0, self.size - self.frame_size))
         target = ops.pad(ops.cast(target, "float32"), rest)
-        re, im = self._transform(cut(target, self.size, self.frame))
+        re, im = self._transform(cut(target, self.size, self.frame_size))
         T = bins.shape[1]
-        whole = max(1, T - self.size // self.frame + 1)
+        whole = max(1, T - self.size // self.frame_size + 1)
         if self.form == "parts":
             p_re, p_im = self._parts(bins)
             # Over the samples of a frame: that of real and imaginary parts is the same sum.
@@ -193,7 +194,7 @@ class SpectrumHead(Head):
         if self.form == "polar":
             loss = loss + self._phase_loss(bins, re, im)
         counted = np.where(np.arange(T) < whole, T / whole, 0.0).astype("float32")
-        return ops.repeat(loss * counted, self.frame, axis=1)
+        return ops.repeat(loss * counted, self.frame_size, axis=1)
 
     def _phase_loss(self, bins: Any, re: Any, im: Any) -> Any:
         _, cos, sin = ops.split(bins, 3, axis=-1)

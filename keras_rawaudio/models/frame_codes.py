@@ -1,0 +1,107 @@
+"""Frame codes: envelope code, filter index and gain of a frame, as one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
+from keras_rawaudio.models.lpc_codes import NUM_GAINS, LPCCodes
+
+NOISE = 3  # numbers per sample: for the envelope code, the filter index, the gain
+
+
+class Codes(NamedTuple):
+    """Codes of frames, one-hot: `(..., codebook_size)`, `(..., filters)`, `(..., NUM_GAINS)`."""
+
+    envelope: Any
+    index: Any
+    gain: Any
+
+    def joined(self) -> Any:
+        """Side by side: `(..., FrameCodes.width)`."""
+        return ops.concatenate(self, axis=-1)
+
+
+@keras.saving.register_keras_serializable("keras_rawaudio")
+class FrameCodes(keras.layers.Layer):
+    """Encodes frames, and holds the prior of their codes given the tier's output `h`:
+
+        p(codes | h) = p(index | h) p(gain | h, index) p(envelope | h, index, gain)
+
+    Args:
+        codebook_size: envelope codes.
+        filters: size of the filter bank.
+        frame_size: samples per frame, not fewer than envelope codes or filters.
+
+    Example:
+        >>> codes = FrameCodes(codebook_size=8, filters=4, frame_size=32)
+        >>> codes.build((None, 16))
+        >>> codes.sample(ops.zeros((2, 16)), ops.zeros((2, 32, 3))).joined().shape
+        TensorShape([2, 44])
+    """
+
+    def __init__(self, codebook_size: int, filters: int, frame_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.codebook_size = codebook_size
+        self.filters = filters
+        self.frame_size = frame_size
+        self.envelope = EnvelopeCodebook(codebook_size, frame_size, name="envelope")
+        self.lpc = LPCCodes(filters, frame_size, codebook_size, name="lpc")
+
+    @property
+    def width(self) -> int:
+        """Width of all codes side by side."""
+        return self.codebook_size + self.filters + NUM_GAINS
+
+    def build(self, input_shape: Any) -> None:
+        self.envelope.build(input_shape)
+        self.lpc.build(input_shape)
+
+    def encode(self, x: Any, residuals: Any) -> Codes:
+        """Codes of `T` frames.
+
+        Args:
+            x: `(B, (T + 1) * frame_size)` samples, which end one before the frames do.
+            residuals: of all filters on the frames and the one before,
+                `(B, (T + 1) * frame_size, filters)`.
+        """
+        index, gain = self.lpc.encode(residuals)
+        return Codes(self.envelope.encode(self.envelope.features(x)), index, gain)
+
+    def nll(self, h: Any, codes: Codes) -> Any:
+        """Negative log-likelihood in nats `(...)`, given `h (..., width)`."""
+        offset = self.lpc.code_logits(codes.index, codes.gain)
+        nats = self.envelope.nll(h, codes.envelope, offset)
+        return nats + self.lpc.nll(h, codes.index, codes.gain)
+
+    def sample(self, h: Any, noise: Any) -> Codes:
+        """Codes of one frame from `h (B, width)` and Gumbel variables `(B, frame_size, NOISE)`."""
+        index, gain = self.lpc.sample(h, noise[:, : self.filters, 1], noise[:, :NUM_GAINS, 2])
+        offset = self.lpc.code_logits(index, gain)
+        return Codes(
+            self.envelope.sample(h, noise[:, : self.codebook_size, 0], offset), index, gain
+        )
+
+    def split(self, joined: Any) -> Codes:
+        """Codes from `Codes.joined`."""
+        first, second = self.codebook_size, self.codebook_size + self.filters
+        return Codes(joined[..., :first], joined[..., first:second], joined[..., second:])
+
+    def or_silence(self, joined: Any) -> Any:
+        """`joined (B, width)`, or the envelope code of silence where no frame has been yet."""
+        features = self.envelope.features(ops.zeros((1, 2 * self.frame_size)))
+        silence = self.envelope.encode(features)[:, 0]
+        silence = ops.pad(silence, ((0, 0), (0, self.filters + NUM_GAINS)))
+        any_code = ops.sum(joined[:, : self.codebook_size], axis=-1, keepdims=True)
+        return joined + (1.0 - any_code) * silence
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "codebook_size": self.codebook_size,
+            "filters": self.filters,
+            "frame_size": self.frame_size,
+        }
