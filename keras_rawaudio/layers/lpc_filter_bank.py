@@ -76,7 +76,7 @@ class LPCFilterBank(keras.layers.Layer):
         return ops.reshape(ops.matmul(seen, table), (-1, T * F, K))
 
     def select(self, index: Any, past: Any, size: Any) -> Any:
-        """The chosen filters, damped where they find in the past what another has played.
+        """The chosen filters, damped where the past comes from another filter.
 
         A filter predicts badly what is mismatch to it, and rings with its residuals. Where those on
         the last two bunches exceed `MAX_MISMATCH` times their usual size, its poles are drawn

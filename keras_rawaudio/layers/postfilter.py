@@ -16,11 +16,11 @@ BUNCH = 16  # samples that are filtered together
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class Postfilter(keras.layers.Layer):
-    """A filter for each voice, for what is played with that voice.
+    """One postfilter per LPC filter, for the frames that this filter synthesizes.
 
     Chance fills the gaps between the lines of a sound with more noise than the piece has there.
     The filters take it away again. Nothing is ever drawn from what they make, so they cannot ring.
-    Within a frame the filter of the voice before turns into that of its own.
+    Within a frame the postfilter of the frame before fades into the frame's own.
 
     Args:
         filters: how many.
@@ -68,8 +68,8 @@ class Postfilter(keras.layers.Layer):
 
         Args:
             past: `(B, length - 1 + frame)`: samples up to the end of a frame.
-            before: `(B, voices)`, one-hot: the voice of the frame before.
-            after: `(B, voices)`: its own.
+            before: `(B, filters)`, one-hot: the LPC index of the frame before.
+            after: `(B, filters)`, one-hot: the LPC index of the frame.
 
         Returns:
             `(B, frame)`.
