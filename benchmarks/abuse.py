@@ -277,7 +277,8 @@ def paths() -> Group:
             and "utf" not in path
         ):
             yield ["train", "--audio", "short.wav", f"--run={path}"], prepare, False
-            yield ["explore", "song.wav", f"--out={path}/new"], prepare, False
+            if path:  # else it is a folder at the root
+                yield ["explore", "song.wav", f"--out={path}/new"], prepare, False
 
 
 def audio() -> Group:
