@@ -132,7 +132,7 @@ def type_of(value: dict[str, Any]) -> str:
 
 
 def code(value: Any) -> str:
-    """A value as a recipe spells it; a default of several settings is told in their own table."""
+    """A value as a recipe spells it; a default of several settings is listed in their own table."""
     if isinstance(value, dict):
         return ""
     spelled = {None: "null", True: "true", False: "false"}

@@ -144,20 +144,20 @@ def attempt(case: Case, base: Path, here: Path) -> tuple[str, str]:
     finally:
         signal.alarm(0)
     lines = err.getvalue().splitlines()
-    said = [line for line in lines if line.startswith("keras-rawaudio")]
+    errors = [line for line in lines if line.startswith("keras-rawaudio")]
     if code == 0 and case.harmless:
         return "", "harmless"
     left = [str(p.relative_to(here)) for p in set(here.rglob("*")) - before]
     for reason in (
         code != 2 and f"exit code {code}",
         "Traceback" in err.getvalue() and "a traceback",
-        len(said) != 1 and f"{len(said)} lines of error",
+        len(errors) != 1 and f"{len(errors)} lines of error",
         "TimeoutError" in err.getvalue() and "it hung",
         left and f"it left {left}",
     ):
         if reason:
             return str(reason), err.getvalue().strip()[-300:]
-    return "", said[0]
+    return "", errors[0]
 
 
 def cases() -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""What tf2onnx writes in many nodes, said in one: a node costs time whatever it does."""
+"""Rewrites what tf2onnx expresses in many nodes in one: a node costs time whatever it does."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _clip(graph: _Graph, node: onnx.NodeProto) -> None:
 
 
 def _tensordot(graph: _Graph, node: onnx.NodeProto) -> None:
-    """`x @ constant` of more than two axes, said with the shape of `x`."""
+    """`x @ constant` of more than two axes, with the shape taken from `x`."""
     product = graph.maker(node.input[0], "MatMul") if node.op_type == "Reshape" else None
     rows = product and graph.maker(product.input[0], "Reshape")
     if not product or not rows or product.input[1] not in graph.constants:

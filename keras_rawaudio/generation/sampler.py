@@ -19,7 +19,7 @@ class ReferenceSampler:
     """Primes a model with audio and draws new audio from it, compiled where the backend can.
 
     Args:
-        model: the model; its weights are read at every call, so a model in training can be heard.
+        model: the model; its weights are read at every call, so a model in training can be sampled.
 
     Example:
         >>> from keras_rawaudio.models import AudioModel
@@ -87,7 +87,7 @@ class ReferenceSampler:
         if seed.ndim == 1 and self._channels:
             seed = np.repeat(seed[:, None], self.model.channels, axis=1)
         seed = seed.reshape(shape)
-        # Whole frames only, filled up with what a fresh stream has heard so far: silence.
+        # Whole frames only, filled up with what a fresh stream has read so far: silence.
         seed = np.concatenate([np.zeros((-len(seed) % F, *self._channels), np.float32), seed])
         # What comes late at first belongs to what was read.
         late = self.model.delay

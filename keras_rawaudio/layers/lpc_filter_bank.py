@@ -1,4 +1,4 @@
-"""Several linear predictions, of which one at a time is spoken with."""
+"""A bank of LPC filters, one of which predicts each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is heard of the samples that were drawn."""
+"""A postfilter per LPC filter, applied to the samples that were drawn."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Postfilter(keras.layers.Layer):
             self.taps.assign(self.taps * np.sqrt(target.sum() / filtered.sum()))
 
     def call(self, past: Any, before: Any, after: Any) -> Any:
-        """What is heard of the last frames.
+        """Filter the last frame.
 
         Args:
             past: `(B, length - 1 + frame)`: samples up to the end of a frame.

@@ -1,4 +1,4 @@
-"""What a predicted signal is judged by, and weighted sums of it."""
+"""Costs of a predicted signal, and weighted sums of them."""
 
 from __future__ import annotations
 

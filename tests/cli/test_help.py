@@ -21,9 +21,9 @@ print("LOADED", *sorted({heavy!r} & set(sys.modules)))
 def test_help_loads_nothing_heavy(words):
     code = PROBE.format(words=words, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    *said, loaded = done.stdout.splitlines()
+    *lines, loaded = done.stdout.splitlines()
     assert loaded == "LOADED"
-    assert said
+    assert lines
     if "train" in words:
         for flag in ("--audio", "--run", "--minutes", "--epochs", "--resume", "--set", "--shift"):
             assert flag in done.stdout

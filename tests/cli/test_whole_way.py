@@ -47,7 +47,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped(home):
-    """What the stopped training left: its exit code and what it said."""
+    """What the stopped training left: its exit code and what it printed."""
     words = f"train --audio {home}/song.wav --run {home}/run --cache {home}/cache --minutes 60"
     words += f" --recipe {home}/tiny.yaml {TINY} --validate-every 0.02 --sample-seconds 0.1"
     process = subprocess.Popen(
@@ -66,11 +66,11 @@ def test_ctrl_c_saves_and_leaves_with_130(stopped, home):
     code, out, err = stopped
     assert code == 130, err
     assert out == ""
-    said = [line for line in err.splitlines() if line]
-    assert "stopped and saved at step" in said[-1]
+    printed = [line for line in err.splitlines() if line]
+    assert "stopped and saved at step" in printed[-1]
     # TensorFlow, oneDNN and CUDA have had nothing to say.
     expected = re.compile(r"an epoch: \d+ steps, about |note: |stopping|stopped|.* validation ")
-    assert all(expected.match(line) for line in said), err
+    assert all(expected.match(line) for line in printed), err
     assert not list((home / "run").rglob(".partial*"))
 
 

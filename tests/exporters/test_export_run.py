@@ -59,7 +59,7 @@ def exported(run, tmp_path_factory):
 
 
 def test_limits_are_those_of_the_train_part(run, corpus, capsys):
-    """What --keep judges by; where the corpus is gone there are none, and it is said."""
+    """What --keep ranks by; where the corpus is gone there are none, and a line tells so."""
     (segment,) = corpus.segments("train")
     assert limits(run[0]) == thresholds(health(segment, 2000))
     gone = RunFolder(run[0].path.parent / "moved")
@@ -135,8 +135,8 @@ def test_int8_says_what_it_costs(run, tmp_path, monkeypatch):
     path = export(run[0].path, tmp_path / "int8", int8=True)
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
-    said = json.loads({p.key: p.value for p in proto.metadata_props}["keras_rawaudio"])
-    arithmetic = said["arithmetic"]
+    metadata = json.loads({p.key: p.value for p in proto.metadata_props}["keras_rawaudio"])
+    arithmetic = metadata["arithmetic"]
     exact = arithmetic["test_bits_per_sample_float32"]
     assert 0 < exact < 150
     assert arithmetic["test_bits_per_sample"] == pytest.approx(exact, rel=0.1)

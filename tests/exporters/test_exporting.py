@@ -121,7 +121,7 @@ def test_the_sampler_knows_the_bits_of_what_it_drew(generator):
     given = {name: value.astype("float32") for name, value in given.items()}
     given["score"] = np.array(True)
     bits = generator.session.run(["bits"], given)[0].reshape(3, -1, F)
-    # What stands before a block of a head with a postfilter is what was drawn, not what was heard.
+    # What stands before a block of a head with a postfilter is what was drawn, not the output.
     tolerance = 0.1 if hasattr(generator.model.head, "postfilter") else 0.03
     expected = bits[:, ::SCORED_BLOCKS].mean(axis=(1, 2))
     np.testing.assert_allclose(scoring.bits, expected, atol=tolerance)

@@ -22,15 +22,15 @@ def test_each_frame_is_the_same_three_ways(rebuilding):
     """Found phases answer to a rounding error with another signal, so each frame starts equal."""
     forced, noise, temperature = rebuilding.inputs(2, read=3, drawn=1)
     _, state = rebuilding.keras(forced, noise[:, :0], temperature, rebuilding.fresh_state(2))
-    heard = []
+    outputs = []
     for _ in range(10):
         expected, after = rebuilding.keras(forced[:, :0], noise, temperature, state)
         for play in (rebuilding.saved_model, rebuilding.onnx):
             audio, _ = play(forced[:, :0], noise, temperature, state)
             np.testing.assert_allclose(audio, expected, atol=1e-4)
-        heard.append(expected)
+        outputs.append(expected)
         state = after
-    assert np.std(heard) > 0.01
+    assert np.std(outputs) > 0.01
 
 
 def test_the_sampler_gives_exactly_what_is_asked(rebuilding):

@@ -37,14 +37,14 @@ def sure(model):
 
 
 def unfiltered(model):
-    """The same model, with nothing done to what it draws: what is heard is what it remembers."""
+    """The same model, with nothing done to what it draws: the output is what the history holds."""
     width = model.head.postfilter.length
     model.head.postfilter.taps.assign(np.repeat(np.eye(1, width), model.head.filters, axis=0))
     return model
 
 
 def heard_silence(model, rows):
-    """A fresh state, and the word of silence in it: a fresh generator has heard none at all."""
+    """A fresh state, and the code of silence in it: a fresh generator has no code at all."""
     state, head = fresh_state(model, rows), model.head
     if head.kind == "predictive":
         silence = ops.zeros((rows, head.context - 1 + head.frame_size))
@@ -61,8 +61,8 @@ def gaussian_draws(prediction, noise, temperature, frame):
     drawn = np.zeros(normal.shape)
     for start in range(0, normal.shape[1], frame):
         # The first numbers of a frame choose for all of it.
-        race = gumbel[:, start : start + logits.shape[-1]]
-        chosen = (logits[:, start] + temperature * race).argmax(axis=-1)[:, None, None]
+        perturbation = gumbel[:, start : start + logits.shape[-1]]
+        chosen = (logits[:, start] + temperature * perturbation).argmax(axis=-1)[:, None, None]
         here = slice(start, start + frame)
         mean, width = (np.take_along_axis(x[:, here], chosen, -1)[..., 0] for x in (means, widths))
         drawn[:, here] = mean + np.exp(width) * temperature * normal[:, here]
@@ -193,24 +193,24 @@ def test_frames_give_their_number_of_samples_and_decoded_audio(model):
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("predictive")])
 def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(name):
-    """Frame by frame with the filters of their voices, of which one turns into the next."""
+    """Frame by frame with the filters of their indices, of which one turns into the next."""
     model = make(name)
     head, rows, frames = model.head, 2, 6
     F, width = head.frame_size, head.postfilter.length
     filters = np.array(ops.convert_to_numpy(head.postfilter.taps))
     N = -(-frames * F // model.frame) * model.frame
     noise, ones = noise_of(model, rows, N), np.ones(rows, "float32")
-    heard, end = draw(model, noise, ones, fresh_state(model, rows))
+    output, end = draw(model, noise, ones, fresh_state(model, rows))
     _, same = draw(unfiltered(model), noise, ones, fresh_state(model, rows))
     same_state(end, same)
     if model.frame > F:  # of two frames in a step only the second one's voice is seen
         return
     state = fresh_state(model, rows)
-    voices, past = [np.zeros((rows, head.filters))], [np.zeros((rows, width - 1))]
+    indices, past = [np.zeros((rows, head.filters))], [np.zeros((rows, width - 1))]
     for n in range(0, N, F):
         _, state = draw(model, noise[:, n : n + F], ones, state)
-        said = ops.convert_to_numpy(state["head_codes"])
-        voices.append(said[:, head.codebook_size : head.codebook_size + head.filters])
+        codes = ops.convert_to_numpy(state["head_codes"])
+        indices.append(codes[:, head.codebook_size : head.codebook_size + head.filters])
         past.append(ops.convert_to_numpy(state[HISTORY])[:, -F:])
     past = np.concatenate(past, axis=1)
     share = (np.arange(F) + 0.5) / F
@@ -218,11 +218,11 @@ def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(n
         for t in range(N // F):
             seen = past[row, t * F : t * F + width - 1 + F]
             before, after = (
-                np.convolve(seen, v[row] @ filters, "valid") for v in voices[t : t + 2]
+                np.convolve(seen, v[row] @ filters, "valid") for v in indices[t : t + 2]
             )
             expected = np.clip((1 - share) * before + share * after, -1, 1)
-            np.testing.assert_allclose(heard[row, t * F : (t + 1) * F], expected, atol=1e-5)
-    assert len({int(v[0].argmax()) for v in voices[1:]}) > 1  # or no filter ever turns
+            np.testing.assert_allclose(output[row, t * F : (t + 1) * F], expected, atol=1e-5)
+    assert len({int(v[0].argmax()) for v in indices[1:]}) > 1  # or no filter ever turns
 
 
 def test_every_sample_of_a_seed_counts(model):

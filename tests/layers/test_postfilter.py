@@ -1,4 +1,4 @@
-"""The layer: which filter is heard when, how loud, and that it opens again."""
+"""The layer: which filter acts when, how loud, and that it opens again."""
 
 import keras
 import numpy as np
@@ -34,12 +34,12 @@ def test_one_filter_turns_into_the_next():
     taps = np.random.default_rng(1).normal(size=(VOICES, LENGTH)).astype("float32")
     postfilter.taps.assign(taps)
     still = [np.convolve(past[0], a, "valid") for a in taps]
-    for voice in range(VOICES):
-        heard = postfilter(past, one(voice), one(voice))
-        np.testing.assert_allclose(heard[0], still[voice], atol=1e-5)
-    heard, t = postfilter(past, one(2), one(0)), np.arange(FRAME)
+    for index in range(VOICES):
+        output = postfilter(past, one(index), one(index))
+        np.testing.assert_allclose(output[0], still[index], atol=1e-5)
+    output, t = postfilter(past, one(2), one(0)), np.arange(FRAME)
     share = (t + 0.5) / FRAME
-    np.testing.assert_allclose(heard[0], (1 - share) * still[2] + share * still[0], atol=1e-5)
+    np.testing.assert_allclose(output[0], (1 - share) * still[2] + share * still[0], atol=1e-5)
 
 
 def test_what_it_is_fitted_on_stays_as_loud():
@@ -48,8 +48,8 @@ def test_what_it_is_fitted_on_stays_as_loud():
     predictions = np.zeros((VOICES, 4))
     predictions[:, :2] = [[1.6, -0.9995], [0.2, -0.9995], [0.0, 0.0]]
     postfilter.fit(predictions, past, before, np.roll(before, 1, axis=0))
-    heard = ops.convert_to_numpy(postfilter(past, before, np.roll(before, 1, axis=0)))
-    np.testing.assert_allclose(np.square(heard).sum(), np.square(past[:, 7:]).sum(), rtol=1e-4)
+    output = ops.convert_to_numpy(postfilter(past, before, np.roll(before, 1, axis=0)))
+    np.testing.assert_allclose(np.square(output).sum(), np.square(past[:, 7:]).sum(), rtol=1e-4)
     # The one without lines is flat still, and all are scaled alike.
     taps = ops.convert_to_numpy(postfilter.taps)
     np.testing.assert_allclose(taps[2, 1:], 0, atol=1e-6)

@@ -63,7 +63,7 @@ def numbers(x):
 
 
 def called(head, x, conditioning, state=None):
-    """What is said of all that follows the context in `x`, and the state after it."""
+    """The prediction for all that follows the context in `x`, and the state after it."""
     prediction, state = head(x[:, :-1], conditioning, state or fresh(head, len(x)))
     return numbers(prediction), state
 

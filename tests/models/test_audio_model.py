@@ -190,7 +190,7 @@ def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
         elif not model.head.condition_width:
             first = -(-first // F) * F
         assert not changed[place, :first].any(), (place, np.flatnonzero(changed[place]))
-        # What lies too far back for the filters counts by what is said of it alone.
+        # What lies too far back for the filters counts by its codes alone.
         far = model.head.kind == "predictive" and place <= C - model.head.lpc_order
         if first < N and not far:
             assert changed[place, first : first + F].any(), f"sample {place} is not used"

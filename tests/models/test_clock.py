@@ -1,4 +1,4 @@
-"""A tier's clock and its dropout: what is heard, what goes on, what stays off outside training."""
+"""A tier's clock and dropout: what a tier reads, what goes on, what is off outside training."""
 
 import keras
 import numpy as np
@@ -45,11 +45,11 @@ def test_the_state_has_a_clock_where_the_tier_has_one():
 def test_the_clock_input_by_hand():
     """Sines, then cosines, of the phase and its multiples at each step."""
     tier = make()
-    heard, clock, rest = tier._read_clock(at(tier, [0.2, 0.9]), 5)
+    harmonics, clock, rest = tier._read_clock(at(tier, [0.2, 0.9]), 5)
     phase = np.array([[0.2], [0.9]]) + np.arange(5) * 4 / PERIOD
     angles = 2 * np.pi * phase[..., None] * np.array([1, 2, 3])
     expected = np.concatenate([np.sin(angles), np.cos(angles)], -1) @ np.asarray(tier.clock_kernel)
-    np.testing.assert_allclose(heard, expected, atol=1e-5)
+    np.testing.assert_allclose(harmonics, expected, atol=1e-5)
     np.testing.assert_allclose(clock[0][:, 0], (phase[:, 0] + 20 / PERIOD) % 1, atol=1e-6)
     assert len(rest) == len(tier.state_spec()) - 1
 
@@ -134,7 +134,7 @@ def test_dropout_is_for_training_alone(clock):
     assert np.abs(noisy - calm).max() > 1e-5
     assert np.abs(noisy - again).max() > 1e-5
     # What is left out of the output reaches no state of its own tier; the clock, where it is not
-    # heard, does, and goes on by itself.
+    # read, does, and goes on by itself.
     ends = [model(x, state, training=flag)[1] for flag in (False, True)]
     for name in ends[0]:
         if name == "tier0_clock" or (name.startswith("tier0") and not clock):

@@ -1,4 +1,4 @@
-"""What a predicted signal is judged by: closed forms."""
+"""Costs of a predicted signal: closed forms."""
 
 import numpy as np
 import pytest

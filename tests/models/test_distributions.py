@@ -1,4 +1,4 @@
-"""Gumbel variables have their distribution; the largest of a race is a draw from a softmax."""
+"""Gumbel variables have their distribution; the Gumbel-max draw is one from a softmax."""
 
 import numpy as np
 from keras import ops

@@ -98,8 +98,8 @@ def drawn(head, rows, temperature=1.0, seed=0):
     return ops.convert_to_numpy(frames)
 
 
-def told(K, means, widths, logits):
-    """A head that says this of every frame, whatever it is told."""
+def constant_head(K, means, widths, logits):
+    """A head that predicts this mixture for every frame, whatever its condition."""
     head = head_of(K)
     head.output_layer.kernel.assign(ops.zeros_like(head.output_layer.kernel))
     flat = [np.reshape(x, -1) for x in (means, np.log(widths), logits)]
@@ -109,7 +109,7 @@ def told(K, means, widths, logits):
 
 def test_draws_of_one_gaussian_are_normal():
     means, widths = np.linspace(-0.2, 0.2, F)[:, None], np.linspace(0.05, 0.15, F)[:, None]
-    frames = drawn(told(1, means, widths, [0.0]), 4000)
+    frames = drawn(constant_head(1, means, widths, [0.0]), 4000)
     for n in range(F):
         z = (frames[:, n] - means[n, 0]) / widths[n, 0]
         assert stats.kstest(z, "norm").pvalue > 1e-3
@@ -121,7 +121,7 @@ def test_one_gaussian_is_chosen_for_a_whole_frame(temperature):
     """Loud and quiet frames, by their weights; a lower temperature takes the likelier more."""
     means = np.tile([-0.5, 0.5], (F, 1))
     weights = np.array([0.25, 0.75])
-    head = told(2, means, np.full((F, 2), 0.02), np.log(weights))
+    head = constant_head(2, means, np.full((F, 2), 0.02), np.log(weights))
     above = drawn(head, 4000, temperature) > 0
     assert (above.all(axis=1) | ~above.any(axis=1)).all()
     sharp = weights ** (1 / temperature)

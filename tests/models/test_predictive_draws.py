@@ -60,7 +60,7 @@ def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, un
     assert np.abs(drawn).max() < 1
     both = np.concatenate([past, drawn], axis=1)
     prediction, expected = called(head, both, conditioning, state)
-    for a, b in zip(after[:-1], expected[:-1], strict=True):  # the word is what was said
+    for a, b in zip(after[:-1], expected[:-1], strict=True):  # the code is what was drawn
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     p, g = prediction[..., :1], prediction[..., 1:2]
     delta, scales, logits = np.split(prediction[..., 3:].astype("float64"), 3, axis=-1)
@@ -214,8 +214,8 @@ def test_no_draw_goes_out_of_reach(value, uncorrected):
 
 
 def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
-    """What the filter before it has played is strange to it; its own is not, however loud, nor is
-    what is as loud as it was said to be just before."""
+    """What another filter has synthesized is a mismatch to it; its own is not, however loud, nor is
+    what is as loud as its gain of the frame before."""
     levels = {}
     for gain in (12, 24):
         for damping in (0.0, 0.1):
@@ -227,17 +227,17 @@ def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
             resonance[:2] = 2 * 0.999 * np.cos(0.5), -(0.999**2)
             head.filter_bank.set_filters(np.tile(resonance, (FILTERS, 1)))
             head.codes.lpc.gain_logits.bias.assign(1e3 * np.eye(NUM_GAINS)[12])
-            said = np.zeros((1, head.code_width), "float32")
-            said[0, [0, CODES, CODES + FILTERS + gain]] = 1.0
+            codes = np.zeros((1, head.code_width), "float32")
+            codes[0, [0, CODES, CODES + FILTERS + gain]] = 1.0
             own = 0.1 * np.sin(0.5 * np.arange(head.context))[None].astype("float32")
-            for name, past in (("own", own), ("strange", audio(head.context))):
+            for name, past in (("own", own), ("mismatch", audio(head.context))):
                 drawn, _ = draw(
-                    head, past, conditioning_of(1)[:, 0], uniform(head, 1), state=[said]
+                    head, past, conditioning_of(1)[:, 0], uniform(head, 1), state=[codes]
                 )
                 levels[name, gain, damping] = np.sqrt(np.mean(np.square(drawn)))
     assert levels["own", 12, 0.1] == pytest.approx(levels["own", 12, 0.0], rel=0.01)
-    assert levels["strange", 12, 0.1] < 0.5 * levels["strange", 12, 0.0]
-    assert levels["strange", 24, 0.1] == levels["strange", 24, 0.0]
+    assert levels["mismatch", 12, 0.1] < 0.5 * levels["mismatch", 12, 0.0]
+    assert levels["mismatch", 24, 0.1] == levels["mismatch", 24, 0.0]
 
 
 def test_a_draw_lies_from_its_prediction_as_far_as_its_gain_says(uncorrected):

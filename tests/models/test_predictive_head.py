@@ -50,9 +50,9 @@ def errors_by_frame(head, x):
     return error.reshape(len(x), frames, FRAME, -1)[:, :, :-1].mean(axis=2)
 
 
-def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
-    """Word, voice and gain together cost what the softmaxes say of the word that the frame is
-    heard as, of the filter that has predicted it and the frame before best, and of its errors."""
+def test_the_samples_of_a_frame_carry_the_nats_of_its_codes():
+    """Nats of the envelope code of the frame, of the LPC index that predicts it and the frame
+    before best, and of the gain of its residual."""
     head, frames = make(), 12
     x, conditioning = audio(head.context + frames * FRAME), conditioning_of(frames)
     x *= np.geomspace(0.1, 10, x.shape[1]).astype("float32")
@@ -68,8 +68,8 @@ def test_what_is_said_of_a_frame_is_paid_for_by_its_samples():
     gains = np.abs(sizes[1:][np.arange(frames), best, None] - known).argmin(axis=1)
     np.testing.assert_allclose(prediction[0, ::FRAME, 1], np.exp(known[gains]), rtol=1e-5)
     gains = np.eye(NUM_GAINS)[gains]
-    for said in (words, voices, gains):
-        assert len(np.unique(said.argmax(axis=1))) > 1
+    for code in (words, voices, gains):
+        assert len(np.unique(code.argmax(axis=1))) > 1
     heeded = np.concatenate([voices, gains], axis=1)
     logits = numbers(head.codes.envelope.logits(conditioning))[0] + heeded @ numbers(
         head.codes.lpc.code_bias
@@ -128,7 +128,7 @@ def same(left, right):
 
 
 def test_two_halves_are_one_window():
-    """Pitfall 21: what is heard goes on through the state."""
+    """Pitfall 21: the codes go on through the state."""
     head, T = make(), 2
     x, conditioning = audio(head.context + 2 * T * FRAME, rows=2), conditioning_of(2 * T, rows=2)
     whole, end = called(head, x, conditioning)

@@ -1,4 +1,4 @@
-"""The spectrum head: what it makes of true spectra, what it is judged by, what it refuses."""
+"""The spectrum head: what it makes of true spectra, what it is scored by, what it refuses."""
 
 import keras
 import numpy as np

@@ -34,7 +34,7 @@ class SpectrumHead(WholeFrameHead):
 
     Args:
         frame_size: samples per frame.
-        form: `"parts"` (real and imaginary part, judged by squared error), `"polar"` (log amplitude
+        form: `"parts"` (real and imaginary part, scored by squared error), `"polar"` (log amplitude
             by squared error, phase by `phase_distance` weighted with the target's amplitude), or
             `"amplitude"` (log amplitude alone; phases come from Griffin-Lim).
         span: samples in a spectrum, even, a multiple of the frame; `None`: four frames.
