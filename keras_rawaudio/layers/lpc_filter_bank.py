@@ -28,7 +28,7 @@ class LPCFilterBank(keras.layers.Layer):
     Example:
         >>> bank = LPCFilterBank(filters=4, order=32)
         >>> bank.build((None, None))
-        >>> bank.predict(keras.ops.zeros((2, 32 + 80))).shape
+        >>> bank(keras.ops.zeros((2, 32 + 80))).shape
         TensorShape([2, 80, 4])
 
     Reference:
@@ -61,7 +61,7 @@ class LPCFilterBank(keras.layers.Layer):
         """Fit the filters to `segments` of the train part."""
         self.set_filters(fit_filter_bank(segments, self.order, self.filters))
 
-    def predict(self, x: Any) -> Any:
+    def call(self, x: Any) -> Any:
         """Every sample of `x (B, order + n)` after the first `order`, by each filter: `(B, n, K)`.
 
         `n` is a multiple of the bunch. The last sample of `x` is not looked at.

@@ -88,6 +88,7 @@ class RecurrentStack(keras.Layer):
             raise UserError(f"layers is {layers}, but units lists {len(widths)} widths: {widths}")
         self.cell = cell
         self.units = widths
+        self.layers = len(widths)
         self.skips = skips
         self.activation_noise = activation_noise
         self.preactivation_noise = preactivation_noise
@@ -177,6 +178,7 @@ class RecurrentStack(keras.Layer):
         return super().get_config() | {
             "cell": self.cell,
             "units": self.units,
+            "layers": self.layers,
             "skips": self.skips,
             "activation_noise": self.activation_noise,
             "preactivation_noise": self.preactivation_noise,

@@ -89,8 +89,17 @@ class Tier(keras.layers.Layer):
         self.frame_size = frame_size
         self.window = window or frame_size
         self.clock_harmonics = clock_harmonics
-        self.input_noise = keras.layers.GaussianNoise(input_noise, name="input_noise")
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.cell = cell
+        self.units = list(units) if isinstance(units, (list, tuple)) else units
+        self.layers = layers
+        self.skips = skips
+        self.forget_bias = forget_bias
+        self.activation_noise = activation_noise
+        self.preactivation_noise = preactivation_noise
+        self.input_noise = input_noise
+        self.dropout = dropout
+        self.noise_layer = keras.layers.GaussianNoise(input_noise, name="input_noise")
+        self.dropout_layer = keras.layers.Dropout(dropout, name="dropout")
         self.clock_dropout = keras.layers.Dropout(dropout, (None, 1, 1), name="clock_dropout")
         self.spectrum = spectrum
         self.view = SpectralView(**spectrum, window=self.window, name="view") if spectrum else None
@@ -101,16 +110,16 @@ class Tier(keras.layers.Layer):
         self.clock_width = self.clock_input_width(units, clock_harmonics) if code_width else 0
         self.rate = rate
         self.width = width
-        self._stack_config: dict[str, Any] = {
-            "cell": cell,
-            "units": list(units) if isinstance(units, (list, tuple)) else units,
-            "layers": layers,
-            "skips": skips,
-            "forget_bias": forget_bias,
-            "activation_noise": activation_noise,
-            "preactivation_noise": preactivation_noise,
-        }
-        self.stack = RecurrentStack(**self._stack_config, name="stack")
+        self.stack = RecurrentStack(
+            cell,
+            self.units,
+            layers,
+            skips,
+            activation_noise=activation_noise,
+            preactivation_noise=preactivation_noise,
+            forget_bias=forget_bias,
+            name="stack",
+        )
         self.input_width = self._first_width(units)
         self.entry = keras.layers.Dense(self.input_width, name="entry")
         self.upsampling = keras.layers.Dense(rate * width, name="upsampling") if width else None
@@ -182,16 +191,16 @@ class Tier(keras.layers.Layer):
         self, frames: Any, conditioning: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         clock_input, clock, state = self._read_clock(state, frames.shape[1])
-        inputs = self._enter(self.input_noise(frames, training=training))
+        inputs = self._enter(self.noise_layer(frames, training=training))
         if self.code_width:  # memorized codes would leave no use for the clock
-            inputs = self.dropout(inputs, training=training)
+            inputs = self.dropout_layer(inputs, training=training)
         if self.clock_harmonics:
             clock_input = self.clock_dropout(clock_input, training=training)
         inputs = inputs + clock_input
         if conditioning is not None:
             inputs = inputs + conditioning
         outputs, state = self.stack(inputs, state, training=training)
-        outputs = self.dropout(outputs, training=training)
+        outputs = self.dropout_layer(outputs, training=training)
         if self.clock_width:
             outputs = ops.concatenate([outputs, clock_input], axis=-1)
         if self.upsampling:
@@ -231,10 +240,16 @@ class Tier(keras.layers.Layer):
             **super().get_config(),
             "frame_size": self.frame_size,
             "window": self.window,
-            **self._stack_config,
-            "input_noise": self.input_noise.stddev,
+            "cell": self.cell,
+            "units": self.units,
+            "layers": self.layers,
+            "skips": self.skips,
+            "forget_bias": self.forget_bias,
+            "activation_noise": self.activation_noise,
+            "preactivation_noise": self.preactivation_noise,
+            "input_noise": self.input_noise,
             "clock_harmonics": self.clock_harmonics,
-            "dropout": self.dropout.rate,
+            "dropout": self.dropout,
             "spectrum": self.spectrum,
             "code_width": self.code_width,
             "rate": self.rate,

@@ -116,7 +116,7 @@ MODELS = {
         PREDICTIVE,
         PEAK,
     ),
-    "predictive, a clock, no outline": (
+    "predictive, a clock, reads samples": (
         [{"frame_size": 32, "cell": "lstm", "clock_harmonics": 3, "dropout": 0.5}],
         PREDICTIVE,
         PEAK,

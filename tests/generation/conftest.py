@@ -93,7 +93,7 @@ MODELS = {
         PREDICTIVE,
         PEAK,
     ),
-    "predictive, no outline": ([{"frame_size": 32, "units": 6}], PREDICTIVE, PEAK),
+    "predictive, reads samples": ([{"frame_size": 32, "units": 6}], PREDICTIVE, PEAK),
 }
 
 

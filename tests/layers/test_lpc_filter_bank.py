@@ -31,7 +31,7 @@ def numbers(x):
 def test_predictions_are_convolutions(order):
     bank, coefficients = make(order)
     x = audio(order + 6 * F)
-    predicted = numbers(bank.predict(x))
+    predicted = numbers(bank(x))
     assert predicted.shape == (2, 6 * F, FILTERS)
     for k, a in enumerate(coefficients):
         expected = np.stack([np.convolve(row, a, "valid")[:-1] for row in x])
@@ -43,7 +43,7 @@ def test_before_it_is_fitted_it_repeats_the_last_sample():
     bank.build((None, None))
     x = audio(ORDER + 2 * F)
     expected = np.repeat(x[:, ORDER - 1 : -1, None], FILTERS, axis=2)
-    np.testing.assert_allclose(bank.predict(x), expected, atol=1e-6)
+    np.testing.assert_allclose(bank(x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("bunch", [1, 2, 8, 16])
@@ -96,7 +96,7 @@ def test_what_was_fitted_is_saved():
     assert again.get_config() == bank.get_config()
     again.set_weights(bank.get_weights())
     x = audio(ORDER + F)
-    np.testing.assert_array_equal(again.predict(x), bank.predict(x))
+    np.testing.assert_array_equal(again(x), bank(x))
 
 
 def test_impossible_banks_are_refused():

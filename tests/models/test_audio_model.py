@@ -101,7 +101,7 @@ MODELS = {
         {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden": 5, "iterations": 2},
         STANDARDIZE,
     ),
-    "predictive, a clock, no outline": (
+    "predictive, a clock, reads samples": (
         [{"frame_size": 32, "units": 6, "clock_harmonics": 3}],
         PREDICTIVE,
         PEAK,
@@ -126,7 +126,7 @@ def moved(model, scale=0.3):
             tier.set_period(37.5)
     if model.head.kind == "predictive":
         model.head.filter_bank.set_filters(rng.normal(size=(3, 64)) / 64)
-        # Words of noise, so that what a test hears has several.
+        # Codes of noise, so that a test has several.
         model.head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
     return model
 

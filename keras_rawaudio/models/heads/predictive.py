@@ -302,7 +302,7 @@ class PredictiveHead(Head):
         `(B, (T + 2) * frame_size, filters)`. The last residual is unknown: nothing uses it."""
         begin = self.context - 2 * self.frame_size
         x = ops.pad(history[:, begin - self.lpc_order :], ((0, 0), (0, 1)))
-        predictions = self.filter_bank.predict(x)
+        predictions = self.filter_bank(x)
         return predictions, x[:, self.lpc_order :, None] - predictions
 
     def _before(self, frames: int) -> int:

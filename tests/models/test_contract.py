@@ -1,0 +1,144 @@
+"""What every head, layer and cell keeps to: settings, saving, rows and time that do not mix."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio import layers
+from keras_rawaudio.models.code_prior import CodePrior
+from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
+from keras_rawaudio.models.excitation_network import ExcitationNetwork
+from keras_rawaudio.models.frame_codes import FrameCodes
+from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.models.lpc_codes import LPCCodes
+from keras_rawaudio.models.spectral_view import SpectralView
+from keras_rawaudio.models.tier import Tier
+
+F, W = 32, 6  # samples per frame, width of the tier's output
+SMALL_CODES = {"codebook_size": 8, "filters": 3}
+HEAD_OPTIONS = {
+    "categorical": {"levels": 16, "hidden_units": W, "linear": 5},
+    "mixture": {"num_mixtures": 3, "hidden": 4},
+    "predictive": {**SMALL_CODES, "lpc_order": 16, "hidden_units": 8, "clock_width": 2},
+    "regression": {"span": 64, "window": "flat", "cost": {"huber": 1.0}},
+    "spectrum": {"form": "polar", "relative": True, "span": 64},
+}
+OBJECTS = {
+    **{kind: lambda k=kind: HEADS[k](F, **HEAD_OPTIONS[k]) for kind in HEADS},
+    "BinaryStochastic": lambda: layers.BinaryStochastic("threshold", seed=1),
+    "NoisyActivation": lambda: layers.NoisyActivation("hard_sigmoid", "normal", 0.9, 0.2, False, 3),
+    "NoisyGRUCell": lambda: layers.NoisyGRUCell(3, preactivation_noise=0.1, seed=2),
+    "NoisyLSTMCell": lambda: layers.NoisyLSTMCell(3, 0.5, activation_noise="binary"),
+    "DeepGateLSTMCell": lambda: layers.DeepGateLSTMCell(3, 2.0, seed=2),
+    "RecurrentStack": lambda: layers.RecurrentStack("lstm", [3, 4], skips="memories", seed=1),
+    "LPCFilterBank": lambda: layers.LPCFilterBank(3, 16, 8),
+    "Postfilter": lambda: layers.Postfilter(3, 8),
+    "Tier": lambda: Tier(8, 12, "lstm", [3, 4], 2, False, 0.5, "normal", 0.1, 0.2, 3, 0.3, rate=1),
+    "SpectralView": lambda: SpectralView(8, 4, 20, "polar", True, 2),
+    "EnvelopeCodebook": lambda: EnvelopeCodebook(8, 32),
+    "LPCCodes": lambda: LPCCodes(3, 32, 8),
+    "FrameCodes": lambda: FrameCodes(8, 3, 32),
+    "ExcitationNetwork": lambda: ExcitationNetwork(8, 4, 16, 3, 2, 0.1),
+    "CodePrior": lambda: CodePrior(3, 5, 8, 1, 0.1, 0.2, 2),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_each_argument_is_an_attribute_and_part_of_the_config(name):
+    made = OBJECTS[name]()
+    config, names = made.get_config(), set()
+    for kind in type(made).__mro__:
+        if kind.__module__.startswith("keras_rawaudio"):
+            names |= set(inspect.signature(kind.__init__).parameters)
+    names -= {"self", "kwargs"}
+    if name == "NoisyGRUCell":
+        names -= {"forget_bias"}  # refused: a GRU has none
+    assert not [n for n in names if not hasattr(made, n)]
+    assert names <= set(config)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    assert type(again) is type(made)
+    assert again.get_config() == config
+
+
+def built_head(kind):
+    keras.utils.set_random_seed(0)
+    head = HEADS[kind](F, **HEAD_OPTIONS[kind])
+    head.build((None, None), (None, None, W))
+    rng = np.random.default_rng(0)
+    for weight in head.trainable_weights:
+        weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
+    return head
+
+
+def inputs_of(head, rows, frames):
+    rng = np.random.default_rng(1)
+    history = rng.uniform(-0.5, 0.5, (rows, head.context - 1 + frames * F)).astype("float32")
+    if head.kind == "categorical":
+        history = np.floor((history + 0.5) * 16)
+    steps = frames * F if head.condition_width else frames
+    return history, rng.normal(size=(rows, steps, W)).astype("float32")
+
+
+def state_of(head, rows):
+    return [ops.zeros((rows, *shape)) for _, shape in head.state_spec()]
+
+
+def flat(prediction, rows):
+    """Every number of a prediction `(rows, samples or frames, ...)`, as a list of arrays."""
+    parts = prediction.values() if isinstance(prediction, dict) else [prediction]
+    return [ops.convert_to_numpy(part) for part in parts]
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_rows_of_a_head_do_not_mix(kind):
+    head, order = built_head(kind), np.array([2, 0, 1])
+    history, condition = inputs_of(head, 3, 3)
+    prediction, state = head(history, condition, state_of(head, 3))
+    permuted, after = head(history[order], condition[order], state_of(head, 3))
+    pairs = [*zip(flat(prediction, 3), flat(permuted, 3), strict=True)]
+    pairs += [(np.asarray(a), np.asarray(b)) for a, b in zip(state, after, strict=True)]
+    for left, right in pairs:
+        np.testing.assert_allclose(left[order], right, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_window_of_a_head_is_its_two_halves(kind):
+    """Pitfall 21: what goes on from window to window is in the state."""
+    head, frames = built_head(kind), 4
+    history, condition = inputs_of(head, 2, frames)
+    whole, end = head(history, condition, state_of(head, 2))
+    half, N = condition.shape[1] // 2, frames * F // 2
+    first, state = head(history[:, :-N], condition[:, :half], state_of(head, 2))
+    second, state = head(history[:, N:], condition[:, half:], state)
+    for a, b, both in zip(flat(first, 2), flat(second, 2), flat(whole, 2), strict=True):
+        np.testing.assert_allclose(np.concatenate([a, b], axis=1), both, atol=1e-4)
+    for a, b in zip(state, end, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_frame_is_drawn_by_the_protocol(kind):
+    """Shapes of what each call gives; the output is finite; rows draw from their own noise."""
+    head, rows = built_head(kind), 3
+    history, condition = inputs_of(head, rows, 1)
+    history = history[:, -max(head.context, F) :]
+    history = np.pad(history, ((0, 0), (max(head.context, F) - history.shape[1], 0)))
+    uniform = np.random.default_rng(2).random((rows, F, head.noise_per_sample), "float32")
+    noise = head.prepare_noise(uniform, np.ones((rows, 1, 1), "float32"))
+    state = state_of(head, rows)
+    frame_inputs, subframe_inputs = head.begin_frame(
+        history[:, -head.context :], condition, noise, state
+    )
+    assert all(x.shape[0] == rows for x in frame_inputs)
+    assert all(x.shape[:2] == (head.subframes, rows) for x in subframe_inputs)
+    output, moved, after = head.draw_frame(history, condition, noise, state)
+    assert output.shape == (rows, F)
+    assert moved.shape == history.shape
+    np.testing.assert_array_equal(moved[:, :-F], history[:, F:])
+    assert np.isfinite(output).all()
+    assert [x.shape for x in after] == [x.shape for x in state]
+    one, _, _ = head.draw_frame(history[1:2], condition[1:2], noise[1:2], [s[1:2] for s in state])
+    np.testing.assert_allclose(one, output[1:2], atol=1e-4)
