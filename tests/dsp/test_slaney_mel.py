@@ -13,6 +13,7 @@ def test_filters_are_those_of_librosa(rate, size, bands):
     np.testing.assert_allclose(slaney_mel_filters(rate, size, bands), expected, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_power_is_that_of_librosa():
     librosa = pytest.importorskip("librosa")
     audio = np.random.default_rng(0).normal(size=16_000 * 11).astype(np.float32) / 10

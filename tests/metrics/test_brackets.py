@@ -103,6 +103,7 @@ def test_noise_has_the_level_and_independent_channels():
     assert abs(np.corrcoef(noise.T)[0, 1]) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
 def test_mp3_is_near_the_audio_and_not_it(rate):
     t = np.arange(4 * rate) / rate

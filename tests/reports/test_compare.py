@@ -135,6 +135,7 @@ def test_a_damaged_report_costs_its_own_run_alone(make_run, tmp_path, capfd, dam
     assert "skipped" in err
 
 
+@pytest.mark.slow
 def test_a_real_run_is_compared_by_its_report(run, capfd):
     assert main(["compare", str(run.path)]) == 0
     title, header, line = capfd.readouterr().out.splitlines()

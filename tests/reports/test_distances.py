@@ -52,6 +52,7 @@ def test_stereo_files_are_compared_in_stereo_and_with_a_mono_one_in_mono(tmp_pat
         assert ("side/mid at 1000 Hz" in page) is stereo
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_distances_and_compare_shows_them(run, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "compare_with_piece", lambda *_: {"KAD (musicnn)": ROW})
     before = run.measures.read_text()

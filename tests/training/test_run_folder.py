@@ -241,9 +241,13 @@ def test_a_damaged_log_is_one_line(tmp_path, content):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_clear_up_as_ctrl_c(number):
-    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
-        os.kill(os.getpid(), number)
-    assert signal.getsignal(number) == signal.SIG_DFL
+    before = signal.signal(number, signal.SIG_DFL)  # nohup ignores SIGHUP
+    try:
+        with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_an_ignored_signal_stays_ignored(monkeypatch):

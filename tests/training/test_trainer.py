@@ -109,6 +109,7 @@ def run_steps(run):
     return int(wav.stem.split("-")[1])
 
 
+@pytest.mark.slow
 def test_a_diverged_training_goes_on_at_a_lower_rate(tmp_path, piece, cache, tiny):
     recipe = tiny(noisy=True, optimizer="sgd", clip_norm=None)
     # Past what a recipe may set, so that it diverges for certain.
