@@ -163,11 +163,14 @@ class ModelSteps:
 
     def _subframe_step(self) -> Step:
         head, count = self.model.head, len(self.subframe_inputs)
+        F, S = head.frame_size, head.subframes
 
         def subframe(past: Any, *inputs: Any) -> list[Any]:
             samples = head.sample_subframe(past, list(inputs[:count]), list(inputs[count:]))
-            after = ops.concatenate([past[:, samples.shape[1] :], samples], axis=1)
-            return [samples, after[:, -head.context :]]
+            moved = ops.concatenate([past[:, samples.shape[1] :], samples], axis=1)
+            if head.context < F // S:  # a node in this loop costs more than its work
+                moved = moved[:, -head.context :]
+            return [samples, moved]
 
         shapes = [(None, head.context), *self.subframe_inputs, *self._frame_inputs]
         return self._convert("subframe", subframe, shapes)
