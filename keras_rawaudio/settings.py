@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -12,6 +14,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from keras_rawaudio.errors import UserError, nearest
 
 Kind = TypeVar("Kind", bound="Settings")
+LARGEST_FILE = 1 << 20  # bytes
 
 
 class Settings(BaseModel):
@@ -69,6 +72,71 @@ def checked(kind: type[Kind], values: Any, where: str) -> Kind:
         return kind.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{where}: {_first_mistake(error, values)}") from None
+
+
+def read_settings(path: Path, what: str) -> dict[str, Any]:
+    """What a YAML or JSON file of settings holds.
+
+    Args:
+        path: the file; it is JSON where its name says so.
+        what: what to call it in an error, such as `"recipe"`.
+
+    Returns:
+        The settings by name, not yet checked.
+
+    Raises:
+        UserError: no such file, too large, not UTF-8, not YAML, or no settings by name.
+    """
+    text = _text(path, what)
+    try:
+        values = json.loads(text) if path.suffix == ".json" else load_yaml(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{what} {path} is neither YAML nor JSON: {reason}; mend the file"
+        ) from None
+    if not isinstance(values, dict):
+        raise UserError(f"{what} {path} holds no settings by name; see the shipped recipes")
+    return values
+
+
+def load_yaml(text: str) -> Any:
+    """What YAML text holds.
+
+    Raises:
+        ValueError: not YAML, or nested too deeply.
+
+    Example:
+        >>> load_yaml("batch: 4")
+        {'batch': 4}
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _text(path: Path, what: str) -> str:
+    """A file's text, if it is a file and holds text."""
+    try:
+        if not path.is_file():
+            raise UserError(f"no such {what} file: {path}; check the path")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; check the path") from None
+    if len(content) > LARGEST_FILE:
+        raise UserError(f"{path} is larger than {LARGEST_FILE} bytes; it is no {what}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{what} {path} is not UTF-8 at byte {error.start}; save it as UTF-8"
+        ) from None
 
 
 def _first_mistake(error: ValidationError, values: Any) -> str:

@@ -24,6 +24,7 @@ from keras_rawaudio.cli import (
     report,
     rerun,
     spectrogram,
+    sweep,
     train,
 )
 from keras_rawaudio.cli.arguments import Parser
@@ -41,6 +42,7 @@ COMMANDS = (
     evaluate_audio,
     compare,
     rerun,
+    sweep,
     spectrogram,
 )
 

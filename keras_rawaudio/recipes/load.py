@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.errors import UserError, nearest
 from keras_rawaudio.recipes.schema import AnyRecipe, Recipe, SpectralRecipe
-from keras_rawaudio.settings import checked
+from keras_rawaudio.settings import checked, load_yaml, read_settings
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
-
-LARGEST_FILE = 1 << 20  # bytes
 
 
 def recipe_names() -> list[str]:
@@ -82,7 +79,7 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
 def parse_value(where: str, word: str) -> Any:
     """A value as YAML reads it, but 1e-3 is a number too."""
     try:
-        value = _yaml(word)
+        value = load_yaml(word)
     except ValueError:
         raise UserError(f"{where}: cannot read {word!r}; write it as in a recipe") from None
     if isinstance(value, str):
@@ -102,57 +99,11 @@ def _shipped() -> dict[str, Traversable]:
 def _read(name: str) -> dict[str, Any]:
     path = Path(name)
     if path.suffix in (".yaml", ".yml", ".json"):
-        text = _text(path)
         known_as = os.fsencode(path.stem).decode("utf-8", "replace")
-    elif name in (shipped := _shipped()):
-        text, known_as = shipped[name].read_text(encoding="utf-8"), name
-    else:
-        raise UserError(f"no recipe {name!r}; {nearest(name, shipped)}")
-    try:
-        values = json.loads(text) if path.suffix == ".json" else _yaml(text)
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"recipe {name} is neither YAML nor JSON: {reason}; mend the file"
-        ) from None
-    if not isinstance(values, dict):
-        raise UserError(f"recipe {name} holds no settings by name; see the shipped recipes")
-    return {"name": known_as, **values}
-
-
-def _text(path: Path) -> str:
-    """A file's text, if it is a file and holds text."""
-    try:
-        if not path.is_file():
-            raise UserError(f"no such recipe file: {path}; check the path")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; check the path") from None
-    if len(content) > LARGEST_FILE:
-        raise UserError(f"{path} is larger than {LARGEST_FILE} bytes; it is no recipe")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"recipe {path} is not UTF-8 at byte {error.start}; save it as UTF-8"
-        ) from None
-
-
-def _yaml(text: str) -> Any:
-    """What YAML text holds.
-
-    Raises:
-        ValueError: not YAML, or nested too deeply.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        return {"name": known_as, **read_settings(path, "recipe")}
+    if name in (shipped := _shipped()):
+        return {"name": name, **load_yaml(shipped[name].read_text(encoding="utf-8"))}
+    raise UserError(f"no recipe {name!r}; {nearest(name, shipped)}")
 
 
 def _override(values: dict[str, Any], key: str, value: Any) -> None:

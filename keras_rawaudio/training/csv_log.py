@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path}: {reason}; it is damaged, delete or mend it") from None
     return rows
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of a row, without its words and blanks.
+
+    Example:
+        >>> numbers({"step": 8, "bits_per_sample": 3.5, "verdict": "noise"})
+        {'bits_per_sample': 3.5}
+    """
+    return {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, (int, float)) and name != "step"
+    }
 
 
 def _number(text: Any) -> Any:

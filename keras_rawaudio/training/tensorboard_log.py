@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rawaudio.files import write_errors
+from keras_rawaudio.training.csv_log import numbers
 from keras_rawaudio.training.gate_statistics import saturation
 
 
@@ -29,9 +30,8 @@ class TensorBoardLog:
     def scalars(self, step: int, row: Mapping[str, Any]) -> None:
         """Add the numbers of a validation to the curves."""
         with self._at(step):
-            for name, value in row.items():
-                if isinstance(value, (int, float)) and name != "step":
-                    tf.summary.scalar(name, value)
+            for name, value in numbers(row).items():
+                tf.summary.scalar(name, value)
 
     def audio(self, step: int, audio: np.ndarray, rate: int, picture: Path) -> None:
         """Show generated audio `(n,)` or `(n, channels)` and its spectrogram."""

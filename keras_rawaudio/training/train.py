@@ -36,6 +36,7 @@ def train(
     cache: Path | None = None,
     seed: int = 0,
     live: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> bool:
     """Train a new generator.
 
@@ -48,6 +49,7 @@ def train(
         cache: where the prepared corpus is kept; `None`: the user's cache folder.
         seed: of the weights and of the data's order.
         live: the port of a page that shows how it goes, 0 for any; `None`: no page.
+        callbacks: Keras callbacks, as in `Trainer`.
 
     Returns:
         Whether the budget was used; `False` after Ctrl-C.
@@ -70,7 +72,7 @@ def train(
                 "budget": asdict(budget),
             },
         )
-        return _train(audio, folder, recipe, budget, settings, cache, seed, page)
+        return _train(audio, folder, recipe, budget, settings, cache, seed, page, callbacks)
 
 
 def _train(
@@ -82,6 +84,7 @@ def _train(
     cache: Path | None,
     seed: int,
     page: LivePage | None,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> bool:
     corpus = prepare(audio, cache, recipe.data.corpus(corpus_settings))
     keras.utils.set_random_seed(seed)
@@ -90,7 +93,18 @@ def _train(
         with replacing(folder.codes) as partial:
             data.save(partial)
     quick = baselines(data or corpus, model, "validation", orders=())
-    trainer = Trainer(folder, recipe, corpus, model, budget, seed, quick, page=page, data=data)
+    trainer = Trainer(
+        folder,
+        recipe,
+        corpus,
+        model,
+        budget,
+        seed,
+        quick,
+        page=page,
+        data=data,
+        callbacks=callbacks,
+    )
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
         folder.description,
@@ -133,6 +147,7 @@ def resume(
     budget: Budget | None = None,
     live: int | None = None,
     learning_rate: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> bool:
     """Go on with a run where it stopped, as if it had not.
 
@@ -143,6 +158,7 @@ def resume(
         budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
         live: as in `train`.
         learning_rate: for the rest of the run, at the start of its schedule; `None`: its own.
+        callbacks: as in `train`.
 
     Returns:
         As `train`.
@@ -151,7 +167,7 @@ def resume(
         UserError: not a run folder, in use, its corpus is gone, or a port in use.
     """
     if RunFolder(run).can_start_over():
-        return start_over(RunFolder(run), run, budget, live, learning_rate)
+        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks)
     with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
         description = folder.describe()
         recipe = _recipe(folder.read_recipe(), learning_rate)
@@ -169,7 +185,17 @@ def resume(
                 codec = codec_from_json(description["codec"])
             model = build_model(recipe, codec)
         trainer = Trainer(
-            folder, recipe, corpus, model, budget, seed, quick, resume=True, page=page, data=data
+            folder,
+            recipe,
+            corpus,
+            model,
+            budget,
+            seed,
+            quick,
+            resume=True,
+            page=page,
+            data=data,
+            callbacks=callbacks,
         )
         if learning_rate is not None:
             folder.write_json(folder.recipe, recipe.to_json())
@@ -183,6 +209,7 @@ def start_over(
     budget: Budget | None = None,
     live: int | None = None,
     learning_rate: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> bool:
     """Train as another run, or the same one before its first checkpoint, was asked to.
 
@@ -192,6 +219,7 @@ def start_over(
         budget: `None`: the one of the request.
         live: as in `train`.
         learning_rate: `None`: the one of the request.
+        callbacks: as in `train`.
 
     Returns:
         As `train`.
@@ -206,7 +234,7 @@ def start_over(
         settings = CorpusSettings(**request["corpus_settings"])
         audio = [str(path) for path in request["audio"]]
         cache = None if request["cache"] is None else Path(request["cache"])
-    return train(audio, run, recipe, budget, settings, cache, request["seed"], live)
+    return train(audio, run, recipe, budget, settings, cache, request["seed"], live, callbacks)
 
 
 def samples_sha256(corpus: Corpus) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.csv_log import CsvLog
+from keras_rawaudio.training.csv_log import CsvLog, numbers
 from keras_rawaudio.training.evaluator import Evaluator, loss_unit
 from keras_rawaudio.training.gate_statistics import GateStatistics
 from keras_rawaudio.training.generation_callback import GenerationCallback
@@ -53,6 +54,8 @@ class Trainer:
         resume: go on from the folder's checkpoint.
         page: shows how it goes.
         data: the corpus as codes, for a model of codes.
+        callbacks: Keras callbacks. What lies between two validations is an epoch to them, with the
+            number of its last step; the logs are the numbers of the validation's row.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Trainer:
         resume: bool = False,
         page: LivePage | None = None,
         data: CodeCorpus | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
@@ -104,6 +108,7 @@ class Trainer:
         )
         self.log = CsvLog(run.log)
         self.console = Console(model.head.measure, self.baselines, page)
+        self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
         self.interrupt = Interrupt()
         self.steps, self.seconds = 0, 0.0
         self._saved = 0  # the step of the last checkpoint
@@ -138,7 +143,11 @@ class Trainer:
             if not self.resumed:
                 self._save_checkpoint()  # so that there is no time without one
             announce(self.step, self.plan, line)
-            self._loop()
+            self.callbacks.on_train_begin()
+            try:
+                self._loop()
+            finally:
+                self.callbacks.on_train_end()
         if self._used_up() or self.validation.finished:
             return True
         self.save()
@@ -222,6 +231,8 @@ class Trainer:
             self.console.line(line)
         self.save()
         self._draw_curve()
+        # Last, so that one that ends the training loses nothing.
+        self.callbacks.on_epoch_end(self.steps, numbers(row))
 
     def _generate(self) -> dict[str, Any]:
         """A little free-running audio: a loss alone does not tell how a model sounds."""

@@ -19,6 +19,7 @@ LAYERS = (
     "exporters",
     "analysis",
     "reports",
+    "sweeps",
     "api",
     "cli",
 )

@@ -95,6 +95,7 @@ COMMANDS = (
     "evaluate-audio",
     "compare",
     "spectrogram",
+    "sweep",
 )
 
 

@@ -238,3 +238,29 @@ def test_windows_fit_a_short_piece(trainer, tiny, capsys):
     printed = capsys.readouterr().err
     assert "note: windows of 800 samples, not 1024" in printed
     assert "in no window" not in printed
+
+
+def test_callbacks_get_each_validation(trainer, tiny, often):
+    """An epoch of Keras is what lies between two validations; the files are there by its end."""
+
+    calls = []
+
+    class Notes(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append("begin")
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append((epoch, logs["bits_per_sample"]))
+            assert made.run.best.is_file()
+            if len(calls) == 3:
+                raise StopIteration
+
+        def on_train_end(self, logs=None):
+            calls.append("end")
+
+    made = trainer(tiny(**often), callbacks=[Notes()])
+    with pytest.raises(StopIteration):
+        made.fit()
+    rows = [(row["step"], row["bits_per_sample"]) for row in made.log.rows]
+    assert calls == ["begin", *rows, "end"]
+    assert len(rows) == 2

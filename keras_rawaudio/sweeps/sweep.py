@@ -1,0 +1,65 @@
+"""From a sweep's file to a folder of runs and a page that compares them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from keras_rawaudio.data.corpus import prepare
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
+from keras_rawaudio.locks import exclusive
+from keras_rawaudio.reports.compare import compare
+from keras_rawaudio.sweeps import optuna_engine, ray_engine
+from keras_rawaudio.sweeps.settings import read_sweep
+from keras_rawaudio.sweeps.trial import budget, corpus_settings
+from keras_rawaudio.training.run_folder import read_json
+
+ENGINES = {"optuna": optuna_engine.search, "ray": ray_engine.search}
+BEGUN = "sweep.json"
+PAGE = "compare.html"
+
+
+def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
+    """Train the trials of a sweep; the same call goes on with one that was cut off.
+
+    Args:
+        path: the sweep's YAML file.
+        out: the folder to make: `runs/`, `compare.html`, and the engine's own state.
+        engine: `"optuna"` in this process, or `"ray"` on Ray's workers.
+
+    Returns:
+        The tables of `compare` over the runs, best first.
+
+    Raises:
+        UserError: a setting or audio that does not fit, an engine that is not installed, or `out`
+            holds another sweep.
+        KeyboardInterrupt: after Ctrl-C, once the run under way is saved.
+
+    Example:
+        >>> print(sweep("sweep.yaml", "sweeps/song"))  # doctest: +SKIP
+    """
+    out = Path(out)
+    settings = read_sweep(path)
+    budget(settings)  # refuse before anything is made
+    recipe = settings.load_recipe({})
+    with exclusive(out):
+        # More trials may be asked for later; all else stays as it was begun.
+        begun = {"engine": engine, **settings.model_dump(mode="json", exclude={"trials"})}
+        if (out / BEGUN).is_file() and read_json(out / BEGUN) != begun:
+            raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")
+        prepare(settings.audio, None, recipe.data.corpus(corpus_settings(settings)))
+        with replacing(out / BEGUN) as partial:
+            partial.write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
+        try:
+            ENGINES[engine](settings, out)
+        except KeyboardInterrupt:
+            with contextlib.suppress(UserError):  # there may be no run yet
+                _compare(out)
+            raise
+        return _compare(out)
+
+
+def _compare(out: Path) -> str:
+    return compare(sorted((out / "runs").glob("trial-*")), out / PAGE)[0]

@@ -1,0 +1,176 @@
+"""Sweeps: the file, the search, pruning, going on."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.sweeps import optuna_engine, read_sweep
+from keras_rawaudio.sweeps.sweep import sweep
+from keras_rawaudio.sweeps.trial import Validations
+from keras_rawaudio.training import throughput, validation
+from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.run_folder import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def here(small_sweep):
+    """The working directory."""
+    return small_sweep
+
+
+@pytest.fixture
+def text(here):
+    """The sweep's file."""
+    return (here / "sweep.yaml").read_text()
+
+
+def study_of(out):
+    return optuna.load_study(study_name="sweep", storage=f"sqlite:///{out / 'study.db'}")
+
+
+def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
+    """The same command does nothing more; with more trials asked for, it trains the rest."""
+    assert main(["sweep", "sweep.yaml"]) == 0
+    out = here / "sweeps/sweep"
+    runs = sorted((out / "runs").iterdir())
+    assert [run.name for run in runs] == ["trial-0000", "trial-0001", "trial-0002"]
+    printed = capsys.readouterr().out
+    page = (out / "compare.html").read_text()
+    assert all(run.name in printed and run.name in page for run in runs)
+    trials = study_of(out).trials
+    rates = {trial.params["training.learning_rate"] for trial in trials}
+    assert len(rates) == 3
+    for trial, run in zip(trials, runs, strict=True):
+        recipe = RunFolder.open(run).read_recipe()
+        assert recipe["training"]["learning_rate"] == trial.params["training.learning_rate"]
+        assert recipe["tiers"][0]["units"] == trial.params["tiers.0.units"]
+        assert trial.value == min(row["bits_per_sample"] for row in read_log(run / "log.csv"))
+    assert "trial-0003" not in printed
+    (here / "sweep.yaml").write_text(text.replace("trials: 3", "trials: 4"))
+    assert main(["sweep", "sweep.yaml"]) == 0
+    assert len(study_of(out).trials) == 4
+    rates = {trial.params["training.learning_rate"] for trial in study_of(out).trials}
+    assert len(rates) == 4
+    (here / "sweep.yaml").write_text(text.replace("seed: 3", "seed: 4"))
+    assert main(["sweep", "sweep.yaml"]) == 2
+    assert "another --out" in capsys.readouterr().err
+
+
+def test_a_trial_that_was_cut_off_goes_on(here, monkeypatch):
+    """With its values, in its run folder; and it is counted once."""
+    first = optuna_engine.run_trial
+    cut = []
+
+    def cut_off(settings, run, values, report):
+        first(settings, run, values, report)
+        cut.append((run.name, values))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optuna_engine, "run_trial", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        sweep("sweep.yaml", here / "out")
+    seen = []
+
+    def watched(settings, run, values, report):
+        seen.append((run.name, values))
+        return first(settings, run, values, report)
+
+    monkeypatch.setattr(optuna_engine, "run_trial", watched)
+    sweep("sweep.yaml", here / "out")
+    assert seen[0] == cut[0]
+    assert len(seen) == 3
+    assert len({name for name, _ in seen}) == 3
+
+
+def test_what_is_worse_than_the_median_is_pruned(here, monkeypatch):
+    """Optuna's median rule begins after five trials."""
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
+    scores = iter([1.0, 2.0, 3.0, 1.5, 2.5, 9.0])
+
+    def trial(settings, run, values, report):
+        score = next(scores)
+        report(score, 0)
+        return score
+
+    monkeypatch.setattr(optuna_engine, "run_trial", trial)
+    optuna_engine.search(read_sweep("sweep.yaml").model_copy(update={"trials": 6}), here)
+    states = [trial.state.name for trial in study_of(here).trials]
+    assert states == ["COMPLETE"] * 5 + ["PRUNED"]
+
+
+def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, capsys):
+    def trial(settings, run, values, report):
+        raise UserError("too little audio")
+
+    monkeypatch.setattr(optuna_engine, "run_trial", trial)
+    optuna_engine.search(read_sweep("sweep.yaml"), here)
+    assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 3
+    assert capsys.readouterr().err.count("failed: too little audio") == 3
+
+
+def test_validations_are_numbered_by_the_log(tmp_path):
+    """So that a run that goes on does not begin at 0 again."""
+    run = RunFolder(tmp_path)
+    run.log.write_text("step,bits_per_sample\n1,3.5\n2,3.25\n")
+    run.describe = lambda: {"measure": "bits_per_sample"}
+    seen = []
+    Validations(run, lambda *values: seen.append(values)).on_epoch_end(2)
+    assert seen == [(3.25, 1)]
+
+
+# What becomes of the file, and what the line says of it.
+BAD = {
+    "not-yaml": (lambda text: "audio: [", "neither YAML nor JSON"),
+    "a-list": (lambda text: "- audio", "no settings by name"),
+    "no-trials": (lambda text: text.replace("trials: 3", ""), "'trials' is missing"),
+    "unknown": (lambda text: text.replace("trials", "trails"), "did you mean 'trials'"),
+    "no-search": (lambda text: text[: text.index("search")] + "search: {}", "search"),
+    "key": (lambda text: text.replace("ng_rate", "ng_rat"), "did you mean 'learning_rate'"),
+    "value": (lambda text: text.replace("[4, 6]", "[4, a]"), "'a' should be a valid integer"),
+    "end": (lambda text: text.replace("low: 2", "low: 0"), "data.batch"),
+    "swapped": (lambda text: text.replace("high: 4", "high: 1"), "swap them"),
+    "log-and-step": (lambda text: text.replace("true", "true, step: 1"), "do not go together"),
+    "log-zero": (lambda text: text.replace("low: 1e-4", "low: 0"), "begins above 0"),
+    "budgets": (lambda text: text + "minutes: 2\n", "two budgets"),
+    "recipe": (lambda text: text.replace("tiny.yaml", "defalt"), "did you mean 'default'"),
+    "audio": (lambda text: text.replace("song.wav", "sing.wav"), "no such file.*sing.wav"),
+    "choices": (lambda text: text.replace("[4, 6]", "[]"), "at least 1 item"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_one_line(here, text, case, capsys):
+    change, words = BAD[case]
+    (here / "bad.yaml").write_text(change(text))
+    assert main(["sweep", "bad.yaml"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert re.search(words, printed.err), printed.err
+    assert not (here / "sweeps").exists()
+
+
+def test_ranges_and_choices_as_optuna_has_them(here):
+    study = optuna.create_study()
+    trial = study.ask()
+    axes = read_sweep("sweep.yaml").search
+    for key, axis in axes.items():
+        optuna_engine._suggest(trial, key, axis)
+    kinds = {key: type(value).__name__ for key, value in trial.distributions.items()}
+    assert kinds == {
+        "training.learning_rate": "FloatDistribution",
+        "tiers.0.units": "CategoricalDistribution",
+        "data.batch": "IntDistribution",
+    }
+    assert np.isclose(trial.distributions["training.learning_rate"].low, 1e-4)
+
+
+def test_the_file_of_the_docs_is_one(here):
+    docs = Path(__file__).resolve().parents[2] / "docs/how-to/sweep.md"
+    (here / "docs.yaml").write_text(docs.read_text().split("```yaml")[1].split("```")[0])
+    assert set(read_sweep("docs.yaml").search) > {"data.batch", "tiers.0.units"}
