@@ -1,15 +1,15 @@
 """The command line: `keras-rawaudio-generate MODEL --seconds 30 --out new.wav`."""
 
 import argparse
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from .command import Parser, Say, run_command
 from .errors import ServingError
+from .stage import add_stage_arguments, check_stage, learn, live_block, open_controls, open_speaker
 
 if TYPE_CHECKING:
     from .audio import Seed
@@ -20,13 +20,8 @@ PROGRAM = "keras-rawaudio-generate"
 FILE_BLOCK, LIVE_BLOCK = 0.5, 0.1
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROGRAM}: {message}\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Make new audio with an exported generator.")
+    parser = Parser(prog=PROGRAM, description="Make new audio with an exported generator.")
     add = parser.add_argument
     add("model", metavar="MODEL", help="generator.onnx, made by export.py")
     add("--seconds", type=float, help="how long; needed for a file, else until stopped")
@@ -75,34 +70,14 @@ def build_parser() -> argparse.ArgumentParser:
         f"{LIVE_BLOCK} for a pipe or --play); the first is at most 0.1",
     )
     add("--quiet", action="store_true", help="errors only")
+    add_stage_arguments(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0, 2 for bad input, 130 for Ctrl-C)."""
     args = build_parser().parse_args(argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
-    try:
-        _run(args)
-    except ServingError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    except MemoryError:
-        print(f"{PROGRAM}: out of memory: ask for fewer streams", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0  # the reader closed the pipe, which is how a pipe ends
-    except OSError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _stop(signum: int, frame: Any) -> NoReturn:
-    raise SystemExit(128 + signum)  # as an exception, so that temporary files are cleared away
+    return run_command(PROGRAM, lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -124,12 +99,17 @@ def _run(args: argparse.Namespace) -> None:
         threads=args.threads,
         score=args.keep is not None,
     )
-    say = _Say(args.quiet)
-    block = args.block or (FILE_BLOCK if to_file else LIVE_BLOCK)
+    if args.midi_learn:
+        return learn(args, sampler)
+    say = Say(args.quiet)
+    block = args.block or live_block(args, FILE_BLOCK if to_file else LIVE_BLOCK)
     blocks = sampler.stream(args.seconds, block)
     seed = _seed(args, sampler, say)
     with ExitStack() as stack:
         outputs = _open_outputs(args, sampler, say, stack)
+        if args.play:
+            outputs.append(open_speaker(args, sampler, block, say, stack))
+        controls = open_controls(args, sampler, say, stack)
         _introduce(args, sampler, say)
         if seed is not None:
             sampler.prime(seed.audio)
@@ -151,6 +131,7 @@ def _run(args: argparse.Namespace) -> None:
             # The bar comes after the first block: its import shall not delay the first sound.
             bar = bar or _Bar(args, sampler.sample_rate)
             bar.show(made, time.perf_counter() - started)
+            controls.apply()
             mark = time.perf_counter()
         if bar is not None:
             bar.close()
@@ -166,6 +147,9 @@ def _run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace, to_file: bool) -> None:
     """What can be refused before anything is opened."""
+    check_stage(args)
+    if args.midi_learn:
+        return
     if args.out is None and not args.play:
         raise ServingError("nowhere to put the audio: give --out FILE, --out - or --play")
     if args.seconds is None and to_file:
@@ -189,7 +173,7 @@ def _temperatures(words: list[str] | None) -> list[float]:
         raise ServingError(f"--temperature {' '.join(words or [])}: not a number") from None
 
 
-def _seed(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> "Seed | None":
+def _seed(args: argparse.Namespace, sampler: "Sampler", say: Say) -> "Seed | None":
     if args.seed_audio is None:
         return None
     from .audio import read_seed
@@ -210,7 +194,7 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> "Seed | 
 
 
 def _open_outputs(
-    args: argparse.Namespace, sampler: "Sampler", say: "_Say", stack: ExitStack
+    args: argparse.Namespace, sampler: "Sampler", say: Say, stack: ExitStack
 ) -> "list[Output]":
     from .output import FileOutput, PipeOutput
 
@@ -227,16 +211,10 @@ def _open_outputs(
                 FileOutput(args.out, args.streams, sampler.sample_rate, sampler.channels)
             )
         )
-    if args.play:
-        from .play import Speaker
-
-        outputs.append(
-            stack.enter_context(Speaker(args.streams * sampler.channels, sampler.sample_rate))
-        )
     return outputs
 
 
-def _introduce(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> None:
+def _introduce(args: argparse.Namespace, sampler: "Sampler", say: Say) -> None:
     if sampler.metadata.deterministic:
         if args.temperature is not None:
             say("this model is deterministic: --temperature has no effect")
@@ -252,17 +230,6 @@ def _introduce(args: argparse.Namespace, sampler: "Sampler", say: "_Say") -> Non
             say(f"{streams}: on CUDA")
         elif cuda_is_available() and args.streams < CUDA_STREAMS:
             say(f"{streams}: on the CPU, the faster one below {CUDA_STREAMS} streams")
-
-
-class _Say:
-    """Notes for the user, on stderr: stdout may be carrying audio."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-
-    def __call__(self, text: str) -> None:
-        if not self.quiet:
-            print(text, file=sys.stderr)
 
 
 class _Bar:

@@ -15,6 +15,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from .sound_system import SoundSystem
+
 SERVING = Path(__file__).resolve().parents[2] / "serving"
 sys.path.insert(0, str(SERVING))
 
@@ -250,3 +252,11 @@ def stereo_toy(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> SoundSystem:
+    """A sound system in the place of sounddevice."""
+    system = SoundSystem()
+    monkeypatch.setitem(sys.modules, "sounddevice", system)
+    return system

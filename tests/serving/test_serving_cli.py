@@ -313,29 +313,6 @@ def test_play_without_sounddevice(toy: Toy, tmp_path: Path) -> None:
     _error(done.returncode, done.stderr.decode(), "[play]")
 
 
-def test_play(toy: Toy, tmp_path: Path) -> None:
-    """Everything reaches the device, in order and to its end; with --out, both."""
-    (tmp_path / "sounddevice.py").write_text(
-        "import sys\n"
-        "class OutputStream:\n"
-        "    def __init__(self, rate, channels, dtype): print(rate, channels, dtype, flush=True)\n"
-        "    def start(self): self.data = b''\n"
-        "    def write(self, block): self.data += block.tobytes(); return False\n"
-        "    def stop(self): print(self.data.hex(), flush=True)\n"
-        "    def abort(self): print('abort')\n"
-        "    def close(self): pass\n"
-    )
-    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    words = "--play --seconds 1.5 --random-seed 3 --out"
-    done = _run(*_words(toy(), words, out=None), tmp_path / "a.wav", env=env)
-    assert done.returncode == 0, done.stderr
-    head, data = done.stdout.decode().split("\n")[:2]
-    assert head == f"{RATE} 1 int16"
-    sent = np.frombuffer(bytes.fromhex(data), np.int16)
-    np.testing.assert_array_equal(sent, soundfile.read(tmp_path / "a.wav", dtype="int16")[0])
-    assert len(sent) == 1.5 * RATE
-
-
 def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:
     code = (
         "import sys, runpy\n"

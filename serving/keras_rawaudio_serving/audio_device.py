@@ -1,0 +1,104 @@
+"""Sound devices, through the optional sounddevice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .command import missing_extra
+from .errors import ServingError
+
+
+class AudioDevice:
+    """An output of the sound system that asks for samples as it needs them.
+
+    Args:
+        name: a number of `list_devices`, or a part of a name that no other device has; by default
+            the system's choice.
+        channels: that it shall play.
+        sample_rate: in Hz; a device that does not take it plays at its own default rate.
+
+    Attributes:
+        name: of the device.
+        sample_rate: in Hz, at which it plays.
+        latency: seconds from the request for a sample to its sound, as the driver says.
+        underruns: how often the driver reported that samples came too late.
+
+    Raises:
+        ServingError: sounddevice or PortAudio is missing, or there is no such device.
+    """
+
+    def __init__(self, name: str | None, channels: int, sample_rate: int) -> None:
+        sounddevice = _sounddevice("--play")
+        self.underruns = 0
+        device: int | str | None = int(name) if name and name.isdigit() else name
+        try:
+            found = sounddevice.query_devices(device, "output")
+        except Exception as error:  # PortAudioError; ValueError for no such name, or several
+            if name is None:
+                raise ServingError(f"--play found no sound device: {_line(error)}") from None
+            raise ServingError(
+                f"--device {name}: {_line(error)}; --list-devices shows what there is"
+            ) from None
+        self.name: str = found["name"]
+        settings = {"device": found["index"], "channels": channels, "dtype": "int16"}
+        self.sample_rate = sample_rate
+        try:
+            sounddevice.check_output_settings(samplerate=sample_rate, **settings)
+        except Exception:
+            self.sample_rate = round(found["default_samplerate"])
+        try:
+            self._stream = sounddevice.OutputStream(
+                samplerate=self.sample_rate, latency="low", callback=self._callback, **settings
+            )
+        except Exception as error:
+            raise ServingError(
+                f"--play: {self.name} does not take {channels} channels at {self.sample_rate} Hz: "
+                f"{_line(error)}"
+            ) from None
+        self.latency = float(self._stream.latency)
+
+    def start(self, fill: Callable[[np.ndarray], None]) -> None:
+        """Begin to ask: `fill` writes int16 (samples, channels), in a thread of the driver."""
+        self._fill = fill
+        self._stream.start()
+
+    def stop(self) -> None:
+        """Stop after what was filled has sounded, and close."""
+        self._stream.stop()
+        self._stream.close()
+
+    def abort(self) -> None:
+        """Stop at once, and close."""
+        self._stream.abort()
+        self._stream.close()
+
+    def _callback(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        self.underruns += bool(status.output_underflow)
+        self._fill(out)
+
+
+def list_devices() -> list[str]:
+    """One line per output: number, name, sound system, channels, default rate."""
+    sounddevice = _sounddevice("--list-devices")
+    systems = sounddevice.query_hostapis()
+    return [
+        f"{device['index']}: {device['name']} ({systems[device['hostapi']]['name']}), "
+        f"{device['max_output_channels']} channels, {device['default_samplerate']:g} Hz"
+        for device in sounddevice.query_devices()
+        if device["max_output_channels"]
+    ]
+
+
+def _sounddevice(flag: str) -> Any:
+    try:
+        import sounddevice  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise missing_extra(flag, "play", error) from None
+    except OSError as error:  # the package is there, PortAudio is not
+        raise ServingError(f"{flag} cannot start: {error}") from None
+    return sounddevice
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

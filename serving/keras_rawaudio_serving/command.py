@@ -1,0 +1,69 @@
+"""What the two commands share: one line for each mistake, and exit codes."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .errors import ServingError
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse` parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def run_command(program: str, work: Callable[[], None]) -> int:
+    """Do the work of a command; returns its exit code.
+
+    Args:
+        program: name of the command, which begins each error message.
+        work: raises `ServingError` for bad input.
+
+    Returns:
+        0, 2 for bad input, 130 for Ctrl-C.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+    try:
+        work()
+    except ServingError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"{program}: out of memory: ask for fewer streams", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0  # the reader closed the pipe, which is how a pipe ends
+    except OSError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class Say:
+    """Notes for the user, on stderr: stdout may be carrying audio."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+
+def missing_extra(flag: str, extra: str, error: ImportError) -> ServingError:
+    """The error for a package that an extra brings."""
+    return ServingError(
+        f"{flag} needs {error.name or extra}: pip install 'keras-rawaudio-serving[{extra}]'"
+    )
+
+
+def _stop(signum: int, frame: Any) -> NoReturn:
+    raise SystemExit(128 + signum)  # as an exception, so that temporary files are cleared away

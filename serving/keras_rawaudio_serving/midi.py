@@ -1,0 +1,203 @@
+"""Controls by MIDI: which knob turns what, and the port that receives it."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from .command import missing_extra
+from .errors import ServingError
+from .live_controls import Control, LiveControls
+
+# Numbers that MIDI leaves undefined, so that no device gives them another meaning.
+FIRST_CC = 20
+
+
+class Knob(NamedTuple):
+    """A controller number, 0 to 127, and a channel, 1 to 16; None is any channel."""
+
+    cc: int
+    channel: int | None = None
+
+
+class MidiInput:
+    """Sets controls by the control changes of a MIDI port.
+
+    Args:
+        name: of the port, or a part of it that no other port has.
+        knobs: which knob turns which control.
+        controls: what the knobs set.
+
+    Raises:
+        ServingError: mido is missing, or there is no such port.
+    """
+
+    def __init__(self, name: str, knobs: Mapping[str, Knob], controls: LiveControls) -> None:
+        self._controls = controls
+        self._knobs = {knob: name for name, knob in knobs.items()}
+        self._port = open_port(name, callback=self.receive)
+
+    def __enter__(self) -> "MidiInput":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._port.close()
+
+    def receive(self, message: Any) -> None:
+        """Take a message of mido; those that are not of a known knob change nothing."""
+        if message.type != "control_change":
+            return
+        for channel in (message.channel + 1, None):
+            name = self._knobs.get(Knob(message.control, channel))
+            if name is not None:
+                value = scaled(message.value, self._controls.known[name])
+                self._controls.set(name, [value])
+
+
+def scaled(value: int, control: Control) -> float:
+    """The value of a control for 0 to 127: its range, with the default in the middle.
+
+    Where the default is an end of the range, the range is even.
+
+    Example:
+        >>> tempo = Control("tempo", 0.5, 2.0, 1.0, "ratio", "")
+        >>> [scaled(value, tempo) for value in (0, 32, 64, 127)]
+        [0.5, 0.75, 1.0, 2.0]
+    """
+    low, middle, high = control.minimum, control.default, control.maximum
+    if not low < middle < high:
+        return low + (high - low) * value / 127
+    if value < 64:
+        return low + (middle - low) * value / 64
+    return min(high, middle + (high - middle) * (value - 64) / 63)
+
+
+def default_knobs(names: Iterable[str]) -> dict[str, Knob]:
+    """Controllers 20, 21, ... on any channel, in the order of the file's controls.
+
+    Example:
+        >>> default_knobs(["temperature"])
+        {'temperature': Knob(cc=20, channel=None)}
+    """
+    return {name: Knob(FIRST_CC + number) for number, name in enumerate(names)}
+
+
+def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
+    """Read a file such as `{"tempo": {"cc": 21, "channel": 1}}`; the channel may be left out.
+
+    Args:
+        path: of the JSON file.
+        names: of the controls that there are.
+
+    Raises:
+        ServingError: no such file, not such a file, or a control that is not in `names`.
+    """
+    try:
+        raw = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise ServingError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ServingError(f"{path} is not JSON") from None
+    if not isinstance(raw, dict):
+        raise ServingError(f'{path}: give {{"temperature": {{"cc": {FIRST_CC}}}}}')
+    knobs: dict[str, Knob] = {}
+    for name, entry in raw.items():
+        if name not in names:
+            raise ServingError(f"{path}: no control {name}: this file has {', '.join(names)}")
+        if not isinstance(entry, dict) or "cc" not in entry or entry.keys() - {"cc", "channel"}:
+            raise ServingError(f'{path}: {name}: give {{"cc": 0 to 127, "channel": 1 to 16}}')
+        for key, low, high in (("cc", 0, 127), ("channel", 1, 16)):
+            value = entry.get(key, low)
+            if type(value) is not int or not low <= value <= high:
+                raise ServingError(f"{path}: {name}: {key} is {value!r:.40}, not {low} to {high}")
+        knob = Knob(entry["cc"], entry.get("channel"))
+        if knob in knobs.values():
+            raise ServingError(f"{path}: {name}: another control has this knob")
+        knobs[name] = knob
+    return knobs
+
+
+def learn_knobs(
+    messages: Iterable[Any], names: Iterable[str], say: Callable[[str], None]
+) -> dict[str, Knob]:
+    """Ask for a knob for each control, and take the first new one that moves; a key skips.
+
+    Args:
+        messages: of a mido port.
+        names: of the controls.
+        say: shows a line to the player.
+    """
+    knobs: dict[str, Knob] = {}
+    source = iter(messages)
+    for name in names:
+        say(f"{name}: move its knob, or press a key to leave it out")
+        for message in source:
+            if message.type == "note_on" and message.velocity:
+                break
+            if message.type == "control_change":
+                knob = Knob(message.control, message.channel + 1)
+                if knob not in knobs.values():
+                    knobs[name] = knob
+                    say(f"{name}: controller {knob.cc} on channel {knob.channel}")
+                    break
+    return knobs
+
+
+def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
+    """Write a file that `read_knobs` reads: whole, or not at all.
+
+    Raises:
+        ServingError: it cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    text = json.dumps({name: knob._asdict() for name, knob in knobs.items()}, indent=2)
+    try:
+        part.write_text(text + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ServingError(f"cannot write {path}: {error.strerror}") from None
+
+
+def port_names() -> list[str]:
+    """Names of the MIDI inputs.
+
+    Raises:
+        ServingError: mido or its backend is missing, or there is no MIDI system.
+    """
+    try:
+        import mido
+
+        return list(mido.get_input_names())
+    except ImportError as error:
+        raise missing_extra("--midi", "stage", error) from None
+    except Exception as error:  # the backends have no common class
+        raise ServingError(f"--midi found no MIDI system: {' '.join(str(error).split())}") from None
+
+
+def open_port(name: str, **options: Any) -> Any:
+    """The mido input whose name contains `name`.
+
+    Raises:
+        ServingError: as `port_names`; no such port, or several.
+    """
+    names = port_names()
+    found = [one for one in names if one == name] or [one for one in names if name in one]
+    if len(found) != 1:
+        what = f"{len(found)} ports of this name" if found else "no such port"
+        shown = ", ".join(found or names) or "there is none"
+        raise ServingError(f"--midi {name}: {what}: {shown}")
+    import mido
+
+    try:
+        return mido.open_input(found[0], **options)
+    except Exception as error:
+        raise ServingError(f"--midi {name}: {' '.join(str(error).split())}") from None
