@@ -31,7 +31,7 @@ def advance(
     B = ops.shape(noise)[0]
     read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
     chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : model.frame]
-    temperature, keys = ops.reshape(temperature, (-1, 1)), model.entry_keys()
+    temperature, keys = ops.reshape(temperature, (-1, 1)), model.drawing_keys()
 
     def read_block(t: Any, state: State) -> State:
         return _read(model, ops.take(read, t, axis=1), state)

@@ -37,6 +37,10 @@ class SpectralModel(keras.Model):
             takes; less while the model knows little.
         units: see `CodePrior`, and so the others.
 
+    Attributes:
+        code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
+            `training.code_balance` sets it.
+
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
             target `j`. `N` is a multiple of `bands`.
@@ -82,6 +86,9 @@ class SpectralModel(keras.Model):
         )
         self.prior.build()
         self.phases = PhaseRetrieval(self.spectral_codec.spectra.fft_size, channels)
+        self.code_bias = self.add_weight(
+            (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
+        )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
         self.seed_generator = keras.random.SeedGenerator()
@@ -194,6 +201,12 @@ class SpectralModel(keras.Model):
         codec = self.spectral_codec
         return [self.prior.key(band, codec.points(band)) for band in range(codec.bands)]
 
+    def drawing_keys(self) -> list[Any]:
+        """`entry_keys` as the generator draws with them: `code_bias` is added."""
+        return [
+            (key, bias + self.code_bias[band]) for band, (key, bias) in enumerate(self.entry_keys())
+        ]
+
     def draw_codes(self, hidden: Any, chance: Any, temperature: Any, keys: list[Any]) -> Any:
         """Codes `(B, bands)` int32 of a block, band after band.
 
@@ -201,7 +214,7 @@ class SpectralModel(keras.Model):
             hidden: `(B, units)`.
             chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
             temperature: `(B, 1)`.
-            keys: from `entry_keys`.
+            keys: from `drawing_keys`.
         """
         known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
         codes = []

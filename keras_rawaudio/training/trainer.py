@@ -14,9 +14,10 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
-from keras_rawaudio.models import Model
+from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.csv_log import CsvLog, numbers
@@ -38,6 +39,8 @@ OPTIMIZERS = {
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
 }
+# Of the biases of a model of codes: when a model is kept, and at the end.
+UPDATES, FINAL_UPDATES = 2, 6
 
 
 class Trainer:
@@ -103,6 +106,7 @@ class Trainer:
         self.evaluator = Evaluator(model, *heldout)
         self.gate_statistics = GateStatistics(model, *heldout)
         self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
+        self.balance = CodeBalance(model, data) if isinstance(model, SpectralModel) else None
         self.validation = ValidationPolicy(
             self.settings.validate_every, self.settings.early_stopping
         )
@@ -149,6 +153,7 @@ class Trainer:
             finally:
                 self.callbacks.on_train_end()
         if self._used_up() or self.validation.finished:
+            self._balance_best()
             return True
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
@@ -225,7 +230,7 @@ class Trainer:
         if measured.get("verdict"):
             self.console.line(" " * 12 + self.generation.summary(measured))
         if self.validation.accept(scores["loss"]):
-            self._save_model(self.run.best)
+            self._save_best()
         if self.validation.finished:
             line = f"no better for {self.validation.since_best} validations: stopping early"
             self.console.line(line)
@@ -247,6 +252,22 @@ class Trainer:
         # Keras asks for the ending .keras, which the temporary name keeps.
         with replacing(path) as partial, self.step.averaged():
             self.model.save(partial)
+
+    def _save_best(self) -> None:
+        if not self.balance:
+            return self._save_model(self.run.best)
+        self.console.progress(f"step {self.steps}: balancing the codes")
+        with self.step.averaged(), self.balance.fitted(UPDATES, self.steps):
+            return self._save_model(self.run.best)
+
+    def _balance_best(self) -> None:
+        """Set the biases of the model that was kept more closely."""
+        if self.balance and self.run.best.is_file():
+            self.console.progress("balancing the codes")
+            self.model.load_weights(self.run.best)
+            self.balance.fit(FINAL_UPDATES, self.steps)
+            with replacing(self.run.best) as partial:
+                self.model.save(partial)
 
     def _draw_curve(self) -> None:
         from keras_rawaudio.plots import learning_curve
