@@ -31,6 +31,9 @@ class CodeCorpus:
     def encode(cls, corpus: Corpus, model: SpectralModel) -> CodeCorpus:
         """Read the codes off the audio.
 
+        The train part is read once for each hop of a block, so that blocks begin everywhere and no
+        one sequence of codes is learned by heart.
+
         Args:
             corpus: the audio.
             model: its codec has been fitted.
@@ -38,11 +41,13 @@ class CodeCorpus:
         spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
         codes, starts = {}, {}
         for part in PARTS:
-            segments = corpus.segments(part)
-            encoded = [encode(segment, spectra, books) for segment in segments]
-            codes[part] = [(c + 1).astype(np.int16).ravel() for c in encoded]
-            per_sample = model.frame / spectra.block
-            starts[part] = [round(start * per_sample) for start in corpus.starts(part)]
+            shifts = range(0, spectra.block, spectra.hop) if part == "train" else (0,)
+            codes[part], starts[part] = [], []
+            for segment, start in zip(corpus.segments(part), corpus.starts(part), strict=True):
+                for shift in shifts:
+                    encoded = encode(segment[shift:], spectra, books) + 1
+                    codes[part].append(encoded.astype(np.int16).ravel())
+                    starts[part].append(round((start + shift) * model.frame / spectra.block))
         return cls(codes, starts)
 
     @classmethod
