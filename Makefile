@@ -26,13 +26,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage]'
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EARS)
 	touch $@
 
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
 	test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
-	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e './serving[stage]'
+	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e './serving[stage,serve]'
 	touch $@
 
 .venv/.docs: .venv/.installed

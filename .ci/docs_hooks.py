@@ -66,12 +66,14 @@ class Sections(griffe.Extension):
 def commands(_: str | None) -> str:
     """The help of each command, as the command line prints it."""
     from keras_rawaudio_serving.cli import main as generate
+    from keras_rawaudio_serving.serve import main as serve
 
     from keras_rawaudio.cli import COMMANDS, main
 
     names = [c.__name__.rsplit(".", 1)[-1].replace("_", "-") for c in COMMANDS]
     pages = [(f"keras-rawaudio {name}", help_of(main, [name])) for name in names]
     pages.append(("keras-rawaudio-generate", help_of(generate, [])))
+    pages.append(("keras-rawaudio-serve", help_of(serve, [])))
     return "\n\n".join(f"## {name}\n\n```text\n{text}\n```" for name, text in pages)
 
 

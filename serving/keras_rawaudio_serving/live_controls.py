@@ -48,8 +48,8 @@ class LiveControls:
         self.values = {TEMPERATURE.name: sampler.temperature}
         self._pending: dict[str, np.ndarray] = {}
 
-    def set(self, name: str, values: Sequence[float]) -> None:
-        """Ask for one value for all streams, or one per stream.
+    def check(self, name: str, values: Sequence[float]) -> np.ndarray:
+        """Float32 (streams,) of one value for all streams, or one per stream.
 
         Raises:
             ServingError: no such control, a wrong number of values, or one out of range.
@@ -66,8 +66,11 @@ class LiveControls:
                 raise ServingError(
                     f"{name} is {value:g}: it must be {control.minimum:g} to {control.maximum:g}"
                 )
-        array = np.array(np.broadcast_to(np.asarray(values, np.float32), (streams,)))
-        self.values[name] = self._pending[name] = array
+        return np.array(np.broadcast_to(np.asarray(values, np.float32), (streams,)))
+
+    def set(self, name: str, values: Sequence[float]) -> None:
+        """Ask for values, see `check`."""
+        self.values[name] = self._pending[name] = self.check(name, values)
 
     def apply(self) -> None:
         """Hand the sampler what was asked for since the last call."""

@@ -26,10 +26,13 @@ EXTRAS = {
     "serving/keras_rawaudio_serving/audio_device.py": {"sounddevice"},
     "serving/keras_rawaudio_serving/play.py": {"soxr"},
     "serving/keras_rawaudio_serving/midi.py": {"mido"},
+    "serving/keras_rawaudio_serving/ogg_opus.py": {"soxr"},
+    "serving/keras_rawaudio_serving/serve.py": {"uvicorn"},
 }
 # Modules that are imported inside functions alone, and so may import an extra at their top.
 EXTRA_MODULES = {
     "serving/keras_rawaudio_serving/osc.py": {"pythonosc"},
+    "serving/keras_rawaudio_serving/http_app.py": {"starlette", "prometheus_client"},
 }
 
 

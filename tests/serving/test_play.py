@@ -151,8 +151,8 @@ def test_the_device_decides_the_rate(
     assert main(words(toy(), "--play --seconds 0.5 --latency 0.1 --streams 2")) == 0
     assert sound.log[0] == "open at 48000"
     assert "Null at 48000 Hz, converted; latency 0.100 s" in capsys.readouterr().err
-    heard = np.flatnonzero(np.abs(sound.played).max(axis=1))
-    assert abs(heard[-1] - heard[0] - 24000) < 500
+    sounding = np.flatnonzero(np.abs(sound.played).max(axis=1))
+    assert abs(sounding[-1] - sounding[0] - 24000) < 500
 
 
 def test_a_short_latency_holds_two_frames(

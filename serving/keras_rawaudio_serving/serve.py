@@ -1,0 +1,119 @@
+"""The command `keras-rawaudio-serve`: one stream to many listeners over HTTP."""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from .command import Parser, Say, missing_extra, run_command
+from .errors import ServingError
+
+PROGRAM = "keras-rawaudio-serve"
+TOKEN_VARIABLE = "KERAS_RAWAUDIO_TOKEN"
+# What the kernel keeps for a listener that does not read. Small, so that this is noticed soon.
+_SEND_BUFFER = 16384
+_UNREAD_MILLISECONDS = 20_000
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=PROGRAM, description="Stream an exported generator to many listeners.")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="generator.onnx, made by export.py")
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    add("--port", type=int, default=8000, help="TCP port (8000); 0 takes a free one")
+    add("--listeners", type=int, default=100, metavar="N", help="how many at once (100)")
+    add(
+        "--token",
+        help="lets those who know it set controls; better in the environment variable "
+        f"{TOKEN_VARIABLE}, which other users do not see",
+    )
+    add("--temperature", type=float, default=1.0, metavar="T", help="of sampling (1)")
+    add("--random-seed", type=int, metavar="N", help="same number, same audio")
+    add("--seed-audio", metavar="FILE", help="audio that the model continues: its first second")
+    add("--threads", type=int, default=1, metavar="N", help="processor threads (1)")
+    add("--quiet", action="store_true", help="errors only")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (0, 2 for bad input, 130 for Ctrl-C)."""
+    args = build_parser().parse_args(argv)
+    return run_command(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    token = os.environ.get(TOKEN_VARIABLE) if args.token is None else args.token
+    if token == "":
+        raise ServingError("the token is empty")
+    if args.listeners < 1:
+        raise ServingError(f"--listeners is {args.listeners}: it must be 1 or more")
+    try:
+        import uvicorn
+
+        from .http_app import StreamServer
+    except ImportError as error:
+        raise missing_extra(PROGRAM, "serve", error) from None
+    from .audio import read_seed
+    from .sampler import Sampler
+
+    listening = _bind(args.host, args.port)
+    with listening:
+        sampler = Sampler.load(
+            args.model,
+            temperature=args.temperature,
+            random_seed=args.random_seed,
+            threads=args.threads,
+        )
+        if args.seed_audio is not None:
+            rate, channels = sampler.sample_rate, sampler.channels
+            sampler.prime(read_seed(args.seed_audio, rate, 0.0, None, channels).audio)
+
+        class Server(uvicorn.Server):
+            async def shutdown(self, sockets: Any = None) -> None:
+                streaming.broadcast.close()  # else the listeners would hold it up
+                await super().shutdown(sockets)
+
+        streaming = StreamServer(
+            sampler, args.listeners, token, lambda: setattr(server, "should_exit", True)
+        )
+        config = uvicorn.Config(
+            streaming.app,
+            log_level="warning",
+            access_log=False,
+            limit_concurrency=args.listeners + 32,
+            timeout_graceful_shutdown=5,
+        )
+        server = Server(config)
+        host, port = listening.getsockname()[:2]
+        Say(args.quiet)(
+            f"http://{host}:{port}/ for up to {args.listeners} listeners; controls "
+            + ("for those who know the token" if token else "are fixed: no --token")
+        )
+        server.run(sockets=[listening])
+        if streaming.producer.error is not None:
+            raise streaming.producer.error
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise ServingError(f"--port is {port}: it must be 0 to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise ServingError(f"--host {host}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is accepted inherits both.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MILLISECONDS)
+        bound.bind(address)
+        bound.listen(256)
+    except OSError as error:
+        bound.close()
+        raise ServingError(f"{host}:{port}: {error.strerror}") from None
+    return bound
