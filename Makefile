@@ -6,6 +6,7 @@
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
 # make docs         the site, in build/site
+# make web          the page that plays a model in a browser; needs npm (Node 20 or later)
 # make clean        remove what the others made, environments included
 #
 # Each makes the environment it needs, with nothing but python3 and its pip.
@@ -22,7 +23,7 @@ OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --igno
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo demo-page docs test test-all test-oldest test-wheel lint clean
+.PHONY: demo demo-page docs web test test-all test-oldest test-wheel lint clean
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -57,7 +58,15 @@ demo-page: demo
 test: .venv/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow' --durations=10
 
+# The page goes into the package, and so into its wheel.
+PAGE := serving/keras_rawaudio_serving/web/index.html
+web: $(PAGE)
+
+$(PAGE): $(wildcard serving/web/*.json serving/web/*.mjs serving/web/src/*)
+	cd serving/web && npm ci --no-audit --no-fund && npm run check && npm run build
+
 test-all: test
+	if command -v npm; then $(MAKE) web; fi
 	$(BIN)/python -m pytest -n auto --dist loadscope -m slow --durations=20
 
 test-oldest: .venv-oldest/.installed
@@ -76,5 +85,6 @@ docs: .venv/.docs
 
 clean:
 	rm -rf .venv .venv-oldest demo build dist *.egg-info serving/build serving/*.egg-info
+	rm -rf serving/web/node_modules serving/keras_rawaudio_serving/web
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

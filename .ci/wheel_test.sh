@@ -7,10 +7,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TF_CPP_MIN_LOG_LEVEL=2 XDG_CACHE_HOME="$work/cache"
 
+# The page for the browser is in the wheel where npm can build it.
+if command -v npm >"$work/npm"; then make web; fi
+
 # Built from a copy: a wheel built in place could take up what an earlier build left there.
 mkdir "$work/source" "$work/dist" "$work/here"
 cp -R keras_rawaudio serving setup.cfg pyproject.toml README.md LICENSE "$work/source"
-rm -rf "$work"/source/serving/{build,*.egg-info}
+rm -rf "$work"/source/serving/{build,*.egg-info,web}
 "${PYTHON:-python3}" -m venv "$work/package"
 "${PYTHON:-python3}" -m venv "$work/serving"
 "$work/package/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$work/source" "$work/source/serving"
@@ -44,4 +47,7 @@ new, piece = soundfile.info("new.wav"), soundfile.info("piece.wav")
 assert new.samplerate == piece.samplerate, (new.samplerate, piece.samplerate)
 assert new.frames == round(1.5 * new.samplerate), new.frames
 PYTHON
+if test -s "$work/npm"; then
+    "$work/serving/bin/python" -c "from keras_rawaudio_serving.web_page import page_files; page_files()"
+fi
 echo "wheel test: passed"

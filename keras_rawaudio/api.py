@@ -62,7 +62,13 @@ def train(
     return Path(run)
 
 
-def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
+def export(
+    run: str | Path,
+    out: str | Path,
+    checkpoint: str = "best",
+    int8: bool = False,
+    web: bool = False,
+) -> Path:
     """Export a run as `generator.onnx` and `saved_model/`.
 
     Args:
@@ -70,6 +76,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
         out: the folder to write into.
         checkpoint: `"best"` or `"last"`.
         int8: wide layers in 8 bits.
+        web: also `generator.html`, a page that plays the model in a browser.
 
     Returns:
         The path of `generator.onnx`.
@@ -84,7 +91,7 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
     """
     from keras_rawaudio.exporters.export import export as export_run
 
-    return export_run(run, out, checkpoint, int8)
+    return export_run(run, out, checkpoint, int8, web)
 
 
 def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Export a run's generator as generator.onnx and saved_model/."""
+"""Export a run's generator as generator.onnx and saved_model/, and as a page if asked."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="wide layers in 8 bits: faster; measures what it costs on the test part",
     )
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help="also generator.html: one page with the model inside, which plays it in a browser",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     from keras_rawaudio.exporters.export import export
 
-    path = export(options.run, options.out, options.checkpoint, options.int8)
-    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    path = export(options.run, options.out, options.checkpoint, options.int8, options.web)
+    for each in [path, path.with_suffix(".html")] if options.web else [path]:
+        print(f"wrote {each} ({each.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
     return 0

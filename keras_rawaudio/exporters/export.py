@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,16 @@ from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
-FILES = ("saved_model", "generator.onnx")
+FILES = ("saved_model", "generator.onnx", "generator.html")
 
 
-def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: bool = False) -> Path:
+def export(
+    run: str | Path,
+    out: str | Path,
+    checkpoint: str = "best",
+    int8: bool = False,
+    web: bool = False,
+) -> Path:
     """Export a run's generator.
 
     Args:
@@ -40,14 +46,17 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
         out: the folder to write `generator.onnx` and `saved_model/` into.
         checkpoint: `"best"` or `"last"`.
         int8: the ONNX file's widest layers in 8 bits, and what that costs in its metadata.
+        web: also `generator.html`, a page that plays the model in a browser.
 
     Returns:
         The path of `generator.onnx`.
 
     Raises:
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
-            does not draw sample by sample, or no corpus to measure the price on.
+            does not draw sample by sample, or no corpus to measure the price on; for `web`, no
+            built page.
     """
+    bundle = web_bundle() if web else None
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
     arithmetic = price(model, folder) if int8 else "float32"
@@ -60,12 +69,14 @@ def export(run: str | Path, out: str | Path, checkpoint: str = "best", int8: boo
         export_onnx(model, metadata, partial / "generator.onnx", int8)
         saved = json.dumps(metadata | {"arithmetic": "float32"})
         export_saved_model(model, saved, partial / "saved_model")
+        if bundle:
+            (partial / "generator.html").write_text(bundle(partial / "generator.onnx"))
     return target / "generator.onnx"
 
 
 @contextmanager
 def _made_whole(target: Path) -> Iterator[Path]:
-    """A folder whose `saved_model` and `generator.onnx` become those of the target, together.
+    """A folder whose `FILES` become those of the target, together.
 
     They are on the disk before the first name changes. generator.onnx goes first and comes last,
     so that it never stands beside the saved_model of another export.
@@ -79,7 +90,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
         yield partial
         sync_tree(partial)
         moves = [(target / n, old / n) for n in reversed(FILES) if (target / n).exists()]
-        moves += [(partial / n, target / n) for n in FILES]
+        moves += [(partial / n, target / n) for n in FILES if (partial / n).exists()]
         done = []
         try:
             for move in moves:
@@ -92,6 +103,24 @@ def _made_whole(target: Path) -> Iterator[Path]:
         sync(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def web_bundle() -> Callable[[str | Path], str]:
+    """What makes a page of an exported file; the sampler's package has it.
+
+    Raises:
+        UserError: no such package, or no built page in it.
+    """
+    try:
+        from keras_rawaudio_serving.errors import ServingError
+        from keras_rawaudio_serving.web_page import bundle, page_files
+    except ImportError:
+        raise UserError("--web needs the sampler: pip install keras-rawaudio-serving") from None
+    try:
+        page_files()
+    except ServingError as error:
+        raise UserError(str(error)) from None
+    return bundle
 
 
 def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:

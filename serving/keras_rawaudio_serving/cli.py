@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "keras-rawaudio-generate"
 FILE_BLOCK, LIVE_BLOCK = 0.5, 0.1
+WEB_PORT = 8765
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,6 +33,14 @@ def build_parser() -> argparse.ArgumentParser:
         "new-1.wav, new-2.wav, ...; - writes raw s16le to a pipe, streams and channels interleaved",
     )
     add("--play", action="store_true", help="play it (needs the extra: sounddevice)")
+    add(
+        "--web",
+        type=int,
+        nargs="?",
+        const=WEB_PORT,
+        metavar="PORT",
+        help=f"play it in the browser, on a page served from here (port {WEB_PORT})",
+    )
     add("--seed-audio", metavar="FILE", help="audio that the model continues, at any rate")
     add("--seed-start", type=float, default=0.0, metavar="S", help="where the seed starts (0)")
     add(
@@ -81,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.web is not None:
+        _play_in_browser(args)
+        return
     from .output import output_paths
 
     began = time.perf_counter()
@@ -145,13 +157,23 @@ def _run(args: argparse.Namespace) -> None:
     )
 
 
+def _play_in_browser(args: argparse.Namespace) -> None:
+    from .web_page import play_in_browser
+
+    plain = build_parser().parse_args([args.model, "--web", str(args.web)])
+    plain.quiet = args.quiet
+    if args != plain:
+        raise ServingError("--web takes no other flags than --quiet: the page has them")
+    play_in_browser(args.model, args.web, Say(args.quiet))
+
+
 def _check(args: argparse.Namespace, to_file: bool) -> None:
     """What can be refused before anything is opened."""
     check_stage(args)
     if args.midi_learn:
         return
     if args.out is None and not args.play:
-        raise ServingError("nowhere to put the audio: give --out FILE, --out - or --play")
+        raise ServingError("nowhere to put the audio: give --out FILE, --out -, --play or --web")
     if args.seconds is None and to_file:
         raise ServingError("how long? give --seconds")
     if args.seed_audio is None and (args.keep_seed or args.seed_start or args.seed_seconds):

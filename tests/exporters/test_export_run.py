@@ -209,3 +209,24 @@ def test_an_export_folder_in_use_is_refused(run, tmp_path):
     with exclusive(tmp_path / "out"), pytest.raises(UserError, match="is in use by process"):
         export(run[0].path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_comes_and_goes_with_its_model(run, tmp_path, monkeypatch):
+    from keras_rawaudio_serving import web_page
+
+    monkeypatch.setattr(web_page, "FOLDER", tmp_path / "web")
+    with pytest.raises(UserError, match="make web"):
+        export(run[0].path, tmp_path / "out", web=True)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text('<script type="module">run()</script>')
+    (tmp_path / "web" / "ort.wasm.gz").write_bytes(b"wasm")
+    export(run[0].path, tmp_path / "out", web=True)
+    assert (
+        '<script type="text/plain" id="generator.onnx">'
+        in (tmp_path / "out" / "generator.html").read_text()
+    )
+    # A page of another model must not lie beside the new one.
+    export(run[0].path, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"generator.onnx", "saved_model"}
+    assert not (tmp_path / "out" / "generator.html").exists()

@@ -1,14 +1,7 @@
 """The pages in a real Chromium: they render, the players play, nothing is fetched."""
 
-import os
-import shutil
-
 import pytest
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
 PLAYERS = """() => Promise.all([...document.querySelectorAll("audio")].map(async player => {
     player.muted = true;
     await player.play();
@@ -18,18 +11,6 @@ PLAYERS = """() => Promise.all([...document.querySelectorAll("audio")].map(async
 }))"""
 PICTURES = "[...document.images].map(image => [image.complete, image.naturalWidth])"
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the path")
-    rights = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=rights)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.slow
