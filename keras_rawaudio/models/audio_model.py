@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
+from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
 
@@ -19,7 +20,7 @@ PULSES_PER_PERIOD = 8  # of the clock
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class AudioModel(keras.Model):
+class AudioModel(FitWindows):
     """Recurrent tiers, slowest first, and the head that the fastest one conditions.
 
     The model keeps nothing between calls: the recurrent state goes in and comes out by name.
@@ -31,7 +32,7 @@ class AudioModel(keras.Model):
 
     Call arguments:
         x: `(B, context + N)` codec values; `x[:, context + t]` is the sample before target `t`.
-        state: recurrent state by name, each `(B, units)`.
+        state: recurrent state by name, each `(B, units)`; None in `fit`, see `FitWindows`.
         training: switches the noise on.
 
     Returns:
@@ -171,7 +172,9 @@ class AudioModel(keras.Model):
             return self.codec.companded(values, xp=ops)
         return self.cells.compress(values, xp=ops) if self.cells else values
 
-    def call(self, x: Any, state: State, training: bool = False) -> tuple[Any, State]:
+    def call(self, x: Any, state: State | None = None, training: bool = False) -> Any:
+        if state is None:
+            return self.call_window(x, training)
         numbers = self.tier_input(x)
         history = x[:, self.context - (self.head.context - 1) :]
         conditioning, new_state = None, {}

@@ -13,6 +13,7 @@ from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
 from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
+from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.spectral_codec import SpectralCodec
 
@@ -22,7 +23,7 @@ PHASES = ("waiting", "total", "overlap")
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
-class SpectralModel(keras.Model):
+class SpectralModel(FitWindows):
     """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
 
     In training it reads and predicts codes alone, one row after the other: those of a block, band
@@ -138,7 +139,9 @@ class SpectralModel(keras.Model):
         """What the prediction is compared with."""
         return y
 
-    def call(self, x: Any, state: State, training: bool = False) -> tuple[list[Any], State]:
+    def call(self, x: Any, state: State | None = None, training: bool = False) -> Any:
+        if state is None:
+            return self.call_window(x, training)
         S = self.frame
         N = x.shape[1] - self.context
         before = ops.reshape(x[:, :N], (-1, N // S, S)) - 1

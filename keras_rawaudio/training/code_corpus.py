@@ -39,7 +39,8 @@ class CodeCorpus:
             model: its codec has been fitted.
         """
         spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
-        codes, starts = {}, {}
+        codes: dict[str, list[np.ndarray]] = {}
+        starts: dict[str, list[int]] = {}
         for part in PARTS:
             shifts = range(0, spectra.block, spectra.hop) if part == "train" else (0,)
             codes[part], starts[part] = [], []

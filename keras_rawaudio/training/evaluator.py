@@ -11,7 +11,7 @@ import numpy as np
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import StreamPlan, window_dataset
 from keras_rawaudio.models import Model
-from keras_rawaudio.training.state_reset import reset_state
+from keras_rawaudio.models.carried_state import reset_state
 
 # Samples in a batch, with 256 numbers predicted for each: 16 MB. The state is carried, so that the
 # length of a window changes no score; more rows or longer ones are no faster on two cores.

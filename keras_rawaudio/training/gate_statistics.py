@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_rawaudio.data.windows import StreamPlan
 from keras_rawaudio.data.windows.dataset import read_batches
 from keras_rawaudio.models import Model
-from keras_rawaudio.training.state_reset import reset_state
+from keras_rawaudio.models.carried_state import reset_state
 
 SAMPLES = 1 << 13  # read at most: a thousand steps of a tier with frames of 8 samples
 ACTIVATIONS = ("candidate", "memory")  # hyperbolic tangents; every other name is a gate

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.carried_state import reset_state
 from keras_rawaudio.training.evaluator import LEVELS, SAMPLES
-from keras_rawaudio.training.state_reset import reset_state
 
 
 def sample_bits(

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_rawaudio.models import Model
-from keras_rawaudio.training.state_reset import reset_state
+from keras_rawaudio.models.carried_state import CarriedState
 
 
 class TrainingStep:
@@ -47,10 +47,7 @@ class TrainingStep:
         self.clip_norm = clip_norm
         self.average = average
         self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
-        self.state = {
-            name: tf.Variable(tf.zeros((batch, *shape)), trainable=False, name=name)
-            for name, shape in model.state_spec().items()
-        }
+        self.carried = CarriedState(model, batch)
         optimizer.build(model.trainable_variables)
         self.function = tf.function(self._step, jit_compile=jit_compile)
 
@@ -74,11 +71,10 @@ class TrainingStep:
         named = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
         named |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
         named |= {f"average/{i}": v for i, v in enumerate(self.averages)}
-        return named | {f"state/{name}": v for name, v in self.state.items()}
+        return named | {f"state/{name}": v for name, v in self.carried.variables.items()}
 
     def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
-        state = {name: variable.value() for name, variable in self.state.items()}
-        state = reset_state(self.model, state, reset, position)
+        state = self.carried.read(reset, position)
         variables = self.model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
@@ -93,8 +89,7 @@ class TrainingStep:
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         self.optimizer.apply(gradients, variables)
-        for name, value in state.items():
-            self.state[name].assign(value)
+        self.carried.write(state)
         if self.average:
             # The first steps count for little, so that the random start is soon forgotten.
             n = tf.cast(self.optimizer.iterations, tf.float32)

@@ -106,7 +106,9 @@ class Trainer:
         self.evaluator = Evaluator(model, *heldout)
         self.gate_statistics = GateStatistics(model, *heldout)
         self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
-        self.balance = CodeBalance(model, data) if isinstance(model, SpectralModel) else None
+        self.balance = (
+            CodeBalance(model, data) if data and isinstance(model, SpectralModel) else None
+        )
         self.validation = ValidationPolicy(
             self.settings.validate_every, self.settings.early_stopping
         )

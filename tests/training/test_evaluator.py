@@ -19,7 +19,7 @@ def zero_output(model):
 def state_of(trainer):
     variables = trainer.model.variables + trainer.step.optimizer.variables
     arrays = [np.asarray(v) for v in variables]
-    return arrays + [v.numpy() for v in trainer.step.state.values()]
+    return arrays + [v.numpy() for v in trainer.step.carried.variables.values()]
 
 
 def test_a_uniform_model_scores_the_width_of_its_codes(build, tiny):

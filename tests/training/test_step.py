@@ -40,7 +40,7 @@ def test_state_runs_through_windows(build, tiny, batches):
         step(batch, 0.0)
     both = np.concatenate([one["x"], two["x"][:, model.context :]], axis=1)
     _, expected = model(both, model.zero_state(4))
-    for name, value in step.state.items():
+    for name, value in step.carried.variables.items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6)
 
 
@@ -49,12 +49,12 @@ def test_named_rows_start_from_zero(build, tiny, batches):
     step = still(model)
     one, two = batches(model, 2)
     step(one, 0.0)
-    carried = {name: value.numpy() for name, value in step.state.items()}
+    carried = {name: value.numpy() for name, value in step.carried.variables.items()}
     two["reset"] = np.array([True, False, True, False])
     step(two, 0.0)
     _, fresh = model(two["x"], model.zero_state(4))
     _, going_on = model(two["x"], carried)
-    for name, value in step.state.items():
+    for name, value in step.carried.variables.items():
         np.testing.assert_allclose(value[::2], fresh[name][::2], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(value[1::2], going_on[name][1::2], rtol=1e-4, atol=1e-6)
         assert np.abs(fresh[name] - going_on[name]).max() > 1e-4
@@ -129,7 +129,7 @@ def test_clocks_run_with_the_audio(build, tiny, batches):
     for batch in batches(model, 4):
         step(batch, 0.0)
         expected = (batch["position"] + 64) / period
-        difference = step.state["tier0_clock"].numpy()[:, 0] - expected
+        difference = step.carried.variables["tier0_clock"].numpy()[:, 0] - expected
         np.testing.assert_allclose((difference + 0.5) % 1, 0.5, atol=1e-5)
 
 

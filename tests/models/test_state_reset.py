@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.training.state_reset import reset_state
+from keras_rawaudio.models.carried_state import reset_state
 
 PEAK = {"name": "peak", "peak": 0.9}
 
