@@ -38,7 +38,12 @@ def test_console_scripts(wheel: ZipFile, serving_wheel: ZipFile) -> None:
     scripts.read_string(read(wheel, "/entry_points.txt"))
     assert scripts["console_scripts"]["keras-rawaudio"] == "keras_rawaudio.cli:main"
     scripts.read_string(read(serving_wheel, "/entry_points.txt"))
-    assert "keras-rawaudio-generate" in scripts["console_scripts"]
+    names = set(scripts["console_scripts"])
+    assert {"keras-rawaudio-generate", "keras-rawaudio-serve"} <= names
+
+
+def test_the_page_of_the_stream_is_in_the_wheel(serving_wheel: ZipFile) -> None:
+    assert "stream.ogg" in read(serving_wheel, "keras_rawaudio_serving/listen.html")
 
 
 def test_serving_asks_for_nothing_but_its_four(serving_wheel: ZipFile) -> None:

@@ -1,5 +1,6 @@
 """A real sound system: JACK with a driver that plays into nothing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,3 +56,34 @@ def test_playing_through_jack(toy: Toy, jack: dict[str, str]) -> None:
     assert time.monotonic() - began > 3  # in the device's time
     assert "system at 48000 Hz, converted; latency 0.300 s made ahead and 0.0" in done.stderr
     assert "loudspeaker: 3 s at 8000 Hz" in done.stderr
+
+
+def test_knobs_through_jack(toy: Toy, tmp_path: Path, jack: dict[str, str]) -> None:
+    """A MIDI port of another program is found, its knob is learned, and it plays."""
+    rtmidi = pytest.importorskip("rtmidi")
+    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api():
+        pytest.skip("rtmidi knows no JACK here")
+    env = {**jack, "MIDO_BACKEND": "mido.backends.rtmidi/UNIX_JACK"}
+    code = (
+        "import time, mido\n"
+        "port = mido.open_output('knobs', virtual=True)\n"
+        "while True:\n"
+        "    port.send(mido.Message('control_change', channel=3, control=30, value=127))\n"
+        "    time.sleep(0.1)\n"
+    )
+    sender = subprocess.Popen([sys.executable, "-c", code], env=env)
+    try:
+        until = time.monotonic() + 20
+        while "knobs" not in _run(env, "--list-devices").stdout:
+            assert time.monotonic() < until
+        knobs = tmp_path / "knobs.json"
+        done = _run(env, toy(), "--midi", "knobs", "--midi-learn", knobs)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(knobs.read_text())["temperature"] == {"cc": 30, "channel": 4}
+        words = ["--play", "--seconds", 1, "--midi", "knobs", "--midi-map", knobs]
+        done = _run(env, toy(), *words)
+        assert done.returncode == 0, done.stderr
+        assert "MIDI from knobs: temperature by controller 30" in done.stderr
+    finally:
+        sender.kill()
+        sender.wait()
