@@ -110,7 +110,9 @@ class Trainer:
             CodeBalance(model, data) if data and isinstance(model, SpectralModel) else None
         )
         self.validation = ValidationPolicy(
-            self.settings.validate_every, self.settings.early_stopping
+            self.settings.validate_every,
+            self.settings.early_stopping,
+            keep_latest=self.balance is not None,
         )
         self.log = CsvLog(run.log)
         self.console = Console(model.head.measure, self.baselines, page)

@@ -15,6 +15,8 @@ class ValidationPolicy:
     Args:
         every: minutes of training between two validations.
         patience: validations without a new best before training stops; `None`: never.
+        keep_latest: keep every model. A model of codes generates better long after it has ceased to
+            predict better what it never saw.
 
     Attributes:
         best: lowest loss so far.
@@ -26,8 +28,10 @@ class ValidationPolicy:
         ([True, True, False], True)
     """
 
-    def __init__(self, every: float, patience: int | None = None) -> None:
-        self.every, self.patience = every, patience
+    def __init__(
+        self, every: float, patience: int | None = None, keep_latest: bool = False
+    ) -> None:
+        self.every, self.patience, self.keep_latest = every, patience, keep_latest
         self.best, self.since_best = float("inf"), 0
 
     @property
@@ -39,9 +43,9 @@ class ValidationPolicy:
         """Take a validation's loss.
 
         Returns:
-            Whether the model is as good as the best so far, and to be kept.
+            Whether the model is to be kept: it is as good as the best so far, or `keep_latest`.
         """
-        as_good = loss <= self.best + AS_GOOD * abs(self.best)
+        as_good = self.keep_latest or loss <= self.best + AS_GOOD * abs(self.best)
         if loss < self.best:
             self.best, self.since_best = loss, 0
         else:

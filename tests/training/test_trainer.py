@@ -181,6 +181,15 @@ def test_a_signal_ends_after_the_step_in_hand(trainer, monkeypatch, number):
     assert signal.getsignal(number) is before
 
 
+def test_the_latest_model_is_kept_where_asked():
+    """A model of codes generates better long after it predicts held-out codes worse."""
+    losses = (3.0, 4.0, 5.0)
+    for keep, kept in ((False, [True, False, False]), (True, [True, True, True])):
+        policy = validation.ValidationPolicy(every=1.0, patience=2, keep_latest=keep)
+        assert [policy.accept(loss) for loss in losses] == kept
+        assert policy.finished
+
+
 def test_long_validations_become_rarer():
     policy = validation.ValidationPolicy(every=0.5)
     assert policy.pause() == 30
