@@ -20,6 +20,7 @@ LAYERS = (
     "analysis",
     "reports",
     "sweeps",
+    "listening",
     "api",
     "cli",
 )

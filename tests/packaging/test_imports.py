@@ -111,6 +111,7 @@ COMMANDS = (
     "report",
     "evaluate-audio",
     "compare",
+    "listen-test",
     "spectrogram",
     "sweep",
 )

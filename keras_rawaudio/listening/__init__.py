@@ -1,0 +1,1 @@
+"""Blind listening tests: excerpts, the page that plays them, and what the answers say."""

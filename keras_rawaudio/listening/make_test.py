@@ -1,0 +1,177 @@
+"""Make a listening test: a folder with the page for listeners, and the key that stays at home."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import PARTIAL, sync_tree, write_errors
+from keras_rawaudio.listening.design import (
+    RATED_ANCHORS,
+    Key,
+    Source,
+    System,
+    clips_needed,
+    design_trials,
+    new_id,
+)
+from keras_rawaudio.listening.excerpts import cut_excerpts, fade, mp3_anchor, noise_anchor
+from keras_rawaudio.listening.loudness import match_loudness
+from keras_rawaudio.listening.page import page
+from keras_rawaudio.listening.systems import AudioFiles, Model, Prompt, open_system
+
+PAGE, KEY = "index.html", "key.json"
+PROMPT_SECONDS = 1.0
+
+
+def make_test(
+    real: Path,
+    systems: list[Path],
+    out: Path,
+    trials: int = 6,
+    seconds: float = 8.0,
+    random_seed: int = 0,
+) -> Key:
+    """Write a listening test.
+
+    All audio is brought to the lowest sample rate among it, and to mono where some of it is mono,
+    so that nothing but what a system has learned gives it away. Models go on from one second of the
+    recording, which is in no clip.
+
+    Args:
+        real: the recording: an audio file, or a folder of them.
+        systems: one or two of what `open_system` opens.
+        out: the folder to make; it must not hold anything yet.
+        trials: pairs of each kind for each system.
+        seconds: length of a clip.
+        random_seed: of excerpts, draws and order. The same audio and seed make the same test.
+
+    Returns:
+        The key, as it is written.
+
+    Raises:
+        UserError: audio that cannot be used or is too short, no run, or a folder that is taken or
+            cannot be written.
+    """
+    with _making(out) as folder:
+        key, text = _compose(real, systems, trials, seconds, random_seed)
+        (folder / PAGE).write_text(text, encoding="utf-8")
+        (folder / KEY).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return key
+
+
+def _compose(
+    real: Path, systems: list[Path], trials: int, seconds: float, random_seed: int
+) -> tuple[Key, str]:
+    recording = AudioFiles.open(real)
+    names: tuple[System, System] = ("a", "b")
+    opened = dict(zip(names, map(open_system, systems), strict=False))
+    every = [recording, *opened.values()]
+    rate = min(one.sample_rate for one in every)
+    channels = min(one.channels for one in every)
+    needed = clips_needed([*opened], trials)
+    generator = np.random.default_rng(random_seed)
+
+    parts = recording.read(rate, channels)
+    excerpts = cut_excerpts(parts, rate, seconds, needed["recording"], generator, real)
+    level_check, start, *real_clips = excerpts
+    prompt = _prompt(start[: round(PROMPT_SECONDS * rate)], rate)
+    clips: dict[Source, list[np.ndarray]] = {"recording": real_clips}
+    for (name, system), path in zip(opened.items(), systems, strict=True):
+        audio = _audio(system, rate, channels, needed[name], seconds, prompt, random_seed)
+        clips[name] = cut_excerpts(audio, rate, seconds, needed[name], generator, path)
+    clips["noise"] = [noise_anchor(clip, rate, generator) for clip in real_clips[: needed["noise"]]]
+    # From the end of the list: not those that are rated as they are.
+    clips["mp3"] = [mp3_anchor(clip, rate) for clip in real_clips[-RATED_ANCHORS:]]
+
+    flat = [level_check, *(clip for group in clips.values() for clip in group)]
+    matched, loudness = match_loudness([fade(clip, rate) for clip in flat], rate)
+    # Ids that nobody can make again without the audio, though the seed is known.
+    digest = hashlib.sha256(b"".join(clip.tobytes() for clip in matched)).digest()
+    generator = np.random.default_rng([random_seed, *digest])
+    sources = [name for name, group in clips.items() for _ in group]
+    ids = [new_id(generator) for _ in sources]
+    by_source: dict[Source, list[str]] = {
+        name: [i for i, source in zip(ids, sources, strict=True) if source == name]
+        for name in clips
+    }
+    shuffled = generator.permutation(len(ids))
+    key = Key(
+        test=new_id(generator),
+        systems={name: str(path) for name, path in zip(opened, systems, strict=True)},
+        random_seed=random_seed,
+        seconds=seconds,
+        sample_rate=rate,
+        channels=channels,
+        loudness_lufs=round(loudness, 2),
+        clips={ids[i]: sources[i] for i in shuffled},
+        trials=design_trials(by_source, generator),
+    )
+    audio_of = dict(zip(ids, matched[1:], strict=True))
+    return key, page(key, {i: audio_of[i] for i in key.clips}, matched[0])
+
+
+def _prompt(audio: np.ndarray, rate: int) -> Prompt:
+    """One second of the recording, at whatever rate and channels a model takes."""
+    import soxr
+
+    def prompt(wanted: int, channels: int) -> np.ndarray:
+        there = _in_channels(audio, channels)
+        return np.asarray(soxr.resample(there, rate, wanted), np.float32)
+
+    return prompt
+
+
+def _audio(
+    system: AudioFiles | Model,
+    rate: int,
+    channels: int,
+    count: int,
+    seconds: float,
+    prompt: Prompt,
+    random_seed: int,
+) -> list[np.ndarray]:
+    """Audio of a system: its files, or one stream per clip."""
+    if isinstance(system, AudioFiles):
+        return system.read(rate, channels)
+    import soxr
+
+    # A little more, which resampling may lose at the end.
+    streams = system.draw(count, seconds + 0.05, prompt, random_seed)
+    length = round(seconds * rate)
+    return [
+        soxr.resample(_in_channels(stream, channels), system.sample_rate, rate)[:length]
+        for stream in np.clip(streams, -1, 1)
+    ]
+
+
+def _in_channels(audio: np.ndarray, channels: int) -> np.ndarray:
+    """`(n,)` or `(n, 2)` as mono or stereo."""
+    if channels == 1:
+        return audio if audio.ndim == 1 else audio.mean(axis=1)
+    return audio if audio.ndim == 2 else np.repeat(audio[:, None], 2, axis=1)
+
+
+@contextlib.contextmanager
+def _making(out: Path) -> Iterator[Path]:
+    """A folder that takes the name `out` when the block ends well, and vanishes if not."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out} is there already; a test keeps its folder: choose another --out")
+    partial = out.with_name(f"{PARTIAL}{os.getpid()}-{out.name}")
+    try:
+        with write_errors(out):
+            partial.mkdir(parents=True)
+            yield partial
+            sync_tree(partial)
+            if out.exists():
+                out.rmdir()
+            partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,33 @@
+"""Loudness against what the standard says of a sine."""
+
+import numpy as np
+
+from keras_rawaudio.listening.loudness import integrated_loudness, is_audible, match_loudness
+
+RATE = 48000
+
+
+def sine(level_db, seconds=2.0, pitch=997.0):
+    time = np.arange(round(seconds * RATE)) / RATE
+    return 10 ** (level_db / 20) * np.sin(2 * np.pi * pitch * time)
+
+
+def test_a_full_scale_sine_of_997_hz_has_minus_3_lufs():
+    # ITU-R BS.1770: -3.01 LKFS in one channel.
+    assert abs(integrated_loudness(sine(0), RATE) + 3.01) < 0.1
+    assert abs(integrated_loudness(sine(-20), RATE) + 23.01) < 0.1
+
+
+def test_silence_is_not_audible():
+    assert not is_audible(np.zeros(RATE), RATE)
+    assert not is_audible(sine(-80), RATE)
+    assert is_audible(sine(-60), RATE)
+
+
+def test_all_go_down_together_where_one_would_clip():
+    clicks = np.zeros(2 * RATE)
+    clicks[::4800] = 0.5
+    matched, level = match_loudness([sine(-20), clicks], RATE)
+    assert level < -23
+    assert np.allclose([integrated_loudness(clip, RATE) for clip in matched], level, atol=0.1)
+    assert np.abs(matched[1]).max() <= 10 ** (-1 / 20)

@@ -1,0 +1,151 @@
+"""The test's folder: what is in it, what the page does not hold, and what is refused."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_rawaudio.cli import main
+from keras_rawaudio.listening.loudness import integrated_loudness
+
+
+def content(folder):
+    """What the page holds."""
+    text = (folder / "index.html").read_text()
+    return json.loads(
+        re.search(r'<script id="test" type="application/json">(.*)</script>', text)[1]
+    )
+
+
+def decoded(uri):
+    assert uri.startswith("data:audio/flac;base64,")
+    return soundfile.read(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_questions(key):
+    kinds = [trial.question for trial in key.trials]
+    # 4 pairs of each system and 4 of noise; 4 preferences; 2 clips of each of 3 sources, 4 anchors.
+    assert [kinds.count(kind) for kind in ("identify", "prefer", "rate")] == [12, 4, 10]
+    pairs = [key.sources(trial) for trial in key.trials if trial.question == "identify"]
+    assert all("recording" in pair for pair in pairs)
+    others = [source for pair in pairs for source in pair if source != "recording"]
+    assert sorted(others) == ["a"] * 4 + ["b"] * 4 + ["noise"] * 4
+
+
+def test_no_clip_comes_back_in_pairs(key):
+    for question in ("identify", "prefer"):
+        clips = [c for trial in key.trials if trial.question == question for c in trial.clips]
+        assert len(set(clips)) == len(clips)
+
+
+def test_the_page_holds_every_clip_and_no_source(made, key):
+    page = content(made)
+    assert page.keys() == {"test", "trials", "level_check", "clips"}
+    assert page["clips"].keys() == key.clips.keys()
+    for trial in page["trials"]:
+        assert trial.keys() == {"id", "question", "clips"}
+    ids = [*key.clips, *(trial.id for trial in key.trials), key.test]
+    assert all(re.fullmatch("[0-9a-f]{8}", one) for one in ids)
+    assert len(set(ids)) == len(ids)
+    assert "hiss" not in (made / "index.html").read_text()
+
+
+def test_the_order_of_ids_tells_nothing(key):
+    first = [key.sources(t)[0] == "recording" for t in key.trials if t.question == "identify"]
+    assert 0 < sum(first) < len(first)
+
+
+def test_clips_are_equally_long_and_equally_loud(made, key):
+    page = content(made)
+    clips = [decoded(uri) for uri in [page["level_check"], *page["clips"].values()]]
+    assert {rate for _, rate in clips} == {16000}
+    assert {len(audio) for audio, _ in clips} == {16000}
+    levels = [integrated_loudness(audio, rate) for audio, rate in clips]
+    assert np.allclose(levels, key.loudness_lufs, atol=0.1)
+    assert key.loudness_lufs <= -23
+    assert max(np.abs(audio).max() for audio, _ in clips) <= 10 ** (-1 / 20)
+
+
+def test_same_seed_same_test_and_another_seed_another(made, audio, tmp_path):
+    def make(seed):
+        out = tmp_path / str(seed)
+        words = f"--real {audio}/song.wav --a {audio}/hiss.wav --b {audio}/other.wav --out {out}"
+        flags = ["--trials", "4", "--seconds", "1", "--random-seed", str(seed)]
+        assert main(["listen-test", *words.split(), *flags]) == 0
+        return out
+
+    again, another = make(0), make(1)
+    assert (again / "index.html").read_bytes() == (made / "index.html").read_bytes()
+    assert (again / "key.json").read_bytes() == (made / "key.json").read_bytes()
+    assert not content(another)["clips"].keys() & content(made)["clips"].keys()
+
+
+def test_lowest_rate_and_fewest_channels_for_all(audio, tmp_path):
+    song, _ = soundfile.read(audio / "hiss.wav")
+    stereo = np.stack([song, song], axis=1)
+    soundfile.write(tmp_path / "stereo.wav", stereo, 16000)
+    soundfile.write(tmp_path / "low.wav", song[: 4 * 8000], 8000)
+    out = tmp_path / "test"
+    words = f"--real {audio}/song.wav --a {tmp_path}/stereo.wav --b {tmp_path}/low.wav --out {out}"
+    assert main(["listen-test", *words.split(), "--trials", "2", "--seconds", "1"]) == 0
+    shapes = {(rate, clip.shape) for clip, rate in map(decoded, content(out)["clips"].values())}
+    assert shapes == {(8000, (8000,))}
+
+
+def test_one_system(audio, tmp_path):
+    out = tmp_path / "test"
+    words = f"--real {audio}/song.wav --a {audio}/hiss.wav --out {out} --trials 2 --seconds 1"
+    assert main(["listen-test", *words.split()]) == 0
+    kinds = [trial["question"] for trial in content(out)["trials"]]
+    assert [kinds.count(kind) for kind in ("identify", "prefer", "rate")] == [6, 0, 6]
+
+
+CASES = {
+    "nothing": ("", "missing: --real, --a, --out"),
+    "no-file": ("--real none.wav --a {a}/hiss.wav --out {o}", "no such file or folder: none.wav"),
+    "no-system": ("--real {a}/song.wav --a none --out {o}", "no such file or folder: none"),
+    "no-onnx": ("--real {a}/song.wav --a {a}/no.onnx --out {o}", "no.onnx"),
+    "short": (
+        "--real {a}/song.wav --a {a}/hiss.wav --out {o} --seconds 4",
+        "hiss.wav has 2 audible excerpts of 4 s, and the test needs 6: give more audio",
+    ),
+    "silent": (
+        "--real {a}/song.wav --a {o}-silence.wav --out {o} --seconds 1",
+        "silence.wav has 0 audible excerpts",
+    ),
+    "taken": ("--real {a}/song.wav --a {a}/hiss.wav --out {a}", "is there already"),
+    "both": ("--results {a}/x.json --real {a}/song.wav", "not both"),
+    "no-results": ("--results {a}/x.json", "cannot read .*x.json: No such file"),
+    "no-json": ("--results {a}/song.wav", "song.wav is not a JSON file of a listening test"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input(audio, tmp_path, capsys, case):
+    words, expected = CASES[case]
+    soundfile.write(tmp_path / "new-silence.wav", np.zeros(8 * 16000), 16000)
+    before = {*tmp_path.iterdir()}
+    words = words.format(a=audio, o=tmp_path / "new")
+    assert main(["listen-test", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(expected, err)
+    assert err.count("\n") == 1
+    assert {*tmp_path.iterdir()} == before
+
+
+def test_a_failure_to_write_leaves_nothing(audio, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras_rawaudio.listening.make_test.sync_tree", full)
+    words = (
+        f"--real {audio}/song.wav --a {audio}/hiss.wav --out {tmp_path}/x --trials 2 --seconds 1"
+    )
+    assert main(["listen-test", *words.split()]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
