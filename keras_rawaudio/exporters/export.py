@@ -24,6 +24,7 @@ from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import Model
+from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
@@ -126,6 +127,8 @@ def web_bundle() -> Callable[[str | Path], str]:
 def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
     """What the exported file says of itself."""
     spec = generator_state_spec(model)
+    deterministic = model.head.measure == "variance_unexplained"
+    controls = [*model.controls] if deterministic else [TEMPERATURE, *model.controls]
     return {
         "format_version": FORMAT_VERSION,
         "sample_rate": run.describe()["sample_rate"],
@@ -135,7 +138,8 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
         "tiers": [tier.frame_size for tier in model.tiers],
         "head": model.head.kind,
         "noise_per_sample": model.head.noise_per_sample,
-        "deterministic": model.head.measure == "variance_unexplained",
+        "controls": [control._asdict() for control in controls],
+        "deterministic": deterministic,
         "codec": model.codec.to_json(),
         "states": [
             {"name": name, "shape": list(shape), "initial": fill}

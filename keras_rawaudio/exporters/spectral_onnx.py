@@ -11,6 +11,7 @@ from keras import ops
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_rawaudio.exporters.steps import OPSET, Step, convert
+from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, TEMPO, with_level
 from keras_rawaudio.models.spectral_model import CODES, HISTORY, PHASES, SpectralModel
 
 IR_VERSION = 8
@@ -29,7 +30,9 @@ class _Composer:
     def __init__(self, model: SpectralModel) -> None:
         self.model = model
         self.spec = model.generator_state_spec()
+        self.looped = [name for name in self.spec if name != GAIN]  # the level comes after all
         self.recurrent = list(model.state_spec())
+        self.turned = [HOLD.name, *([TEMPO.name] if TEMPO.name in self.spec else [])]
         self.constants: dict[str, onnx.TensorProto] = {}
         S, F, C = model.frame, model.block, model.channels
         codec, bins = model.spectral_codec, model.spectral_codec.spectra.bins
@@ -53,14 +56,16 @@ class _Composer:
                 ops.concatenate(drawn, axis=0),
             ]
 
-        def hidden(codes: Any, *state: Any) -> list[Any]:
-            named = {CODES: codes, **dict(zip(self.recurrent, state, strict=True))}
-            after = model.next_hidden(named)
+        def hidden(codes: Any, drawn: Any, *state: Any) -> list[Any]:
+            names = [*self.recurrent, *self.turned]
+            named = {CODES: codes, **dict(zip(names, state, strict=True))}
+            after = model.next_hidden(named, drawn)
             return [after[0], *(after[1][name] for name in self.recurrent)]
 
-        def draw(hidden: Any, chance: Any, temperature: Any) -> Any:
+        def draw(hidden: Any, chance: Any, temperature: Any, *state: Any) -> Any:
             column = ops.reshape(temperature, (-1, 1))
-            return ops.cast(model.draw_codes(hidden, chance, column, keys), "float32")
+            named = dict(zip((CODES, DENSITY.name, HOLD.name), state, strict=True))
+            return ops.cast(model.draw_codes(hidden, chance, column, keys, named), "float32")
 
         def read(power: Any) -> Any:
             return ops.cast(codec.encode_power(power), "float32")
@@ -70,17 +75,26 @@ class _Composer:
             magnitudes, gains = model.hop_spectra(*both)
             return [magnitudes * twice, gains]
 
+        def level(audio: Any, level: Any, gain: Any) -> list[Any]:
+            return list(with_level(audio, level, gain, model.rate))
+
+        column = (None, 1)
+        self.level = self._step("level", level, [audio, column, column])
         self.layout = self._step("layout", layout, [audio, (None, None, 1)])
-        self.hidden = self._step("hidden", hidden, [(None, S), *shapes])
+        self.hidden = self._step(
+            "hidden", hidden, [(None, S), (), *shapes, *(column for _ in self.turned)]
+        )
         width = model.prior.units
-        self.draw = self._step("draw", draw, [(None, width), (None, S), (None,)])
+        self.draw = self._step(
+            "draw", draw, [(None, width), (None, S), (None,), (None, S), column, column]
+        )
         self.read = self._step("read", read, [(None, 4, bins)])
         self.spectra = self._step("spectra", spectra, [(None, S), (None, S)])
 
     def compose(self) -> onnx.ModelProto:
         C = self.model.channels
         nodes, (blocks, chance, drawn) = self.layout.inline("layout", ["forced", "noise"])
-        after = [f"{name}_next" for name in self.spec]
+        after = [f"{name}_next" for name in self.looped]
         nodes += [
             self._node("Shape", [drawn], "count"),
             self._node("Greater", ["count", self._integers([0])], "is_any"),
@@ -104,9 +118,11 @@ class _Composer:
             self._node(
                 "Slice",
                 ["all_audio", "read_samples", "all_samples", self._integers([1])],
-                "audio",
+                "plain_audio",
             ),
         ]
+        given = ["plain_audio", LEVEL.name, GAIN]
+        nodes += self.level.inline("level", given, ["audio", f"{GAIN}_next"])[0]
         more: list[int | str] = [] if C == 1 else [C]
         inputs = [
             _value("forced", ["batch", "forced_samples", *more]),
@@ -127,36 +143,41 @@ class _Composer:
         return proto
 
     def _nothing(self, blocks: str) -> onnx.GraphProto:
-        names = [f"none/{name}" for name in self.spec]
-        nodes = [self._node("Identity", [a], b) for a, b in zip(self.spec, names, strict=True)]
+        names = [f"none/{name}" for name in self.looped]
+        nodes = [self._node("Identity", [a], b) for a, b in zip(self.looped, names, strict=True)]
         nodes.append(self._node("Identity", [blocks], "none/audio"))
-        outputs = [self._state_value(n, name) for n, name in zip(names, self.spec, strict=True)]
+        outputs = [self._state_value(n, name) for n, name in zip(names, self.looped, strict=True)]
         return self._graph("nothing", nodes, [], [*outputs, _ranked("none/audio", 4)])
 
     def _scan_blocks(self, blocks: str, chance: str, drawn: str) -> onnx.GraphProto:
-        names = [f"some/{name}" for name in self.spec]
+        names = [f"some/{name}" for name in self.looped]
         scan = helper.make_node(
             "Scan",
-            [*self.spec, blocks, chance, drawn],
+            [*self.looped, blocks, chance, drawn],
             [*names, "some/audio"],
             name="blocks",
             body=self._block_body(),
             num_scan_inputs=3,
         )
-        outputs = [self._state_value(n, name) for n, name in zip(names, self.spec, strict=True)]
+        outputs = [self._state_value(n, name) for n, name in zip(names, self.looped, strict=True)]
         return self._graph("some", [scan], [], [*outputs, _ranked("some/audio", 4)])
 
     def _block_body(self) -> onnx.GraphProto:
         F, C = self.model.block, self.model.channels
-        state = {name: f"block/{name}" for name in self.spec}
+        state = {name: f"block/{name}" for name in self.looped}
         inputs = [
-            *(self._state_value(f"block/{name}", name) for name in self.spec),
+            *(self._state_value(f"block/{name}", name) for name in self.looped),
             _ranked("block/given", 3),
             _ranked("block/chance", 2),
             _value("block/drawn", []),
         ]
         nodes, (hidden, *moved) = self.hidden.inline(
-            "block/hidden", [state[CODES], *(state[name] for name in self.recurrent)]
+            "block/hidden",
+            [
+                state[CODES],
+                "block/drawn",
+                *(state[name] for name in (*self.recurrent, *self.turned)),
+            ],
         )
         nodes += [
             self._node("Cast", ["block/drawn"], "block/is_drawn", to=TensorProto.BOOL),
@@ -189,18 +210,28 @@ class _Composer:
                 "Where", ["block/is_drawn", "block/audio", "block/given"], "block/history_after"
             ),
         ]
+        turned = [c.name for c in self.model.controls]
+        nodes += [self._node("Identity", [state[n]], f"block/{n}_after") for n in turned]
         after = {
+            **{name: f"block/{name}_after" for name in turned},
             **dict(zip(self.recurrent, moved, strict=True)),
             CODES: "block/new_codes",
             HISTORY: "block/history_after",
             **dict(zip(PHASES, phases, strict=True)),
         }
-        outputs = [self._state_value(after[name], name) for name in self.spec]
+        outputs = [self._state_value(after[name], name) for name in self.looped]
         return self._graph("block", nodes, inputs, [*outputs, _ranked("block/audio", 3)])
 
     def _draw_codes(self, hidden: str) -> onnx.GraphProto:
         nodes, _ = self.draw.inline(
-            "drawn", [hidden, "block/chance", "temperature"], ["drawn/codes"]
+            "drawn",
+            [
+                hidden,
+                "block/chance",
+                "temperature",
+                *(f"block/{name}" for name in (CODES, DENSITY.name, HOLD.name)),
+            ],
+            ["drawn/codes"],
         )
         return self._graph("drawn", nodes, [], [_ranked("drawn/codes", 2)])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation.sampler import ReferenceSampler
-from keras_rawaudio.models.audio_model import AudioModel
+from keras_rawaudio.models import Model
 
 LONGEST = 3600.0  # seconds in one array
 
@@ -23,13 +24,14 @@ class Generator:
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}
+        >>> from keras_rawaudio.models import AudioModel
         >>> model = AudioModel([{"frame_size": 8, "units": 4}], {"kind": "categorical"}, codec)
         >>> audio, rate = Generator(model, 8000).generate(seconds=0.01, seed=1)
         >>> audio.shape, audio.dtype, rate
         ((80,), dtype('float32'), 8000)
     """
 
-    model: AudioModel
+    model: Model
     sample_rate: int
 
     def generate(
@@ -38,6 +40,7 @@ class Generator:
         prompt: np.ndarray | None = None,
         temperature: float = 1.0,
         seed: int = 0,
+        controls: Mapping[str, float] | None = None,
     ) -> tuple[np.ndarray, int]:
         """Make new audio with the Keras model; an exported file is some 20 times as fast.
 
@@ -47,6 +50,7 @@ class Generator:
                 not returned. `None`: silence.
             temperature: 1 draws from the model's own distribution; lower is more cautious.
             seed: of the draws, 0 or more; the same seed makes the same audio.
+            controls: values of what else may be turned, by name: see `model.controls`.
 
         Returns:
             The audio, float32 `(n,)` in [-1, 1], and its sample rate in Hz.
@@ -60,6 +64,13 @@ class Generator:
             raise UserError(f"temperature must be from 0 to 10, not {temperature}")
         if seed < 0:
             raise UserError(f"seed must be 0 or more, not {seed}")
+        known = {control.name: control for control in self.model.controls}
+        for name, value in (controls or {}).items():
+            if name not in known:
+                raise UserError(f"no control {name!r}: this model has {', '.join(known) or 'none'}")
+            low, high = known[name].minimum, known[name].maximum
+            if not low <= value <= high:
+                raise UserError(f"{name} must be from {low:g} to {high:g}, not {value}")
         if prompt is not None:
             prompt = np.asarray(prompt, np.float32)
             if prompt.ndim != 1 or not np.isfinite(prompt).all():
@@ -68,6 +79,10 @@ class Generator:
                     f"of shape {prompt.shape}"
                 )
         audio = ReferenceSampler(self.model).generate(
-            max(1, round(seconds * self.sample_rate)), prompt, temperature, random_seed=seed
+            max(1, round(seconds * self.sample_rate)),
+            prompt,
+            temperature,
+            random_seed=seed,
+            controls=controls,
         )
         return audio[0], self.sample_rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ class ReferenceSampler:
         temperature: float | Sequence[float] = 1.0,
         streams: int = 1,
         random_seed: int = 0,
+        controls: Mapping[str, float] | None = None,
     ) -> np.ndarray:
         """Draw new audio.
 
@@ -77,6 +78,7 @@ class ReferenceSampler:
                 all streams, or one a stream.
             streams: how many at once.
             random_seed: the same seed draws the same audio.
+            controls: values of the model's controls by name, the others at their defaults.
 
         Returns:
             `(streams, samples)` float32 in [-1, 1], with channels as a last axis if there are two.
@@ -96,6 +98,8 @@ class ReferenceSampler:
         forced = np.repeat(seed[None], streams, axis=0)
         temperatures = np.full(streams, temperature, np.float32)
         state = fresh_state(self.model, streams)
+        for name, value in (controls or {}).items():
+            state[name] = np.full((streams, 1), value, np.float32)
         chunk = max(F, CHUNK // F * F)
         for start in range(0, len(seed), chunk):
             part = forced[:, start : start + chunk]

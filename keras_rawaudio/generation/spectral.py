@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_rawaudio.models.controls import GAIN, LEVEL, with_level
 from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel, State
 
 
@@ -44,11 +45,12 @@ def advance(
     state = _loop(ops.shape(read)[1], state, read_block)
     silence = ops.zeros((B, ops.shape(noise)[1], C))
     audio, state = _loop(ops.shape(chance)[1], (silence, state), draw_block)
-    return (audio[..., 0] if C == 1 else audio), state
+    audio, gain = with_level(audio, state[LEVEL.name], state[GAIN], model.rate)
+    return (audio[..., 0] if C == 1 else audio), {**state, GAIN: gain}
 
 
 def _read(model: SpectralModel, block: Any, state: State) -> State:
-    _, state = model.next_hidden(state)
+    _, state = model.next_hidden(state, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
     _, state = model.play(codes, state)
     return {**state, HISTORY: block}
@@ -58,7 +60,7 @@ def _draw(
     model: SpectralModel, chance: Any, temperature: Any, keys: list[Any], state: State
 ) -> tuple[Any, State]:
     hidden, state = model.next_hidden(state)
-    codes = model.draw_codes(hidden, chance, temperature, keys)
+    codes = model.draw_codes(hidden, chance, temperature, keys, state)
     audio, state = model.play(codes, state)
     return audio, {**state, HISTORY: audio}
 

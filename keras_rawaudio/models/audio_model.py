@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
+from keras_rawaudio.models.controls import Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
@@ -115,6 +116,11 @@ class AudioModel(FitWindows):
     def delay(self) -> int:
         """Samples by which audio comes later than what it is made from."""
         return 0
+
+    @property
+    def controls(self) -> list[Control]:
+        """What may be turned while it generates, besides the temperature."""
+        return []
 
     @property
     def context(self) -> int:

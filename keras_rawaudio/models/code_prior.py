@@ -105,12 +105,12 @@ class CodePrior(keras.layers.Layer):
         hidden, states = self.stack(hidden, state[: len(self.stack.cells)], training=training)
         return self.leave_out(hidden, training=training), [*states, *after]
 
-    def step(self, points: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
-        """`call` for one block, without the time axis."""
+    def step(self, points: list[Any], state: list[Any], tempo: Any = 1.0) -> tuple[Any, list[Any]]:
+        """`call` for one block, without the time axis; `tempo` `(B, 1)` is the clock's speed."""
         hidden, after = self._read(points, False), []
         if self.clock_harmonics:
             hidden = ops.concatenate([hidden, self._waves(state[-1][:, 0])], axis=-1)
-            after = [ops.mod(state[-1] + self.bands / self.period, 1.0)]
+            after = [ops.mod(state[-1] + tempo * self.bands / self.period, 1.0)]
         hidden, states = self.stack.step(self.join(hidden), state[: len(self.stack.cells)])
         return hidden, [*states, *after]
 

@@ -159,6 +159,20 @@ class SpectralCodec(keras.layers.Layer):
         """Entries of a band as a network reads them: `(codebook_size, components)`, about one."""
         return self.entries[band] * self.scale[band]
 
+    def onset_strengths(self) -> list[Any]:
+        """Of each band's entries `(codebook_size,)`: the rise of the level within their block.
+
+        It is the mean rise of log energy from frame to frame, of mean 0 and deviation 1 over the
+        codebook.
+        """
+        strengths = []
+        for magnitudes in self.magnitudes:
+            energy = ops.sum(ops.square(magnitudes), axis=-1)
+            level = ops.log(energy + 1e-6 * ops.max(energy))
+            rise = ops.mean(ops.maximum(level[:, 1:] - level[:, :-1], 0.0), axis=-1)
+            strengths.append((rise - ops.mean(rise)) / (ops.std(rise) + 1e-6))
+        return strengths
+
     def read_points(self, codes: Any) -> list[Any]:
         """What a network reads of codes `(..., bands)`; for -1, zeros."""
         read = []

@@ -13,6 +13,7 @@ from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
 from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
+from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.spectral_codec import SpectralCodec
@@ -182,6 +183,11 @@ class SpectralModel(FitWindows):
 
     # The generator
 
+    @property
+    def controls(self) -> list[Control]:
+        """What may be turned while it generates, each a state tensor `(B, 1)` of that name."""
+        return [*([TEMPO] if self.prior.clock_harmonics else []), LEVEL, DENSITY, HOLD]
+
     def generator_state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Shape without the batch and first value of each tensor of the generator's state."""
         shapes = self.phases.state_shapes()
@@ -190,13 +196,24 @@ class SpectralModel(FitWindows):
             CODES: ((self.frame,), -1.0),
             HISTORY: ((self.block, self.channels), 0.0),
             **{name: (shape, 0.0) for name, shape in zip(PHASES, shapes, strict=True)},
+            **{control.name: ((1,), control.default) for control in self.controls},
+            GAIN: ((1,), 0.0),
         }
 
-    def next_hidden(self, state: State) -> tuple[Any, State]:
-        """Hidden `(B, units)` for the next block, and the recurrent state after it."""
+    def next_hidden(self, state: State, drawn: Any = 1.0) -> tuple[Any, State]:
+        """Hidden `(B, units)` for the next block, and the recurrent state after it.
+
+        Args:
+            state: of the generator, or the recurrent state and `CODES`, without controls.
+            drawn: 1 where the block is drawn, so that it may be held; 0 where it is read.
+        """
         points = self.spectral_codec.read_points(ops.cast(state[CODES], "int32"))
         names = list(self.state_spec())
-        hidden, after = self.prior.step(points, [state[name] for name in names])
+        before = [state[name] for name in names]
+        hidden, after = self.prior.step(points, before, state.get(TEMPO.name, 1.0))
+        if HOLD.name in state:
+            held = state[HOLD.name] * drawn > 0.5
+            after = [ops.where(held, old, new) for old, new in zip(before, after, strict=True)]
         return hidden, {**state, **dict(zip(names, after, strict=True))}
 
     def entry_keys(self) -> list[Any]:
@@ -210,7 +227,14 @@ class SpectralModel(FitWindows):
             (key, bias + self.code_bias[band]) for band, (key, bias) in enumerate(self.entry_keys())
         ]
 
-    def draw_codes(self, hidden: Any, chance: Any, temperature: Any, keys: list[Any]) -> Any:
+    def draw_codes(
+        self,
+        hidden: Any,
+        chance: Any,
+        temperature: Any,
+        keys: list[Any],
+        state: State | None = None,
+    ) -> Any:
         """Codes `(B, bands)` int32 of a block, band after band.
 
         Args:
@@ -218,12 +242,16 @@ class SpectralModel(FitWindows):
             chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
+            state: holds `density`, and `hold` with the codes of the block before; None: as trained.
         """
+        onsets = self.spectral_codec.onset_strengths() if state else []
         known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
         codes = []
         for band in range(self.frame):
             entries = self.spectral_codec.points(band)
             logits = self.prior.logits(band, hidden, known, keys[band])
+            if state:
+                logits = logits + state[DENSITY.name] * onsets[band]
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
             below = ops.cumsum(weights, axis=-1)
@@ -231,6 +259,9 @@ class SpectralModel(FitWindows):
             # Rounding may leave nothing above the last entry.
             last = self.spectral_codec.codebook_size - 1
             code = ops.minimum(ops.sum(reached, axis=-1), last)
+            if state:
+                before = ops.cast(state[CODES][:, band], "int32")
+                code = ops.where(state[HOLD.name][:, 0] > 0.5, before, code)
             codes.append(code)
             if band < self.frame - 1:
                 known = known + self.prior.know(band, ops.take(entries, code, axis=0))

@@ -56,6 +56,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="T",
         help="of sampling (1): one value or one per stream",
     )
+    add(
+        "--control",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="turn what else the file has: tempo=1.2 level=-6",
+    )
+    add("--curves", metavar="FILE", help="controls over time: .json or .csv, see the docs")
     add("--streams", type=int, default=1, metavar="N", help="independent streams (1)")
     add(
         "--keep",
@@ -100,8 +108,10 @@ def _run(args: argparse.Namespace) -> None:
     _check(args, to_file)
     if to_file:
         output_paths(args.out, args.keep or args.streams)  # before the model is even opened
+    from .control_curves import read_curves
     from .sampler import Sampler
 
+    curves = read_curves(args.control, args.curves)
     sampler = Sampler.load(
         args.model,
         streams=args.streams,
@@ -114,7 +124,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.midi_learn:
         return learn(args, sampler)
     say = Say(args.quiet)
-    block = args.block or live_block(args, FILE_BLOCK if to_file else LIVE_BLOCK)
+    curves.check(sampler)
+    curves.apply(sampler, 0.0)
+    slow = to_file and not args.curves
+    block = args.block or live_block(args, FILE_BLOCK if slow else LIVE_BLOCK)
     blocks = sampler.stream(args.seconds, block)
     seed = _seed(args, sampler, say)
     with ExitStack() as stack:
@@ -143,6 +156,8 @@ def _run(args: argparse.Namespace) -> None:
             # The bar comes after the first block: its import shall not delay the first sound.
             bar = bar or _Bar(args, sampler.sample_rate)
             bar.show(made, time.perf_counter() - started)
+            if args.curves:
+                curves.apply(sampler, made / sampler.sample_rate)
             controls.apply()
             mark = time.perf_counter()
         if bar is not None:

@@ -71,6 +71,11 @@ class Generator:
             for g in self._groups
         ]
 
+    def set_state(self, name: str, values: np.ndarray) -> None:
+        """Set a state tensor of all streams: float32 (streams, ...)."""
+        for group, states in zip(self._groups, self.states, strict=True):
+            states[name] = np.ascontiguousarray(values[group])
+
     def empty(self, samples: int = 0) -> np.ndarray:
         """float32 zeros (streams, samples), or (streams, samples, channels) for several."""
         channels = self.metadata.channels

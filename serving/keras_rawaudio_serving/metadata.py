@@ -28,6 +28,22 @@ class State:
     initial: float
 
 
+class Control(NamedTuple):
+    """What may be turned while a model generates: the temperature, or a state tensor `(B, 1)`."""
+
+    name: str
+    minimum: float
+    maximum: float
+    default: float
+    unit: str
+    description: str
+
+
+TEMPERATURE = Control(
+    "temperature", 0.1, 2.0, 1.0, "ratio", "Spread of the draws: 1 as trained, less is calmer."
+)
+
+
 @dataclass(frozen=True)
 class Metadata:
     """The metadata of an exported generator.
@@ -40,6 +56,7 @@ class Metadata:
         noise_per_sample: numbers in [0, 1) that each generated sample takes.
         deterministic: True where noise and temperature have no effect.
         states: the state tensors, in the file's order.
+        controls: what may be turned; the temperature alone where the file does not say.
         limits: of the train part's seconds, by name, see `stream_ranker`; may be empty.
         raw: the whole JSON object (recipe, codec, versions, ...).
     """
@@ -51,6 +68,7 @@ class Metadata:
     noise_per_sample: int
     deterministic: bool
     states: tuple[State, ...]
+    controls: tuple[Control, ...]
     limits: dict[str, float]
     raw: dict[str, Any]
 
@@ -95,12 +113,17 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
             noise_per_sample=_integer(raw, "noise_per_sample", 0, MAX_FRAME_NOISE),
             deterministic=bool(raw["deterministic"]),
             states=tuple(_state(each) for each in raw["states"]),
+            controls=tuple(_control(each) for each in raw.get("controls", [TEMPERATURE._asdict()])),
             limits={str(k): _number(v, k) for k, v in raw.get("limits", {}).items()},
             raw=raw,
         )
         names = [state.name for state in metadata.states]
         if len(set(names)) < len(names):
             raise ValueError("two states of one name")
+        turned = [c.name for c in metadata.controls]
+        settable = {"temperature", *(s.name for s in metadata.states if s.shape == (1,))}
+        if len(set(turned)) < len(turned) or not settable.issuperset(turned):
+            raise ValueError(f"controls {turned!r:.60} are not of this graph")
         if metadata.frame * metadata.noise_per_sample > MAX_FRAME_NOISE:
             raise ValueError("more noise per frame than any model takes")
         if sum(math.prod(state.shape) for state in metadata.states) > MAX_STATE_VALUES:
@@ -207,3 +230,15 @@ def _state(raw: Mapping[str, Any]) -> State:
         raise ValueError(f"a state's name is {name!r:.40}")
     shape = [_integer({"size": size}, "size", 0, MAX_STATE_VALUES) for size in raw["shape"]]
     return State(name, tuple(shape), _number(raw["initial"], f"the initial value of {name}"))
+
+
+def _control(raw: Mapping[str, Any]) -> Control:
+    name, unit, description = (raw[key] for key in ("name", "unit", "description"))
+    if any(type(text) is not str for text in (name, unit, description)):
+        raise ValueError("a control without a name, unit or description")
+    low, high, default = (
+        _number(raw[key], f"the {key} of {name}") for key in ("minimum", "maximum", "default")
+    )
+    if not low <= default <= high:
+        raise ValueError(f"the range of {name} is empty")
+    return Control(name, low, high, default, unit, description)

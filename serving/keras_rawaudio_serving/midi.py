@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from .command import missing_extra
 from .errors import ServingError
-from .live_controls import Control, LiveControls
+from .live_controls import LiveControls
+from .metadata import Control
 
 # Numbers that MIDI leaves undefined, so that no device gives them another meaning.
 FIRST_CC = 20

@@ -1,7 +1,7 @@
 """The sampler: new audio from an exported generator, block by block."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import ServingError
 from .generator import Generator, States
-from .metadata import Metadata
+from .metadata import TEMPERATURE, Metadata
 
 DEFAULT_BLOCK_SECONDS = 0.5
 FIRST_BLOCK_SECONDS = 0.1
@@ -27,6 +27,7 @@ class Sampler:
         streams: how many independent streams.
         temperature: of sampling, one value or one per stream; 1 is the model as trained, less is
             calmer. May be changed between blocks through the attribute of the same name.
+        controls: values of the file's other controls by name, see `set_control`.
         random_seed: same seed, same audio, bit for bit (same file, settings and machine); stream i
             has a sequence of its own, the same however many there are. Default: a fresh one.
         provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
@@ -36,6 +37,7 @@ class Sampler:
     Attributes:
         metadata: of the file.
         sample_rate, frame, channels: from the metadata.
+        controls: what may be turned, by name.
         random_seed, streams, provider: as in use.
 
     Raises:
@@ -57,6 +59,7 @@ class Sampler:
         *,
         streams: int = 1,
         temperature: float | Sequence[float] = 1.0,
+        controls: Mapping[str, float] | None = None,
         random_seed: int | None = None,
         provider: str = "auto",
         threads: int = 1,
@@ -79,7 +82,11 @@ class Sampler:
         self._scores = score and self._generator.scores
         self.random_seed = secrets.randbits(32) if random_seed is None else random_seed
         self._noise = Noise(self.random_seed, streams)
+        self.controls = {control.name: control for control in self.metadata.controls}
+        self._turned: dict[str, np.ndarray] = {}
         self._reset_state()
+        for name, value in (controls or {}).items():
+            self.set_control(name, [value])
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> "Sampler":
@@ -102,6 +109,40 @@ class Sampler:
             if not (np.isfinite(one) and one > 0):
                 raise ServingError(f"temperature is {one:g}: it must be more than 0")
         self._temperature = np.array(np.broadcast_to(values, (self.streams,)))
+
+    def check_control(self, name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Float32 (streams,) of one value for all streams, or one per stream.
+
+        Raises:
+            ServingError: no such control, a wrong number of values, or one out of range.
+        """
+        if name not in self.controls:
+            known = ", ".join(self.controls) or "none"
+            raise ServingError(f"no control {name!r:.40}: this file has {known}")
+        control = self.controls[name]
+        if len(values) not in (1, self.streams):
+            raise ServingError(
+                f"{name}: {len(values)} values for {self.streams} streams: give one or one per "
+                "stream"
+            )
+        for value in values:
+            if not control.minimum <= value <= control.maximum:
+                raise ServingError(
+                    f"{name} is {value:g}: it must be {control.minimum:g} to {control.maximum:g}"
+                )
+        return np.array(np.broadcast_to(np.asarray(values, np.float32), (self.streams,)))
+
+    def set_control(self, name: str, values: Sequence[float] | np.ndarray) -> None:
+        """Turn a control; it holds from the next block on, and through `reset`.
+
+        Raises: as `check_control`.
+        """
+        checked = self.check_control(name, values)
+        if name == TEMPERATURE.name:
+            self.temperature = checked
+        else:
+            self._turned[name] = checked
+            self._generator.set_state(name, checked[:, None])
 
     @property
     def bits(self) -> np.ndarray | None:
@@ -233,6 +274,8 @@ class Sampler:
 
     def _reset_state(self) -> None:
         self._generator.reset()
+        for name, values in self._turned.items():
+            self._generator.set_state(name, values[:, None])
         self._left = self._generator.empty()
         self._late = self.metadata.delay
         self._blocks = self._scored = 0

@@ -128,10 +128,10 @@ def test_controls_need_the_token(server: Server) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"tempi": 1}', "no control tempi"),
+        (b'{"tempi": 1}', "no control 'tempi'"),
         (b'{"temperature": 99}', "temperature is 99: it must be"),
         (b'{"temperature": NaN}', "temperature is nan"),
-        (b'{"temperature": 0.9, "tempi": 1}', "no control tempi"),
+        (b'{"temperature": 0.9, "tempi": 1}', "no control 'tempi'"),
         (b'{"temperature": "hot"}', "give JSON such as"),
         (b"[1]", "give JSON such as"),
         (b"\xff", "give JSON such as"),

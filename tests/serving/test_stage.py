@@ -104,7 +104,7 @@ def test_a_message_sets_one_value_or_one_per_stream(live: LiveControls, sender: 
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (message("/tempi", 1.0).dgram, "no control tempi: this file has temperature"),
+        (message("/tempi", 1.0).dgram, "no control 'tempi': this file has temperature"),
         (message("/temperature", 9.0).dgram, "temperature is 9: it must be"),
         (message("/temperature", float("nan")).dgram, "temperature is nan"),
         (message("/temperature").dgram, "0 values for 2 streams"),

@@ -85,7 +85,7 @@ export function parseMetadata(properties: Map<string, string>): Metadata {
       controls: raw.controls === undefined ? [TEMPERATURE] : list(raw.controls, "controls").map(control),
       recipe: String(raw.recipe?.name ?? "").slice(0, 60),
     };
-    const names = [...metadata.states, ...metadata.controls].map((each) => each.name);
+    const names = metadata.states.map((each) => each.name);
     if (new Set(names).size < names.length) throw new Error("two tensors of one name");
     if (metadata.frame * metadata.noisePerSample > MAX_FRAME_NOISE) {
       throw new Error("more noise per frame than any model takes");

@@ -142,7 +142,9 @@ export class Sampler {
     };
     states.forEach(({ name }, i) => (feeds[name] = this.states[i]));
     for (const [name, value] of Object.entries(this.controls)) {
-      feeds[name] = tensor(new Float32Array(n).fill(value), [n]);
+      // A control is a state tensor that may be set; the temperature alone is an input of its own.
+      const shape = name in feeds ? [n, 1] : [n];
+      feeds[name] = tensor(new Float32Array(n).fill(value), shape);
     }
     const names = ["audio", ...states.map(({ name }) => `${name}_next`)];
     let results: Feeds;

@@ -1,0 +1,116 @@
+"""Controls over time, from the command line or from a file."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .errors import ServingError
+from .sampler import Sampler
+
+LARGEST = 1 << 24  # bytes of a file of curves
+
+
+class ControlCurves:
+    """Values of controls as functions of time: straight between points, level beyond them.
+
+    Args:
+        points: for each control its points `(seconds, value)`, in order of time.
+
+    Example:
+        >>> curves = ControlCurves({"tempo": [(0.0, 1.0), (10.0, 2.0)]})
+        >>> curves.at(5.0)
+        {'tempo': 1.5}
+    """
+
+    def __init__(self, points: dict[str, list[tuple[float, float]]]) -> None:
+        self.points = points
+
+    def at(self, seconds: float) -> dict[str, float]:
+        """The value of each control at a time."""
+        return {
+            name: float(np.interp(seconds, *np.array(points, float).T))
+            for name, points in self.points.items()
+        }
+
+    def check(self, sampler: Sampler) -> None:
+        """Every point, before any audio is made.
+
+        Raises:
+            ServingError: no such control, or a value out of its range.
+        """
+        for name, points in self.points.items():
+            for _, value in points:
+                sampler.check_control(name, [value])
+
+    def apply(self, sampler: Sampler, seconds: float) -> None:
+        """Turn the sampler's controls to their values at a time."""
+        for name, value in self.at(seconds).items():
+            sampler.set_control(name, [value])
+
+
+def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
+    """Curves from `NAME=VALUE` words and from a file, which goes first.
+
+    A JSON file holds `{"tempo": [[0, 1.0], [30, 2.0]]}`, seconds and values. A CSV file begins with
+    `seconds,tempo,level`, and has a line for each time.
+
+    Args:
+        words: constant values.
+        file: `.json` or `.csv`, or None.
+
+    Raises:
+        ServingError: a word or a file that says something else.
+
+    Example:
+        >>> read_curves(["tempo=1.2"], None).at(0)
+        {'tempo': 1.2}
+    """
+    points: dict[str, list[tuple[float, float]]] = _read(Path(file)) if file else {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise ServingError(f"--control {word:.60}: give NAME=VALUE, such as tempo=1.2")
+        points[name] = [(0.0, _number(value, f"--control {word:.60}"))]
+    return ControlCurves(points)
+
+
+def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
+    if not path.is_file():
+        raise ServingError(f"no such file of curves: {path}")
+    shape = f'{path}: give JSON such as {{"tempo": [[0, 1], [30, 2]]}}, or CSV with seconds,tempo'
+    if path.stat().st_size > LARGEST:
+        raise ServingError(f"{path} is larger than {LARGEST >> 20} MB: that is no file of curves")
+    try:
+        text = path.read_text("utf-8")
+        if path.suffix.lower() == ".csv":
+            rows = list(csv.DictReader(text.splitlines(), strict=True))
+            names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
+            raw = {name: [(row["seconds"], row[name]) for row in rows] for name in names}
+        else:
+            raw = json.loads(text)
+        points = {
+            str(name): [(_number(t, str(path)), _number(v, str(path))) for t, v in curve]
+            for name, curve in raw.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, csv.Error, RecursionError):
+        raise ServingError(shape) from None
+    except OSError as error:
+        raise ServingError(f"cannot read {path}: {error.strerror}") from None
+    for name, curve in points.items():
+        times = [t for t, _ in curve]
+        if not curve or times != sorted(times):
+            raise ServingError(f"{path}: the times of {name} must be there and must not go back")
+    return points
+
+
+def _number(value: object, where: str) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ServingError(f"{where}: {value!r:.40} is not a number") from None
+    if not np.isfinite(number):
+        raise ServingError(f"{where}: {value!r:.40} is not a finite number")
+    return number

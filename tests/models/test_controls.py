@@ -1,0 +1,116 @@
+"""Controls: each does what it says, and at their defaults nothing changes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rawaudio.generation import advance, fresh_state
+from keras_rawaudio.models import SpectralModel
+from keras_rawaudio.models.controls import SLOPE, with_level
+
+RATE = 2000
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = SpectralModel(RATE, codebook_size=16, components=8, units=12, clock_harmonics=2)
+    rng = np.random.default_rng(0)
+    bursts = rng.normal(size=60000) * np.repeat(rng.random(600) ** 4, 100) / 3
+    model.prepare([bursts.astype(np.float32)])
+    return model
+
+
+def decibels(value):
+    return np.full((1, 1), value, np.float32)
+
+
+def draw(model, state, blocks=8, seed=0):
+    noise = np.random.default_rng(seed).random((2, blocks * model.block, 1)).astype(np.float32)
+    return advance(model, np.zeros((2, 0), np.float32), noise, np.ones(2, np.float32), state)
+
+
+def turned(model, **controls):
+    state = fresh_state(model, 2)
+    return {**state, **{n: np.full((2, 1), v, np.float32) for n, v in controls.items()}}
+
+
+def test_the_level_follows_by_a_slope():
+    audio, gain = with_level(np.ones((1, 4000), np.float32), decibels(-20), decibels(0), 8000)
+    level = 20 * np.log10(np.asarray(audio)[0])
+    expected = np.maximum(-20, -SLOPE * np.arange(1, 4001) / 8000)
+    np.testing.assert_allclose(level, expected, atol=1e-3)
+    assert float(gain[0][0]) == pytest.approx(-20)
+
+
+@pytest.mark.parametrize("level", [-30.0, 5.0])
+def test_the_level_does_not_depend_on_how_audio_is_cut(level):
+    audio = np.random.default_rng(0).normal(size=(1, 900, 2)).astype(np.float32)
+    whole, _ = with_level(audio, decibels(level), decibels(1), 8000)
+    gain, parts = decibels(1), []
+    for cut in np.split(audio, [0, 100, 357], axis=1):
+        part, gain = with_level(cut, decibels(level), gain, 8000)
+        parts.append(np.asarray(part))
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-4, atol=1e-6)
+
+
+def test_the_level_changes_nothing_but_the_level(model):
+    plain, after = draw(model, turned(model))
+    quiet, after_quiet = draw(model, turned(model, level=-6.0))
+    settled = round(6 / SLOPE * RATE) + 1
+    np.testing.assert_allclose(
+        quiet[:, settled:], 10 ** (-6 / 20) * plain[:, settled:], rtol=1e-3, atol=1e-6
+    )
+    np.testing.assert_array_equal(after["codes"], after_quiet["codes"])
+
+
+def test_tempo_is_the_speed_of_the_clock(model):
+    turns = {}
+    for tempo in (0.5, 1.0, 2.0):
+        _, state = draw(model, turned(model, tempo=tempo), blocks=1)
+        turns[tempo] = np.asarray(state["tier0_clock"])[0, 0]
+    assert turns[1.0] > 0
+    assert turns[0.5] == pytest.approx(turns[1.0] / 2)
+    assert turns[2.0] == pytest.approx((turns[1.0] * 2) % 1)
+
+
+def test_hold_keeps_codes_and_the_sound_goes_on(model):
+    _, state = draw(model, turned(model))
+    held = {**state, "hold": np.ones((2, 1), np.float32)}
+    audio, after = draw(model, held, seed=1)
+    for name in ("codes", *model.state_spec()):
+        np.testing.assert_array_equal(after[name], state[name])
+    assert np.std(np.asarray(audio)[:, -model.block :]) > 0
+    _, moving = draw(model, state, seed=1)
+    assert (np.asarray(moving["codes"]) != np.asarray(state["codes"])).any()
+
+
+def test_hold_reads_on(model):
+    """A prompt is read whole, also while the codes are held."""
+    prompt = np.random.default_rng(2).normal(size=(2, 4 * model.block)).astype(np.float32) / 5
+    none, one = np.zeros((2, 0, 1), np.float32), np.ones(2, np.float32)
+    _, plain = advance(model, prompt, none, one, turned(model))
+    _, held = advance(model, prompt, none, one, turned(model, hold=1.0))
+    np.testing.assert_array_equal(plain["codes"], held["codes"])
+    np.testing.assert_array_equal(plain["tier0_layer0_h"], held["tier0_layer0_h"])
+
+
+def test_density_draws_codes_that_rise(model):
+    strengths = [np.asarray(s) for s in model.spectral_codec.onset_strengths()]
+    for each in strengths:
+        assert each.mean() == pytest.approx(0, abs=1e-5)
+    rows = 2000
+    hidden, keys = ops.zeros((rows, 12)), model.drawing_keys()
+    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    means = []
+    for density in (-2.0, 0.0, 2.0):
+        state = {
+            "codes": -np.ones((rows, model.frame), np.float32),
+            "hold": np.zeros((rows, 1), np.float32),
+            "density": np.full((rows, 1), density, np.float32),
+        }
+        codes = np.asarray(model.draw_codes(hidden, chance, np.ones((rows, 1)), keys, state))
+        means.append(np.mean([s[codes[:, band]].mean() for band, s in enumerate(strengths)]))
+    assert means[0] < means[1] - 0.2
+    assert means[2] > means[1] + 0.2

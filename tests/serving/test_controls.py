@@ -1,0 +1,124 @@
+"""Controls of the sampler: what a file declares may be turned, in its range, also over time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras_rawaudio_serving.cli import main
+from keras_rawaudio_serving.control_curves import read_curves
+from keras_rawaudio_serving.errors import ServingError
+from keras_rawaudio_serving.sampler import Sampler
+
+LEVEL = {
+    "name": "level",
+    "minimum": -2.0,
+    "maximum": 2.0,
+    "default": 0.5,
+    "unit": "",
+    "description": "The first state of the toy.",
+}
+
+
+@pytest.fixture
+def turnable(toy):
+    return toy(frame=4, controls=[LEVEL], deterministic=True, initial=0.5)
+
+
+def test_a_control_sets_its_state(turnable):
+    sampler = Sampler.load(turnable, streams=2, random_seed=0)
+    assert list(sampler.controls) == ["level"]
+    plain = sampler.generate(0.01)
+    sampler.reset()
+    sampler.set_control("level", [1.0, 2.0])
+    np.testing.assert_allclose(sampler.generate(0.01), plain * [[2.0], [4.0]], rtol=1e-5)
+    sampler.reset()  # a control holds through it
+    np.testing.assert_allclose(sampler.generate(0.01), plain * [[2.0], [4.0]], rtol=1e-5)
+
+
+def test_threads_share_a_control(turnable):
+    sampler = Sampler.load(turnable, streams=3, threads=2, random_seed=0, controls={"level": 1.0})
+    audio = sampler.generate(0.01)
+    np.testing.assert_array_equal(audio[0], audio[2])
+
+
+def test_a_file_without_controls_has_the_temperature(toy):
+    sampler = Sampler.load(toy(), random_seed=0)
+    sampler.set_control("temperature", [0.5])
+    assert sampler.temperature.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("pitch", [1.0], "this file has level"),
+        ("level", [3.0], "must be -2 to 2"),
+        ("level", [float("nan")], "must be -2 to 2"),
+        ("level", [1.0, 1.0, 1.0], "3 values for 1 streams"),
+    ],
+)
+def test_what_a_file_has_not_is_refused(turnable, name, values, words):
+    with pytest.raises(ServingError, match=words):
+        Sampler.load(turnable).set_control(name, values)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "clock"}, "not of this graph"),
+        ({"name": 3}, "without a name"),
+        ({"minimum": 1.0}, "empty"),
+        ({"maximum": "high"}, "not a number"),
+    ],
+)
+def test_damaged_controls_are_refused(toy, change, words):
+    with pytest.raises(ServingError, match=words):
+        Sampler.load(toy(controls=[LEVEL | change]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("curves.json", json.dumps({"level": [[0, 0.0], [10, 2.0]]})),
+        ("curves.csv", "seconds,level\n0,0\n10,2\n"),
+    ],
+)
+def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    curves = read_curves(["tempo=1.5"], str(tmp_path / name))
+    assert [curves.at(t)["level"] for t in (0, 5, 10, 99)] == [0, 1, 2, 2]
+    assert curves.at(3)["tempo"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", "[1]", "give JSON"),
+        ("a.json", '{"level": [[0, "x"]]}', "not a number"),
+        ("a.json", '{"level": [[1, 0], [0, 0]]}', "go back"),
+        ("a.json", '{"level": []}', "must be there"),
+        ("a.json", '{"level": [[0, NaN]]}', "finite"),
+        ("a.csv", "level\n1\n", "give JSON"),
+        ("a.csv", "seconds,level\n0\n", "not a number"),
+    ],
+)
+def test_bad_curves_are_refused_in_one_line(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ServingError, match=words):
+        read_curves([], str(tmp_path / name))
+
+
+def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
+    curves = tmp_path / "curves.json"
+    curves.write_text(json.dumps({"level": [[0, 0.5], [0.2, 2.0]]}))
+    out = str(tmp_path / "new.wav")
+    words = [str(turnable), "--seconds", "0.3", "--out", out, "--quiet"]
+    assert main([*words, "--curves", str(curves)]) == 0
+    for more, message in [
+        (["--control", "level"], "NAME=VALUE"),
+        (["--control", "level=9"], "must be -2 to 2"),
+        (["--control", "pitch=1"], "this file has level"),
+        (["--curves", str(tmp_path / "none.json")], "no such file of curves"),
+    ]:
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
