@@ -1,5 +1,8 @@
 """The seed: an excerpt of an audio file, at the model's rate and in its channels."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -49,14 +52,14 @@ def read_seed(
     """
     import soundfile
 
-    if start < 0:
+    if not 0 <= start < np.inf:
         raise ServingError(f"the seed's start is {start:g} s: it must be 0 or more")
-    if seconds is not None and not seconds > 0:
+    if seconds is not None and not 0 < seconds < np.inf:
         raise ServingError(f"the seed's length is {seconds:g} s: it must be more than 0")
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with _silent_stderr(), soundfile.SoundFile(str(path)) as file:
             rate, total = file.samplerate, file.frames
             first = round(start * rate)
             if total == 0:
@@ -90,3 +93,20 @@ def read_seed(
         audio if channels > 1 else audio[:, 0],
         missing if missing * sample_rate >= 0.5 else 0.0,
     )
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Decoders print notes on damaged files; what matters comes as an error."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

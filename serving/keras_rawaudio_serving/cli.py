@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.web is not None:
         _play_in_browser(args)
         return
-    from .output import output_paths
+    from .output import check_room, output_paths
 
     began = time.perf_counter()
     to_file = args.out not in (None, "-")
@@ -123,6 +123,9 @@ def _run(args: argparse.Namespace) -> None:
     )
     if args.midi_learn:
         return learn(args, sampler)
+    if to_file and 0 < args.seconds < float("inf"):
+        samples = round(args.seconds * sampler.sample_rate) * sampler.channels
+        check_room(args.out, samples, args.streams)  # all of them lie there until the end
     say = Say(args.quiet)
     curves.check(sampler)
     curves.apply(sampler, 0.0)

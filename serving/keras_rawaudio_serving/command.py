@@ -7,14 +7,21 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .errors import ServingError
+from .errors import ServingError, one_line
 
 
 class Parser(argparse.ArgumentParser):
     """An `argparse` parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what no path or number can be, before it is read."""
+        words = sys.argv[1:] if args is None else args
+        if any(not word or "\0" in word for word in words):
+            self.error("an argument is empty or holds a null byte")
+        return super().parse_args(words, namespace)
 
 
 def run_command(program: str, work: Callable[[], None]) -> int:
@@ -32,7 +39,7 @@ def run_command(program: str, work: Callable[[], None]) -> int:
     try:
         work()
     except ServingError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
     except MemoryError:
         print(f"{program}: out of memory: ask for fewer streams", file=sys.stderr)
@@ -40,7 +47,7 @@ def run_command(program: str, work: Callable[[], None]) -> int:
     except BrokenPipeError:
         return 0  # the reader closed the pipe, which is how a pipe ends
     except OSError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

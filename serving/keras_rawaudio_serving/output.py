@@ -1,6 +1,7 @@
 """Where the audio goes: files (whole or not at all) or a pipe."""
 
 import os
+import shutil
 import sys
 import tempfile
 import zlib
@@ -14,6 +15,8 @@ import numpy as np
 from .errors import ServingError
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+_LARGEST_WAV = 2**32 - 2**16  # bytes of samples
+_COMPRESSION = 20  # the most that FLAC and OGG save, about
 _MAX_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on very long writes
 # libsndfile gives each Ogg stream a random serial number. With a fixed one equal audio gives equal
 # files.
@@ -62,7 +65,8 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
     """The files of `streams` streams: the path itself, or new-1.wav, new-2.wav, ...
 
     Raises:
-        ServingError: unknown extension, no such folder, a folder in the file's place.
+        ServingError: unknown extension, no such folder, or a folder, a pipe or a device in the
+            file's place, which a file must not take.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -77,7 +81,30 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
     for one in paths:
         if one.is_dir():
             raise ServingError(f"cannot write {one}: it is a folder")
+        if one.exists() and not one.is_file():
+            raise ServingError(
+                f"cannot write {one}: it is a pipe or a device; --out - writes to a pipe"
+            )
     return paths
+
+
+def check_room(path: str | Path, samples: int, files: int) -> None:
+    """Refuse what no file or disk holds, before it is made.
+
+    Args:
+        path: of the files.
+        samples: of each file, of all channels together.
+        files: how many.
+
+    Raises:
+        ServingError: a WAV of more than 4 GB, or more than the disk has room for.
+    """
+    size = 2 * samples
+    if Path(path).suffix.lower() == ".wav" and size > _LARGEST_WAV:
+        raise ServingError(f"cannot write {path}: a WAV holds 4 GB at most; use .flac, or less")
+    free = shutil.disk_usage(Path(path).parent).free
+    if size * files / _COMPRESSION > free:
+        raise ServingError(f"cannot write {path}: the disk has {free / 1e9:.1f} GB left; make less")
 
 
 class FileOutput:

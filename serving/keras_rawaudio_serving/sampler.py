@@ -11,6 +11,7 @@ from .errors import ServingError
 from .generator import Generator, States
 from .metadata import TEMPERATURE, Metadata
 
+MAX_STREAMS = 2**16
 DEFAULT_BLOCK_SECONDS = 0.5
 FIRST_BLOCK_SECONDS = 0.1
 # One block in so many is scored: it is read again, which takes about half as long as drawing it.
@@ -65,10 +66,9 @@ class Sampler:
         threads: int = 1,
         score: bool = False,
     ) -> None:
-        if streams < 1:
-            raise ServingError(f"streams is {streams}: it must be 1 or more")
-        if threads < 1:
-            raise ServingError(f"threads is {threads}: it must be 1 or more")
+        for name, value, most in (("streams", streams, MAX_STREAMS), ("threads", threads, 1024)):
+            if not 1 <= value <= most:
+                raise ServingError(f"{name} is {value}: it must be from 1 to {most}")
         if random_seed is not None and random_seed < 0:
             raise ServingError(f"the random seed is {random_seed}: it must be 0 or more")
         self.streams = streams

@@ -1,5 +1,6 @@
 """Seeds in, files out: resampling, cutting, clipping, atomic writing."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 from keras_rawaudio_serving import ServingError
 from keras_rawaudio_serving.audio import read_seed
-from keras_rawaudio_serving.output import FileOutput, to_pcm16
+from keras_rawaudio_serving.output import FileOutput, check_room, to_pcm16
 from keras_rawaudio_serving.resample import resample
 
 Tone = Callable[..., Path]
@@ -172,12 +173,47 @@ def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_unwritable_outputs(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/null")
     for name, message in [
         ("new.mp4", "unknown extension '.mp4'"),
         ("new", "unknown extension ''"),
         ("none/new.wav", "no such folder"),
         ("folder.wav", "it is a folder"),
+        ("pipe.wav", "it is a pipe or a device"),
+        ("device.wav", "it is a pipe or a device"),
     ]:
         with pytest.raises(ServingError, match=message):
             FileOutput(tmp_path / name, 1, 8000)
-    assert [p.name for p in tmp_path.iterdir()] == ["folder.wav"]
+    assert {p.name for p in tmp_path.iterdir()} == {"folder.wav", "pipe.wav", "device.wav"}
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "files", "message"),
+    [
+        ("new.wav", 2**31, 1, "holds 4 GB at most"),
+        ("new.flac", 10**15, 1, "the disk has"),
+        ("new.ogg", 10**9, 10**6, "the disk has"),
+    ],
+)
+def test_what_no_disk_holds_is_refused(
+    tmp_path: Path, name: str, samples: int, files: int, message: str
+) -> None:
+    check_room(tmp_path / name, 10**4, 1)
+    with pytest.raises(ServingError, match=message):
+        check_room(tmp_path / name, samples, files)
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds"), [(np.nan, 1.0), (np.inf, 1.0), (0.0, np.nan), (0.0, np.inf)]
+)
+def test_a_seed_has_a_place(tone: Tone, start: float, seconds: float) -> None:
+    with pytest.raises(ServingError, match=r"the seed's (start|length) is"):
+        read_seed(tone(), 8000, start, seconds)
+
+
+def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noise.mp3").write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(ServingError, match="cannot read seed audio"):
+        read_seed(tmp_path / "noise.mp3", 8000)
+    assert capfd.readouterr().err == ""

@@ -229,6 +229,20 @@ def test_model_errors(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[st
         _error(code, capsys.readouterr().err, message)
 
 
+@pytest.mark.parametrize("model", ["a\nb", "a\0b", "", "\x1b[2J", "x" * 5000])
+def test_odd_names_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    try:
+        code = main([model, "--seconds", "1", "--out", str(tmp_path / "new.wav")])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    line = capsys.readouterr().err
+    _error(code, line)
+    assert line.rstrip("\n").isprintable()
+    assert len(line) < 700
+
+
 def test_errors_in_a_process(tmp_path: Path, toy: Toy) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     for words in (["--seconds", "x", "m"], ["m", "--bogus"], [tmp_path / "text.onnx"], []):
