@@ -31,6 +31,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
 FILES = ("saved_model", "generator.onnx", "generator.html")
+NEW = "new"  # the folder of an export that is complete, but for its place
 
 
 def export(
@@ -79,31 +80,50 @@ def export(
 def _made_whole(target: Path) -> Iterator[Path]:
     """A folder whose `FILES` become those of the target, together.
 
-    They are on the disk before the first name changes. generator.onnx goes first and comes last,
-    so that it never stands beside the saved_model of another export.
+    They are on the disk before the first name changes. Where a process is killed between two
+    names, the next export moves the others first.
     """
-    for left in target.glob(f"{PARTIAL}*"):  # by an export that was killed
+    for left in sorted(target.glob(f"{PARTIAL}*")):  # by an export that was killed
+        if (left / NEW).is_dir():
+            _exchange(left, target)
+            print(f"note: finished the export to {target} that was killed", file=sys.stderr)
         shutil.rmtree(left, ignore_errors=True)
     partial = target / f"{PARTIAL}{os.getpid()}"
-    old = partial / "old"
+    making = partial / "making"
     try:
-        old.mkdir(parents=True)
-        yield partial
-        sync_tree(partial)
-        moves = [(target / n, old / n) for n in reversed(FILES) if (target / n).exists()]
-        moves += [(partial / n, target / n) for n in FILES if (partial / n).exists()]
-        done = []
-        try:
-            for move in moves:
-                os.replace(*move)
-                done.append(move)
-        except BaseException:
-            for source, path in reversed(done):
-                os.replace(path, source)
-            raise
-        sync(target)
+        making.mkdir(parents=True)
+        yield making
+        sync_tree(making)
+        os.replace(making, partial / NEW)
+        _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _exchange(partial: Path, target: Path) -> None:
+    """Move what is left in `partial/new` into the target, and what it replaces out of it.
+
+    generator.onnx goes first and comes last, so that it never stands beside the saved_model of
+    another export.
+    """
+    new, old = partial / NEW, partial / "old"
+    old.mkdir(exist_ok=True)
+    waiting = [name for name in FILES if (new / name).exists()]
+    # What comes after all that waits has no successor in this export.
+    last = FILES.index(waiting[-1]) if waiting else len(FILES)
+    replaced = [n for n in FILES if n in waiting or FILES.index(n) > last]
+    moves = [(target / n, old / n) for n in reversed(replaced) if (target / n).exists()]
+    moves += [(new / n, target / n) for n in waiting]
+    done = []
+    try:
+        for move in moves:
+            os.replace(*move)
+            done.append(move)
+    except BaseException:
+        for source, path in reversed(done):
+            os.replace(path, source)
+        raise
+    sync(target)
 
 
 def web_bundle() -> Callable[[str | Path], str]:

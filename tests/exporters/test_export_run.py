@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.export import export, limits
+from keras_rawaudio.exporters.export import FILES, _made_whole, export, limits
 from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, thresholds
@@ -203,6 +204,60 @@ def test_an_export_is_whole_or_the_one_before(run, exported, tmp_path, monkeypat
     assert files().keys() == before.keys()
     assert files() != before
     assert (out / "notes.txt").read_text() == "mine"
+
+
+PLAIN = FILES[:2]
+
+
+@pytest.mark.parametrize("renames", range(8))
+@pytest.mark.parametrize(
+    ("before", "after"), [((), FILES), (FILES, FILES), (FILES, PLAIN), (PLAIN, FILES)]
+)
+def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, renames):
+    """Files never come from two exports; the next export completes it, and says so."""
+
+    def paths(folder):
+        return {n: folder / n / "pb" if n == "saved_model" else folder / n for n in FILES}
+
+    def write(folder, names, text):
+        for name in names:
+            path = paths(folder)[name]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+    def found():
+        return {n: p.read_text() for n, p in paths(tmp_path).items() if p.exists()}
+
+    def killed():
+        replace, done = os.replace, []
+
+        def counting(source, target):
+            if len(done) == renames:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done.append(target)
+            replace(source, target)
+
+        os.replace = counting
+        with _made_whole(tmp_path) as making:
+            write(making, after, "new")
+
+    write(tmp_path, before, "old")
+    if child := os.fork():
+        os.waitpid(child, 0)
+    else:
+        try:
+            killed()
+        finally:
+            os._exit(0)
+    assert len(set(found().values())) <= 1
+    with pytest.raises(RuntimeError), _made_whole(tmp_path):
+        raise RuntimeError("the next export fails")
+    # The first rename makes it complete.
+    expected = dict.fromkeys(after, "new") if renames else dict.fromkeys(before, "old")
+    assert found() == expected
+    said = "finished the export" in capsys.readouterr().err
+    assert said == (0 < renames < 1 + len(before) + len(after))
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_an_export_folder_in_use_is_refused(run, tmp_path):
