@@ -89,7 +89,7 @@ def read_settings(path: Path, what: str) -> dict[str, Any]:
     """
     text = _text(path, what)
     try:
-        values = json.loads(text) if path.suffix == ".json" else load_yaml(text)
+        values = _json(text) if path.suffix == ".json" else load_yaml(text)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -104,7 +104,7 @@ def load_yaml(text: str) -> Any:
     """What YAML text holds.
 
     Raises:
-        ValueError: not YAML, or nested too deeply.
+        ValueError: not YAML, a name that is there twice, or nested too deeply.
 
     Example:
         >>> load_yaml("batch: 4")
@@ -112,12 +112,44 @@ def load_yaml(text: str) -> Any:
     """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Refuses a name that is there twice, of which YAML's own takes the last."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            _refuse_twice([key.value for key in keys if key.tag != "tag:yaml.org,2002:merge"])
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _json(text: str) -> Any:
+    """What JSON text holds.
+
+    Raises:
+        ValueError: not JSON, a name that is there twice, or text that is no Unicode.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        _refuse_twice([name for name, _ in pairs])
+        return dict(pairs)
+
+    values = json.loads(text, object_pairs_hook=once)
+    json.dumps(values, ensure_ascii=False).encode()  # half a character cannot be written
+    return values
+
+
+def _refuse_twice(names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{name!r} is there twice; keep one")
+        seen.add(name)
 
 
 def _text(path: Path, what: str) -> str:

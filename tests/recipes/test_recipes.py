@@ -370,3 +370,23 @@ def test_a_recipe_cannot_be_changed_by_accident():
 def test_a_spectral_recipe_takes_the_rate_and_channels_of_the_files():
     settings = load_recipe("spectral").data.corpus(CorpusSettings())
     assert (settings.channels, settings.max_sample_rate) == (None, 48_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("twice.yaml", "data: {batch: 2}\ndata: {batch: 4}\n"),
+        ("twice-inside.yaml", "data: {batch: 2, batch: 4}\n"),
+        ("twice.json", '{"data": {"batch": 2}, "data": {"batch": 4}}'),
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match="is there twice; keep one"):
+        load_recipe(str(tmp_path / name))
+
+
+def test_text_that_no_page_can_hold_is_refused(tmp_path):
+    (tmp_path / "half.json").write_text('{"description": "\\ud800"}')
+    with pytest.raises(UserError, match="surrogates not allowed"):
+        load_recipe(str(tmp_path / "half.json"))
