@@ -6,6 +6,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,11 @@ from keras_rawaudio.training.step import TrainingStep
 
 PROGRESS = "progress"
 LARGEST_PROGRESS = 1 << 16  # bytes
-DAMAGE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, RuntimeError)
+# What reading a damaged archive of arrays raises.
+DAMAGE = (
+    *(OSError, EOFError, KeyError, IndexError, ValueError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def save_checkpoint(run: RunFolder, step: TrainingStep, progress: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.spectral_model import SpectralModel
+from keras_rawaudio.training.checkpoint import DAMAGE
 
 PARTS = ("train", "validation", "test")
 
@@ -61,13 +62,20 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
         try:
+            if not path.is_file():
+                raise ValueError("it is no file")
             with np.load(path, allow_pickle=False) as saved:
                 for part in PARTS:
-                    ends = np.cumsum(saved[f"{part}_lengths"])
-                    codes[part] = np.split(saved[f"{part}_codes"], ends[:-1])
+                    rows, lengths = saved[f"{part}_codes"], saved[f"{part}_lengths"]
                     starts[part] = saved[f"{part}_starts"].tolist()
-        except (OSError, KeyError, ValueError, EOFError) as error:
-            raise UserError(f"cannot read {path}: {error}; train into a new folder") from None
+                    if rows.dtype != np.int16 or rows.ndim != 1 or lengths.min() < 0:
+                        raise ValueError("it holds no codes")
+                    if lengths.sum() != len(rows) or len(starts[part]) != len(lengths):
+                        raise ValueError("its lengths are not those of its codes")
+                    codes[part] = np.split(rows, np.cumsum(lengths)[:-1])
+        except DAMAGE as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(f"cannot read {path}: {reason}; train into a new folder") from None
         return cls(codes, starts)
 
     def save(self, path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_rawaudio.training.checkpoint import DAMAGE
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.train import start_over
@@ -65,13 +67,9 @@ def compare_runs(first: RunFolder, second: RunFolder) -> list[Agreement]:
 
 def _compare_results(first: RunFolder, second: RunFolder, measure: str) -> Agreement:
     pair = (first.training_state, second.training_state)
-    if all(path.is_file() for path in pair):
-        with np.load(pair[0]) as one, np.load(pair[1]) as two:
-            names = set(one.files) - {"progress"}
-            if names == set(two.files) - {"progress"} and all(
-                one[name].tobytes() == two[name].tobytes() for name in names
-            ):
-                return Agreement("result", True, "weights and optimizer are equal bit for bit")
+    with suppress(*DAMAGE):  # what cannot be read does not agree
+        if all(path.is_file() for path in pair) and _equal(*pair):
+            return Agreement("result", True, "weights and optimizer are equal bit for bit")
     best = [
         min((row[measure] for row in read_log(run.log, measure)), default=None)
         for run in (first, second)
@@ -80,3 +78,12 @@ def _compare_results(first: RunFolder, second: RunFolder, measure: str) -> Agree
     if first.describe()["budget"].get("epochs") is None:
         text += "; a budget in minutes takes another number of steps each time"
     return Agreement("result", False, text)
+
+
+def _equal(first: Path, second: Path) -> bool:
+    """Whether two checkpoints hold the same arrays."""
+    with np.load(first) as one, np.load(second) as two:
+        names = set(one.files) - {"progress"}
+        return names == set(two.files) - {"progress"} and all(
+            one[name].tobytes() == two[name].tobytes() for name in names
+        )

@@ -18,6 +18,7 @@ from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe, recipe_from_json
+from keras_rawaudio.training.arithmetic import require_float32
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model, spectral_model
 from keras_rawaudio.training.code_corpus import CodeCorpus
@@ -58,6 +59,7 @@ def train(
         UserError: audio that cannot be used, a folder that is in use or cannot be written, or a
             port in use.
     """
+    require_float32()
     settings = corpus_settings or CorpusSettings()
     # A folder that cannot be written is found before the work.
     with RunFolder.making(run) as folder, live_page(folder, live) as page:
@@ -168,6 +170,7 @@ def resume(
     """
     if RunFolder(run).can_start_over():
         return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks)
+    require_float32()
     with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
         description = folder.describe()
         recipe = _recipe(folder.read_recipe(), learning_rate)

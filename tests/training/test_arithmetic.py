@@ -1,0 +1,55 @@
+"""Full 32 bits, whatever the machine and Keras are set to."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.arithmetic import require_float32
+from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import resume, train
+
+
+def test_tf32_is_off_in_training_and_in_what_reads_a_model(tmp_path, piece, cache, tiny):
+    config = tf.config.experimental
+    try:
+        for begin in (
+            lambda: train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache),
+            lambda: resume(tmp_path / "run"),
+            lambda: load_model(RunFolder(tmp_path / "run")),
+        ):
+            config.enable_tensor_float_32_execution(True)
+            begin()
+            assert not config.tensor_float_32_execution_enabled()
+    finally:
+        config.enable_tensor_float_32_execution(False)
+
+
+def test_mixed_precision_is_refused_before_the_work(tmp_path, piece, cache, tiny):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(UserError, match="set to mixed_float16, and these models are tested in"):
+            train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(UserError, match="Keras runs on jax; set KERAS_BACKEND=tensorflow"):
+        require_float32()
+
+
+def test_xla_takes_the_steps_that_tensorflow_takes(tmp_path, piece, cache, tiny):
+    losses = []
+    for compiled in (False, True):
+        run = RunFolder(tmp_path / str(compiled))
+        recipe = tiny(jit_compile=compiled)
+        train([piece], run.path, recipe, Budget(epochs=1), cache=cache)
+        losses.append([row["validation_loss"] for row in read_log(run.log)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
