@@ -9,32 +9,50 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from keras_rawaudio.errors import one_line
+from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.quiet import silent_stderr
+
+OF_LIBRARIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
 
 @contextlib.contextmanager
 def warnings_as_notes() -> Iterator[None]:
-    """Print a warning in one line, without the place in the code that gave it."""
-    with warnings.catch_warnings():
-        show = warnings.showwarning
+    """Print a warning in one line, without the place in the code that gave it.
 
-        def note(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, UserWarning):
-                print(f"note: {one_line(message)}", file=sys.stderr)
-            else:
-                show(message, category, *place, **more)
+    What libraries tell each other's authors is left out, however Python is set.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for category in OF_LIBRARIES:
+            warnings.simplefilter("ignore", category)
+
+        def note(message: Any, *place: Any, **more: Any) -> None:
+            print(f"note: {one_line(message)}", file=sys.stderr)
 
         warnings.showwarning = note
         yield
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow; its notes on CPU features and absent GPUs stay out of sight."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with silent_stderr():
-        import tensorflow as tf
+    """Import TensorFlow and Keras; notes on CPU features and absent GPUs stay out of sight.
 
-        tf.config.list_physical_devices("GPU")
-        # oneDNN notes once a process that strings are not for it; TensorBoard's audio is strings.
-        tf.transpose(tf.constant([["a"]]))
+    Raises:
+        UserError: they do not start.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the one that these models run on
+    try:
+        with silent_stderr():
+            import keras  # noqa: F401
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")
+            # oneDNN notes once a process that strings are not for it; TensorBoard's audio is
+            # strings.
+            tf.transpose(tf.constant([["a"]]))
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"TensorFlow does not start: {reason}; look at its installation, and at Keras' "
+            "settings in ~/.keras/keras.json"
+        ) from None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_rawaudio.cli.arguments import DAY, number
 from keras_rawaudio.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,29 +24,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, draw, save."""
-    import soundfile
-
     panels, rates = [], set()
-    for name in options.audio:
-        if not Path(name).is_file():
-            raise UserError(f"no such file: {name}; check the path")
-        try:
-            rate = soundfile.info(name).samplerate
-            frames = -1 if options.seconds is None else round(options.seconds * rate)
-            audio, rate = soundfile.read(name, frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"cannot read {name}: {error}; is it an audio file?") from None
-        panels.append((Path(name).name, audio.mean(axis=1)))
+    for path in map(Path, options.audio):
+        if not path.is_file():
+            raise UserError(f"no such file: {path}; check the path")
+        audio, rate = read(path, options.seconds)
+        panels.append((path.name, audio))
         rates.add(rate)
     if len(rates) > 1:
         listed = ", ".join(str(r) for r in sorted(rates))
         raise UserError(f"the files have different rates ({listed} Hz); draw them apart")
 
+    from keras_rawaudio.files import replacing
     from keras_rawaudio.plots import spectrogram_figure
 
+    out = Path(options.out)
+    if not os.path.isdir(out.parent):
+        raise UserError(f"cannot write {out}: No such file or directory; choose another")
     try:
-        spectrogram_figure(panels, rates.pop(), Path(options.out))
-    except (OSError, ValueError) as error:  # a ValueError: a format that Matplotlib lacks
-        reason = getattr(error, "strerror", None) or str(error).split(" (")[0]
-        raise UserError(f"cannot write {options.out}: {reason}; choose another") from None
+        with replacing(out) as partial:
+            spectrogram_figure(panels, rates.pop(), partial)
+    except ValueError as error:  # a format that Matplotlib lacks
+        if isinstance(error, UserError):
+            raise
+        reason = str(error).split(" (")[0]
+        raise UserError(f"cannot write {out}: {reason}; choose another") from None
     return 0
+
+
+def read(path: Path, seconds: float | None) -> tuple[np.ndarray, int]:
+    """The mono mix of a file's beginning, block by block: its header may claim any length."""
+    import numpy as np
+
+    from keras_rawaudio.data.corpus.decoding import decode, open_audio
+
+    file = open_audio(path)
+    most = math.inf if seconds is None else round(seconds * file.sample_rate)
+    blocks, count = [np.zeros(0, np.float32)], 0
+    for block in decode(file, file.sample_rate):
+        blocks.append(block)
+        count += len(block)
+        if count >= most:
+            break
+    return np.concatenate(blocks)[: None if seconds is None else int(most)], file.sample_rate

@@ -79,3 +79,32 @@ def test_a_recipe_whose_name_is_not_utf8(tmp_path, capsys):
     path.write_text("codec: {name: mulaw}\ntiers: [{frame_size: 8}]\nhead: {kind: categorical}\n")
     assert main(["recipe", str(path)]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["name"] == "caf\N{REPLACEMENT CHARACTER}"
+
+
+LOAD = """
+from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.errors import UserError
+try:
+    load_tensorflow()
+except UserError as error:
+    print(error)
+else:
+    import keras
+    print(keras.backend.backend())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "printed"),
+    [('{"backend": "jax"}', "tensorflow"), ("[1]", "TensorFlow does not start: ")],
+)
+def test_what_keras_is_set_to_ends_in_no_traceback(tmp_path, settings, printed):
+    (tmp_path / "keras.json").write_text(settings)
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(printed), done.stderr
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""

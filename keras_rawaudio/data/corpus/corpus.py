@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.data.corpus.settings import PARTS
+from keras_rawaudio.data.corpus.settings import PARTS, is_sample_rate
 from keras_rawaudio.errors import UserError
 
 FORMAT_VERSION = 1
 DESCRIPTION = "corpus.json"
 SAMPLE = np.dtype("<i2")  # 16 bits, low byte first on every machine
 FULL_SCALE = 32768
+LARGEST_DESCRIPTION = 1 << 28  # bytes; an audio file takes a few hundred
 
 
 class Corpus:
@@ -65,15 +66,20 @@ class Corpus:
         """
         folder = Path(folder).expanduser()
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            path = folder / DESCRIPTION
+            if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
+                raise ValueError("not a file of this size")
+            description = json.loads(path.read_text(encoding="utf-8"))
             version = description["format_version"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
         if version != FORMAT_VERSION:
             raise UserError(
                 f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
                 "prepare it again"
             )
+        if not _is_whole(description):
+            raise UserError(f"the corpus {folder} is damaged ({DESCRIPTION}); delete the folder")
         corpus = cls(folder, description)
         for part, mono in itertools.product(PARTS, (False, True)):
             path, channels = corpus._file(part, mono)
@@ -152,6 +158,24 @@ class Corpus:
         if mono and self.channels > 1:
             return self.folder / f"{part}.mono.i16", 1
         return self.folder / f"{part}.i16", self.channels
+
+
+def _is_whole(description: dict[str, Any]) -> bool:
+    """Whether `corpus.json` holds what a corpus reads, each of its kind."""
+    try:
+        sources = [source["path"] for source in description["sources"]]
+        segments = [description["parts"][part]["segments"] for part in PARTS]
+        counts = [s[k] for part in segments for s in part for k in ("samples", "start", "source")]
+        return (
+            is_sample_rate(description["sample_rate"])
+            and description.get("channels", 1) in (1, 2)
+            and all(isinstance(text, str) for text in (description["fingerprint"], *sources))
+            and all(type(count) is int and count >= 0 for count in counts)
+            and all(sum(s["samples"] for s in part) for part in segments)
+            and all(s["source"] < len(sources) for part in segments for s in part)
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:
