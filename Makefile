@@ -1,7 +1,7 @@
 # make demo         train on a synthesised piece, export, generate, and draw what came out
 # make demo-page    the same, for the README: docs/img/demo.png, docs/audio
 # make test         what a change usually breaks, on the newest releases: minutes
-# make test-all     every test, those marked slow too
+# make test-all     every test, those marked slow too, with their coverage; and bad input of all kinds
 # make test-oldest  the oldest releases, and tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
@@ -65,9 +65,10 @@ web: $(PAGE)
 $(PAGE): $(wildcard serving/web/*.json serving/web/*.mjs serving/web/src/*)
 	cd serving/web && npm ci --no-audit --no-fund && npm run check && npm run build
 
-test-all: test
+test-all: .venv/.installed
 	if command -v npm; then $(MAKE) web; fi
-	$(BIN)/python -m pytest -n auto --dist loadscope -m slow --durations=20
+	$(BIN)/python -m pytest -n auto --dist loadscope --durations=20 --cov --cov-report=term:skip-covered
+	$(BIN)/python benchmarks/abuse.py
 
 test-oldest: .venv-oldest/.installed
 	$(OLD)/python -m pytest -n auto --dist loadscope $(OLDEST_TESTS)

@@ -1,0 +1,181 @@
+"""One bad input for `abuse.py`, and whether a command takes it as it should."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+LONGEST = 10  # seconds
+START = 50  # seconds more for a process that has TensorFlow to load, on a machine that is busy
+RATE = 2000
+RECIPE = """
+description: next to nothing
+codec: {name: mulaw, levels: 16}
+tiers: [{frame_size: 8, units: 4}]
+head: {kind: categorical, hidden_units: 8, layers: 1}
+data: {length: 64, batch: 2}
+training: {sample_seconds: 0.0}
+"""
+# What libraries print, and Python when it fails.
+CHATTER = re.compile(r"WARNING|Note: |Traceback|Exception |[EWI]\d{4} |\[\w+:|.*Warning: ")
+# The command, what damages the files, and whether exit code 0 is right, too.
+Group = Iterator[tuple[list[str], Callable[[], Any], bool]]
+
+
+def nothing() -> None:
+    """Damage nothing."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What is odd about a process.
+
+    Attributes:
+        environment: laid over the own one; `None` removes a variable.
+        closed: numbers of the streams that are closed.
+        limits: of `resource.setrlimit`, by name.
+        stdout: the file that stdout goes to.
+        umask: of the process.
+    """
+
+    environment: dict[str, str | None] = field(default_factory=dict)
+    closed: tuple[int, ...] = ()
+    limits: dict[str, int] = field(default_factory=dict)
+    stdout: str | None = None
+    umask: int = 0o022
+
+
+@dataclass(frozen=True)
+class Case:
+    """One bad input.
+
+    Attributes:
+        name: group and number.
+        command: as `keras_rawaudio.cli.main` takes it; `generate ...` is the sampler's.
+        prepare: damages the files of the folder that the command runs in.
+        harmless: exit code 0 is right, too.
+        process: runs in a process of its own, which is odd in this way.
+    """
+
+    name: str
+    command: list[str]
+    prepare: Callable[[], Any] = nothing
+    harmless: bool = False
+    process: Process | None = None
+
+
+class LateError(BaseException):
+    """A case took too long."""
+
+
+def attempt(case: Case, base: Path, here: Path, longest: int) -> tuple[str, str]:
+    """Run a case: why it is wrong (empty: it is right), and what it printed."""
+    os.chdir(base)
+    shutil.rmtree(here, ignore_errors=True)
+    shutil.copytree(base, here, symlinks=True)
+    os.chdir(here)
+    case.prepare()
+    before = set(here.rglob("*"))
+    code, err = _outside(case, longest) if case.process else _inside(case.command, longest)
+    lines = err.splitlines()
+    errors = [line for line in lines if line.startswith("keras-rawaudio")]
+    # TensorFlow counts what many cases do in one process.
+    chatter = [line for line in lines if CHATTER.match(line) and ":tensorflow:" not in line]
+    if isinstance(code, str):
+        return code, err.strip()[-300:]
+    if chatter:
+        return f"it printed {chatter[-1][:200]}", err.strip()[-300:]
+    if code == 0 and case.harmless:
+        return "", "harmless"
+    made = set(here.rglob("*")) - before
+    left = sorted(str(path.relative_to(here)) for path in made)
+    silent = case.process is not None and 2 in case.process.closed
+    for reason in (
+        code != 2 and f"exit code {code}",
+        len(errors) != (0 if silent else 1) and f"{len(errors)} lines of error",
+        left and f"it left {left}",
+    ):
+        if reason:
+            return str(reason), err.strip()[-300:]
+    return "", " ".join(errors)
+
+
+def _inside(words: list[str], longest: int) -> tuple[int | str, str]:
+    """The exit code of a command, or what it raised, and its stderr; in this process."""
+    from keras_rawaudio_serving.cli import main as generate
+
+    from keras_rawaudio.cli import main
+
+    command, words = (generate, words[1:]) if words[:1] == ["generate"] else (main, words)
+    out = io.TextIOWrapper(io.BytesIO())
+
+    def late(number: int, frame: Any) -> None:
+        raise LateError
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(longest)
+    code: int | str
+    saved = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as err:
+        os.dup2(err.fileno(), 2)  # what C code prints, too
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = command(words)
+        except SystemExit as error:
+            code = int(error.code or 0)
+        except LateError:
+            code = f"no end after {longest} s"
+        except BaseException as error:
+            code = f"{type(error).__name__}: {str(error)[:200]}"
+        finally:
+            signal.alarm(0)
+            os.dup2(saved, 2)
+            os.close(saved)
+        err.seek(0)
+        return code, err.read()
+
+
+def _outside(case: Case, longest: int) -> tuple[int | str, str]:
+    """The same in a process of its own."""
+    odd = case.process or Process()
+    module, words = "keras_rawaudio", case.command
+    if words[0] == "generate":
+        module, words = "keras_rawaudio_serving.cli", words[1:]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **odd.environment}
+
+    def prepare() -> None:
+        os.umask(odd.umask)
+        for name, most in odd.limits.items():
+            resource.setrlimit(getattr(resource, name), (most, most))
+        for number in odd.closed:
+            os.close(number)
+
+    with contextlib.ExitStack() as stack:
+        out: Any = subprocess.DEVNULL
+        if odd.stdout:
+            out = stack.enter_context(open(odd.stdout, "w"))
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", module, *words],
+                env={name: value for name, value in environment.items() if value is not None},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                preexec_fn=prepare,
+                timeout=longest + START,
+            )
+        except subprocess.TimeoutExpired:
+            return f"no end after {longest + START} s", ""
+    return done.returncode, done.stderr.decode(errors="replace")
