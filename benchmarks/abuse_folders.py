@@ -85,7 +85,8 @@ def odd_runs() -> Group:
         for words in readers:
             # A command need not read what is wrong.
             prepare = lambda content=content: Path("run/recipe.json").write_bytes(content)  # noqa: E731
-            yield words.split(), prepare, content.startswith(b'{"')
+            harmless = words.startswith("evaluate") or content.startswith(b'{"')
+            yield words.split(), prepare, harmless
 
     def replaced(name: str, make: Callable[[str], Any]) -> Callable[[], Any]:
         def prepare() -> None:
