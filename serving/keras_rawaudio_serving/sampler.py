@@ -66,9 +66,9 @@ class Sampler:
         threads: int = 1,
         score: bool = False,
     ) -> None:
-        for name, value, most in (("streams", streams, MAX_STREAMS), ("threads", threads, 1024)):
-            if not 1 <= value <= most:
-                raise ServingError(f"{name} is {value}: it must be from 1 to {most}")
+        for name, count, most in (("streams", streams, MAX_STREAMS), ("threads", threads, 1024)):
+            if not 1 <= count <= most:
+                raise ServingError(f"{name} is {count}: it must be from 1 to {most}")
         if random_seed is not None and random_seed < 0:
             raise ServingError(f"the random seed is {random_seed}: it must be 0 or more")
         self.streams = streams
