@@ -1,5 +1,6 @@
 """Sound devices, through the optional sounddevice."""
 
+import atexit
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ class AudioDevice:
             the system's choice.
         channels: that it shall play.
         sample_rate: in Hz; a device that does not take it plays at its own default rate.
+        latency: seconds that the driver is asked for; it gives what it can.
 
     Attributes:
         name: of the device.
@@ -28,8 +30,9 @@ class AudioDevice:
         ServingError: sounddevice or PortAudio is missing, or there is no such device.
     """
 
-    def __init__(self, name: str | None, channels: int, sample_rate: int) -> None:
-        sounddevice = _sounddevice("--play")
+    def __init__(self, name: str | None, channels: int, sample_rate: int, latency: float) -> None:
+        self._sounddevice = sounddevice = _sounddevice("--play")
+        self._fill: Callable[[np.ndarray], None] | None = None
         self.underruns = 0
         device: int | str | None = int(name) if name and name.isdigit() else name
         try:
@@ -49,7 +52,7 @@ class AudioDevice:
             self.sample_rate = round(found["default_samplerate"])
         try:
             self._stream = sounddevice.OutputStream(
-                samplerate=self.sample_rate, latency="low", callback=self._callback, **settings
+                samplerate=self.sample_rate, latency=latency, callback=self._callback, **settings
             )
         except Exception as error:
             raise ServingError(
@@ -70,10 +73,15 @@ class AudioDevice:
 
     def abort(self) -> None:
         """Stop at once, and close."""
+        if self._fill is not None and not self._stream.active:
+            # The driver has gone, and PortAudio would wait for it: now, and at exit.
+            atexit.unregister(getattr(self._sounddevice, "_exit_handler", print))
+            return
         self._stream.abort()
         self._stream.close()
 
     def _callback(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        assert self._fill is not None
         self.underruns += bool(status.output_underflow)
         self._fill(out)
 

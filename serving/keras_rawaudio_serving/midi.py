@@ -33,6 +33,10 @@ class MidiInput:
 
     Raises:
         ServingError: mido is missing, or there is no such port.
+
+    Example:
+        >>> with MidiInput("nano", {"temperature": Knob(21)}, live):  # doctest: +SKIP
+        ...     play()
     """
 
     def __init__(self, name: str, knobs: Mapping[str, Knob], controls: LiveControls) -> None:
@@ -134,6 +138,15 @@ def learn_knobs(
         messages: of a mido port.
         names: of the controls.
         say: shows a line to the player.
+
+    Returns:
+        The knob of each control that has one.
+
+    Example:
+        >>> from types import SimpleNamespace as Message  # as mido's
+        >>> moved = Message(type="control_change", channel=0, control=7)
+        >>> learn_knobs([moved], ["temperature"], lambda text: None)
+        {'temperature': Knob(cc=7, channel=1)}
     """
     knobs: dict[str, Knob] = {}
     source = iter(messages)

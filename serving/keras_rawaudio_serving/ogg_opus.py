@@ -24,6 +24,12 @@ class OggOpusEncoder:
     Raises:
         ServingError: more channels, or no Opus in libsndfile, or soxr is missing.
 
+    Example:
+        >>> encoder = OggOpusEncoder(channels=1, sample_rate=16000)
+        >>> pages = encoder.encode(np.zeros(48000, np.float32))
+        >>> pages[0][:4], encoder.headers[28:36]
+        (b'OggS', b'OpusHead')
+
     Reference:
         RFC 3533 (Ogg pages) and RFC 7845 (Opus in Ogg).
     """

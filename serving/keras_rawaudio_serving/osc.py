@@ -41,6 +41,10 @@ class OscInput:
     Raises:
         ServingError: the port is in use, or the address is not of this machine.
 
+    Example:
+        >>> with OscInput("127.0.0.1", 9000, live):  # doctest: +SKIP
+        ...     play()
+
     Reference:
         M. Wright, "The Open Sound Control 1.0 Specification" (2002).
     """

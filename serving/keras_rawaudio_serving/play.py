@@ -45,6 +45,16 @@ class Speaker:
 
     Raises:
         ServingError: the device needs another rate and soxr is missing.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> device = SimpleNamespace(sample_rate=16000, start=lambda fill: None)
+        >>> speaker = Speaker(device, channels=1, sample_rate=16000, latency=0.1)
+        >>> speaker.write(np.full((1, 3), 0.5, np.float32))
+        >>> out = np.zeros((5, 1), np.int16)
+        >>> speaker.fill(out)  # what a device does
+        >>> out[:, 0].tolist(), speaker.underruns
+        ([16384, 16384, 16384, 0, 0], 1)
     """
 
     def __init__(self, device: Device, channels: int, sample_rate: int, latency: float) -> None:

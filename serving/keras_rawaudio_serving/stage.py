@@ -90,7 +90,7 @@ def open_speaker(
     block = max(block, sampler.frame / sampler.sample_rate)
     latency = max(LATENCY if args.latency is None else args.latency, 2 * block)
     channels = args.streams * sampler.channels
-    device = AudioDevice(args.device, channels, sampler.sample_rate)
+    device = AudioDevice(args.device, channels, sampler.sample_rate, latency / 4)
     converted = "" if device.sample_rate == sampler.sample_rate else ", converted"
     say(
         f"{device.name} at {device.sample_rate} Hz{converted}; latency {latency:.3f} s made ahead "

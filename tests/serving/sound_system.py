@@ -71,6 +71,10 @@ class Stream:
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.stopping = False
 
+    @property
+    def active(self) -> bool:
+        return self.thread.is_alive() and not self.stopping
+
     def start(self) -> None:
         if self.system.speed:
             self.thread.start()
