@@ -19,6 +19,7 @@ def train(
     sample_rate: int | None = None,
     mono: bool = False,
     seed: int = 0,
+    track: str | None = None,
     **overrides: Any,
 ) -> Path:
     """Train a generator on audio files.
@@ -31,6 +32,7 @@ def train(
         sample_rate: in Hz; `None`: the files' own, up to what the recipe takes.
         mono: mix stereo to mono, where the recipe takes both.
         seed: of the weights and of the order of the data.
+        track: `"mlflow"` or `"wandb"`: an experiment tracker beside TensorBoard's files.
         **overrides: recipe values by dotted key, such as `**{"data.batch": 16}`.
 
     Returns:
@@ -50,12 +52,20 @@ def train(
     from keras_rawaudio.recipes import load_recipe
     from keras_rawaudio.training import train as training
     from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.trackers import tracker
 
     sources = [audio] if isinstance(audio, (str, Path)) else list(audio)
     settings = CorpusSettings(sample_rate=sample_rate, channels=1 if mono else None)
     budget = Budget(minutes=minutes)
+    callbacks = [tracker(track, run)] if track else []
     ended = training.train(
-        sources, run, load_recipe(recipe, overrides), budget, settings, seed=seed
+        sources,
+        run,
+        load_recipe(recipe, overrides),
+        budget,
+        settings,
+        seed=seed,
+        callbacks=callbacks,
     )
     if not ended:
         raise KeyboardInterrupt(f"stopped and saved in {run}")

@@ -74,6 +74,25 @@ def checked(kind: type[Kind], values: Any, where: str) -> Kind:
         raise UserError(f"{where}: {_first_mistake(error, values)}") from None
 
 
+def flat(values: Any, name: str = "") -> dict[str, str]:
+    """Nested settings by their dotted names, as `--set` takes them.
+
+    Example:
+        >>> flat({"tiers": [{"frame_size": 64}], "codec": {"name": "peak"}})
+        {'tiers.0.frame_size': '64', 'codec.name': 'peak'}
+    """
+    if isinstance(values, dict):
+        inside = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, (list, tuple)):
+        inside = [(str(i), value) for i, value in enumerate(values)]
+    else:
+        return {name: "none" if values is None else str(values)}
+    found: dict[str, str] = {}
+    for key, value in inside:
+        found |= flat(value, f"{name}.{key}" if name else key)
+    return found
+
+
 def read_settings(path: Path, what: str) -> dict[str, Any]:
     """What a YAML or JSON file of settings holds.
 

@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show curve, last sample and verdict on a page of this machine, at any free port",
     )
     parser.add_argument(
+        "--track", metavar="SERVICE", help="mlflow or wandb, beside TensorBoard's files"
+    )
+    parser.add_argument(
         "--random-seed", type=whole(0, 2**32 - 1), help="of weights and data order (0)"
     )
 
@@ -82,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
         from keras_rawaudio.training.train import resume
 
-        ended = resume(options.run, budget, options.live, learning_rate)
+        ended = resume(options.run, budget, options.live, learning_rate, _callbacks(options))
         return _leave(options.run) if ended else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
@@ -109,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
         options.cache,
         options.random_seed or 0,
         options.live,
+        _callbacks(options),
     )
     return _leave(options.run) if ended else 130
 
@@ -124,6 +128,12 @@ def _leave(run: str) -> int:
         words = f"keras-rawaudio report --run {run} tries again"
         print(f"note: the training is complete, but no page: {reason}; {words}", file=sys.stderr)
     return 0
+
+
+def _callbacks(options: argparse.Namespace) -> list[Any]:
+    from keras_rawaudio.training.trackers import tracker
+
+    return [tracker(options.track, options.run)] if options.track else []
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.metrics.findings import clock
 from keras_rawaudio.reports.page import Section, Table
+from keras_rawaudio.settings import flat
 from keras_rawaudio.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -63,25 +64,6 @@ def facts(
         Section("Recipe", tables=[Table(["setting", "value"], recipe)]),
         Section("Versions", tables=[Table(["", ""], made)]),
     ]
-
-
-def flat(values: Any, name: str = "") -> dict[str, str]:
-    """Nested settings by their dotted names, as `--set` takes them.
-
-    Example:
-        >>> flat({"tiers": [{"frame_size": 64}], "codec": {"name": "peak"}})
-        {'tiers.0.frame_size': '64', 'codec.name': 'peak'}
-    """
-    if isinstance(values, dict):
-        inside = [(str(key), value) for key, value in values.items()]
-    elif isinstance(values, (list, tuple)):
-        inside = [(str(i), value) for i, value in enumerate(values)]
-    else:
-        return {name: "none" if values is None else str(values)}
-    found: dict[str, str] = {}
-    for key, value in inside:
-        found |= flat(value, f"{name}.{key}" if name else key)
-    return found
 
 
 def settings(values: dict[str, Any]) -> str:

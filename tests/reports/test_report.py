@@ -8,7 +8,7 @@ import pytest
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.reports import report
-from keras_rawaudio.reports.facts import flat
+from keras_rawaudio.settings import flat
 
 
 def test_training_leaves_a_page(run):

@@ -1,0 +1,86 @@
+"""Experiment trackers, without a server."""
+
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training import throughput, validation
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.trackers import Mlflow, tracker
+from keras_rawaudio.training.train import resume, train
+
+
+@pytest.fixture
+def trained(tmp_path, piece, cache, tiny, monkeypatch):
+    """Trains a run of one epoch with a tracker; validates after each step."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
+
+    def train_with(name):
+        recipe = tiny(sample_seconds=0.25)
+        callbacks = [tracker(name, "run")]
+        assert train([piece], "run", recipe, Budget(epochs=1), cache=cache, callbacks=callbacks)
+        return RunFolder.open("run")
+
+    return train_with
+
+
+def test_mlflow_has_figures_samples_and_the_model_and_goes_on(trained, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = trained("mlflow")
+    client = mlflow.MlflowClient()
+    (found,) = client.search_runs(["0"])
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "run"
+    assert found.data.params["tiers.0.frame_size"] == "8"
+    last = run.path / "log.csv"
+    steps = {point.step for point in client.get_metric_history(found.info.run_id, "train_loss")}
+    rows = last.read_text().splitlines()[1:]
+    assert steps == {int(row.split(",")[0]) for row in rows}
+    artifacts = {item.path for item in client.list_artifacts(found.info.run_id)}
+    assert {"best.keras", "log.csv", "recipe.json", "samples"} <= artifacts
+    samples = {item.path for item in client.list_artifacts(found.info.run_id, "samples")}
+    assert {f"samples/step-{step:07d}.wav" for step in steps} <= samples
+    assert resume("run", Budget(epochs=2), callbacks=[tracker("mlflow", "run")])
+    (again,) = client.search_runs(["0"])
+    assert again.info.run_id == found.info.run_id
+    history = client.get_metric_history(found.info.run_id, "train_loss")
+    assert max(point.step for point in history) > max(steps)
+
+
+def test_wandb_offline_keeps_a_run_with_its_files(trained, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run = trained("wandb")
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert (run.path / "wandb.txt").read_text() in folder.name
+    (media,) = (folder / "files/media").glob("audio")
+    assert list(media.glob("*.wav"))
+    (log,) = folder.glob("*.wandb")
+    assert b"best.keras" in log.read_bytes()
+
+
+def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(tmp_path):
+    run = RunFolder(tmp_path)
+    run.recipe.write_text("{}")
+
+    class Down(Mlflow):
+        def begin(self, number, recipe):
+            raise ConnectionError("no\nserver")
+
+        def log(self, step, figures):
+            raise ConnectionError("gone")
+
+    with pytest.raises(UserError, match=r"refuses: no\\nserver"):
+        Down(run).on_train_begin()
+    with pytest.warns(UserWarning, match="gone; training goes on"):
+        Down(run).on_epoch_end(1, {})
+
+
+def test_one_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"keras_rawaudio\[wandb\]"):
+        tracker("wandb", "run")
