@@ -20,7 +20,7 @@ FORBIDDEN = {
 }
 # What an extra brings: one module may import it, inside the function that needs it.
 EXTRAS = {
-    "keras_rawaudio/data/corpus/remote.py": {"tensorflow", "tensorflow_io"},
+    "keras_rawaudio/data/corpus/gfile.py": {"tensorflow", "tensorflow_io"},
     "keras_rawaudio/metrics/musicnn.py": {"tensorflow"},
     "keras_rawaudio/metrics/note_transcription.py": {"onnxruntime"},
     "serving/keras_rawaudio_serving/audio_device.py": {"sounddevice"},

@@ -47,7 +47,8 @@ def prepare(
     prepares audio in a cache; others wait, and find what it has made.
 
     Args:
-        sources: files, folders (searched recursively) and URLs (see `corpus.remote`).
+        sources: files, folders (searched recursively) and addresses such as s3://bucket/folder
+            (see `corpus.remote`).
         cache: a folder; by default that of `default_cache`.
         settings: rate, trimming and split; `CorpusSettings()` by default.
 
@@ -108,7 +109,8 @@ def _stamps(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     stamps: dict[str, dict[str, Any]] = {}
     for source in sources:
         if remote.is_url(str(source)):
-            stamps.setdefault(str(source), remote.stamp(str(source)))
+            for stamp in remote.find(str(source)):
+                stamps.setdefault(stamp["path"], stamp)
             continue
         for path in find_files(source):
             status = path.stat()
@@ -189,8 +191,11 @@ def _write(
 
 
 def _local(stamp: dict[str, Any], scratch: Path) -> Path:
-    path = stamp["path"]
-    return remote.fetch(path, scratch) if remote.is_url(path) else Path(path)
+    """The path of a file on this machine; a remote one's checksum is kept with its stamp."""
+    if not remote.is_url(stamp["path"]):
+        return Path(stamp["path"])
+    path, stamp["sha256"] = remote.fetch(stamp["path"], scratch)
+    return path
 
 
 def _decode_to(raw: Path, audio: AudioFile, rate: int, channels: int) -> tuple[int, int, float]:

@@ -1,19 +1,21 @@
-"""Sources that are URLs, read through tensorflow-io where it is installed and loads.
-
-Tried with file:// and http://. With s3:// tensorflow-io 0.37.1 aborts the process as it ends
-("pure virtual method called"): after the work is done, but the exit code is then 134.
-"""
+"""Sources that are addresses of fsspec: s3://, gs://, https:// and the others that it knows."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-import warnings
+import time
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.data.corpus.decoding import KINDS
+from keras_rawaudio.data.corpus.gfile import Gfile
+from keras_rawaudio.errors import UserError, one_line
 
 BLOCK = 1 << 20  # bytes
+RETRIES = 4  # of a connection that was cut, without a byte in between
+PAUSE = 0.5  # seconds before the first of them; each further one waits twice as long
 
 
 def is_url(source: str) -> bool:
@@ -21,59 +23,137 @@ def is_url(source: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
 
 
-def stamp(url: str) -> dict[str, Any]:
-    """What tells whether a remote file changed: its size and, where it has one, its time."""
-    gfile, failures = _gfile(url)
+def find(url: str) -> list[dict[str, Any]]:
+    """A remote file, or the audio files of a remote folder, in the order of their names.
+
+    Returns:
+        For each file its `path` and what tells whether it changed: `bytes`, and what the store has
+        of `mtime_ns` or `version`.
+
+    Raises:
+        UserError: no package for this kind of address, nothing there, or no audio in the folder.
+    """
     try:
-        status = gfile.stat(url)
-    except failures as error:
-        raise UserError(_failed(url, error)) from error
-    return {"path": url, "bytes": int(status.length), "mtime_ns": int(status.mtime_nsec)}
+        urls = _system(url).find()
+        if not urls:
+            raise UserError(f"no audio file (WAV, FLAC, OGG, MP3, ...) in the folder {url}")
+        return [{"path": each, **_system(each).stamp()} for each in urls]
+    except UserError:
+        raise
+    except Exception as error:  # each kind of store has errors of its own
+        raise _failed(url, error) from error
 
 
-def fetch(url: str, folder: Path) -> Path:
+def fetch(url: str, folder: Path) -> tuple[Path, str]:
     """Copy a remote file's bytes into a local folder, block by block.
 
+    A connection that is cut is tried again from where it ended.
+
     Args:
-        url: gs://, s3://, http://, https://, file:// or whatever tensorflow-io can open.
+        url: as `find` gives it.
         folder: an existing local folder.
 
     Returns:
-        The local copy, which lives as long as the folder does.
+        The local copy, which lives as long as the folder does, and the SHA-256 of its bytes.
 
     Raises:
-        UserError: if tensorflow-io is missing or does not load, or the file cannot be read.
+        UserError: the file cannot be read, or the connection is cut again and again.
     """
-    gfile, failures = _gfile(url)
+    system = _system(url)
     name = PurePosixPath(url.split("?")[0]).name or "audio"
     number = sum(1 for _ in folder.iterdir())  # two URLs may end in the same name
     path = folder / f"{number}-{name}"
-    try:
-        with gfile.GFile(url, "rb") as source, path.open("wb") as target:
-            while block := source.read(BLOCK):
-                target.write(block)
-    except failures as error:
-        raise UserError(_failed(url, error)) from error
-    return path
+    digest = hashlib.sha256()
+    with path.open("wb") as target:
+        for block in _blocks(url, system):
+            target.write(block)
+            digest.update(block)
+    return path, digest.hexdigest()
 
 
-def _gfile(url: str) -> tuple[Any, type[Exception]]:
-    """TensorFlow's file module with tensorflow-io's file systems, and its base error."""
+def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
+    """All bytes of a file, across connections that are cut."""
+    done = failures = 0
     try:
-        with warnings.catch_warnings():
-            # A library that does not load is only a warning there, and a puzzle later on.
-            warnings.filterwarnings("error", message="unable to load")
-            import tensorflow_io  # noqa: F401
-            from tensorflow import errors, io
+        total = system.stamp()["bytes"]
+        source = system.read(0)
     except Exception as error:
-        raise UserError(
-            f"cannot read {url}: remote sources need tensorflow-io, which is not installed or does "
-            "not load here; pip install 'keras_rawaudio[tfio]' (tensorflow-io 0.37.1 goes with "
-            "tensorflow 2.16.2 only), or download the file yourself"
-        ) from error
-    return io.gfile, errors.OpError
+        raise _failed(url, error) from error
+    while total is None or done < total:
+        try:
+            block = next(source, b"")
+            if not block and total is not None:
+                raise EOFError(f"the connection ended after {done} of {total} bytes")
+        except Exception as error:
+            failures += 1
+            if failures > RETRIES or isinstance(error, (FileNotFoundError, PermissionError)):
+                raise _failed(url, error) from error
+            time.sleep(PAUSE * 2 ** (failures - 1))
+            source = system.read(done)
+            continue
+        if not block:
+            return
+        failures = 0
+        done += len(block)
+        yield block
 
 
-def _failed(url: str, error: Exception) -> str:
+class _Fsspec:
+    """A file or folder of any store that fsspec knows.
+
+    Args:
+        url: its address.
+    """
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url
+        self.store, self.path = fsspec.core.url_to_fs(url)
+
+    def find(self) -> list[str]:
+        """The file itself, or the audio files of the folder."""
+        if _is_audio(self.url) or not self.store.isdir(self.path):
+            return [self.url]
+        self.store.invalidate_cache()
+        inside = sorted(path for path in self.store.find(self.path) if _is_audio(path))
+        return [self.store.unstrip_protocol(path) for path in inside]
+
+    def stamp(self) -> dict[str, Any]:
+        """Size, and what the store has of a version or a time of change."""
+        self.store.invalidate_cache()
+        status = self.store.info(self.path)
+        if status["type"] != "file":
+            raise FileNotFoundError("it is a folder without audio")
+        keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created")
+        version = next((status[key] for key in keys if status.get(key) is not None), "")
+        return {"bytes": status["size"], "version": str(version)}
+
+    def read(self, begin: int) -> Iterator[bytes]:
+        """The bytes from a position to the end, block by block."""
+        with self.store.open(self.path, "rb", block_size=BLOCK) as file:
+            if begin:
+                file.seek(begin)
+            while block := file.read(BLOCK):
+                yield block
+
+
+def _system(url: str) -> _Fsspec | Gfile:
+    try:
+        return _Fsspec(url)
+    except ImportError as error:
+        if error.name == "fsspec":
+            return Gfile(url)
+        raise _failed(url, error) from error
+    except ValueError as error:
+        raise _failed(url, error) from error
+
+
+def _is_audio(path: str) -> bool:
+    suffix = PurePosixPath(path.split("?")[0]).suffix
+    return suffix.lower().lstrip(".") in KINDS.split()
+
+
+def _failed(url: str, error: Exception) -> UserError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"cannot read {url}: {reason}"
+    return UserError(f"cannot read {url}: {one_line(reason)}; check the address and the network")

@@ -1,30 +1,35 @@
+"""Audio at addresses: S3, HTTP, memory; connections that are cut; what is not installed."""
+
 import builtins
-import functools
+import hashlib
 import http.server
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import soundfile
 
 from keras_rawaudio.data.corpus import prepare, remote
+from keras_rawaudio.data.corpus.gfile import Gfile
 from keras_rawaudio.errors import UserError
 
-
-def tensorflow_io_loads():
-    try:
-        remote._gfile("")
-    except UserError:
-        return False
-    return True
+PARTS = ("train", "validation", "test")
 
 
 @pytest.fixture
 def song(tmp_path):
-    audio = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
-    soundfile.write(tmp_path / "song.flac", audio, 8000)
-    return tmp_path / "song.flac"
+    """Large enough that a cut leaves blocks on both sides."""
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, 2_000_000)
+    soundfile.write(tmp_path / "song.wav", audio, 8000, "PCM_16")
+    return tmp_path / "song.wav"
+
+
+def same_samples(a, b):
+    for part in PARTS:
+        for one, two in zip(a.segments(part), b.segments(part), strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_what_is_a_url():
@@ -34,53 +39,177 @@ def test_what_is_a_url():
         assert not remote.is_url(path)
 
 
-def test_without_tensorflow_io_one_line_says_what_to_install(monkeypatch, tmp_path):
+@pytest.mark.parametrize("missing", [("fsspec", "tensorflow_io"), ("s3fs",)])
+def test_one_line_says_what_to_install(monkeypatch, tmp_path, missing):
     real = builtins.__import__
 
     def without(name, *args, **options):
-        if name == "tensorflow_io":
-            raise ImportError(name)
+        if name.split(".")[0] in missing:
+            raise ImportError(f"no {name}", name=name)
         return real(name, *args, **options)
 
-    monkeypatch.delitem(sys.modules, "tensorflow_io", raising=False)
+    for name in [name for name in sys.modules if name.split(".")[0] in missing]:
+        monkeypatch.delitem(sys.modules, name)
+    if "s3fs" in missing:
+        pytest.importorskip("fsspec")
+        monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"keras_rawaudio\[tfio\]") as caught:
-        prepare(["gs://bucket/song.flac"], tmp_path)
-    assert "gs://bucket/song.flac" in str(caught.value)
+    with pytest.raises(UserError, match=r"keras_rawaudio\[remote\]|[Ii]nstall s3fs") as caught:
+        prepare(["s3://bucket/song.flac"], tmp_path)
+    assert "s3://bucket/song.flac" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-needs_tensorflow_io = pytest.mark.skipif(
-    not tensorflow_io_loads(), reason="tensorflow-io is not installed or does not load"
-)
+@contextmanager
+def serving(folder, cuts=0):
+    """An HTTP server with ranges, whose first `cuts` bodies end in the middle."""
+    left = [cuts]
 
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-@needs_tensorflow_io
-def test_a_file_url_gives_what_the_path_gives(song, tmp_path):
-    cache = tmp_path / "cache"
-    local, by_url = prepare([song], cache), prepare([song.as_uri()], cache)
-    assert by_url.folder != local.folder
-    for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(by_url.segments(part), local.segments(part))
-    assert by_url.describe()["sources"][0]["path"] == song.as_uri()
-    assert prepare([song.as_uri()], cache).folder == by_url.folder
+        def do_HEAD(self):
+            self.answer(body=False)
 
+        def do_GET(self):
+            self.answer(body=True)
 
-@needs_tensorflow_io
-def test_a_song_over_http(song, tmp_path):
-    serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=song.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        def answer(self, body):
+            path = folder / self.path.strip("/")
+            if not path.is_file():
+                self.send_error(404)
+                return
+            whole = path.read_bytes()
+            first, last = 0, len(whole) - 1
+            asked = self.headers.get("Range")
+            if asked:
+                begin, end = asked.removeprefix("bytes=").split("-")
+                first, last = int(begin), min(int(end or last), last)
+            self.send_response(206 if asked else 200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(last + 1 - first))
+            if asked:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{len(whole)}")
+            self.end_headers()
+            if not body:
+                return
+            part = whole[first : last + 1]
+            if left[0] and len(part) > 1000:
+                left[0] -= 1
+                self.wfile.write(part[: len(part) // 2])
+                self.close_connection = True
+                return
+            self.wfile.write(part)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/song.flac"
         try:
-            assert remote.fetch(url, tmp_path).read_bytes() == song.read_bytes()
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
 
 
-@needs_tensorflow_io
-def test_a_url_with_nothing_behind_it(tmp_path):
-    with pytest.raises(UserError, match="cannot read") as caught:
-        prepare([(tmp_path / "none.flac").as_uri()], tmp_path / "cache")
+def test_a_song_over_http_gives_what_the_file_gives(song, tmp_path):
+    pytest.importorskip("aiohttp")
+    cache = tmp_path / "cache"
+    with serving(song.parent) as address:
+        corpus = prepare([f"{address}/song.wav"], cache)
+        assert prepare([f"{address}/song.wav"], cache).folder == corpus.folder
+    same_samples(corpus, prepare([song], cache))
+    (source,) = corpus.describe()["sources"]
+    assert source["path"] == f"{address}/song.wav"
+    assert source["sha256"] == hashlib.sha256(song.read_bytes()).hexdigest()
+
+
+def test_a_connection_that_is_cut_goes_on_from_there(song, tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    with serving(song.parent, cuts=3) as address:
+        path, digest = remote.fetch(f"{address}/song.wav", tmp_path)
+    assert path.read_bytes() == song.read_bytes()
+    assert digest == hashlib.sha256(song.read_bytes()).hexdigest()
+
+
+def test_one_that_is_cut_again_and_again_is_one_line(song, tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    cache = tmp_path / "cache"
+    with (
+        serving(song.parent, cuts=10**6) as address,
+        pytest.raises(UserError, match=r"cannot read http.*song\.wav") as caught,
+    ):
+        prepare([f"{address}/song.wav"], cache)
     assert "\n" not in str(caught.value)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_nothing_behind_an_address(tmp_path):
+    pytest.importorskip("aiohttp")
+    with serving(tmp_path) as address, pytest.raises(UserError, match="cannot read") as caught:
+        prepare([f"{address}/none.wav"], tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_in_memory(song, tmp_path):
+    """Its audio files by name; what is no audio is left out."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/album/b.wav": song.read_bytes(), "/album/a/a.wav": song.read_bytes()})
+    memory.pipe("/album/notes.txt", b"no audio")
+    memory.pipe("/words/notes.txt", b"no audio")
+    try:
+        stamps = remote.find("memory://album")
+        assert [stamp["path"] for stamp in stamps] == [
+            "memory:///album/a/a.wav",
+            "memory:///album/b.wav",
+        ]
+        memory.pipe("/album/b.wav", song.read_bytes()[:-2])
+        assert remote.find("memory://album")[0] == stamps[0]
+        assert remote.find("memory://album")[1] != stamps[1]
+        with pytest.raises(UserError, match="no audio file"):
+            prepare(["memory://words"], tmp_path)
+    finally:
+        memory.rm("/album", recursive=True)
+        memory.rm("/words", recursive=True)
+
+
+def test_a_bucket_of_a_server_that_speaks_s3(song, tmp_path, monkeypatch):
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        import boto3
+
+        bucket = boto3.resource("s3").create_bucket(Bucket="songs")
+        bucket.upload_file(str(song), "album/song.wav")
+        corpus = prepare(["s3://songs/album"], tmp_path / "cache")
+        same_samples(corpus, prepare([song], tmp_path / "cache"))
+        (source,) = corpus.describe()["sources"]
+        assert source["path"] == "s3://songs/album/song.wav"
+        with pytest.raises(UserError, match=r"cannot read s3://songs/none\.wav"):
+            prepare(["s3://songs/none.wav"], tmp_path / "cache")
+    finally:
+        server.stop()
+
+
+@pytest.mark.tfio
+def test_tensorflow_io_reads_what_fsspec_reads(song):
+    try:
+        system = Gfile(song.as_uri())
+    except UserError:
+        pytest.skip("tensorflow-io is not installed or does not load")
+    assert system.stamp()["bytes"] == song.stat().st_size
+    assert b"".join(system.read(0)) == song.read_bytes()
+    assert b"".join(system.read(100)) == song.read_bytes()[100:]
