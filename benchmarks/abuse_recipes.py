@@ -30,7 +30,7 @@ def recipe_values() -> Group:
     for place, names in numbers.items():
         for name in names:
             for value in (".nan", ".inf", "-1", "1e30", "[]", "{a: 1}", "many"):
-                yield ["recipe", "default", "--set", f"{place}.{name}={value}"], nothing, False
+                yield ["recipe", "raw", "--set", f"{place}.{name}={value}"], nothing, False
 
 
 def recipe_files() -> Group:

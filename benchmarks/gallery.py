@@ -35,7 +35,7 @@ python benchmarks/gallery.py --audio {song} --minutes {minutes}{flag}
 What the figures mean: [the glossary](../reference/glossary.md). The generators come from
 
 ```
-python train.py --audio {song} --run {work}/default --recipe default --minutes {minutes}
+python train.py --audio {song} --run {work}/default --recipe raw --minutes {minutes}
 python export.py --run {work}/default --out {work}/default/exported
 ```
 

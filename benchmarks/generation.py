@@ -1,7 +1,7 @@
 """How fast an exported generator plays: a JSON line for each setting, a table on stderr.
 
 python benchmarks/generation.py --tiers 64 16 --width 256 --streams 1 --threads 1 --seconds 5
-python benchmarks/generation.py --recipe default --streams 1 4 16 --threads 1 2 --plot speed.png
+python benchmarks/generation.py --recipe raw --streams 1 4 16 --threads 1 2 --plot speed.png
 python benchmarks/generation.py --model generator.onnx
 """
 

@@ -1,6 +1,6 @@
 """How fast the model learns, without the input pipeline: one JSON line.
 
-python benchmarks/training.py --recipe default
+python benchmarks/training.py --recipe raw
 python benchmarks/training.py --recipe categorical --tiers 64 16 --width 256 --steps 50
 """
 
@@ -16,7 +16,7 @@ from common import fresh_model, machine, print_line, reshaped, run_main
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--recipe", default="raw")
     parser.add_argument("--tiers", type=int, nargs="+", help="frames, slowest first")
     parser.add_argument("--width", type=int, help="of all layers")
     parser.add_argument("--steps", type=int, default=50)

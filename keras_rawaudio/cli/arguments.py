@@ -16,7 +16,7 @@ SET: dict[str, Any] = {
     "action": "extend",
     "default": [],
     "metavar": "KEY=VALUE",
-    "help": "any recipe value, such as tiers.0.units=512 or data.batch=16",
+    "help": "any recipe value, such as spectral.units=512 or data.batch=16",
 }
 
 

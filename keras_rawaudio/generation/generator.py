@@ -64,13 +64,6 @@ class Generator:
             raise UserError(f"temperature must be from 0 to 10, not {temperature}")
         if seed < 0:
             raise UserError(f"seed must be 0 or more, not {seed}")
-        known = {control.name: control for control in self.model.controls}
-        for name, value in (controls or {}).items():
-            if name not in known:
-                raise UserError(f"no control {name!r}: this model has {', '.join(known) or 'none'}")
-            low, high = known[name].minimum, known[name].maximum
-            if not low <= value <= high:
-                raise UserError(f"{name} must be from {low:g} to {high:g}, not {value}")
         if prompt is not None:
             prompt = np.asarray(prompt, np.float32)
             if prompt.ndim != 1 or not np.isfinite(prompt).all():
@@ -78,6 +71,13 @@ class Generator:
                     f"prompt must be finite numbers (n,) at {self.sample_rate} Hz, not an array "
                     f"of shape {prompt.shape}"
                 )
+        for name, value in (controls or {}).items():
+            known = {control.name: control for control in self.model.controls}
+            if name not in known:
+                raise UserError(f"no control {name!r}: this model has {', '.join(known) or 'none'}")
+            low, high = known[name].minimum, known[name].maximum
+            if not low <= value <= high:
+                raise UserError(f"{name} must be from {low:g} to {high:g}, not {value}")
         audio = ReferenceSampler(self.model).generate(
             max(1, round(seconds * self.sample_rate)),
             prompt,

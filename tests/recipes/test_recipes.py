@@ -19,7 +19,7 @@ from keras_rawaudio.training.build import build_model
 
 SHIPPED = [
     "categorical",
-    "default",
+    "raw",
     "demo",
     "frame-gru",
     "frame-mixture",
@@ -140,7 +140,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"data.sequence": 1000}, "multiple of length"),
         ("categorical", {"data.shift": "lane"}, "data.shift: 'lane' should be"),
         ("categorical", {"tiers.1.input": "codes"}, "last tier alone, under a predictive head"),
-        ("default", {"tiers.0.input": 1}, "tiers.0.input: 1 should be 'samples' or 'codes'"),
+        ("raw", {"tiers.0.input": 1}, "tiers.0.input: 1 should be 'samples' or 'codes'"),
         ("categorical", {"tiers.0.layers": 2, "tiers.0.units": [4]}, "as many widths as layers"),
         ("categorical", {"tiers.0.units": [4, 0]}, "tiers.0.units.1: 0 should be greater"),
         ("categorical", {"tiers.0.units": "many"}, "should be a valid integer, or 'many' should"),
@@ -167,7 +167,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
             {"head.hidden_units": "wide"},
             "head.hidden_units: 'wide' should be a valid integer",
         ),
-        ("default", {"codec.name": "standardize"}, "needs the codec peak"),
+        ("raw", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-mixture", {"codec.name": "standardize"}, "needs the codec peak"),
         ("frame-spectrum", {"codec.name": "mulaw"}, "needs the codec standardize or minmax or"),
         ("categorical", {"codec": {"name": "standardize"}}, "needs the codec mulaw or linear"),
@@ -195,8 +195,8 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("frame-spectrum", {"head.form": "cartesian"}, "'amplitude'"),
         ("frame-spectrum", {"head.form": "parts"}, "needs the form 'polar'"),
         ("frame-spectrum", {"head.span": 100}, "not whole hops"),
-        ("default", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
-        ("default", {"head.bunch": 48}, "multiple of its bunch of 48"),
+        ("raw", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
+        ("raw", {"head.bunch": 48}, "multiple of its bunch of 48"),
     ],
 )
 def test_mistakes_are_said_in_one_line(name, overrides, words):
@@ -239,7 +239,7 @@ def test_every_number_has_a_range(key):
     low, high = RANGES[key]
     for wrong in (low - 1, high + 1, float("nan"), float("inf"), -float("inf"), 10**400):
         with pytest.raises(UserError) as error:
-            load_recipe("default", {key: wrong})
+            load_recipe("raw", {key: wrong})
         assert key in str(error.value)
         assert len(str(error.value)) < 300
 
@@ -339,7 +339,7 @@ def test_sample_level_recipes_take_mono_at_16_khz(name):
 
 
 def test_a_full_band_recipe_takes_what_the_audio_has():
-    data = load_recipe("default", {"data.channels": None, "data.max_sample_rate": 48_000}).data
+    data = load_recipe("raw", {"data.channels": None, "data.max_sample_rate": 48_000}).data
     settings = data.corpus(CorpusSettings())
     assert (settings.channels, settings.max_sample_rate) == (None, 48_000)
     assert data.corpus(CorpusSettings(channels=1)).channels == 1
@@ -361,14 +361,14 @@ def test_a_gru_has_no_forget_bias():
 
 
 def test_a_recipe_cannot_be_changed_by_accident():
-    recipe = load_recipe("default")
+    recipe = load_recipe("raw")
     assert isinstance(recipe, Recipe)
     with pytest.raises(ValidationError):
         recipe.name = "other"
 
 
 def test_a_spectral_recipe_takes_the_rate_and_channels_of_the_files():
-    settings = load_recipe("spectral").data.corpus(CorpusSettings())
+    settings = load_recipe("default").data.corpus(CorpusSettings())
     assert (settings.channels, settings.max_sample_rate) == (None, 48_000)
 
 

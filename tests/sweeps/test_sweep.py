@@ -173,4 +173,4 @@ def test_ranges_and_choices_as_optuna_has_them(here):
 def test_the_file_of_the_docs_is_one(here):
     docs = Path(__file__).resolve().parents[2] / "docs/how-to/sweep.md"
     (here / "docs.yaml").write_text(docs.read_text().split("```yaml")[1].split("```")[0])
-    assert set(read_sweep("docs.yaml").search) > {"data.batch", "tiers.0.units"}
+    assert set(read_sweep("docs.yaml").search) > {"data.batch", "spectral.units"}

@@ -39,7 +39,7 @@ def run(piece, tmp_path_factory):
 
 
 def test_the_shipped_recipe_is_spectral():
-    recipe = load_recipe("spectral", {"spectral.units": 64})
+    recipe = load_recipe("default", {"spectral.units": 64})
     assert recipe.spectral.units == 64
     assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
@@ -54,7 +54,7 @@ def test_the_shipped_recipe_is_spectral():
 )
 def test_wrong_settings_are_refused(key, value, words):
     with pytest.raises(UserError, match=words):
-        load_recipe("spectral", {key: value})
+        load_recipe("default", {key: value})
 
 
 def test_a_run_is_scored_in_bits_per_code(run):
