@@ -86,13 +86,21 @@ def _run(args: argparse.Namespace) -> None:
         )
         server = Server(config)
         host, port = listening.getsockname()[:2]
-        Say(args.quiet)(
+        say = Say(args.quiet)
+        say(
             f"http://{host}:{port}/ for up to {args.listeners} listeners; controls "
             + ("for those who know the token" if token else "are fixed: no --token")
         )
-        server.run(sockets=[listening])
-        if streaming.producer.error is not None:
-            raise streaming.producer.error
+        producer = streaming.producer
+        try:
+            server.run(sockets=[listening])
+        finally:
+            say(
+                f"{producer.seconds:.0f} s of audio; {producer.late} times too slow for the clock; "
+                f"{streaming.broadcast.dropped} listeners dropped"
+            )
+        if producer.error is not None:
+            raise producer.error
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -77,10 +77,10 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        rest = self.process.communicate(timeout=30)[1]
-        assert rest == "", rest
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(how)
+        rest = self.process.communicate(timeout=60)[1]
+        assert re.fullmatch(r"\d+ s of audio; \d+ times .* \d listeners dropped\n", rest), rest
         return self.process.returncode
 
 
@@ -179,7 +179,6 @@ def test_a_port_in_use_is_one_line(
         (["--port", "70000"], "--port is 70000"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: "),
         (["--listeners", "0"], "--listeners is 0"),
-        (["--token", ""], "the token is empty"),
         (["--seed-audio", "none.wav", "--port", "0"], "none.wav"),
         (["--temperature", "0", "--port", "0"], "temperature is 0"),
     ],
@@ -191,6 +190,15 @@ def test_one_line_for_each_mistake(
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
+
+
+def test_an_empty_token_is_refused(
+    toy: Toy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else everybody would know it."""
+    monkeypatch.setenv(serve.TOKEN_VARIABLE, "")
+    assert serve.main([str(toy())]) == 2
+    assert "the token is empty" in capsys.readouterr().err
 
 
 def test_a_model_that_fails_ends_the_server(toy: Toy) -> None:
@@ -205,6 +213,16 @@ def test_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert serve.main([str(toy())]) == 2
     assert "pip install 'keras-rawaudio-serving[serve]'" in capsys.readouterr().err
+
+
+def test_a_service_is_stopped_while_somebody_listens(toy: Toy) -> None:
+    running = Server(toy())
+    try:
+        with running.listen() as client:
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+            assert running.stop(signal.SIGTERM) == 143
+    finally:
+        running.process.kill()
 
 
 @pytest.mark.slow
