@@ -153,10 +153,10 @@ def overrides() -> Group:
         ("raw", "data.batch=" + "[" * 5000),
         ("raw", "da\nta.batch=1"),
         ("raw", "data.batch=\x1b[2J"),
-        ("spectral", "codec.name=peak"),
-        ("spectral", "data.shift=random"),
-        ("spectral", "spectral.units=0"),
-        ("spectral", "spectral=null"),
+        ("default", "codec.name=peak"),
+        ("default", "data.shift=random"),
+        ("default", "spectral.units=0"),
+        ("default", "spectral=null"),
     ):
         yield ["recipe", recipe, "--set", *words.split(" ")], nothing, False
     train = [
