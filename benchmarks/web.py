@@ -88,6 +88,7 @@ def play(browser: Any, model: Path, streams: int, options: argparse.Namespace) -
             raise UserError(f"{model}: {problem}")
         page.select_option("#streams", str(streams))
         page.click("#play")
+        page.wait_for_selector("#meter:not(:empty)", timeout=120_000)
         memory, speeds = [], []
         cpu = processor_seconds(browser)
         for second in range(options.seconds):
