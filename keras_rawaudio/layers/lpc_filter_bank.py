@@ -114,16 +114,19 @@ class LPCFilterBank(keras.layers.Layer):
         F, P = self.bunch, self.order
         lags = P + np.arange(3 * F) - np.arange(P + 2 * F)[:, None]
         analysis_matrix = self._at(-own, lags, now=1.0)
-        # Within a bunch each sample enters the next ones: `x = given + x within`, whose solution is
-        # `given (1 + within) (1 + within^2) (1 + within^4) ...` until nothing is left of `within`.
-        within = self._at(own, np.arange(F) - np.arange(F)[:, None], now=0.0)
-        each = np.eye(F, dtype="float32")
-        synthesis_matrix, power = within + each, within
-        for _ in range(max(F - 1, 1).bit_length() - 1):
-            power = ops.matmul(power, power)
-            synthesis_matrix = ops.matmul(synthesis_matrix, power + each)
+        # Within a bunch each sample enters the next ones: `x = given + x within`. It is solved for
+        # one sample, then for twice as many at a time, block by block: stable where the series of
+        # powers of `within` is not, whose terms are large and cancel.
+        size = 1 << (F - 1).bit_length()
+        within = self._at(own, np.arange(size) - np.arange(size)[:, None], now=0.0)
+        solved = ops.ones_like(within[:, :1, :1])
+        for n in (1 << i for i in range((F - 1).bit_length())):
+            later = ops.matmul(ops.matmul(solved, within[:, :n, n : 2 * n]), solved)
+            upper = ops.concatenate([solved, later], axis=2)
+            lower = ops.concatenate([ops.zeros_like(solved), solved], axis=2)
+            solved = ops.concatenate([upper, lower], axis=1)
         return ops.reshape(analysis_matrix, (-1, (P + 2 * F) * 3 * F)), ops.reshape(
-            synthesis_matrix, (-1, F * F)
+            solved[:, :F, :F], (-1, F * F)
         )
 
     def analyze(self, past: Any, analysis_matrix: Any) -> tuple[Any, Any]:
