@@ -74,7 +74,7 @@ def osc_address(text: str) -> tuple[str, int]:
 
 
 def live_block(args: argparse.Namespace, default: float) -> float:
-    """Seconds per block where nothing was said: two of them fit into the latency."""
+    """Seconds per block by default: two of them fit into the latency."""
     latency = LATENCY if args.latency is None else args.latency
     return min(default, latency / 2) if args.play else default
 

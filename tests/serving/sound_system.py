@@ -17,7 +17,7 @@ class SoundSystem:
         speed: how much faster than real time its clock runs; 0 stands still.
 
     Attributes:
-        played: int16 (samples, channels), what the device has played.
+        output: int16 (samples, channels), what the device has played.
     """
 
     def __init__(self, rates: tuple[int, ...] = (8000,), speed: float = 20.0) -> None:
@@ -27,7 +27,7 @@ class SoundSystem:
         self.late = False
 
     @property
-    def played(self) -> np.ndarray:
+    def output(self) -> np.ndarray:
         return np.concatenate(self.parts)
 
     def query_devices(self, device: Any = None, kind: str | None = None) -> Any:

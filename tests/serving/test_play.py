@@ -136,8 +136,8 @@ def test_everything_reaches_the_device(
     text = f"--play --device Null --seconds 1.5 --random-seed 3 --out {out}"
     assert main(words(toy(), text)) == 0
     expected = soundfile.read(out, dtype="int16")[0]
-    played = sound.played[:, 0]
-    np.testing.assert_array_equal(played[played != 0], expected[expected != 0])
+    output = sound.output[:, 0]
+    np.testing.assert_array_equal(output[output != 0], expected[expected != 0])
     assert sound.log == ["open at 8000", "stop", "close"]
     shown = capsys.readouterr().err
     assert "Null at 8000 Hz; latency 0.300 s made ahead and 0.005 s of the device" in shown
@@ -151,7 +151,7 @@ def test_the_device_decides_the_rate(
     assert main(words(toy(), "--play --seconds 0.5 --latency 0.1 --streams 2")) == 0
     assert sound.log[0] == "open at 48000"
     assert "Null at 48000 Hz, converted; latency 0.100 s" in capsys.readouterr().err
-    sounding = np.count_nonzero(np.abs(sound.played).max(axis=1))
+    sounding = np.count_nonzero(np.abs(sound.output).max(axis=1))
     assert abs(sounding - 24000) < 500
 
 

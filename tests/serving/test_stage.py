@@ -271,9 +271,9 @@ def test_a_piece_is_played_by_osc(
     finally:
         ended.set()
         thread.join()
-    played = sound.played[:, 0].astype(float)
-    played = played[played != 0]  # without what was not there in time
-    before, after = np.std(played[:1600]), np.std(played[-8000:])
+    output = sound.output[:, 0].astype(float)
+    output = output[output != 0]  # without what was not there in time
+    before, after = np.std(output[:1600]), np.std(output[-8000:])
     assert 8 < after / before < 12
     assert f"OSC on 127.0.0.1:{port}: /temperature" in capsys.readouterr().err
 
