@@ -35,7 +35,8 @@ class SpectrumHead(WholeFrameHead):
     Args:
         frame_size: samples per frame.
         form: `"parts"` (real and imaginary part, scored by squared error), `"polar"` (log amplitude
-            by squared error, phase by `phase_distance` weighted with the target's amplitude), or
+            by squared error, phase by the square of `phase_distance` weighted with the target's
+            amplitude), or
             `"amplitude"` (log amplitude alone; phases come from Griffin-Lim).
         span: samples in a spectrum, even, a multiple of the frame; `None`: four frames.
         hidden: width of a hidden layer between the tier and the spectrum; 0: none.
@@ -201,7 +202,7 @@ class SpectrumHead(WholeFrameHead):
         phase_cos, phase_sin = direction(re, im)
         weight = amplitude(re, im)
         distance = phase_distance(ops.arctan2(sin, cos), ops.arctan2(phase_sin, phase_cos))
-        return ops.sum(weight * distance, axis=-1) / (ops.sum(weight, axis=-1) + LEAST)
+        return ops.sum(weight * ops.square(distance), axis=-1) / (ops.sum(weight, axis=-1) + LEAST)
 
     def score(self, prediction: Any, target: Any) -> Any:
         return ops.square(prediction["signal"] - ops.cast(target, "float32"))
