@@ -29,11 +29,13 @@ class NoisyActivation(keras.Layer):
 
     So the gradient flows through saturated units, and the harder they saturate the more they
     explore. `xi` is drawn in training; evaluation puts its expectation in its place: 0 for normal
-    noise, `sqrt(2 / pi)` for half-normal. The slope `p` is learned.
+    noise, `sqrt(2 / pi)` for half-normal. The slope `p` is learned. Without
+    noise the unit is `h`: the control that tells the effect of noise from that of hard limits.
 
     Args:
         function: `"hard_sigmoid"` (`u = 0.25 x + 0.5`) or `"hard_tanh"` (`u = x`).
-        noise: `"half-normal"` (xi = |normal|, biased) or `"normal"` (unbiased).
+        noise: `"half-normal"` (xi = |normal|, biased), `"normal"` (unbiased) or None: `h` alone,
+            without `p`.
         alpha: Share of the hard function. Over 1, units lean back into the line from saturation and
             half-normal noise points out of it; under 1, the other way round; at 1, as under 1.
             Default: the authors' 1.1 (sigmoid) or 1.15 (tanh).
@@ -64,7 +66,7 @@ class NoisyActivation(keras.Layer):
     def __init__(
         self,
         function: str = "hard_tanh",
-        noise: str = "half-normal",
+        noise: str | None = "half-normal",
         alpha: float | None = None,
         c: float | None = None,
         per_unit: bool = True,
@@ -74,8 +76,8 @@ class NoisyActivation(keras.Layer):
         super().__init__(**kwargs)
         if function not in FUNCTIONS:
             raise UserError(f"unknown function {function!r}; take one of {', '.join(FUNCTIONS)}")
-        if noise not in ("half-normal", "normal"):
-            raise UserError(f"unknown noise {noise!r}; take one of half-normal, normal")
+        if noise not in (None, "half-normal", "normal"):
+            raise UserError(f"unknown noise {noise!r}; take one of None, half-normal, normal")
         (self.slope, self.offset), self.limits, authors_alpha, authors_c = FUNCTIONS[function]
         self.function = function
         self.noise = noise
@@ -86,12 +88,16 @@ class NoisyActivation(keras.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Any) -> None:
+        if self.noise is None:
+            return
         shape = (input_shape[-1],) if self.per_unit else ()
         self.p = self.add_weight(shape=shape, initializer="ones", name="p")
 
     def call(self, inputs: Any, training: bool = False, noise: Any = None) -> Any:
-        line = self.slope * inputs + self.offset
         hard = self.hard(inputs)
+        if self.noise is None:
+            return hard
+        line = self.slope * inputs + self.offset
         mean = self.alpha * hard + (1 - self.alpha) * line
         half_normal = self.noise == "half-normal"
         if training:

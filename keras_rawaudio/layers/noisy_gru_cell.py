@@ -6,7 +6,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers.recurrent_cell import RecurrentCell, Unit
 from keras_rawaudio.layers.time_loop import scan_time
 
@@ -21,12 +20,14 @@ class NoisyGRUCell(RecurrentCell):
     Args:
         units: Width of state and output.
         activation_noise: What replaces the gates and the candidate. None: sigmoid and tanh.
+            `"hard"`: hard sigmoid and hard tanh, without noise.
             `"half-normal"` or `"normal"`: `NoisyActivation`, hard units with learned noise.
             `"binary"`: the gates are open or closed at random in training (`BinaryStochastic`), and
             as far open as they are likely to be in evaluation; the candidate stays tanh.
         preactivation_noise: Standard deviation of Gaussian noise on the inputs' share of the gates'
             and the candidate's pre-activations (0.005 to 0.05 were of use).
-        forget_bias: Must be None: a GRU has no forget gate. It is here to say so clearly.
+        forget_bias: What the update gate's bias starts from; above 0 the state is kept at first.
+            None means 0.
         seed: Of the noise.
         kwargs: Keras' own, such as `name` and `dtype`.
 
@@ -36,7 +37,7 @@ class NoisyGRUCell(RecurrentCell):
         training: Noise is on only where this is True.
 
     Raises:
-        UserError: For a forget bias, an unknown noise, or sizes that make no sense.
+        UserError: For an unknown noise, or sizes that make no sense.
 
     Example:
         >>> import numpy as np
@@ -55,14 +56,19 @@ class NoisyGRUCell(RecurrentCell):
     tanhs = 1
 
     def __init__(self, units: int, forget_bias: float | None = None, **kwargs: Any) -> None:
-        if forget_bias is not None:
-            raise UserError("a GRU has no forget gate: leave forget_bias out, or take an LSTM")
         super().__init__(units, **kwargs)
+        self.forget_bias = 0.0 if forget_bias is None else float(forget_bias)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
+
+        def initial_bias(shape: Any, dtype: Any = None) -> Any:
+            # The first row belongs to the inputs, the second to the state.
+            of_block = ops.array([[self.forget_bias, 0.0, 0.0], [0.0, 0.0, 0.0]], dtype=dtype)
+            return ops.repeat(of_block, self.units, axis=1)
+
         self.bias = self.add_weight(
-            shape=(2, self.blocks * self.units), initializer="zeros", name="bias"
+            shape=(2, self.blocks * self.units), initializer=initial_bias, name="bias"
         )
 
     def input_bias(self) -> Any:
@@ -86,6 +92,9 @@ class NoisyGRUCell(RecurrentCell):
         # A copy is a tensor on every backend; TensorFlow takes no variables in there.
         kernel = ops.copy(self.recurrent_kernel)
         return (_gru(projected, kernel, self.bias[1], state[0]),)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"forget_bias": self.forget_bias}
 
 
 def _gru(projected: Any, kernel: Any, bias: Any, start: Any) -> Any:

@@ -19,10 +19,10 @@ class NoisyLSTMCell(RecurrentCell):
     Args:
         units: Width of state and output.
         activation_noise: What replaces the gates, the candidate and the output's tanh. None:
-            sigmoid and tanh. `"half-normal"` or `"normal"`: `NoisyActivation`, hard units with
-            learned noise. `"binary"`: the gates are open or closed at random in training
-            (`BinaryStochastic`), and as far open as they are likely to be in evaluation; both tanh
-            stay.
+            sigmoid and tanh. `"hard"`: hard sigmoid and hard tanh, without noise. `"half-normal"`
+            or `"normal"`: `NoisyActivation`, hard units with learned noise. `"binary"`: the gates
+            are open or closed at random in training (`BinaryStochastic`), and as far open as they
+            are likely to be in evaluation; both tanh stay.
         preactivation_noise: Standard deviation of Gaussian noise on the gates' and the candidate's
             pre-activations (0.005 to 0.05 were of use).
         forget_bias: What the forget gate's bias starts from; None means 1.

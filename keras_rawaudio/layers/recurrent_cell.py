@@ -13,7 +13,7 @@ from keras_rawaudio.layers.noisy_activation import NoisyActivation
 from keras_rawaudio.layers.time_loop import scan_time
 
 Unit = Callable[[Any], Any]
-ACTIVATION_NOISES = (None, "half-normal", "normal", "binary")
+ACTIVATION_NOISES = (None, "hard", "half-normal", "normal", "binary")
 
 
 class RecurrentCell(keras.Layer):
@@ -62,16 +62,15 @@ class RecurrentCell(keras.Layer):
         if activation_noise == "binary":
             self.gate_units = BinaryStochastic(name="gates", dtype=self.dtype_policy)
         elif activation_noise is not None:
+            noise = None if activation_noise == "hard" else activation_noise
             self.gate_units = NoisyActivation(
-                "hard_sigmoid", noise=activation_noise, name="gates", dtype=self.dtype_policy
+                "hard_sigmoid", noise=noise, name="gates", dtype=self.dtype_policy
             )
             self.tanh_units = [
-                NoisyActivation(
-                    "hard_tanh", noise=activation_noise, name=f"tanh{i}", dtype=self.dtype_policy
-                )
+                NoisyActivation("hard_tanh", noise=noise, name=f"tanh{i}", dtype=self.dtype_policy)
                 for i in range(self.tanhs)
             ]
-        noisy = activation_noise is not None or preactivation_noise > 0
+        noisy = activation_noise not in (None, "hard") or preactivation_noise > 0
         self.seed_generator = keras.random.SeedGenerator(seed) if noisy else None
 
     def build(self, input_shape: Any) -> None:
@@ -94,7 +93,7 @@ class RecurrentCell(keras.Layer):
 
     def draw_noise(self, *sizes: Any) -> Any:
         """Draw the activations' noise: `(*sizes, W)`, to be given to `step`, or None."""
-        if self.activation_noise is None:
+        if self.activation_noise in (None, "hard"):
             return None
         columns = self.sigmoids + len(self.tanh_units)
         shape = (*sizes, columns * self.units)

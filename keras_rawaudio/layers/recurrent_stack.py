@@ -34,7 +34,7 @@ class RecurrentStack(keras.Layer):
             `"memories"`: what all layers remember, an LSTM's cell states.
         activation_noise: See `NoisyLSTMCell`.
         preactivation_noise: See `NoisyLSTMCell`.
-        forget_bias: LSTM only; see `NoisyLSTMCell`.
+        forget_bias: Of the forget gate of an LSTM, of the update gate of a GRU; see their cells.
         seed: Of the noise; each layer gets its own from it.
         kwargs: Keras' own, such as `name` and `dtype`.
 
@@ -47,7 +47,7 @@ class RecurrentStack(keras.Layer):
         Outputs `(B, T, O)` and the list of states after the last time step; `O` is `output_width`.
 
     Raises:
-        UserError: For an unknown cell or noise, too many layers, or a forget bias on a GRU.
+        UserError: For an unknown cell or noise, or too many layers.
 
     Example:
         >>> import numpy as np

@@ -11,6 +11,10 @@ from keras import ops
 from keras_rawaudio.layers.fourier import Fourier, amplitude, direction, turn_between
 
 LEAST = 1e-3  # amplitudes below this are silence to the logarithm
+FORMS = ("parts", "polar", "picture")
+LEVELS, PHASES = 16, 16  # cells of a picture, up and across
+LOUDEST = 10.0  # amplitude of the topmost cell
+SHARPNESS = 4  # times that a phase's cosine with a cell is squared
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -22,11 +26,14 @@ class SpectralView(keras.layers.Layer):
         hop: samples between two spectra.
         window: samples that are seen at once; as many spectra as fit, the last at its end.
         form: `"parts"`: real and imaginary part of each bin; `"polar"`: its log amplitude, and its
-            phase as cosine and sine.
+            phase as cosine and sine; `"picture"`: how many of the bins have which log amplitude
+            (16 cells from -60 dB to 20 dB) and which phase (16 cells, the first and the last
+            repeated at the other end), of each spectrum a picture. Which bin it was is lost.
         relative: with `"polar"`, each phase is the turn since the spectrum before; the first
             spectrum is used up for that.
         filters: of each of two convolutions over time and frequency (3 by 3, every second bin)
-            that read the spectra as an image; 0: the numbers as they are.
+            that read the spectra as an image, or the pictures of all spectra as the channels of
+            one; 0: the numbers as they are.
 
     Call arguments:
         frames: `(..., window)` floats.
@@ -62,8 +69,8 @@ class SpectralView(keras.layers.Layer):
             )
         if relative and form != "polar":
             raise ValueError("relative phases need the form 'polar'")
-        if form not in ("parts", "polar"):
-            raise ValueError(f"no form {form!r} of a spectrum; choose parts or polar")
+        if form not in FORMS:
+            raise ValueError(f"no form {form!r} of a spectrum; choose from {', '.join(FORMS)}")
         if filters < 0:
             raise ValueError("filters must be 0 or more")
         self.size, self.hop, self.window = size, hop, window
@@ -71,17 +78,21 @@ class SpectralView(keras.layers.Layer):
         self.fourier = Fourier(size)
         self.taper = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype("float32")
         self.spectra = spectra
-        self.channels = 2 if form == "parts" else 3
+        rows, columns, self.channels = {
+            "parts": (spectra, self.fourier.bins, 2),
+            "polar": (spectra - relative, self.fourier.bins, 3),
+            "picture": (LEVELS, PHASES + 2, spectra),
+        }[form]
         self.convolutions = [
             keras.layers.Conv2D(
                 filters, 3, strides=(1, 2), padding="same", activation="relu", name=f"image{i}"
             )
             for i in range(2 if filters else 0)
         ]
-        bins, depth = self.fourier.bins, self.channels
+        depth = self.channels
         for _ in self.convolutions:
-            bins, depth = -(-bins // 2), filters
-        self.features = (spectra - relative) * bins * depth
+            columns, depth = -(-columns // 2), filters
+        self.features = rows * columns * depth
 
     def build(self, input_shape: Any) -> None:
         depth = self.channels
@@ -97,7 +108,7 @@ class SpectralView(keras.layers.Layer):
         return ops.reshape(image, (-1, *lead, self.features))
 
     def _image(self, windows: Any) -> Any:
-        """`(rows, window)` to `(rows, spectra, bins, channels)`."""
+        """`(n, window)` to an image `(n, rows, columns, channels)`."""
         first = self.window - self.size - (self.spectra - 1) * self.hop
         starts = [first + i * self.hop for i in range(self.spectra)]
         pieces = ops.stack([windows[:, s : s + self.size] for s in starts], axis=1)
@@ -106,11 +117,28 @@ class SpectralView(keras.layers.Layer):
             return ops.stack([re, im], axis=-1)
         level = ops.log(amplitude(re, im) + LEAST)
         cos, sin = direction(re, im)
+        if self.form == "picture":
+            return self._picture(level, cos, sin)
         if self.relative:
             before, after = ((cos[:, a:b], sin[:, a:b]) for a, b in ((0, -1), (1, None)))
             cos, sin = turn_between(before, after)
             level = level[:, 1:]
         return ops.stack([level, cos, sin], axis=-1)
+
+    def _picture(self, level: Any, cos: Any, sin: Any) -> Any:
+        """The histograms of all spectra: `(n, LEVELS, PHASES + 2, spectra)`, each of sum one."""
+        bottom, top = np.log([LEAST, LOUDEST])
+        place = (ops.clip(level, bottom, top) - bottom) * float((LEVELS - 1) / (top - bottom))
+        cells = np.arange(LEVELS, dtype="float32")
+        rows = ops.relu(1.0 - ops.abs(place[..., None] - cells))
+        angles = np.arange(PHASES, dtype="float32") * (2 * np.pi / PHASES)
+        columns = ops.relu(cos[..., None] * np.cos(angles) + sin[..., None] * np.sin(angles))
+        for _ in range(SHARPNESS):
+            columns = ops.square(columns)
+        columns = columns / ops.sum(columns, axis=-1, keepdims=True)
+        picture = ops.matmul(ops.transpose(rows, (0, 1, 3, 2)), columns) / self.fourier.bins
+        picture = ops.concatenate([picture[..., -1:], picture, picture[..., :1]], axis=-1)
+        return ops.transpose(picture, (0, 2, 3, 1))
 
     def get_config(self) -> dict[str, Any]:
         return {

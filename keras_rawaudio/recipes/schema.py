@@ -35,8 +35,9 @@ class SpectrumSettings(Settings):
     """Samples of a spectrum, even."""
     hop: FrameSize
     """Samples between two spectra; the window holds as many as fit."""
-    form: Literal["parts", "polar"] = "polar"
-    """Real and imaginary parts, or log amplitude and phase."""
+    form: Literal["parts", "polar", "picture"] = "polar"
+    """Real and imaginary parts, log amplitude and phase of each bin, or a picture of how many bins
+    have which amplitude and phase."""
     relative: bool = False
     """Phases as turns from the spectrum before, instead of themselves."""
     filters: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -66,9 +67,11 @@ class TierSettings(Settings):
     """Hand on the outputs of all layers, not only the last one's; "memories": an LSTM's cell
     states instead."""
     forget_bias: Annotated[float, Field(ge=-100, le=100)] | None = None
-    """Start of the LSTM's forget-gate bias; `null`: 1."""
-    activation_noise: Literal["half-normal", "normal", "binary"] | None = None
-    """Noise of the gates' activations."""
+    """Start of the bias of an LSTM's forget gate or a GRU's update gate; `null`: 1, or 0 in a
+    GRU."""
+    activation_noise: Literal["hard", "half-normal", "normal", "binary"] | None = None
+    """Hard units in place of sigmoid and tanh, and their noise; "hard": none; "binary": gates that
+    are open or closed at random."""
     preactivation_noise: Deviation = 0.0
     """Standard deviation of the noise on the gates' pre-activations."""
     input_noise: Deviation = 0.0
@@ -95,8 +98,6 @@ class TierSettings(Settings):
                 f"a window of {window} is less than the frame of {self.frame_size}; leave window "
                 "out or make it larger"
             )
-        if self.cell == "gru" and self.forget_bias is not None:
-            raise ValueError("a GRU has no forget gate; leave forget_bias out or use cell: lstm")
         if self.cell == "gru" and self.skips == "memories":
             raise ValueError("a GRU has no cell states; use skips: true or cell: lstm")
         if self.spectrum:
@@ -178,6 +179,8 @@ class TrainingSettings(Settings):
     """Gradients are scaled down to this global norm; `null`: never."""
     weight_decay: Share = 0.0
     """Share of each weight, times the learning rate, that a step takes away."""
+    weight_noise: Deviation = 0.0
+    """Standard deviation of the noise on all weights, drawn anew for each step."""
     average: Share | None = 0.998
     """Share of the weights' running average that a step keeps; the average is what is validated,
     saved and exported; `null`: the weights as they are."""

@@ -26,8 +26,10 @@ class TrainingStep:
         clip_norm: largest global norm of a gradient; `None`: any.
         jit_compile: compile with XLA.
         average: how much of the running average of the weights a step keeps; `None`: no average.
+        weight_noise: standard deviation of Gaussian noise on all weights while a gradient is taken.
 
     Reference:
+        Graves 2011, "Practical variational inference for neural networks" (noise on weights).
         Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging".
         Williams and Peng 1990, "An efficient gradient-based algorithm for on-line training of
         recurrent network trajectories".
@@ -41,11 +43,14 @@ class TrainingStep:
         clip_norm: float | None = None,
         jit_compile: bool = False,
         average: float | None = None,
+        weight_noise: float = 0.0,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.average = average
+        self.weight_noise = weight_noise
+        self.noise_seed = keras.random.SeedGenerator() if weight_noise else None
         self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
         self.carried = CarriedState(model, batch)
         optimizer.build(model.trainable_variables)
@@ -71,11 +76,18 @@ class TrainingStep:
         named = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
         named |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
         named |= {f"average/{i}": v for i, v in enumerate(self.averages)}
+        if self.noise_seed:
+            named["weight_noise"] = self.noise_seed.state
         return named | {f"state/{name}": v for name, v in self.carried.variables.items()}
 
     def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
         state = self.carried.read(reset, position)
         variables = self.model.trainable_variables
+        learned = [tf.identity(v.value) for v in variables if self.weight_noise]
+        for variable in variables if self.weight_noise else ():
+            variable.assign_add(
+                keras.random.normal(variable.shape, stddev=self.weight_noise, seed=self.noise_seed)
+            )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for variable in variables:
                 tape.watch(variable.value)
@@ -85,6 +97,8 @@ class TrainingStep:
         gradients = [
             tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in variables])
         ]
+        for variable, value in zip(variables, learned, strict=False):
+            variable.assign(value)
         norm = tf.linalg.global_norm(gradients)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)

@@ -101,6 +101,7 @@ class Trainer:
             self.settings.clip_norm,
             self.settings.jit_compile,
             self.settings.average,
+            self.settings.weight_noise,
         )
         heldout = self.data.segments("validation"), self.data.starts("validation")
         self.evaluator = Evaluator(model, *heldout)

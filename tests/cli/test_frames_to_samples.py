@@ -23,6 +23,11 @@ CASES = {
         "frame-spectrum",
         "tiers.0.window=160 tiers.0.spectrum={size:64,hop:32,relative:true,filters:2} head.span=64",
     ),
+    "picture": (
+        "frame-gru",
+        "tiers.0.window=64 tiers.0.spectrum={size:64,hop:32,form:picture,filters:2} "
+        "tiers.0.activation_noise=hard tiers.0.forget_bias=1 training.weight_noise=0.01",
+    ),
     "amplitude": (
         "frame-gru",
         "tiers.0.window=64 tiers.0.spectrum={size:64,hop:32} "

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers import DeepGateLSTMCell, NoisyGRUCell, NoisyLSTMCell
 
 CELLS = [NoisyGRUCell, NoisyLSTMCell, DeepGateLSTMCell]
@@ -57,7 +56,27 @@ def test_binary_gates_are_open_or_closed_in_training():
     assert (np.abs(ops.convert_to_numpy(after)[~kept]) < 1 + 1e-5).all()
 
 
-def test_a_gru_refuses_a_forget_bias():
-    """Pitfall 9: there is no such gate, and no silent no-op."""
-    with pytest.raises(UserError, match="leave forget_bias out, or take an LSTM"):
-        NoisyGRUCell(4, forget_bias=1.0)
+def test_the_forget_bias_of_a_gru_is_its_update_gate_s():
+    """A large one keeps the state; it stands in the update gate's block alone."""
+    cell = NoisyGRUCell(4, forget_bias=20.0)
+    cell.build((None, 3))
+    bias = ops.convert_to_numpy(cell.bias)
+    assert (bias[0, :4] == 20).all()
+    assert not bias[0, 4:].any()
+    assert not bias[1].any()
+    state = np.full((2, 4), 0.7, "float32")
+    _, (after,) = cell.step(cell.project(INPUTS[:, 0]), [state])
+    np.testing.assert_allclose(ops.convert_to_numpy(after), state, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [NoisyGRUCell, NoisyLSTMCell])
+def test_hard_units_draw_nothing(cell):
+    """Training is evaluation, and no slope is learned."""
+    units = cell(4, activation_noise="hard")
+    units.build((None, 3))
+    state = [np.full((2, 4), 0.3, "float32")] * len(units.state_parts)
+    projected = units.project(ops.transpose(INPUTS, (1, 0, 2))[:, :2] * 9)
+    pairs = zip(units.run(projected, state, True), units.run(projected, state, False), strict=True)
+    for train, evaluation in pairs:
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (train, evaluation)))
+    assert not any(weight.name == "p" for weight in units.weights)

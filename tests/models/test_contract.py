@@ -54,8 +54,6 @@ def test_each_argument_is_an_attribute_and_part_of_the_config(name):
         if kind.__module__.startswith("keras_rawaudio"):
             names |= set(inspect.signature(kind.__init__).parameters)
     names -= {"self", "kwargs"}
-    if name == "NoisyGRUCell":
-        names -= {"forget_bias"}  # refused: a GRU has none
     assert not [n for n in names if not hasattr(made, n)]
     assert names <= set(config)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))

