@@ -125,65 +125,80 @@ def test_music_goes_on_where_it_was(tmp_path):
         assert line in done.stderr.splitlines()[-1]
 
 
-QUESTIONS = """
-- name: costs
-  asked: Which cost?
-  systems:
-    squared: {words: squares, recipe: frame-gru, set: [tiers.0.units=8, data.length=1000]}
-    gaussian:
-      words: a Gaussian
-      recipe: frame-mixture
-      set: [tiers.0.units=8, data.length=1000, head.num_mixtures=1]
-  answer: Squares leave {squared.score:.3f}, the zero predictor {squared.zero:.2f}.
-- name: later
-  asked: And then?
-  systems: {default: {words: the default, recipe: default}}
+COSTS = """
+name: costs
+asked: Which cost?
+theirs: Squares are to blame.
+predictions:
+  - {claim: "Huber is better", measure: test, better: huber, than: squared}
+systems:
+  squared: {words: squares}
+  huber: {words: Huber, set: [head.cost=huber]}
+"""
+LATER = """
+name: later
+asked: And then?
+theirs: Nothing.
+predictions: []
+systems: {other: {words: other, set: [tiers.0.cell=lstm]}, more: {words: more}}
 """
 
 
 @pytest.mark.slow
-def test_answers(tmp_path):
+def test_experiments(tmp_path):
     piece = write_demo_piece(tmp_path / "piece.wav", 260.0, 2000)
-    (tmp_path / "questions.yaml").write_text(QUESTIONS)
-    where = ["--questions", "questions.yaml", "--out", "docs"]
-    words = ["--audio", piece, "--row", "costs", "--seconds", 0.5, "--cache", "cache"]
-    lines = run("answers", *words, *where, "--work", "work", cwd=tmp_path)
-    squares = "frame-gru tiers.0.units=8 data.length=1000"
-    assert lines[0]["system"] == squares
-    known = json.loads((tmp_path / "docs" / "answers.json").read_text())
-    assert set(known) == {line["system"] for line in lines}
-    assert known[squares]["measure"] == "variance_unexplained"
-    assert set(known[squares]["moments"]) == {"1", "5", "20"}
-    page = (tmp_path / "docs" / "answers.md").read_text()
-    # The words' figures are the run's own.
-    assert f"Squares leave {known[squares]['score']:.3f}, the zero predictor" in page
-    assert "Not measured yet: `--row later`" in page
-    assert str(tmp_path) not in page + (tmp_path / "docs" / "answers.json").read_text()
-    assert (tmp_path / "docs" / "img" / "answers" / "costs.png").stat().st_size > 1000
-    # What is done is not done again.
-    assert run("answers", *words, *where, "--work", "work", cwd=tmp_path) == lines
-    # From what is known, the page comes out once more.
-    run("answers", "--render", *where, cwd=tmp_path)
-    assert (tmp_path / "docs" / "answers.md").read_text() == page
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions/1-costs.yaml").write_text(COSTS)
+    (tmp_path / "questions/2-later.yaml").write_text(LATER)
+    where = ["--questions", "questions", "--out", "docs"]
+    words = ["--audio", piece, "--question", "costs", "--steps", 4, "--seeds", 3, "--rates", 1e-3]
+    words += ["--work", "work", "--cache", "cache", "--set", "tiers.0.units=8", "data.length=1000"]
+    run("experiments", *words, *where, cwd=tmp_path)
+    known = json.loads((tmp_path / "docs/answers.json").read_text())["piece.wav"]
+    assert set(known["systems"]) == {"frame-gru", "frame-gru head.cost=huber"}
+    seeds = known["systems"]["frame-gru"]["seeds"]
+    assert len({seed["equal steps"]["test"] for seed in seeds}) == 3
+    assert {"tone_1", "tone_5", "tone_20"} <= set(seeds[0]["equal steps"])
+    page = (tmp_path / "docs/answers.md").read_text()
+    assert "Huber is better" in page
+    assert "Not run yet: `--question later`" in page
+    assert str(tmp_path) not in page + (tmp_path / "docs/answers.json").read_text()
+    assert (tmp_path / "docs/img/answers/costs-piece.png").stat().st_size > 1000
+    # What is done is not done again, and gives the same page.
+    done = sorted((tmp_path / "work").iterdir())
+    run("experiments", *words, *where, cwd=tmp_path)
+    assert sorted((tmp_path / "work").iterdir()) == done
+    assert (tmp_path / "docs/answers.md").read_text() == page
+    run("experiments", "--render", *where, cwd=tmp_path)
+    assert (tmp_path / "docs/answers.md").read_text() == page
+
+
+@pytest.mark.slow
+def test_phases(tmp_path):
+    piece = write_demo_piece(tmp_path / "piece.wav", 30.0, 8000)
+    words = ["--audio", piece, "--seconds", 0.5, "--cache", tmp_path / "cache"]
+    lines = {line["phases"]: line for line in run("phases", *words, cwd=tmp_path)}
+    errors = {name: line["amplitude_error_db"] for name, line in lines.items()}
+    assert errors["the true ones"] < -80
+    for name in ("phase gradient heap integration", "Griffin-Lim, frame by frame"):
+        assert errors[name] < errors["random"] - 3
 
 
 def test_the_questions_name_what_there_is():
-    """Every system of the page is one that can be built; every answer names its own figures."""
-    import string
-
+    """Every system can be built; every prediction names systems of its question."""
     import yaml
 
-    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.recipes import load_recipe, parse_overrides
 
-    rows = yaml.safe_load((BENCHMARKS / "answers.yaml").read_text())
-    assert len({row["name"] for row in rows}) == len(rows) >= 12
-    for row in rows:
-        for system in row["systems"].values():
-            values = dict(word.split("=", 1) for word in system.get("set", []))
-            values = {name: yaml.safe_load(value) for name, value in values.items()}
-            load_recipe(system["recipe"], values)
-        fields = {field for _, field, _, _ in string.Formatter().parse(row.get("answer", ""))}
-        assert {field.split(".")[0] for field in fields if field} <= set(row["systems"])
+    files = sorted((BENCHMARKS / "experiments").glob("*.yaml"))
+    assert len(files) >= 7
+    for file in files:
+        question = yaml.safe_load(file.read_text())
+        for system in question["systems"].values():
+            load_recipe(system.get("recipe", "frame-gru"), parse_overrides(system.get("set", [])))
+        for prediction in question["predictions"]:
+            pair = prediction.get("same") or [prediction["better"], prediction["than"]]
+            assert set(pair) <= set(question["systems"])
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_binary_gates_are_open_or_closed_in_training():
 
 
 def test_the_forget_bias_of_a_gru_is_its_update_gate_s():
-    """A large one keeps the state; it stands in the update gate's block alone."""
+    """Pitfall 9: a large one keeps the state; it stands in the update gate's block alone."""
     cell = NoisyGRUCell(4, forget_bias=20.0)
     cell.build((None, 3))
     bias = ops.convert_to_numpy(cell.bias)

@@ -1,0 +1,223 @@
+"""The questions of 2016, asked again by experiment; writes their figures and the page of answers.
+
+python benchmarks/experiments.py --audio cold_day.flac                   # all questions
+python benchmarks/experiments.py --audio cold_day.flac --question noise  # one of them
+python benchmarks/experiments.py --render                                # the page alone
+
+Each question is a file of experiments/: its systems, and what was predicted in 2016. Each system's
+learning rate is chosen on the validation part, with a seed that is not used again. Then it is
+trained with each seed, and compared with the question's first system at equal steps, and at the
+processor time that those steps take the reference. A run is kept in --work under a hash of its
+settings and samples: the same command goes on where it stopped, and several may share a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, machine, plain, run_main, say
+from experiment_page import COMPUTE, STEPS, write_page
+
+HERE = Path(__file__).with_name("experiments")
+REFERENCE = "frame-gru"
+# Small enough that hundreds of runs take minutes.
+BASE = ["tiers.0.units=128", "data.length=5000"]
+RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2)
+TUNING_SEED = 1000
+MOST = 4  # times the steps, or a fourth of them, at equal compute
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--audio", nargs="+", help="files and folders to learn from")
+    add("--question", nargs="+", metavar="NAME", help="those to ask (all)")
+    add("--steps", type=int, default=200, help="of training, for each system (200)")
+    add("--seeds", type=int, default=5, help="runs of each system after tuning (5)")
+    add("--rates", type=float, nargs="+", default=RATES, help="learning rates to choose from")
+    add("--set", nargs="+", default=BASE, metavar="KEY=VALUE", help="laid over every system")
+    add("--render", action="store_true", help="write the page from what is known; train nothing")
+    add("--questions", type=Path, default=HERE, metavar="FOLDER", help="of the questions' files")
+    add("--out", type=Path, default=ROOT / "docs/research", metavar="FOLDER", help="of the page")
+    add("--work", type=Path, default=Path("runs/experiments"), metavar="FOLDER", help="of the runs")
+    add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    from keras_rawaudio.errors import UserError, nearest
+
+    questions = read_questions(options.questions)
+    names = [question["name"] for question in questions]
+    for name in options.question or []:
+        if name not in names:
+            raise UserError(f"no question {name!r}; {nearest(name, names)}")
+    if not options.render:
+        if not options.audio:
+            raise UserError("--audio is missing: name the files or folders to learn from")
+        Experiments(options).ask([q for q in questions if q["name"] in (options.question or names)])
+    write_page(questions, options.out)
+
+
+def read_questions(folder: Path) -> list[dict[str, Any]]:
+    """The questions, in the order of their files' names."""
+    import yaml
+
+    return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
+
+
+class Experiments:
+    """Runs systems on one corpus, and keeps what comes of them.
+
+    Args:
+        options: of the command line.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        from keras_rawaudio.data.corpus import CorpusSettings, prepare
+        from keras_rawaudio.training.train import samples_sha256
+
+        self.options = options
+        options.work.mkdir(parents=True, exist_ok=True)
+        settings = CorpusSettings(sample_rate=8000, channels=1)
+        self.corpus = prepare(options.audio, options.cache, settings)
+        self.sha256 = samples_sha256(self.corpus)
+        self.piece = Path(options.audio[0]).name
+        self.system: Any = None
+
+    def ask(self, questions: list[dict[str, Any]]) -> None:
+        """Answer questions, one system after the other, and keep the figures as they come."""
+        systems = [system for question in questions for system in question["systems"].values()]
+        wanted = {key(system) for system in systems}
+        cost = self.step_seconds({})
+        runs = len(wanted) * (len(self.options.rates) + self.options.seeds)
+        minutes = runs * self.options.steps * cost / 60
+        say(
+            f"{len(wanted)} systems, {runs} runs of {self.options.steps} steps of "
+            f"{1000 * cost:.1f} ms: about {minutes:.0f} minutes of one core in steps, if "
+            "all cost what the reference does; compiling, scoring and free running as much again"
+        )
+        for question in questions:
+            for label, system in question["systems"].items():
+                self.keep(key(system), lambda s=system: self.measure(s, cost))
+                say(f"{question['name']}: {label} is done")
+
+    def keep(self, name: str, measure: Callable[[], dict[str, Any]]) -> None:
+        """Add a system's figures to those of the page."""
+        path = self.options.out / "answers.json"
+        figures = measure()
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        piece = known.setdefault(self.piece, {"systems": {}})
+        piece["piece"] = self.cached({"piece": True}, self.measure_piece)
+        piece["machine"] = machine()
+        piece["systems"][name] = figures
+        self.options.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(plain(known), indent=1, sort_keys=True) + "\n")
+
+    def measure(self, system: dict[str, Any], reference_cost: float) -> dict[str, Any]:
+        """Tune a system, then train it with every seed."""
+        steps = self.options.steps
+        cost = self.step_seconds(system)
+        at_equal_cost = steps * min(MOST, max(1 / MOST, reference_cost / cost))
+        budgets = {STEPS: steps, COMPUTE: round(at_equal_cost)}
+        tuned = {
+            rate: self.train(system, rate, TUNING_SEED, {STEPS: steps}, False)
+            for rate in self.options.rates
+        }
+        scores = {rate: found[STEPS]["validation"] for rate, found in tuned.items()}
+        known = {rate: score for rate, score in scores.items() if score is not None}
+        best = min(known, key=lambda rate: known[rate])
+        seeds = [
+            self.train(system, best, seed, budgets, True) for seed in range(self.options.seeds)
+        ]
+        recipe = self.recipe(system)
+        design = {
+            "units": recipe["tiers"][0]["units"],
+            "rows": recipe["data"]["batch"],
+            "steps": steps,
+        }
+        return {
+            "design": design,
+            "learning_rate": best,
+            "tuning": {f"{rate:g}": score for rate, score in scores.items()},
+            "step_milliseconds": round(1000 * cost, 2),
+            "steps": budgets,
+            "seeds": seeds,
+        }
+
+    def train(
+        self,
+        system: dict[str, Any],
+        rate: float,
+        seed: int,
+        budgets: dict[str, int],
+        full: bool,
+    ) -> dict[str, Any]:
+        """One run's figures by budget, from the work folder where they are known."""
+        depends = {"rate": rate, "seed": seed, "budgets": budgets, "full": full}
+        return self.cached(
+            {**depends, "recipe": self.recipe(system)},
+            lambda: self.built(system).train(rate, seed, budgets, full),
+        )
+
+    def step_seconds(self, system: dict[str, Any]) -> float:
+        """Processor time of a training step."""
+        depends = {"recipe": self.recipe(system), "cost": True}
+        return float(self.cached(depends, lambda: self.built(system).step_seconds()))
+
+    def cached(self, depends: dict[str, Any], measure: Callable[[], Any]) -> Any:
+        """What was measured under the same conditions, or what is measured now."""
+        from keras_rawaudio.files import replacing
+
+        text = json.dumps({"samples": self.sha256, **depends}, sort_keys=True)
+        path = self.options.work / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        if not path.is_file():
+            begun = time.process_time()
+            figures = plain(measure())
+            kept = {"depends": depends, "figures": figures}
+            kept["processor_seconds"] = round(time.process_time() - begun, 2)
+            with replacing(path) as partial:
+                partial.write_text(json.dumps(kept))
+        return json.loads(path.read_text())["figures"]
+
+    def recipe(self, system: dict[str, Any]) -> dict[str, Any]:
+        from keras_rawaudio.recipes import load_recipe, parse_overrides
+
+        values = parse_overrides([*self.options.set, *system.get("set", [])])
+        return load_recipe(system.get("recipe", REFERENCE), values).to_json()
+
+    def built(self, system: dict[str, Any]) -> Any:
+        """The system, compiled; the one before is dropped."""
+        import keras
+        from experiment_run import System
+
+        recipe = self.recipe(system)
+        if self.system is None or self.system.values != recipe:
+            self.system = None
+            keras.backend.clear_session()
+            self.system = System(recipe, self.corpus)
+        return self.system
+
+    def measure_piece(self) -> dict[str, Any]:
+        from experiment_run import measure_piece
+
+        return measure_piece(self.corpus)
+
+
+def key(system: dict[str, Any]) -> str:
+    """The recipe and what is laid over it."""
+    return " ".join([system.get("recipe", REFERENCE), *system.get("set", [])])
+
+
+if __name__ == "__main__":
+    # One thread: processor time is then what a step costs, whatever else the machine does.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    sys.exit(run_main(arguments(), main))
