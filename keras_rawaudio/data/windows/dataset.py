@@ -1,4 +1,4 @@
-"""From a plan to batches of values: sliced from memory-mapped segments, encoded batch by batch."""
+"""From a plan to batches of values: cut from memory-mapped segments, encoded by a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_rawaudio.data.windows.plan import WindowPlan
+from keras_rawaudio.data.windows.plan import WindowPlan, Windows
 from keras_rawaudio.data.windows.stream import StreamPlan
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Encode = Callable[[Array], Array]
 
+FULL_SCALE = 32768
 PREFETCH = 4
+READERS = 2  # batches that are cut at the same time
 # Samples read between two releases: at most 64 MB of a map of hours stay in memory.
 RELEASE_EVERY = 1 << 25
 
@@ -44,41 +46,31 @@ def read_batches(
         >>> batch["x"].tolist(), batch["y"].tolist()
         ([[0, 0, 0, 0, 1, 2]], [[0, 1, 2, 3]])
     """
-    lengths = [len(segment) for segment in segments]
-    if lengths != list(plan.lengths):
-        raise ValueError("the plan was made for segments of other lengths")
-    if context < 0:
-        raise ValueError(f"context must not be negative, not {context}")
+    _check(segments, plan, context)
     # Plain views: slicing a memmap object itself costs several times as much.
     plain = [np.asarray(segment).view(np.ndarray) for segment in segments]
     channels = plain[0].shape[1:]
-    dtype = _dtype(encode)
-    begins = np.zeros(len(segments), np.int64) if starts is None else np.asarray(starts, np.int64)
-    skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
-    epoch += skipped
+    codes = code_table(encode)
+    begins = _places(segments, starts)[1]
     lead = context + 1  # y's first sample has `context` + 1 samples before it
     unreleased = 0
-    while True:
-        for block in plan.epoch(epoch, skip):
-            for segment, offset, reset, valid in zip(*block, strict=True):
-                audio = np.zeros((plan.batch, lead + plan.window, *channels), np.int16)
-                for row, s, first in zip(audio, segment.tolist(), offset.tolist(), strict=True):
-                    begin = first - lead
-                    stretch = plain[s][max(begin, 0) : first + plan.window]
-                    row[max(-begin, 0) : max(-begin, 0) + len(stretch)] = stretch
-                values = np.asarray(encode(audio / np.float32(32768)), dtype)
-                batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
-                batch["position"] = begins[segment] + offset
-                if isinstance(plan, StreamPlan):
-                    batch["valid"] = valid.astype(np.int32)
-                yield batch
-                unreleased += audio.size
-                if unreleased > RELEASE_EVERY:
-                    unreleased = 0
-                    _release_pages(segments)
-        if not repeat:
-            return
-        epoch, skip = epoch + 1, 0
+    for block in _blocks(plan, epoch, skip_batches, repeat):
+        for segment, offset, reset, valid in zip(*block, strict=True):
+            audio = np.zeros((plan.batch, lead + plan.window, *channels), np.int16)
+            for row, s, first in zip(audio, segment.tolist(), offset.tolist(), strict=True):
+                begin = first - lead
+                stretch = plain[s][max(begin, 0) : first + plan.window]
+                row[max(-begin, 0) : max(-begin, 0) + len(stretch)] = stretch
+            values = codes[audio.astype(np.int32) + FULL_SCALE]
+            batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
+            batch["position"] = begins[segment] + offset
+            if isinstance(plan, StreamPlan):
+                batch["valid"] = valid.astype(np.int32)
+            yield batch
+            unreleased += audio.size
+            if unreleased > RELEASE_EVERY:
+                unreleased = 0
+                _release_pages(segments)
 
 
 def window_dataset(
@@ -92,6 +84,9 @@ def window_dataset(
     starts: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
+
+    Python plans where the rows read, for many batches at once. The batches themselves are cut and
+    encoded by graph operations, from a map of the prepared file.
 
     With `s` a window's first target sample in its segment and `N = plan.window`:
     `y[i] = signal[s : s + N]` and `x[i] = signal[s - context - 1 : s + N - 1]`, so that `y[i, j]`
@@ -130,24 +125,115 @@ def window_dataset(
     """
     import tensorflow as tf
 
-    dtype, channels = _dtype(encode), np.shape(segments[0])[1:]
-    signature = {
-        "x": tf.TensorSpec((plan.batch, context + plan.window, *channels), dtype),
-        "y": tf.TensorSpec((plan.batch, plan.window, *channels), dtype),
-        "reset": tf.TensorSpec((plan.batch,), tf.bool),
-        "position": tf.TensorSpec((plan.batch,), tf.int64),
-    }
-    if isinstance(plan, StreamPlan):
-        signature["valid"] = tf.TensorSpec((plan.batch,), tf.int32)
+    _check(segments, plan, context)
+    lengths, begins = (tf.constant(values, tf.int64) for values in _places(segments, starts))
+    joined, first = _joined(segments)
+    firsts = tf.constant(first, tf.int64)
+    with tf.device("CPU:0"):  # where tf.data runs
+        codes = tf.constant(code_table(encode))
+        if isinstance(joined, np.memmap):  # without a copy
+            whole = joined.view(np.ndarray)
+            samples = tf.experimental.dlpack.from_dlpack(whole.__dlpack__())
+        else:
+            samples = tf.constant(joined)
+    channels = samples.shape[1:]
+    lead = context + 1  # y's first sample has `context` + 1 samples before it
+    reach = tf.range(-lead, plan.window, dtype=tf.int64)
 
-    def batches() -> Iterator[dict[str, Array]]:
-        return read_batches(segments, encode, plan, context, epoch, skip_batches, repeat, starts)
+    def cut(
+        segment: tf.Tensor, offset: tf.Tensor, reset: tf.Tensor, valid: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """A batch from what the plan says of its rows."""
+        place = offset[:, None] + reach
+        inside = (place >= 0) & (place < tf.gather(lengths, segment)[:, None])
+        index = tf.where(inside, tf.gather(firsts, segment)[:, None] + place, 0)
+        audio = tf.gather(samples, index)
+        inside = tf.reshape(inside, [*inside.shape, *(1 for _ in channels)])
+        audio = tf.where(inside, tf.cast(audio, tf.int32), 0)
+        values = tf.gather(codes, audio + FULL_SCALE)
+        batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
+        batch["position"] = tf.gather(begins, segment) + offset
+        if isinstance(plan, StreamPlan):
+            batch["valid"] = tf.cast(valid, tf.int32)
+        return batch
 
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    def blocks() -> Iterator[tuple[Array, ...]]:
+        """Python plans many batches at once, and no more than are read between two releases."""
+        most = max(1, RELEASE_EVERY // (plan.batch * (lead + plan.window)))
+        for block in _blocks(plan, epoch, skip_batches, repeat):
+            for i in range(0, len(block.segment), most):
+                yield tuple(part[i : i + most] for part in block)
+                _release_pages([joined])
+
+    kinds = (tf.int64, tf.int64, tf.bool, tf.int64)
+    signature = Windows(*(tf.TensorSpec((None, plan.batch), kind) for kind in kinds))
+    dataset = tf.data.Dataset.from_generator(blocks, output_signature=tuple(signature))
+    dataset = dataset.unbatch().map(cut, num_parallel_calls=READERS, deterministic=True)
     if not repeat:
         left = plan.batches_per_epoch - skip_batches % plan.batches_per_epoch
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(left))
-    return dataset.prefetch(PREFETCH)
+    options = tf.data.Options()
+    # To rewrite the pipeline, TensorFlow would copy the samples, all hours of them.
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return dataset.prefetch(PREFETCH).with_options(options)
+
+
+def code_table(encode: Encode) -> Array:
+    """What each 16-bit sample is encoded to.
+
+    Returns:
+        `(65536,)` int32 where `encode` gives integers, else float32; sample `s` is at `s + 32768`.
+
+    Example:
+        >>> code_table(lambda audio: np.int32(audio * 32768))[[0, 32768, 32769]].tolist()
+        [-32768, 0, 1]
+    """
+    samples = np.arange(-FULL_SCALE, FULL_SCALE, dtype=np.float32)
+    codes = np.asarray(encode(samples / np.float32(FULL_SCALE)))
+    return codes.astype(np.int32 if np.issubdtype(codes.dtype, np.integer) else np.float32)
+
+
+def _blocks(
+    plan: WindowPlan | StreamPlan, epoch: int, skip_batches: int, repeat: bool
+) -> Iterator[Windows]:
+    skipped, skip = divmod(skip_batches, plan.batches_per_epoch)
+    epoch += skipped
+    yield from plan.epoch(epoch, skip)
+    while repeat:
+        epoch += 1
+        yield from plan.epoch(epoch)
+
+
+def _check(segments: Sequence[Array], plan: WindowPlan | StreamPlan, context: int) -> None:
+    if [len(segment) for segment in segments] != list(plan.lengths):
+        raise ValueError("the plan was made for segments of other lengths")
+    if context < 0:
+        raise ValueError(f"context must not be negative, not {context}")
+
+
+def _places(segments: Sequence[Array], starts: Sequence[int] | None) -> tuple[Array, Array]:
+    """The length of each segment, and where in its own file it begins."""
+    lengths = np.array([len(segment) for segment in segments], np.int64)
+    return lengths, np.zeros_like(lengths) if starts is None else np.asarray(starts, np.int64)
+
+
+def _joined(segments: Sequence[Array]) -> tuple[Array, Array]:
+    """All samples as one array, and where in it each segment begins.
+
+    Segments of one mapped file stay on disk: the array is a map of the same file, one that
+    TensorFlow takes as it is because it may be written to. Nothing is, and nothing would reach the
+    file.
+    """
+    one = segments[0]
+    mapped, path = getattr(one, "_mmap", None), getattr(one, "filename", None)
+    maps = {id(getattr(segment, "_mmap", None)) for segment in segments}
+    if mapped is None or path is None or len(maps) > 1 or getattr(one, "offset", None) != 0:
+        ends = np.cumsum([len(segment) for segment in segments])
+        return np.concatenate(segments), np.append(0, ends[:-1])
+    whole = np.frombuffer(mapped, one.dtype).reshape(-1, *one.shape[1:])
+    first = [(s.ctypes.data - whole.ctypes.data) // whole.strides[0] for s in segments]
+    return np.memmap(path, one.dtype, "c", shape=whole.shape), np.array(first)
 
 
 def _release_pages(segments: Sequence[Array]) -> None:
@@ -156,8 +242,3 @@ def _release_pages(segments: Sequence[Array]) -> None:
     for each in maps.values():
         if hasattr(mmap, "MADV_DONTNEED"):
             each.madvise(mmap.MADV_DONTNEED)
-
-
-def _dtype(encode: Encode) -> type[np.int32] | type[np.float32]:
-    probe = np.asarray(encode(np.zeros((1, 1), np.float32)))
-    return np.int32 if np.issubdtype(probe.dtype, np.integer) else np.float32

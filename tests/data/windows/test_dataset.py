@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_rawaudio.data.codecs import Linear, MinMax, MuLaw, Peak, Standardize
+from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.data.windows import StreamPlan, WindowPlan, read_batches, window_dataset
+from keras_rawaudio.data.windows.dataset import code_table
 from keras_rawaudio.errors import UserError
 
 SILENCE = 7  # the code of zero audio is not zero, as in mu-law
@@ -127,6 +130,54 @@ def test_continuous_values_are_float32(tmp_path):
     np.testing.assert_array_equal(batch["y"][0], np.arange(1000, 1008) / 16384)
 
 
+@settings(max_examples=25)
+@given(
+    st.lists(st.integers(1, 90), min_size=1, max_size=4),
+    st.sampled_from(["lanes", "random", "random-offsets", "stream", 1, 3]),
+    st.integers(1, 3),
+    st.integers(0, 20),
+    st.sampled_from([(), (2,)]),
+    st.booleans(),
+    st.sampled_from([MuLaw(0.5), Peak(0.7), Indices(1000)]),
+    st.integers(0, 5),
+)
+def test_graph_operations_cut_the_windows_of_numpy(
+    tmp_path_factory, lengths, shift, batch, context, channels, mapped, codec, skip
+):
+    """Bit for bit, for every layout, mono and stereo, audio and codes, on disk and in memory."""
+    samples = np.random.default_rng(len(lengths)).integers(
+        -(1 << 15), 1 << 15, (sum(lengths), *channels), np.int16
+    )
+    if mapped:
+        path = tmp_path_factory.mktemp("map") / "train.i16"
+        samples.tofile(path)
+        samples = np.memmap(path, np.int16, "r", shape=samples.shape)
+    segments = np.split(samples, np.cumsum(lengths)[:-1])
+    starts = list(range(100, 100 + len(lengths)))
+    try:
+        if shift == "stream":
+            plan = StreamPlan(lengths, 12, batch)
+        else:
+            plan = WindowPlan(lengths, 4, 3, batch, shift, seed=3)
+    except UserError:
+        return
+    where = codec.encode, plan, context, 1, skip, False, starts
+    expected = list(read_batches(segments, *where))
+    found = take(window_dataset(segments, *where), -1)
+    assert same(found, expected)
+    assert all(f["x"].dtype == e["x"].dtype for f, e in zip(found, expected, strict=True))
+
+
+def test_a_table_encodes_as_the_codec_does():
+    """Each 16-bit sample to the bits that the formula gives."""
+    samples = np.arange(-32768, 32768)
+    for codec in (MuLaw(0.3), Linear(0.9), Standardize(0.1, 0.2), MinMax(-0.4, 0.5), Peak(0.7)):
+        table = code_table(codec.encode)
+        for few in np.split(np.random.default_rng(0).permutation(samples), 512):
+            audio = few.astype(np.int16) / np.float32(32768)
+            np.testing.assert_array_equal(table[few + 32768], codec.encode(audio))
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_channels_are_the_last_axis(stream):
     """Each channel is cut as it would be by itself."""
@@ -200,15 +251,22 @@ def test_positions_are_places_in_the_file(stream):
         np.testing.assert_array_equal(bare["position"][there], offset[there])
 
 
-def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch):
+@pytest.mark.parametrize("graph", [False, True])
+def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch, graph):
     """An epoch over hours of audio leaves no more of them in memory than was asked for."""
+
+    def read():
+        if not graph:
+            return list(read_batches(segments, codes, plan, 3))
+        return take(window_dataset(segments, codes, plan, 3, repeat=False), -1)
+
     path = tmp_path / "train.i16"
     np.arange(1 << 20, dtype=np.int64).astype(np.int16).tofile(path)
     segments = [np.memmap(path, np.int16, "r")]
     plan = WindowPlan([1 << 20], frame=256, frames=16, batch=4, shift="lanes")
     expected = list(read_batches(segments, codes, plan, 3))
     monkeypatch.setattr("keras_rawaudio.data.windows.dataset.RELEASE_EVERY", 1 << 14)
-    assert same(list(read_batches(segments, codes, plan, 3)), expected)
+    assert same(read(), expected)
     smaps = Path("/proc/self/smaps")
     if smaps.exists():
         mine = smaps.read_text().split(str(path))[1]
