@@ -15,7 +15,7 @@ from keras_rawaudio.settings import Settings
 
 Width: TypeAlias = Annotated[int, Field(ge=1, le=16384)]
 Layers: TypeAlias = Annotated[int, Field(ge=1, le=16)]
-Hidden: TypeAlias = Annotated[int, Field(ge=0, le=16384)]
+OptionalWidth: TypeAlias = Annotated[int, Field(ge=0, le=16384)]
 Span: TypeAlias = Annotated[int, Field(ge=1, le=1 << 20)]
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=1e6)]
 CostName: TypeAlias = Literal["squared", "huber", "spectral"]
@@ -67,7 +67,7 @@ class Mixture(HeadSettings):
     kind: Literal["mixture"]
     num_mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
     """Gaussians."""
-    hidden: Hidden = 0
+    hidden_units: OptionalWidth = 0
     """Units of a hidden layer; 0: none."""
     levels: Annotated[int, Field(ge=2, le=65536)] = 256
     """Mu-law cells that bits are counted on."""
@@ -124,7 +124,7 @@ class Regression(HeadSettings):
     takes = ("amplitudes", "numbers")
 
     kind: Literal["regression"]
-    hidden: Hidden = 0
+    hidden_units: OptionalWidth = 0
     """Units of a hidden layer; 0: none."""
     end_layer: bool = True
     """Whether a dense layer makes the frame; `false`: the tier's output is the frame."""
@@ -139,7 +139,7 @@ class Regression(HeadSettings):
 
     @model_validator(mode="after")
     def _fits(self) -> Regression:
-        if self.hidden and not self.end_layer:
+        if self.hidden_units and not self.end_layer:
             raise ValueError("a hidden layer needs the end layer after it; leave out one of them")
         if self.cost == {}:
             raise ValueError("cost names no cost; leave it out or name one")
@@ -161,7 +161,7 @@ class Spectrum(HeadSettings):
     """Real and imaginary parts, log amplitude and phase, or log amplitude alone."""
     span: Span | None = None
     """Samples of a spectrum, a multiple of the frame; `null`: four frames."""
-    hidden: Hidden = 0
+    hidden_units: OptionalWidth = 0
     """Units of a hidden layer; 0: none."""
     relative: bool = False
     """Phases as turns from the spectrum before, instead of themselves."""

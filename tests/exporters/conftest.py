@@ -58,12 +58,12 @@ MODELS = {
     ),
     "regression, lstm": (
         [{"frame_size": 5, "cell": "lstm", "units": 6, "layers": 3, "activation_noise": "binary"}],
-        {"kind": "regression", "hidden": 4},
+        {"kind": "regression", "hidden_units": 4},
         STANDARDIZE,
     ),
     "regression, memories to an MLP": (
         [{"frame_size": 5, "cell": "lstm", "units": [6, 4, 5], "skips": "memories"}],
-        {"kind": "regression", "hidden": 7},
+        {"kind": "regression", "hidden_units": 7},
         STANDARDIZE,
     ),
     "regression, the top state is the frame": (
@@ -91,7 +91,7 @@ MODELS = {
     ),
     "mixture": (
         [{"frame_size": 8}, {"frame_size": 4}],
-        {"kind": "mixture", "num_mixtures": 3, "hidden": 5},
+        {"kind": "mixture", "num_mixtures": 3, "hidden_units": 5},
         PEAK,
     ),
     "spectrum, parts": (

@@ -62,7 +62,7 @@ MODELS = {
     ),
     "regression, two tiers": (
         [{"frame_size": 12, "units": 6}, {"frame_size": 4, "units": 5}],
-        {"kind": "regression", "hidden": 4},
+        {"kind": "regression", "hidden_units": 4},
         STANDARDIZE,
     ),
     "predictive, two tiers": (

@@ -47,12 +47,12 @@ MODELS = {
     ),
     "regression, two tiers": (
         [{"frame_size": 12, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
-        {"kind": "regression", "hidden": 7},
+        {"kind": "regression", "hidden_units": 7},
         STANDARDIZE,
     ),
     "regression, memories to an MLP": (
         [{"frame_size": 5, "cell": "deep-gate-lstm", "units": [6, 4, 5], "skips": "memories"}],
-        {"kind": "regression", "hidden": 7},
+        {"kind": "regression", "hidden_units": 7},
         STANDARDIZE,
     ),
     "regression, the top state is the frame": (
@@ -109,7 +109,7 @@ MODELS = {
     ),
     "spectrum, amplitude": (
         [{"frame_size": 4, "units": 6}],
-        {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden": 5, "iterations": 2},
+        {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden_units": 5, "iterations": 2},
         STANDARDIZE,
     ),
     "predictive, a clock, reads samples": (
@@ -336,7 +336,7 @@ def test_a_state_that_is_the_frame_must_be_as_wide():
     with pytest.raises(ValueError, match="leave out one of them"):
         AudioModel(
             [{"frame_size": 6}],
-            {"kind": "regression", "hidden": 3, "end_layer": False},
+            {"kind": "regression", "hidden_units": 3, "end_layer": False},
             STANDARDIZE,
         )
 

@@ -21,7 +21,7 @@ F, W = 32, 6  # samples per frame, width of the tier's output
 SMALL_CODES = {"codebook_size": 8, "filters": 3}
 HEAD_OPTIONS = {
     "categorical": {"levels": 16, "hidden_units": W, "linear": 5},
-    "mixture": {"num_mixtures": 3, "hidden": 4},
+    "mixture": {"num_mixtures": 3, "hidden_units": 4},
     "predictive": {**SMALL_CODES, "lpc_order": 16, "hidden_units": 8, "clock_width": 2},
     "regression": {"span": 64, "window": "flat", "cost": {"huber": 1.0}},
     "spectrum": {"form": "polar", "relative": True, "span": 64},

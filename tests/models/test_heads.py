@@ -125,7 +125,7 @@ def test_regression_loss_is_the_square_of_every_sample():
 
 
 def test_regression_frames_come_in_order():
-    head = RegressionHead(5, hidden=3)
+    head = RegressionHead(5, hidden_units=3)
     head.build((None, None), (None, None, 4))
     conditioning = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
     whole, _ = head(None, conditioning, [])
@@ -145,7 +145,7 @@ def test_heads_say_what_they_are(kind):
     "head",
     [
         CategoricalHead(4, LEVELS, hidden_units=7, layers=3, embedded=4, linear=3),
-        RegressionHead(5, hidden=3),
+        RegressionHead(5, hidden_units=3),
     ],
 )
 def test_config_round_trip(head):

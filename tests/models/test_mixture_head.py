@@ -143,6 +143,6 @@ def test_impossible_heads_are_refused():
 
 
 def test_config_round_trip():
-    head = MixtureHead(F, num_mixtures=2, hidden=3, levels=32)
+    head = MixtureHead(F, num_mixtures=2, hidden_units=3, levels=32)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config()

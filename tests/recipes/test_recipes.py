@@ -182,7 +182,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"a\nb": 3}, r"no setting 'a\nb'"),
         ("frame-gru", {"head.span": 600}, "span of 600 samples is not whole hops of 250"),
         ("frame-gru", {"head.span": 500, "head.reconstruct": True}, "no reconstruct"),
-        ("frame-gru", {"head.hidden": 5, "head.end_layer": False}, "needs the end layer"),
+        ("frame-gru", {"head.hidden_units": 5, "head.end_layer": False}, "needs the end layer"),
         ("frame-gru", {"head.window": "hahn"}, "'hann'"),
         ("frame-gru", {"head.cost": "hubert"}, "'huber'"),
         ("frame-gru", {"head.cost": {"huber": -1}}, "should be greater than 0"),

@@ -94,7 +94,7 @@ NETWORKS = {
     "200-100-100-200": ("hourglass-lstm", {}),
     "the top state is the output": ("state-gru", {"tiers.0.units": [20, 20, 10]}),
     "noise on gates of two layers": ("noisy-lstm", {"tiers.0.units": 20}),
-    "memories to an MLP": ("memory-lstm", {"tiers.0.units": 20, "head.hidden": 20}),
+    "memories to an MLP": ("memory-lstm", {"tiers.0.units": 20, "head.hidden_units": 20}),
     "binary stochastic gates": ("binary-lstm", {"tiers.0.units": 20}),
 }
 

@@ -29,7 +29,7 @@ class MixtureHead(WholeFrameHead):
     Args:
         frame_size: samples per frame.
         num_mixtures: Gaussians, 1 or more, at most as many as a frame has samples.
-        hidden: width of a hidden layer between the tier and the frame; 0: none.
+        hidden_units: width of a hidden layer between the tier and the frame; 0: none.
         levels: mu-law cells that bits are counted on.
 
     Example:
@@ -52,7 +52,7 @@ class MixtureHead(WholeFrameHead):
         self,
         frame_size: int,
         num_mixtures: int = 4,
-        hidden: int = 0,
+        hidden_units: int = 0,
         levels: int = 256,
         **kwargs: Any,
     ) -> None:
@@ -63,10 +63,12 @@ class MixtureHead(WholeFrameHead):
         if frame_size < K:
             raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
         self.num_mixtures = num_mixtures
-        self.hidden = hidden
+        self.hidden_units = hidden_units
         self.levels = levels
         self.hidden_layer = (
-            keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
+            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
+            if hidden_units
+            else None
         )
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
@@ -75,7 +77,7 @@ class MixtureHead(WholeFrameHead):
         self.output_layer = keras.layers.Dense(K * (2 * frame + 1), name="mixture")
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
-        self.output_layer.build((None, self.hidden or width))
+        self.output_layer.build((None, self.hidden_units or width))
         # Gaussians of several widths to choose from at the start.
         widths = np.tile(np.linspace(-3.0, -1.0, K + 2)[1:-1], frame)
         bias = np.concatenate([np.zeros(K * frame), widths, np.zeros(K)])
@@ -142,6 +144,6 @@ class MixtureHead(WholeFrameHead):
         return {
             **super().get_config(),
             "num_mixtures": self.num_mixtures,
-            "hidden": self.hidden,
+            "hidden_units": self.hidden_units,
             "levels": self.levels,
         }

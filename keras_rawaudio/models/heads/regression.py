@@ -23,7 +23,7 @@ class RegressionHead(WholeFrameHead):
 
     Args:
         frame_size: samples per frame.
-        hidden: width of a hidden layer between the tier and the frame; 0: none.
+        hidden_units: width of a hidden layer between the tier and the frame; 0: none.
         end_layer: whether a linear layer makes the frame; without one the tier's output is the
             frame, so that the tier is as wide as its frame is long (and within [-1, 1]).
         reconstruct: learn to give back the frame just read, instead of the next one (a denoising
@@ -46,7 +46,7 @@ class RegressionHead(WholeFrameHead):
     def __init__(
         self,
         frame_size: int,
-        hidden: int = 0,
+        hidden_units: int = 0,
         end_layer: bool = True,
         reconstruct: bool = False,
         span: int | None = None,
@@ -55,13 +55,13 @@ class RegressionHead(WholeFrameHead):
         **kwargs: Any,
     ) -> None:
         super().__init__(frame_size, **kwargs)
-        if hidden and not end_layer:
+        if hidden_units and not end_layer:
             raise ValueError("a hidden layer needs the end layer after it; leave out one of them")
         self.ahead = (span or frame_size) - frame_size
         if self.ahead and (reconstruct or not end_layer):
             raise ValueError("a span beyond the frame needs the end layer, and no reconstruct")
         self.weights_in_time = sum_to_one(frame_size + self.ahead, frame_size, window)
-        self.hidden = hidden
+        self.hidden_units = hidden_units
         self.end_layer = end_layer
         self.reconstruct = reconstruct
         self.span = span
@@ -70,7 +70,9 @@ class RegressionHead(WholeFrameHead):
         self._cost = weighted(cost)
         self.loss_is_score = cost == "squared"
         self.hidden_layer = (
-            keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
+            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
+            if hidden_units
+            else None
         )
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
@@ -80,7 +82,7 @@ class RegressionHead(WholeFrameHead):
             self.hidden_layer.build((None, width))
         if self.end_layer:
             self.output_layer = keras.layers.Dense(frame + self.ahead, name="frame")
-            self.output_layer.build((None, self.hidden or width))
+            self.output_layer.build((None, self.hidden_units or width))
         elif width != frame:
             raise ValueError(
                 f"without an end layer the tier's output is the frame, but it is {width} wide and "
@@ -115,7 +117,7 @@ class RegressionHead(WholeFrameHead):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "hidden": self.hidden,
+            "hidden_units": self.hidden_units,
             "end_layer": self.end_layer,
             "reconstruct": self.reconstruct,
             "span": self.span,

@@ -39,7 +39,7 @@ class SpectrumHead(WholeFrameHead):
             amplitude), or
             `"amplitude"` (log amplitude alone; phases come from Griffin-Lim).
         span: samples in a spectrum, even, a multiple of the frame; `None`: four frames.
-        hidden: width of a hidden layer between the tier and the spectrum; 0: none.
+        hidden_units: width of a hidden layer between the tier and the spectrum; 0: none.
         relative: with `"polar"`, the phase is a turn from the phase of the `span` samples before.
         iterations: of Griffin-Lim, for each frame.
         momentum: of Griffin-Lim.
@@ -61,7 +61,7 @@ class SpectrumHead(WholeFrameHead):
         frame_size: int,
         form: str = "parts",
         span: int | None = None,
-        hidden: int = 0,
+        hidden_units: int = 0,
         relative: bool = False,
         iterations: int = 8,
         momentum: float = 0.9,
@@ -81,12 +81,14 @@ class SpectrumHead(WholeFrameHead):
         self.rebuild = GriffinLim(self.size, frame_size, iterations, momentum)
         self.form = form
         self.span = span
-        self.hidden = hidden
+        self.hidden_units = hidden_units
         self.relative = relative
         self.iterations = iterations
         self.momentum = momentum
         self.hidden_layer = (
-            keras.layers.Dense(hidden, activation="relu", name="hidden") if hidden else None
+            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
+            if hidden_units
+            else None
         )
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
@@ -94,7 +96,7 @@ class SpectrumHead(WholeFrameHead):
         self.output_layer = keras.layers.Dense(FORMS[self.form] * self.fourier.bins, name="bins")
         if self.hidden_layer:
             self.hidden_layer.build((None, width))
-        self.output_layer.build((None, self.hidden or width))
+        self.output_layer.build((None, self.hidden_units or width))
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         return [("pending", (self.size - self.frame_size,))]
@@ -212,7 +214,7 @@ class SpectrumHead(WholeFrameHead):
             **super().get_config(),
             "form": self.form,
             "span": self.span,
-            "hidden": self.hidden,
+            "hidden_units": self.hidden_units,
             "relative": self.relative,
             "iterations": self.iterations,
             "momentum": self.momentum,
