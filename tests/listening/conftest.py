@@ -9,6 +9,7 @@ import soundfile
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.listening.design import Key
+from keras_rawaudio.metrics.bracket_audio import through_mp3
 
 RATE = 16000
 
@@ -58,6 +59,8 @@ def listen():
 @pytest.fixture(scope="session")
 def audio(tmp_path_factory):
     """A recording, the recording with hiss, and another piece."""
+    if through_mp3(np.zeros(RATE, np.float32), RATE) is None:
+        pytest.skip("a listening test needs soundfile >= 0.13, which writes MP3")
     home = tmp_path_factory.mktemp("audio")
     write_demo_piece(home / "song.wav", 60.0, RATE)
     write_demo_piece(home / "other.wav", 8.0, RATE, seed=5)

@@ -10,7 +10,14 @@ import pytest
 import soundfile
 
 from keras_rawaudio.cli import main
+from keras_rawaudio.data.codecs import fit_codec
+from keras_rawaudio.data.corpus import CorpusSettings, prepare
+from keras_rawaudio.exporters.export import export
+from keras_rawaudio.listening.design import Key
 from keras_rawaudio.listening.loudness import integrated_loudness
+from keras_rawaudio.recipes import load_recipe
+from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
 
 def content(folder):
@@ -102,6 +109,38 @@ def test_one_system(audio, tmp_path):
     assert main(["listen-test", *words.split()]) == 0
     kinds = [trial["question"] for trial in content(out)["trials"]]
     assert [kinds.count(kind) for kind in ("identify", "prefer", "rate")] == [6, 0, 6]
+
+
+@pytest.fixture
+def run(audio, tmp_path):
+    """A run folder of 8 kHz, as training leaves it; the weights are random and large."""
+    run = RunFolder(tmp_path / "run")
+    recipe = load_recipe("frame-mixture", {"tiers.0.units": 8})
+    corpus = prepare([audio / "hiss.wav"], tmp_path / "cache", CorpusSettings(sample_rate=8000))
+    codec = fit_codec(recipe.codec.name, corpus.parts())
+    run.write_json(run.recipe, recipe.to_json())
+    description = {"format_version": FORMAT_VERSION, "sample_rate": 8000}
+    run.write_json(run.description, {**description, "corpus": str(corpus.folder)})
+    model = build_model(recipe, codec)
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(weight + rng.normal(size=weight.shape))
+    model.save(run.best)
+    return run.path
+
+
+@pytest.mark.slow
+def test_a_run_folder_beside_its_exported_file(audio, run, tmp_path):
+    export(run, tmp_path / "exported")
+    file, out = tmp_path / "exported" / "generator.onnx", tmp_path / "test"
+    words = f"--real {audio}/song.wav --a {run} --b {file} --out {out} --trials 2 --seconds 1"
+    assert main(["listen-test", *words.split()]) == 0
+    key = Key.model_validate_json((out / "key.json").read_text())
+    assert key.systems == {"a": str(run), "b": str(file)}
+    clips = content(out)["clips"]
+    assert {(rate, len(clip)) for clip, rate in map(decoded, clips.values())} == {(8000, 8000)}
+    drawn = [clips[clip] for clip, source in key.clips.items() if source in "ab"]
+    assert len(set(drawn)) == len(drawn) == 4  # two of each system
 
 
 CASES = {
