@@ -55,15 +55,18 @@ def export(
 
     Raises:
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
-            does not draw sample by sample, or no corpus to measure the price on; for `web`, no
+            does not draw sample by sample, or no corpus to measure the cost on; for `web`, no
             built page.
     """
     bundle = web_bundle() if web else None
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
-    arithmetic = price(model, folder) if int8 else "float32"
+    arithmetic = int8_cost(model, folder) if int8 else "float32"
     if not int8 and model.head.quantizable:
-        print("note: --int8 makes a file that plays faster, and says its price", file=sys.stderr)
+        print(
+            "note: --int8 makes a file that plays faster; it holds what that costs in bits",
+            file=sys.stderr,
+        )
     target = Path(out)
     with exclusive(target), write_errors(target), _made_whole(target) as partial:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
@@ -172,7 +175,7 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
     }
 
 
-def price(model: Model, run: RunFolder) -> dict[str, Any]:
+def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:
     """What 8 bits cost on the test part: bits per sample with them, and without."""
     if not model.head.quantizable:
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")

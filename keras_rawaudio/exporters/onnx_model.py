@@ -169,7 +169,7 @@ class _Composer:
             rate, K = tier.frame_size // below, self.steps.noise_width
             faster = self._states_from(i + 1)
             results = [f"{at}/{s}_after" for s in faster]
-            sliced = [output, f"{at}/given_below", f"{at}/chance_below"]
+            sliced = [output, f"{at}/given_below", f"{at}/noise_below"]
             frames, whole = [f"{m}_below" for m in made], self._integers([tier.frame_size, -1])
             nodes += [
                 self._node("Reshape", [given, self._integers([rate, below, -1])], sliced[1]),

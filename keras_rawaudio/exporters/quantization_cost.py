@@ -32,7 +32,7 @@ def bits_per_sample(model: AudioModel, segments: Sequence[np.ndarray], int8: boo
     try:
         import onnxruntime
     except ImportError:
-        raise UserError("--int8 needs onnxruntime to measure its price: pip install it") from None
+        raise UserError("--int8 needs onnxruntime to measure its cost: pip install it") from None
     session = onnxruntime.InferenceSession(
         compose(model, int8).SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -56,5 +56,5 @@ def test_the_notebook_runs(cells, tmp_path, monkeypatch):
     assert rate == names["generator"].sample_rate
     assert len(new) == round(SMALL["SECONDS"] * rate)
     assert np.std(new) > 1e-4
-    audio, _ = soundfile.read("played.wav")
+    audio, _ = soundfile.read("generated.wav")
     assert len(audio) == len(new)

@@ -255,8 +255,8 @@ def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, ren
     # The first rename makes it complete.
     expected = dict.fromkeys(after, "new") if renames else dict.fromkeys(before, "old")
     assert found() == expected
-    said = "finished the export" in capsys.readouterr().err
-    assert said == (0 < renames < 1 + len(before) + len(after))
+    noted = "finished the export" in capsys.readouterr().err
+    assert noted == (0 < renames < 1 + len(before) + len(after))
     assert not list(tmp_path.glob(".partial-*"))
 
 

@@ -8,7 +8,7 @@ from onnx.reference import ReferenceEvaluator
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters import int8
-from keras_rawaudio.exporters.export import price
+from keras_rawaudio.exporters.export import int8_cost
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.steps import OPSET, convert
 from keras_rawaudio.models import AudioModel
@@ -72,4 +72,4 @@ def test_heads_of_few_numbers_keep_their_bits():
         [{"frame_size": 8, "units": 4}], {"kind": "regression"}, {"name": "peak", "peak": 1}
     )
     with pytest.raises(UserError, match="--int8 is not for a regression head"):
-        price(model, None)
+        int8_cost(model, None)
