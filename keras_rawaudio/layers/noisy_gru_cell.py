@@ -15,7 +15,9 @@ class NoisyGRUCell(RecurrentCell):
     """Gated recurrent unit, with the weights and the arithmetic of `keras.layers.GRU`.
 
     This is the variant with `reset_after=True`: the reset gate acts on the product of the state and
-    the recurrent kernel. Gates stand in Keras' order: update, reset, candidate.
+    the recurrent kernel. Gates stand in Keras' order: update, reset, candidate. The update gate `z`
+    keeps the state, as in Keras: `h = z * h_before + (1 - z) * candidate`. Other texts exchange `z`
+    and `1 - z`.
 
     Args:
         units: Width of state and output.
@@ -26,8 +28,8 @@ class NoisyGRUCell(RecurrentCell):
             as far open as they are likely to be in evaluation; the candidate stays tanh.
         preactivation_noise: Standard deviation of Gaussian noise on the inputs' share of the gates'
             and the candidate's pre-activations (0.005 to 0.05 were of use).
-        forget_bias: What the update gate's bias starts from; above 0 the state is kept at first.
-            None means 0.
+        forget_bias: What the update gate's bias starts from. A GRU has no forget gate; the update
+            gate does its work. Above 0 it keeps more of the state at first. None means 0.
         seed: Of the noise.
         kwargs: Keras' own, such as `name` and `dtype`.
 

@@ -30,7 +30,8 @@ class Tier(keras.layers.Layer):
         layers: number of recurrent layers; `None`: as many as `units` lists.
         skips: hand on the outputs of all layers, not only the last one's; `"memories"`: what all
             layers remember, an LSTM's cell states.
-        forget_bias: start of the LSTM's forget-gate bias.
+        forget_bias: start of the bias of an LSTM's forget gate or a GRU's update gate; `None`: 1,
+            or 0 in a GRU.
         activation_noise: noise of the gates' hard activations, see `NoisyActivation`.
         preactivation_noise: standard deviation of Gaussian noise on the gates' pre-activations.
         clock_harmonics: harmonics of a clock in time with the piece: sine and cosine of its phase

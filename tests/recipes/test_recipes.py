@@ -2,12 +2,14 @@
 
 import inspect
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from keras_rawaudio import recipes
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError, one_line
@@ -357,6 +359,42 @@ def test_a_missing_setting_is_named(missing):
 def test_a_forget_bias_is_kept():
     assert load_recipe("categorical", {"tiers.1.forget_bias": 1.0}).tiers[1].forget_bias == 1.0
     assert load_recipe("noisy-lstm", {"tiers.0.forget_bias": 2}).tiers[0].forget_bias == 2.0
+
+
+OF_2016 = sorted(path.stem for path in Path(recipes.__file__).parent.glob("2016/*.yaml"))
+TODAY = "frame-gru-today"
+
+
+@pytest.mark.parametrize("name", [name for name in OF_2016 if name != TODAY])
+def test_recipes_of_2016_train_as_was_done_then(name):
+    training = load_recipe(name).training
+    assert (training.optimizer, training.learning_rate) == ("rmsprop", 2e-3)
+    assert (training.schedule, training.warmup_steps) == ("constant", 0)
+    assert (training.clip_norm, training.average, training.weight_noise) == (None, None, 0)
+
+
+def test_the_frame_gru_of_today_differs_in_its_training_alone():
+    then, now = load_recipe("frame-gru").model_dump(), load_recipe(TODAY).model_dump()
+    differing = {key for key in then if then[key] != now[key]}
+    assert differing - {"name", "description"} == {"training"}
+    differing = {key for key in then["training"] if then["training"][key] != now["training"][key]}
+    assert differing == {"schedule", "warmup_steps", "clip_norm", "average"}
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"), [("noisy-gru", {}), ("noisy-tanh-lstm", {"cell": "lstm"})]
+)
+def test_noise_and_hardness_have_a_control_each(name, plain):
+    """One value leads from noisy units to hard ones, and from there to smooth ones."""
+    noisy = load_recipe(name)
+    smooth = load_recipe("frame-gru", {f"tiers.0.{key}": value for key, value in plain.items()})
+    for control, other in (
+        ("hard", load_recipe(name, {"tiers.0.activation_noise": "hard"})),
+        (None, smooth),
+    ):
+        dumped = noisy.model_dump() | {"name": other.name, "description": other.description}
+        dumped["tiers"][0]["activation_noise"] = control
+        assert dumped == other.model_dump()
 
 
 def test_a_recipe_cannot_be_changed_by_accident():

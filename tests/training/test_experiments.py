@@ -96,6 +96,21 @@ NETWORKS = {
     "noise on gates of two layers": ("noisy-lstm", {"tiers.0.units": 20}),
     "memories to an MLP": ("memory-lstm", {"tiers.0.units": 20, "head.hidden_units": 20}),
     "binary stochastic gates": ("binary-lstm", {"tiers.0.units": 20}),
+    "hard units with noise, gru": ("noisy-gru", {"tiers.0.units": 20}),
+    "hard units with noise, lstm": ("noisy-tanh-lstm", {"tiers.0.units": 20}),
+    "hard units without noise": (
+        "noisy-gru",
+        {"tiers.0.units": 20, "tiers.0.activation_noise": "hard"},
+    ),
+    "memories of a noisy lstm give back the frame": (
+        "noisy-lstm",
+        {
+            "tiers.0.units": 20,
+            "tiers.0.skips": "memories",
+            "head.hidden": 20,
+            "head.reconstruct": True,
+        },
+    ),
 }
 
 

@@ -59,6 +59,7 @@ def log(run):
         pytest.param({"noisy": True}, marks=pytest.mark.slow),
         pytest.param({"clock": True, "weight_decay": 0.01}, marks=pytest.mark.slow),
         pytest.param({"average": None}, marks=pytest.mark.slow),
+        pytest.param({"weight_noise": 0.01}, marks=pytest.mark.slow),
     ],
 )
 def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, kind):

@@ -202,3 +202,40 @@ def test_weight_noise_moves_the_gradient_and_not_the_weights(build, tiny, batche
     for value, kept in zip(weights(model), before, strict=True):
         np.testing.assert_array_equal(value, kept)
     assert "weight_noise" in noisy.variables()
+
+
+def test_the_gradient_is_taken_at_the_noisy_weights_and_moves_the_clean_ones(build, tiny, batches):
+    """By hand: noise from a seed generator in the same state, then plain gradient descent."""
+    ours, theirs = build(tiny()), build(tiny())
+    (batch,) = batches(ours, 1)
+    step = TrainingStep(ours, keras.optimizers.SGD(), batch=4, weight_noise=0.05)
+    seed = keras.random.SeedGenerator()
+    seed.state.assign(step.noise_seed.state)
+    step(batch, 0.1)
+    clean = weights(theirs)
+    for variable in theirs.trainable_variables:
+        noise = keras.random.normal(variable.shape, stddev=0.05, seed=seed)
+        variable.assign(variable + noise)
+    with tf.GradientTape() as tape:
+        prediction, _ = theirs(batch["x"], theirs.zero_state(4), training=True)
+        loss = tf.reduce_mean(theirs.head.loss(prediction, batch["y"]))
+    gradients = tape.gradient(loss, [v.value for v in theirs.trainable_variables])
+    for moved, start, gradient in zip(weights(ours), clean, gradients, strict=True):
+        expected = start - 0.1 * tf.convert_to_tensor(gradient).numpy()
+        np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weight_noise_of_zero_changes_no_bit(build, tiny, batches):
+    """Neither the weights nor what a checkpoint keeps."""
+    moved, kept = [], []
+    for options in ({}, {"weight_noise": 0.0}):
+        model = build(tiny())
+        step = TrainingStep(model, keras.optimizers.SGD(), batch=4, **options)
+        for batch in batches(model, 2):
+            step(batch, 0.1)
+        moved.append(weights(model))
+        kept.append(set(step.variables()))
+    for a, b in zip(*moved, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert kept[0] == kept[1]
+    assert "weight_noise" not in kept[0]
