@@ -1,6 +1,7 @@
-"""What every head, layer and cell keeps to: settings, saving, rows and time that do not mix."""
+"""What every head, codec, layer and cell keeps to: settings, saving, rows and time apart."""
 
 import inspect
+import json
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from keras import ops
 
 from keras_rawaudio import layers
+from keras_rawaudio.data.codecs import CODECS, codec_from_json, fit_codec
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
 from keras_rawaudio.models.excitation_network import ExcitationNetwork
@@ -59,6 +61,38 @@ def test_each_argument_is_an_attribute_and_part_of_the_config(name):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
     assert type(again) is type(made)
     assert again.get_config() == config
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_codec_comes_back_from_its_config_and_audio_from_its_values(name):
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 200)).astype("float32")
+    codec = fit_codec(name, {"train": lambda: iter(audio)})
+    assert codec_from_json(json.loads(json.dumps(codec.to_json()))) == codec
+    values = codec.encode(audio)
+    assert values.shape == audio.shape
+    assert codec.discrete == np.issubdtype(values.dtype, np.integer) == (codec.levels is not None)
+    decoded = codec.decode(values)
+    assert decoded.dtype == np.float32
+    # The widest of 256 mu-law cells, at full scale, is 2 * ln(256) / 255 of the peak.
+    np.testing.assert_allclose(decoded, audio, atol=0.012 if codec.discrete else 1e-6)
+    np.testing.assert_allclose(codec.encode(decoded), values, atol=1e-5)
+    assert abs(codec.decode(np.array([codec.silence]))[0]) < 0.003
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("categorical", "layers", 0),
+        ("categorical", "linear", 0),
+        ("categorical", "embedded", -1),
+        ("mixture", "num_mixtures", 0),
+        ("predictive", "layers", 0),
+        ("predictive", "num_mixtures", 0),
+    ],
+)
+def test_a_head_names_the_argument_that_is_too_small(kind, name, value):
+    with pytest.raises(ValueError, match=f"a {kind} head needs {name} >= {value + 1}, not {value}"):
+        HEADS[kind](F, **{**HEAD_OPTIONS[kind], name: value})
 
 
 def built_head(kind):

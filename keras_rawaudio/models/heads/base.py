@@ -179,5 +179,15 @@ class Head(keras.layers.Layer):
         output, state = self.end_frame(history, frame_inputs, state)
         return output, history, state
 
+    def _at_least(self, least: int, **values: int) -> None:
+        """Refuse arguments below their least value.
+
+        Raises:
+            ValueError: which one, and its value.
+        """
+        for name, value in values.items():
+            if value < least:
+                raise ValueError(f"a {self.kind} head needs {name} >= {least}, not {value}")
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "frame_size": self.frame_size}

@@ -52,8 +52,8 @@ class CategoricalHead(Head):
         **kwargs: Any,
     ) -> None:
         super().__init__(frame_size, **kwargs)
-        if layers < 1 or embedded < 0 or linear < 1:
-            raise ValueError("a categorical head needs layers >= 1, embedded >= 0 and linear >= 1")
+        self._at_least(1, layers=layers, linear=linear)
+        self._at_least(0, embedded=embedded)
         self.levels = levels
         self.hidden_units = hidden_units
         self.layers = layers

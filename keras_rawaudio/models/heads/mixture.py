@@ -58,8 +58,7 @@ class MixtureHead(WholeFrameHead):
     ) -> None:
         super().__init__(frame_size, **kwargs)
         K = num_mixtures
-        if K < 1:
-            raise ValueError("a mixture head needs num_mixtures >= 1")
+        self._at_least(1, num_mixtures=K)
         if frame_size < K:
             raise ValueError(f"a mixture head of {K} mixtures needs frames of {K} samples or more")
         self.num_mixtures = num_mixtures

@@ -103,8 +103,7 @@ class PredictiveHead(Head):
         **kwargs: Any,
     ) -> None:
         super().__init__(frame_size, **kwargs)
-        if layers < 1 or num_mixtures < 1:
-            raise ValueError("a predictive head needs layers, num_mixtures >= 1")
+        self._at_least(1, layers=layers, num_mixtures=num_mixtures)
         if frame_size % bunch or frame_size < LEVEL_WINDOW // 2:
             raise ValueError(
                 f"a predictive head needs a tier whose frame is a multiple of {bunch} and "

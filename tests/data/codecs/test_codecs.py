@@ -282,12 +282,6 @@ def test_json_keeps_every_digit(peak, count):
     assert codec_from_json(json.loads(json.dumps(codec.to_json()))) == codec
 
 
-def test_fitted_codecs_are_plain_json():
-    for name in CODECS:
-        codec = fit_codec(name, in_chunks(train=noise()))
-        assert codec_from_json(json.loads(json.dumps(codec.to_json()))) == codec
-
-
 @pytest.mark.parametrize(
     "description",
     [
