@@ -13,12 +13,14 @@ def far_from_fresh(model, spread):
     for tier in model.tiers:
         if tier.clock_harmonics:
             tier.set_period(37.5)  # several turns in a test's audio
-    if model.head.kind == "predictive":
+    head = model.head
+    if head.kind == "predictive":
         # Its samples feed back with a factor: little of it, or they run into the rails.
-        model.head.network.mixture.kernel.assign(0.1 * model.head.network.mixture.kernel)
-        model.head.network.mixture.bias.assign(0.3 * model.head.network.mixture.bias - 0.3)
-        model.head.filter_bank.set_filters(rng.normal(size=(3, 16)) / 16)
-        model.head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
-        postfilter = model.head.postfilter
-        postfilter.taps.assign(postfilter.taps + 0.05 * rng.normal(size=postfilter.taps.shape))
+        head.network.mixture.kernel.assign(0.1 * head.network.mixture.kernel)
+        head.network.mixture.bias.assign(0.3 * head.network.mixture.bias - 0.3)
+        filters = rng.normal(size=(head.filters, head.lpc_order))
+        head.filter_bank.set_filters(filters / head.lpc_order)
+        head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
+        taps = head.postfilter.taps
+        taps.assign(taps + 0.05 * rng.normal(size=taps.shape))
     return model

@@ -8,6 +8,8 @@ from keras import ops
 from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.models import AudioModel
 
+from ..small_models import far_from_fresh
+
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 PEAK = {"name": "peak", "peak": 0.9}
 STANDARDIZE = {"name": "standardize", "mean": 0.01, "std": 0.2}
@@ -127,21 +129,6 @@ NOISY = {
 }
 
 
-def moved(model, scale=0.3):
-    """Weights, biases included, far from their initial values."""
-    rng = np.random.default_rng(1)
-    for weight in model.trainable_weights:
-        weight.assign(ops.convert_to_numpy(weight) + scale * rng.normal(size=weight.shape))
-    for tier in model.tiers:
-        if tier.clock_harmonics:
-            tier.set_period(37.5)
-    if model.head.kind == "predictive":
-        model.head.filter_bank.set_filters(rng.normal(size=(3, 64)) / 64)
-        # Codes of noise, so that a test has several.
-        model.head.codes.envelope.fit([rng.uniform(-0.8, 0.8, 4000).astype("float32")])
-    return model
-
-
 def inputs(model, rows, samples, seed=0):
     rng = np.random.default_rng(seed)
     shape = (rows, model.context + samples)
@@ -160,7 +147,7 @@ def predict(model, x, state=None, **options):
 @pytest.fixture(params=list(MODELS), scope="module")
 def model(request):
     keras.utils.set_random_seed(0)
-    return moved(AudioModel(*MODELS[request.param]))
+    return far_from_fresh(AudioModel(*MODELS[request.param]), spread=0.3)
 
 
 def test_shapes_and_dtypes(model):
@@ -285,7 +272,7 @@ def test_noise_is_on_in_training_alone(noise, head):
     codec = MULAW if head == "categorical" else STANDARDIZE
     keras.utils.set_random_seed(0)
     # Wide, since the activations' noise is nothing outside of saturation.
-    model = moved(AudioModel([tier], {"kind": head}, codec), scale=2.0)
+    model = far_from_fresh(AudioModel([tier], {"kind": head}, codec), spread=2.0)
     x = inputs(model, 2, 40)
     calm, _ = predict(model, x)
     np.testing.assert_array_equal(predict(model, x)[0], calm)
