@@ -1,5 +1,6 @@
 """The page in a real Chromium: it plays exported files, and says what is wrong with others."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,11 +83,18 @@ class Page:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
+    def recorded(self) -> float:
+        """Seconds, as the page's meter shows them."""
+        found = re.search(r"recorded ([\d.]+) s", self.page.inner_text("#meter"))
+        return float(found[1]) if found else 0.0
+
     def record(self, seconds: float, path: Path) -> tuple[np.ndarray, int]:
-        """Play from the beginning and save what came: (samples, channels), and the rate."""
+        """Play from the beginning and save that much: (samples, channels), and the rate."""
         self.press("Record")
         self.press("Play")
-        self.page.wait_for_timeout(1000 * seconds)
+        # By the audio, not by the clock: a busy machine may take longer.
+        while self.recorded() < seconds:
+            self.page.wait_for_timeout(50)
         with self.page.expect_download() as download:
             self.press("Stop and save")
         download.value.save_as(path)
