@@ -33,6 +33,11 @@ CASES = {
         "tiers.0.window=64 tiers.0.spectrum={size:64,hop:32} "
         "head={kind:spectrum,form:amplitude,span:128,iterations:2}",
     ),
+    "noisy gru": ("noisy-gru", ""),
+    "noisy tanh lstm": ("noisy-tanh-lstm", ""),
+    "noisy gates": ("noisy-lstm", ""),
+    "binary gates": ("binary-lstm", ""),
+    "memories": ("memory-lstm", "head.hidden_units=8"),
 }
 
 

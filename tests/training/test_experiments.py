@@ -107,7 +107,7 @@ NETWORKS = {
         {
             "tiers.0.units": 20,
             "tiers.0.skips": "memories",
-            "head.hidden": 20,
+            "head.hidden_units": 20,
             "head.reconstruct": True,
         },
     ),
