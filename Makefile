@@ -1,7 +1,8 @@
 # make demo         train on a synthesised piece, export, generate, and draw what came out
 # make demo-page    the same, for the README: docs/img/demo.png, docs/audio
 # make test         what a change usually breaks, on the newest releases: minutes
-# make test-all     every test, those marked slow too, with their coverage; and bad input of all kinds
+# make test-all     every test, those marked slow too, with their coverage
+# make abuse        bad input of all kinds to every command
 # make test-oldest  the oldest releases, and tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
@@ -23,7 +24,7 @@ OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --igno
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo demo-page docs web test test-all test-oldest test-wheel lint clean
+.PHONY: demo demo-page docs web abuse test test-all test-oldest test-wheel lint clean
 
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -68,6 +69,8 @@ $(PAGE): $(wildcard serving/web/*.json serving/web/*.mjs serving/web/src/*)
 test-all: .venv/.installed
 	if command -v npm; then $(MAKE) web; fi
 	$(BIN)/python -m pytest -n auto --dist loadscope --durations=20 --cov --cov-report=term:skip-covered
+
+abuse: .venv/.installed
 	$(BIN)/python benchmarks/abuse.py
 
 test-oldest: .venv-oldest/.installed

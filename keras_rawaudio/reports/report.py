@@ -55,7 +55,7 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)
     generated = report.generate(seconds) if seconds >= SHORTEST else None
-    words = f"{report.recipe['name']}: {report.recipe['description']}"
+    words = f"{report.recipe['name']}: {report.recipe.get('description', '')}"
     sections = [report.summary(generated)]
     if report.log:
         sections.append(report.learning())

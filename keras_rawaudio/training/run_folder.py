@@ -217,8 +217,16 @@ class RunFolder:
         return JsonObject(read_json(self.request), self.request, REQUEST)
 
     def read_recipe(self) -> dict[str, Any]:
-        """What recipe.json holds."""
-        return read_json(self.recipe)
+        """What recipe.json holds.
+
+        Raises:
+            UserError: it is damaged, or names no recipe.
+        """
+        values = read_json(self.recipe)
+        with damaged_if_wrong(self.recipe):
+            if not isinstance(values["name"], str):
+                raise TypeError("its name is no text")
+        return values
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
         """Write a JSON file whole or not at all."""

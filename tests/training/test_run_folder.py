@@ -258,3 +258,11 @@ def test_an_ignored_signal_stays_ignored(monkeypatch):
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("values", [{}, {"name": ["a"], "description": ""}])
+def test_a_recipe_without_a_name_is_damaged(tmp_path, values):
+    folder = RunFolder(tmp_path)
+    folder.recipe.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"recipe\.json"):
+        folder.read_recipe()
