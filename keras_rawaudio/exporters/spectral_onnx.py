@@ -38,7 +38,7 @@ class _Composer:
         codec, bins = model.spectral_codec, model.spectral_codec.spectra.bins
         shapes = [(None, *self.spec[name][0]) for name in self.recurrent]
         audio = (None, None) if C == 1 else (None, None, C)
-        keys = [(np.asarray(key), np.asarray(bias)) for key, bias in model.drawing_keys()]
+        keys = [tuple(np.asarray(part) for part in each) for each in model.drawing_keys()]
         # The inverse transform takes half a spectrum, whose inner bins count twice.
         twice = np.full((1, 1, 1, bins), 2.0, np.float32)
         twice[..., [0, -1]] = 1.0

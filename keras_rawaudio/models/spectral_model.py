@@ -222,9 +222,14 @@ class SpectralModel(FitWindows):
         return [self.prior.key(band, codec.points(band)) for band in range(codec.bands)]
 
     def drawing_keys(self) -> list[Any]:
-        """`entry_keys` as the generator draws with them: `code_bias` is added."""
+        """`entry_keys` as the generator draws with them, and the entries' onset strengths.
+
+        `code_bias` is in the biases. All of it is computed once, before the blocks.
+        """
+        both = zip(self.entry_keys(), self.spectral_codec.onset_strengths(), strict=True)
         return [
-            (key, bias + self.code_bias[band]) for band, (key, bias) in enumerate(self.entry_keys())
+            (key, bias + self.code_bias[band], onset)
+            for band, ((key, bias), onset) in enumerate(both)
         ]
 
     def draw_codes(
@@ -244,14 +249,13 @@ class SpectralModel(FitWindows):
             keys: from `drawing_keys`.
             state: holds `density`, and `hold` with the codes of the block before; None: as trained.
         """
-        onsets = self.spectral_codec.onset_strengths() if state else []
         known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
         codes = []
         for band in range(self.frame):
             entries = self.spectral_codec.points(band)
             logits = self.prior.logits(band, hidden, known, keys[band])
             if state:
-                logits = logits + state[DENSITY.name] * onsets[band]
+                logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
             below = ops.cumsum(weights, axis=-1)
