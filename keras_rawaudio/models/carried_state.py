@@ -53,7 +53,7 @@ class CarriedState:
     """
 
     def __init__(self, model: Any, rows: int) -> None:
-        self.model, self.rows = model, rows
+        self.model = model
         self.variables = {
             name: keras.Variable(ops.zeros((rows, *shape)), trainable=False, name=name)
             for name, shape in model.state_spec().items()

@@ -45,7 +45,7 @@ class FitWindows(keras.Model):
             **options: of `keras.Model.compile`, without `loss`: the head has it.
         """
         super().compile(optimizer, **options)
-        # A plain list hides the variables from Keras, which would save them with the weights.
+        # Past Keras' own __setattr__, which would track the state and save it with the weights.
         object.__setattr__(self, "_carried", CarriedState(self, rows))
 
     def get_compile_config(self) -> None:
