@@ -1,5 +1,7 @@
 """Experiment trackers, without a server."""
 
+import json
+
 import pytest
 
 from keras_rawaudio.errors import UserError
@@ -65,7 +67,7 @@ def test_wandb_offline_keeps_a_run_with_its_files(trained, tmp_path, monkeypatch
 
 def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(tmp_path):
     run = RunFolder(tmp_path)
-    run.recipe.write_text("{}")
+    run.recipe.write_text(json.dumps({"name": "tiny"}))
 
     class Down(Mlflow):
         def begin(self, number, recipe):
