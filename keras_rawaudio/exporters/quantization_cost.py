@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.onnx_model import SCORE, compose
+from keras_rawaudio.exporters.onnx_graph import SCORE
+from keras_rawaudio.exporters.onnx_model import compose
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.models import AudioModel
 

@@ -1,22 +1,21 @@
-"""What a generator does, step by step, each step a small ONNX graph."""
+"""What an `AudioModel`'s generator does, step by step, each step a small ONNX graph."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import onnx
 from keras import ops
 
-from keras_rawaudio.exporters.int8 import quantized
-from keras_rawaudio.exporters.steps import Step, convert
+from keras_rawaudio.exporters.onnx_graph import GraphBuilder
+from keras_rawaudio.exporters.steps import Step
 from keras_rawaudio.generation.advance import prepare_noise
 from keras_rawaudio.models import AudioModel
 
 Shape = tuple[int | None, ...]
 
 
-class ModelSteps:
+class AudioSteps:
     """The model's functions, converted one by one through tf2onnx.
 
     Inside of loops time comes first: values of a frame are `(F, B)`, its noise is `(F, B, K)`, and
@@ -24,10 +23,9 @@ class ModelSteps:
 
     Args:
         model: the model.
-        int8: wide layers in 8 bits.
+        builder: of the graph that the steps go into.
 
     Attributes:
-        constants: of all steps, by name.
         layout: all frames by time.
         noise_width: numbers per sample, as the head prepares them.
         tiers: a step of each tier.
@@ -41,10 +39,9 @@ class ModelSteps:
         finish: what the loops made, as audio and bits.
     """
 
-    def __init__(self, model: AudioModel, int8: bool = False) -> None:
+    def __init__(self, model: AudioModel, builder: GraphBuilder) -> None:
         self.model = model
-        self.int8 = int8
-        self.constants: dict[str, onnx.TensorProto] = {}
+        self._convert = builder.step
         self.noise_width = 0
         self.subframe_inputs: list[Shape] = []
         self._frame_inputs: list[Shape] = []
@@ -205,9 +202,3 @@ class ModelSteps:
             return ops.concatenate([history[:, F:], ops.transpose(values)], axis=1)
 
         return self._convert("remember", remember, [self._history, (F, None)])
-
-    def _convert(self, name: str, function: Any, shapes: Any) -> Step:
-        step = convert(name, function, shapes)
-        step = quantized(step) if self.int8 else step
-        self.constants.update({c.name: c for c in step.constants})
-        return step

@@ -1,0 +1,152 @@
+"""The ONNX graph of an `AudioModel`'s generator: converted steps in nested scans over time."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from keras_rawaudio.exporters.audio_steps import AudioSteps
+from keras_rawaudio.exporters.onnx_graph import SCORE, GraphBuilder, choice, inner, node, scan
+from keras_rawaudio.generation.advance import CODES, HISTORY
+from keras_rawaudio.models import AudioModel
+
+
+def compose(model: AudioModel, int8: bool = False) -> onnx.ModelProto:
+    """The generator's graph, without metadata; wide layers in 8 bits with `int8`."""
+    return _Composer(model, int8).compose()
+
+
+class _Composer:
+    """Builds the graph from the innermost loop outwards.
+
+    One nest of loops reads the forced frames and then draws the others: only where values come
+    from is there an `If`. Names of tensors: `history` and the tiers' states under the model's
+    names, with a prefix for each loop. Inside of loops time comes first, so that Scan can slice it.
+    """
+
+    def __init__(self, model: AudioModel, int8: bool) -> None:
+        self.model = model
+        self.builder = GraphBuilder(model, int8)
+        self.states = list(self.builder.spec)
+        self.head_states = [f"head_{name}" for name, _ in model.head.state_spec()]
+        self.steps = AudioSteps(model, self.builder)
+        # What comes out for each sample: its value and, where a head has bits, those of one read.
+        self.made = ["values", "bits"] if self.steps.score else ["values"]
+
+    def compose(self) -> onnx.ModelProto:
+        given = ["forced", "noise", "temperature"]
+        nodes, (values, noise, is_drawn) = self.steps.layout.inline("layout", given)
+        made = {f"made/{name}": values for name in self.made}
+        nodes += [
+            node("Unsqueeze", ["temperature", self.builder.integers(1)], "temperature_column"),
+            *self.builder.all_frames(self._body(0), self.states, [values, noise, is_drawn], made),
+        ]
+        finish, _ = self.steps.finish.inline("finish", ["forced", *made], ["audio", "bits"])
+        return self.builder.generator([*nodes, *finish], bits=self.steps.score is not None)
+
+    # The bodies of the loops: one for each tier and one for the subframe
+
+    def _body(self, i: int) -> onnx.GraphProto:
+        at, tier = f"loop{i}", self.model.tiers[i]
+        own = [f"tier{i}_{n}" for n, _ in tier.state_spec()]
+        states = {s: f"{at}/{s}" for s in self._states_from(i)}
+        given, noise, made = f"{at}/given", f"{at}/noise", [f"{at}/{m}" for m in self.made]
+        if i:
+            inputs = [inner(f"{at}/conditioning", 2), inner(given, 2), inner(noise, 3)]
+        else:
+            marks = helper.make_tensor_value_info("is_drawn", TensorProto.BOOL, [])
+            inputs = [inner(given, 2), inner(noise, 3), marks]
+        inputs = [*(inner(name, 2) for name in states.values()), *inputs]
+
+        source = states[CODES if tier.code_width else HISTORY]
+        seen = [source, *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
+        nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
+        states.update(zip(own, after, strict=True))
+        if i == len(self.model.tiers) - 1:
+            moved = [*self.head_states, HISTORY]
+            seen = [states[HISTORY], output, *(states[s] for s in self.head_states)]
+            states.update({s: f"{at}/{s}_after" for s in moved})
+            nodes.append(
+                choice(
+                    "is_drawn",
+                    [*made, *(states[s] for s in moved)],
+                    self._draw_frame(noise, *seen),
+                    self._read_frame(given, *seen),
+                )
+            )
+        else:
+            below = self.model.tiers[i + 1].frame_size
+            rate, K = tier.frame_size // below, self.steps.noise_width
+            faster = self._states_from(i + 1)
+            results = [f"{at}/{s}_after" for s in faster]
+            sliced = [output, f"{at}/given_below", f"{at}/noise_below"]
+            frames, whole = [f"{m}_below" for m in made], self.builder.integers(tier.frame_size, -1)
+            nodes += [
+                node("Reshape", [given, self.builder.integers(rate, below, -1)], sliced[1]),
+                node("Reshape", [noise, self.builder.integers(rate, below, -1, K)], sliced[2]),
+                scan(
+                    self._body(i + 1),
+                    [*(states[s] for s in faster), *sliced],
+                    [*results, *frames],
+                    3,
+                ),
+                *(node("Reshape", [f, whole], m) for f, m in zip(frames, made, strict=True)),
+            ]
+            states.update(zip(faster, results, strict=True))
+        outputs = [*(inner(name, 2) for name in states.values()), *(inner(m, 2) for m in made)]
+        return self.builder.graph(at, nodes, inputs, outputs)
+
+    def _read_frame(self, given: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
+        """The branch that reads a frame of the fastest tier; `state` is the head's."""
+        seen = [history, condition, given, *state]
+        results = [f"read/{name}" for name in [*self.made, *self.head_states, HISTORY]]
+        nodes = [node("Identity", [given], results[0])]
+        if self.steps.score:
+            score, (bits,) = self.steps.score.inline("read/score", seen)
+            none = node("Sub", [given, given], "read/no_bits")
+            yes = self.builder.graph("score", score, [], [inner(bits, 2)])
+            no = self.builder.graph("no_score", [none], [], [inner("read/no_bits", 2)])
+            nodes.append(choice(SCORE, ["read/bits"], yes, no))
+        if self.steps.observe_frame:
+            after = results[len(self.made) : -1]
+            nodes += self.steps.observe_frame.inline("read/head", seen, after)[0]
+        nodes += self.steps.remember.inline("read/remember", [history, given], results[-1:])[0]
+        return self.builder.graph("read", nodes, [], [inner(r, 2) for r in results])
+
+    def _draw_frame(self, noise: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
+        """The branch that draws one: subframe by subframe, in a loop of its own."""
+        results = [f"draw/{name}" for name in [*self.made, *self.head_states, HISTORY]]
+        shapes = self.steps.subframe_inputs
+        nodes, begun = self.steps.begin_frame.inline(
+            "draw/begin", [history, condition, noise, *state]
+        )
+        sequences, frame_inputs = begun[: len(shapes)], begun[len(shapes) :]
+        now = [f"subframe/input{i}" for i in range(len(shapes))]
+        subframe, (samples, past) = self.steps.subframe.inline(
+            "subframe/head", ["subframe/past", *now, *frame_inputs]
+        )
+        body = self.builder.graph(
+            "subframe",
+            subframe,
+            [inner("subframe/past", 2), *map(inner, now, map(len, shapes))],
+            [inner(past, 2), inner(samples, 2)],
+        )
+        end, _ = self.steps.end_frame.inline(
+            "draw/end",
+            [history, "draw/samples", *frame_inputs, *state],
+            [results[-1], results[0], *results[len(self.made) : -1]],
+        )
+        nodes += [
+            self.builder.slice(history, -self.model.head.context, 1 << 30, 1, "draw/recent"),
+            scan(body, ["draw/recent", *sequences], ["draw/last", "draw/samples"], len(shapes)),
+            *end,
+        ]
+        if self.steps.score:
+            # Nobody asks for the bits of what is drawn: it can be read.
+            nodes.append(node("Sub", [results[0], results[0]], results[1]))
+        return self.builder.graph("draw", nodes, [], [inner(r, 2) for r in results])
+
+    def _states_from(self, i: int) -> list[str]:
+        """States that move inside of tier `i`'s loop."""
+        slower = tuple(f"tier{k}_" for k in range(i))
+        return [s for s in self.states if not (slower and s.startswith(slower))]

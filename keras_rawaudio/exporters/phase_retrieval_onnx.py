@@ -1,0 +1,137 @@
+"""`PhaseRetrieval.hop_of_audio` as a hand-written ONNX graph: tf2onnx has no inverse DFT."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from keras_rawaudio.exporters.onnx_graph import GraphBuilder, inner, node
+from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+from keras_rawaudio.models.spectral_model import PHASES
+
+
+def hop_graph(builder: GraphBuilder, phases: PhaseRetrieval) -> onnx.GraphProto:
+    """The body of a loop over hops.
+
+    Its states are `PHASES`; it takes magnitudes `(B, frames, bins)`, whose inner bins count twice,
+    and gains `(B, channels, bins, 2)`, and makes `(B, hop, channels)`.
+    """
+    return _Hop(builder, phases).graph()
+
+
+class _Hop:
+    def __init__(self, builder: GraphBuilder, phases: PhaseRetrieval) -> None:
+        self.builder, self.phases = builder, phases
+        self.bins = phases.fft_size // 2 + 1
+        self.window = builder.floats("window", phases.window)
+
+    def graph(self) -> onnx.GraphProto:
+        inputs, after = [f"hop/{name}" for name in PHASES], [f"hop/{name}_after" for name in PHASES]
+        ranks = [1 + len(shape) for shape in self.phases.state_shapes()]
+        nodes, final = self._rounds()
+        return self.builder.graph(
+            "hop",
+            [*nodes, *self._channels(final)],
+            [*map(inner, inputs, ranks), inner("hop/magnitudes", 3), inner("hop/gains", 4)],
+            [*map(inner, after, ranks), inner("hop/audio", 3)],
+        )
+
+    def _rounds(self) -> tuple[list[onnx.NodeProto], str]:
+        """Rounds of inversion: their nodes, and the name of the oldest frame's spectrum."""
+        b, phases = self.builder, self.phases
+        size, hop, ahead = phases.fft_size, phases.hop, phases.look_ahead
+        length = size + ahead * hop
+        start = b.floats("start", np.stack([phases.start, 0 * phases.start], axis=1))
+        nodes = [
+            node("Pad", ["hop/total", b.integers(0, 0, 0, hop)], "hop/total0"),
+            node("Unsqueeze", ["hop/magnitudes", b.integers(3)], "hop/columns"),
+        ]
+        frames = []
+        for i in range(ahead + 1):
+            nodes.append(node("Gather", ["hop/columns", b.index(i)], f"hop/size{i}", axis=1))
+            if i < ahead:
+                frames.append(f"hop/frame{i}")
+                nodes.append(node("Gather", ["hop/waiting", b.index(i)], frames[-1], axis=1))
+        order = [ahead, *list(reversed(range(ahead + 1))) * phases.iterations]
+        total, final = "hop/total0", ""
+        for number, i in enumerate(order):
+            at, first = f"hop/{number}", i * hop
+            final = f"{at}/final"
+            nodes += [
+                b.slice(total, first, first + size, 1, f"{at}/cut"),
+                node("Mul", [f"{at}/cut", self.window], f"{at}/windowed"),
+                node("Unsqueeze", [f"{at}/windowed", b.integers(2)], f"{at}/signal"),
+                node("DFT", [f"{at}/signal"], f"{at}/exact", axis=1, onesided=1),
+                node("Add", [f"{at}/exact", start], f"{at}/spectrum"),
+                node("ReduceL2", [f"{at}/spectrum"], f"{at}/norm", axes=[2], keepdims=1),
+                node("Div", [f"hop/size{i}", f"{at}/norm"], f"{at}/factor"),
+                node("Mul", [f"{at}/spectrum", f"{at}/factor"], final),
+                *self._inverse(f"{at}/inverse", final),
+                node("Mul", [f"{at}/inverse", self.window], f"{at}/frame"),
+            ]
+            added = f"{at}/frame"
+            if i < len(frames):
+                added = f"{at}/added"
+                nodes.append(node("Sub", [f"{at}/frame", frames[i]], added))
+                frames[i] = f"{at}/frame"
+            else:
+                frames.append(f"{at}/frame")
+            pads = b.integers(0, first, 0, length - first - size)
+            nodes += [
+                node("Pad", [added, pads], f"{at}/padded"),
+                node("Add", [total, f"{at}/padded"], f"{at}/total"),
+            ]
+            total = f"{at}/total"
+        waiting = [f"hop/waiting{i}" for i in range(1, ahead + 1)]
+        nodes += [
+            node("Unsqueeze", [frame, b.integers(1)], name)
+            for frame, name in zip(frames[1:], waiting, strict=True)
+        ]
+        nodes += [
+            node("Concat", waiting, "hop/waiting_after", axis=1),
+            b.slice(total, hop, length, 1, "hop/total_after"),
+        ]
+        return nodes, final
+
+    def _channels(self, final: str) -> list[onnx.NodeProto]:
+        """The oldest frame's spectrum times each channel's gains, overlapped and added."""
+        b, size, hop = self.builder, self.phases.fft_size, self.phases.hop
+        scale = b.floats("scale", np.float32(self.phases.scale))
+        column = b.integers(3)
+        nodes = [node("Unsqueeze", [final, b.integers(1)], "hop/common")]
+        for name, source in (("x", "hop/common"), ("g", "hop/gains")):
+            for part, index in (("re", 0), ("im", 1)):
+                nodes.append(node("Gather", [source, b.index(index)], f"hop/{name}_{part}", axis=3))
+        nodes += [
+            node("Mul", [f"hop/x_{x}", f"hop/g_{g}"], f"hop/{x}_{g}")
+            for x in ("re", "im")
+            for g in ("re", "im")
+        ]
+        channels = [-1, self.bins, 2], [-1, self.phases.channels, size]
+        return [
+            *nodes,
+            node("Sub", ["hop/re_re", "hop/im_im"], "hop/re"),
+            node("Add", ["hop/re_im", "hop/im_re"], "hop/im"),
+            node("Unsqueeze", ["hop/re", column], "hop/re_column"),
+            node("Unsqueeze", ["hop/im", column], "hop/im_column"),
+            node("Concat", ["hop/re_column", "hop/im_column"], "hop/complex", axis=3),
+            node("Reshape", ["hop/complex", b.integers(*channels[0])], "hop/channel_spectra"),
+            *self._inverse("hop/channel_frames", "hop/channel_spectra"),
+            node("Mul", ["hop/channel_frames", self.window], "hop/windowed"),
+            node("Reshape", ["hop/windowed", b.integers(*channels[1])], "hop/by_channel"),
+            node("Pad", ["hop/overlap", b.integers(0, 0, 0, 0, 0, hop)], "hop/tail"),
+            node("Add", ["hop/by_channel", "hop/tail"], "hop/summed"),
+            b.slice("hop/summed", 0, hop, 2, "hop/ready"),
+            b.slice("hop/summed", hop, size, 2, "hop/overlap_after"),
+            node("Mul", ["hop/ready", scale], "hop/scaled"),
+            node("Transpose", ["hop/scaled"], "hop/audio", perm=[0, 2, 1]),
+        ]
+
+    def _inverse(self, output: str, spectrum: str) -> list[onnx.NodeProto]:
+        """The real inverse transform of half spectra `(n, bins, 2)`: `(n, fft_size)`."""
+        b, missing = self.builder, self.phases.fft_size - self.bins
+        return [
+            node("Pad", [spectrum, b.integers(0, 0, 0, 0, missing, 0)], f"{output}/full"),
+            node("DFT", [f"{output}/full"], f"{output}/complex", axis=1, inverse=1),
+            node("Gather", [f"{output}/complex", b.index(0)], output, axis=2),
+        ]

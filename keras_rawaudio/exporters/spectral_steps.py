@@ -1,0 +1,118 @@
+"""What a spectral generator does, step by step, each step a small ONNX graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.exporters.onnx_graph import GraphBuilder
+from keras_rawaudio.exporters.steps import Step
+from keras_rawaudio.models.controls import DENSITY, HOLD, TEMPO, with_level
+from keras_rawaudio.models.spectral_model import CODES, SpectralModel
+
+
+class SpectralSteps:
+    """The model's functions, converted one by one through tf2onnx.
+
+    Inside of loops time comes first: blocks are `(T, B, block, C)`.
+
+    Args:
+        model: the model.
+        builder: of the graph that the steps go into.
+
+    Attributes:
+        layout: all blocks by time: audio, noise, and 1 where a block is drawn.
+        hidden_states: names of the states that `hidden` takes; it returns the recurrent ones.
+        hidden: what the prior makes of the codes before, and its state.
+        drawing_states: names of the states that `draw` takes.
+        draw: new codes.
+        read: codes of spectra of power.
+        spectra: magnitudes and gains of each hop, from the codes before and the new ones.
+        level: audio at the level that is asked for, and the gain that it ends with.
+    """
+
+    def __init__(self, model: SpectralModel, builder: GraphBuilder) -> None:
+        self.model = model
+        self._convert = builder.step
+        self.recurrent = list(model.state_spec())
+        turned = [HOLD.name, *([TEMPO.name] if TEMPO.name in builder.spec else [])]
+        self.hidden_states = [*self.recurrent, *turned]
+        self.drawing_states = [CODES, DENSITY.name, HOLD.name]
+        self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
+        self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
+        self.level = self._level_step()
+        self.layout = self._layout_step()
+        self.hidden = self._hidden_step()
+        self.draw = self._draw_step()
+        self.read = self._read_step()
+        self.spectra = self._spectra_step()
+
+    def _level_step(self) -> Step:
+        def level(audio: Any, level: Any, gain: Any) -> list[Any]:
+            return list(with_level(audio, level, gain, self.model.rate))
+
+        return self._convert("level", level, [self._audio, (None, 1), (None, 1)])
+
+    def _layout_step(self) -> Step:
+        S, F, C = self.model.frame, self.model.block, self.model.channels
+
+        def layout(forced: Any, noise: Any) -> list[Any]:
+            B = ops.shape(noise)[0]
+            read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
+            chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, :S]
+            unread = ops.zeros((B, ops.shape(chance)[1], F, C))
+            undrawn = ops.zeros((B, ops.shape(read)[1], S))
+            drawn = [ops.zeros((ops.shape(read)[1],)), ops.ones((ops.shape(chance)[1],))]
+            return [
+                ops.transpose(ops.concatenate([read, unread], axis=1), (1, 0, 2, 3)),
+                ops.transpose(ops.concatenate([undrawn, chance], axis=1), (1, 0, 2)),
+                ops.concatenate(drawn, axis=0),
+            ]
+
+        return self._convert("layout", layout, [self._audio, (None, None, 1)])
+
+    def _hidden_step(self) -> Step:
+        def hidden(codes: Any, drawn: Any, *state: Any) -> list[Any]:
+            named = {CODES: codes, **dict(zip(self.hidden_states, state, strict=True))}
+            after = self.model.next_hidden(named, drawn)
+            return [after[0], *(after[1][name] for name in self.recurrent)]
+
+        shapes = [self._shapes[name] for name in self.hidden_states]
+        return self._convert("hidden", hidden, [self._shapes[CODES], (), *shapes])
+
+    def _draw_step(self) -> Step:
+        model = self.model
+        # As constants: what draws from them would be computed again for each block.
+        keys = [tuple(np.asarray(part) for part in each) for each in model.drawing_keys()]
+
+        def draw(hidden: Any, chance: Any, temperature: Any, *state: Any) -> Any:
+            column = ops.reshape(temperature, (-1, 1))
+            named = dict(zip(self.drawing_states, state, strict=True))
+            return ops.cast(model.draw_codes(hidden, chance, column, keys, named), "float32")
+
+        given = [(None, model.prior.units), (None, model.frame), (None,)]
+        shapes = [self._shapes[name] for name in self.drawing_states]
+        return self._convert("draw", draw, [*given, *shapes])
+
+    def _read_step(self) -> Step:
+        codec = self.model.spectral_codec
+
+        def read(power: Any) -> Any:
+            return ops.cast(codec.encode_power(power), "float32")
+
+        return self._convert("read", read, [(None, HOPS, codec.spectra.bins)])
+
+    def _spectra_step(self) -> Step:
+        # The inverse transform takes half a spectrum, whose inner bins count twice.
+        twice = np.full((1, 1, 1, self.model.spectral_codec.spectra.bins), 2.0, np.float32)
+        twice[..., [0, -1]] = 1.0
+
+        def spectra(before: Any, codes: Any) -> list[Any]:
+            both = ops.cast(before, "int32"), ops.cast(codes, "int32")
+            magnitudes, gains = self.model.hop_spectra(*both)
+            return [magnitudes * twice, gains]
+
+        return self._convert("spectra", spectra, [self._shapes[CODES]] * 2)
