@@ -78,6 +78,7 @@ def export(
     checkpoint: str = "best",
     int8: bool = False,
     web: bool = False,
+    overlap: int = 1,
 ) -> Path:
     """Export a run as `generator.onnx` and `saved_model/`.
 
@@ -87,6 +88,7 @@ def export(
         checkpoint: `"best"` or `"last"`.
         int8: wide layers in 8 bits.
         web: also `generator.html`, a page that plays the model in a browser.
+        overlap: predictions whose mean each sample is; above 1 for frames of samples alone.
 
     Returns:
         The path of `generator.onnx`.
@@ -101,7 +103,7 @@ def export(
     """
     from keras_rawaudio.exporters.export import export as export_run
 
-    return export_run(run, out, checkpoint, int8, web)
+    return export_run(run, out, checkpoint, int8, web, overlap)
 
 
 def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:
@@ -128,19 +130,21 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
     return evaluate_run(run, split, checkpoint)
 
 
-def load(run: str | Path, checkpoint: str = "best") -> Generator:
+def load(run: str | Path, checkpoint: str = "best", overlap: int = 1) -> Generator:
     """Load what a run has learned.
 
     Args:
         run: a run folder.
         checkpoint: `"best"` or `"last"`.
+        overlap: predictions whose mean each sample is; above 1 for frames of samples alone.
 
     Returns:
         The trained generator: `generate(seconds, prompt=None, temperature=1.0, seed=0)` makes
         audio, `model` is the `AudioModel`, `sample_rate` its rate in Hz.
 
     Raises:
-        UserError: not a run folder, or it has no checkpoint yet.
+        UserError: not a run folder, or it has no checkpoint yet; or an `overlap` that its model
+            does not take.
 
     Example:
         >>> import keras_rawaudio
@@ -148,8 +152,10 @@ def load(run: str | Path, checkpoint: str = "best") -> Generator:
         >>> audio, rate = song.generate(seconds=10, temperature=0.9)  # doctest: +SKIP
     """
     from keras_rawaudio.generation import Generator
+    from keras_rawaudio.generation.overlapping import overlapping
     from keras_rawaudio.training.evaluate import load_model
     from keras_rawaudio.training.run_folder import RunFolder
 
     folder = RunFolder.open(run)
-    return Generator(load_model(folder, checkpoint), folder.describe()["sample_rate"])
+    model = overlapping(load_model(folder, checkpoint), overlap)
+    return Generator(model, folder.describe()["sample_rate"])

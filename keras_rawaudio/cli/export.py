@@ -25,6 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also generator.html: one page with the model inside, which plays it in a browser",
     )
+    parser.add_argument(
+        "--overlap",
+        type=int,
+        default=1,
+        metavar="N",
+        help="each sample is the mean of N predictions, made N times per frame (1); "
+        "for models of one tier that predict frames of samples",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
 
     from keras_rawaudio.exporters.export import export
 
-    path = export(options.run, options.out, options.checkpoint, options.int8, options.web)
+    path = export(
+        options.run, options.out, options.checkpoint, options.int8, options.web, options.overlap
+    )
     for each in [path, path.with_suffix(".html")] if options.web else [path]:
         print(f"wrote {each} ({each.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
     return 0

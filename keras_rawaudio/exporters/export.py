@@ -20,6 +20,7 @@ from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_errors
 from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
@@ -40,6 +41,7 @@ def export(
     checkpoint: str = "best",
     int8: bool = False,
     web: bool = False,
+    overlap: int = 1,
 ) -> Path:
     """Export a run's generator.
 
@@ -49,6 +51,7 @@ def export(
         checkpoint: `"best"` or `"last"`.
         int8: the ONNX file's widest layers in 8 bits, and what that costs in its metadata.
         web: also `generator.html`, a page that plays the model in a browser.
+        overlap: predictions whose mean each sample is, see `overlapping`.
 
     Returns:
         The path of `generator.onnx`.
@@ -56,11 +59,12 @@ def export(
     Raises:
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
             does not draw sample by sample, or no corpus to measure the cost on; for `web`, no
-            built page.
+            built page; for `overlap`, a model whose predictions cannot be averaged.
     """
     bundle = web_bundle() if web else None
     folder = RunFolder.open(run)
-    model = load_model(folder, checkpoint)  # before there is a folder to leave behind
+    # Before there is a folder to leave behind.
+    model = overlapping(load_model(folder, checkpoint), overlap)
     arithmetic = int8_cost(model, folder) if int8 else "float32"
     if not int8 and model.head.quantizable:
         print(
@@ -70,7 +74,7 @@ def export(
     target = Path(out)
     with exclusive(target), write_errors(target), _made_whole(target) as partial:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
-        metadata["arithmetic"] = arithmetic
+        metadata |= {"arithmetic": arithmetic, "overlap": overlap}
         export_onnx(model, metadata, partial / "generator.onnx", int8)
         saved = json.dumps(metadata | {"arithmetic": "float32"})
         export_saved_model(model, saved, partial / "saved_model")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rawaudio.errors import UserError
@@ -35,12 +36,15 @@ class RecurrentStack(keras.Layer):
         activation_noise: See `NoisyLSTMCell`.
         preactivation_noise: See `NoisyLSTMCell`.
         forget_bias: Of the forget gate of an LSTM, of the update gate of a GRU; see their cells.
+        dilation: Steps from a state to the next one that is computed from it. With more than 1, as
+            many sequences take turns, each with a state of its own and all with the same weights.
         seed: Of the noise; each layer gets its own from it.
         kwargs: Keras' own, such as `name` and `dtype`.
 
     Call arguments:
         inputs: `(B, T, D)`.
-        state: List of tensors `(B, units)`, in the order of `state_names`.
+        state: List of tensors `(B, dilation * units)`, in the order of `state_names`: the states of
+            all sequences side by side, first that of the next to be used.
         training: Noise is on only where this is True.
 
     Returns:
@@ -58,6 +62,7 @@ class RecurrentStack(keras.Layer):
 
     Reference:
         Graves 2013, "Generating sequences with recurrent neural networks", section 2 (skips).
+        Chang et al. 2017, "Dilated recurrent neural networks", section 2.1.
     """
 
     watcher: Callable[[str, dict[str, Any]], None] | None = None
@@ -72,6 +77,7 @@ class RecurrentStack(keras.Layer):
         activation_noise: str | None = None,
         preactivation_noise: float = 0.0,
         forget_bias: float | None = None,
+        dilation: int = 1,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -93,6 +99,7 @@ class RecurrentStack(keras.Layer):
         self.activation_noise = activation_noise
         self.preactivation_noise = preactivation_noise
         self.forget_bias = forget_bias
+        self.dilation = dilation
         self.seed = seed
         self.cells = [
             CELLS[cell](
@@ -115,6 +122,21 @@ class RecurrentStack(keras.Layer):
             width = cell.units
 
     def call(self, inputs: Any, state: list[Any], training: bool = False) -> tuple[Any, list[Any]]:
+        if self.dilation == 1:
+            return self._sequence(inputs, state, training)
+        D, T = self.dilation, inputs.shape[1]
+        states = [list(each) for each in zip(*(ops.split(x, D, -1) for x in state), strict=True)]
+        outputs, begins = [], range(min(D, T))
+        for begin in begins:
+            output, states[begin] = self._sequence(inputs[:, begin::D], states[begin], training)
+            outputs.append(output)
+        times = np.concatenate([np.arange(begin, T, D) for begin in begins])
+        outputs = ops.take(ops.concatenate(outputs, axis=1), np.argsort(times), axis=1)
+        states = states[T % D :] + states[: T % D]
+        return outputs, [ops.concatenate(each, axis=-1) for each in zip(*states, strict=True)]
+
+    def _sequence(self, inputs: Any, state: list[Any], training: bool) -> tuple[Any, list[Any]]:
+        """All time steps, each from the one before."""
         # Time first, so that a step's slice lies in one piece.
         hidden = ops.transpose(inputs, (1, 0, 2))
         outputs, states = [], []
@@ -139,16 +161,20 @@ class RecurrentStack(keras.Layer):
     def step(self, inputs: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One time step without noise: inputs `(B, D)` to outputs `(B, O)` and the new state."""
         hidden, outputs, states = inputs, [], []
-        for cell, before in zip(self.cells, self._by_layer(state), strict=True):
+        given = state if self.dilation == 1 else [ops.split(x, self.dilation, -1)[0] for x in state]
+        for cell, before in zip(self.cells, self._by_layer(given), strict=True):
             hidden, after = cell.step(cell.project(hidden), before)
             outputs.append(self._handed_on(after))
             states += after
+        if self.dilation > 1:
+            pairs = zip(state, states, strict=True)
+            states = [ops.concatenate([x[:, y.shape[1] :], y], axis=-1) for x, y in pairs]
         return self._shown(outputs), states
 
     def state_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape (rows left out) of each state tensor."""
         return [
-            (f"layer{index}_{part}", (cell.units,))
+            (f"layer{index}_{part}", (self.dilation * cell.units,))
             for index, cell in enumerate(self.cells)
             for part in cell.state_parts
         ]
@@ -183,5 +209,6 @@ class RecurrentStack(keras.Layer):
             "activation_noise": self.activation_noise,
             "preactivation_noise": self.preactivation_noise,
             "forget_bias": self.forget_bias,
+            "dilation": self.dilation,
             "seed": self.seed,
         }

@@ -42,13 +42,15 @@ class Tier(keras.layers.Layer):
             clock input.
         spectrum: see the spectra of the window, as `SpectralView` takes them; `None`: its samples.
         code_width: width of the previous frame's codes, read instead of samples; 0: samples.
+        dilation: steps from a recurrent state to the next one that is computed from it; see
+            `RecurrentStack`.
         rate: conditioning vectors to hand out for each step.
         width: their width; `None`: the recurrent output itself (`rate` must be 1).
 
     Call arguments:
         frames: `(B, T, window)` floats; `(B, T, code_width)` for a tier that reads codes.
         conditioning: `(B, T, input_width)` floats from the slower tier, or `None`.
-        state: list of `(B, units)` tensors, as `state_spec` names them.
+        state: list of `(B, dilation * units)` tensors, as `state_spec` names them.
         training: adds the noise.
 
     Returns:
@@ -80,6 +82,7 @@ class Tier(keras.layers.Layer):
         dropout: float = 0.0,
         spectrum: dict[str, Any] | None = None,
         code_width: int = 0,
+        dilation: int = 1,
         rate: int = 1,
         width: int | None = None,
         **kwargs: Any,
@@ -107,6 +110,7 @@ class Tier(keras.layers.Layer):
         if spectrum and code_width:
             raise ValueError("a tier reads spectra or codes, not both")
         self.code_width = code_width
+        self.dilation = dilation
         # The clock input is also an output, for the network that draws the samples.
         self.clock_width = self.clock_input_width(units, clock_harmonics) if code_width else 0
         self.rate = rate
@@ -119,6 +123,7 @@ class Tier(keras.layers.Layer):
             activation_noise=activation_noise,
             preactivation_noise=preactivation_noise,
             forget_bias=forget_bias,
+            dilation=dilation,
             name="stack",
         )
         self.input_width = self._first_width(units)
@@ -253,6 +258,7 @@ class Tier(keras.layers.Layer):
             "dropout": self.dropout,
             "spectrum": self.spectrum,
             "code_width": self.code_width,
+            "dilation": self.dilation,
             "rate": self.rate,
             "width": self.width,
         }

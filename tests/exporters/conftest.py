@@ -89,6 +89,11 @@ MODELS = {
         {"kind": "regression", "span": 12, "cost": {"squared": 1, "huber": 0.5}},
         MINMAX,
     ),
+    "regression, states that take turns": (
+        [{"frame_size": 4, "window": 12, "cell": "lstm", "layers": 2, "dilation": 3}],
+        {"kind": "regression", "span": 12},
+        STANDARDIZE,
+    ),
     "mixture": (
         [{"frame_size": 8}, {"frame_size": 4}],
         {"kind": "mixture", "num_mixtures": 3, "hidden_units": 5},

@@ -78,6 +78,11 @@ MODELS = {
         {"kind": "regression", "span": 12, "window": "triangle"},
         STANDARDIZE,
     ),
+    "regression, states that take turns": (
+        [{"frame_size": 4, "window": 12, "units": 5, "dilation": 3}],
+        {"kind": "regression", "span": 12},
+        STANDARDIZE,
+    ),
     "mixture": (
         [{"frame_size": 8, "units": 6}, {"frame_size": 4, "units": 5}],
         {"kind": "mixture", "num_mixtures": 3},

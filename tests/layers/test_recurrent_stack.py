@@ -130,6 +130,27 @@ def test_carried_state(cell, length):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [2, 9, 12, 13])
+def test_dilated_sequences_know_nothing_of_each_other(length):
+    """Every third step is a sequence of its own, whole windows of it or not; steps agree."""
+    plain, stack = built("lstm", [4, 5]), built("lstm", [4, 5], dilation=3)
+    plain.set_weights(stack.get_weights())
+    inputs, state = normal(2, length, 3), state_of(stack, 2)
+    outputs, after = run(stack, inputs, state)
+    for begin in range(min(3, length)):
+        one = [np.split(x, 3, axis=-1)[begin] for x in state]
+        expected, last = run(plain, inputs[:, begin::3], one)
+        np.testing.assert_allclose(outputs[:, begin::3], expected, atol=1e-5)
+        place = (begin - length) % 3
+        for mine, theirs in zip(after, last, strict=True):
+            np.testing.assert_allclose(np.split(mine, 3, axis=-1)[place], theirs, atol=1e-5)
+    for t in range(length):
+        output, state = stack.step(ops.convert_to_tensor(inputs[:, t]), state)
+        np.testing.assert_allclose(outputs[:, t], ops.convert_to_numpy(output), atol=1e-5)
+    for mine, theirs in zip(after, state, strict=True):
+        np.testing.assert_allclose(mine, ops.convert_to_numpy(theirs), atol=1e-5)
+
+
 def test_seed_and_names():
     stack = RecurrentStack("lstm", [4, 2])
     assert stack.state_names() == ["layer0_h", "layer0_c", "layer1_h", "layer1_c"]
