@@ -21,8 +21,6 @@ DEFINITIONS := setup.cfg pyproject.toml serving/setup.cfg serving/pyproject.toml
 
 # Rooms of NumPy alone are left out: what differs most is TensorFlow, Keras and the exporters.
 OLDEST_TESTS ?= tests --ignore=tests/packaging --ignore=tests/data/codecs --ignore=tests/dsp --ignore=tests/metrics
-# There this case closes the files that pytest captures with; the command itself refuses in one line.
-OLDEST_TESTS += --deselect 'tests/cli/test_errors.py::test_one_line_and_code_2[path-too-long]'
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 

@@ -75,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         reason = str(error)
     except BrokenPipeError:
-        _discard_stdout()  # whoever read our output has left
+        _discard_unwritable_stdout()  # whoever read our output has left
         return 0
     except OSError as error:
-        _discard_stdout()
+        _discard_unwritable_stdout()
         where = f" {reprlib.repr(error.filename)}" if error.filename else ""
         reason = f"the system refuses{where}: {error.strerror or error}"
     except KeyboardInterrupt:
@@ -116,7 +116,10 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard_stdout() -> None:
-    """Send what stdout still holds nowhere, so that Python leaves in silence."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _discard_unwritable_stdout() -> None:
+    """Send what stdout cannot take nowhere, so that Python leaves in silence."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -53,6 +53,12 @@ def test_a_full_disk_under_stdout_is_one_line():
     )
 
 
+def test_an_error_of_the_system_leaves_stdout_as_it_is(capfd):
+    before = os.fstat(sys.stdout.fileno())
+    assert main(["train", "--audio", "x" * 5000, "--run", "new"]) == 2
+    assert os.path.samestat(os.fstat(sys.stdout.fileno()), before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 @pytest.mark.parametrize("command", ["recipe --schema", "--help", "recipe"])
 def test_a_closed_stdout_is_no_error(command):
