@@ -7,8 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOCK = ".lock"
 # The process that holds the lock, in a file of its own: Windows lets nobody read a locked one.
@@ -43,6 +48,8 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / LOCK).is_symlink():  # opening the lock empties the file that it leads to
+            raise OSError(f"{LOCK} is a link")
         lock = FileLock(folder / LOCK)
         try:
             lock.acquire(timeout=0)
@@ -53,11 +60,19 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
                 f"note: waiting for process {holder(folder)}, which uses {folder}", file=sys.stderr
             )
             lock.acquire()
-        (folder / HOLDER).write_text(str(os.getpid()))
+        try:
+            with replacing(folder / HOLDER) as partial:
+                partial.write_text(str(os.getpid()))
+        except BaseException:
+            _release(lock, folder)
+            raise
     except Timeout:
         raise UserError(
             f"{folder} is in use by process {holder(folder)}; wait for it, or choose another folder"
         ) from None
+    except UserError:
+        _remove(made)
+        raise
     except (OSError, ValueError, NotImplementedError) as error:
         _remove(made)
         reason = getattr(error, "strerror", None) or error
@@ -67,18 +82,24 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     finally:
         with suppress(OSError):
             (folder / HOLDER).unlink(missing_ok=True)
-            # Before the release: a process that waits for this very file sees that it is gone.
-            (folder / LOCK).unlink(missing_ok=True)  # Windows removes no open file
-        lock.release()
+        _release(lock, folder)
         _remove(made)
 
 
 def holder(folder: Path) -> str:
     """The number of the process that holds a folder, as far as it is known."""
+    path = folder / HOLDER
     try:
-        return (folder / HOLDER).read_text()[:20]
+        return path.read_text()[:20] if path.is_file() else "unknown"
     except (OSError, ValueError):
         return "unknown"
+
+
+def _release(lock: FileLock, folder: Path) -> None:
+    with suppress(OSError):
+        # Before the release: a process that waits for this very file sees that it is gone.
+        (folder / LOCK).unlink(missing_ok=True)  # Windows removes no open file
+    lock.release()
 
 
 def _remove(folders: list[Path]) -> None:

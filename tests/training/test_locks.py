@@ -1,8 +1,11 @@
 """One process per folder."""
 
+import errno
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +61,40 @@ def test_a_place_that_cannot_be_written(tmp_path):
     with pytest.raises(UserError, match="cannot write to"), exclusive(tmp_path / ("x" * 999)):
         pass
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs and links")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_holder_that_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / HOLDER)
+    with pytest.raises(UserError, match="lock-holder: it is no file"), exclusive(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == [HOLDER]
+    (tmp_path / HOLDER).rename(tmp_path / "elsewhere")
+    with exclusive(tmp_path):  # the first attempt released the lock
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+@pytest.mark.parametrize("name", [LOCK, HOLDER])
+def test_what_a_link_leads_to_stays_as_it_is(tmp_path, name):
+    (tmp_path / "diary").write_text("dear diary")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / name).symlink_to(tmp_path / "diary")
+    with suppress(UserError), exclusive(folder):
+        pass
+    assert (tmp_path / "diary").read_text() == "dear diary"
+
+
+def test_a_full_disk_releases_the_lock(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match="No space left"), exclusive(tmp_path / "run"):
+        pass
+    assert os.listdir(tmp_path) == []
+    monkeypatch.undo()
+    with exclusive(tmp_path / "run"):
+        pass
