@@ -31,8 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> path.read_text()
         'whole'
     """
-    if not path.name or (path.exists() and not path.is_file()):
-        raise UserError(f"cannot write {path}: it is no file; choose another place")
+    refuse_other_kinds(path)
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     made = not path.parent.exists()
     try:
@@ -48,6 +47,16 @@ def replacing(path: Path) -> Iterator[Path]:
         if made:
             with suppress(OSError):  # it holds something
                 path.parent.rmdir()
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Refuse to write where a folder, a pipe or a device is.
+
+    Raises:
+        UserError: there is something, and it is no file.
+    """
+    if not path.name or (path.exists() and not path.is_file()):
+        raise UserError(f"cannot write {path}: it is no file; choose another place")
 
 
 @contextmanager

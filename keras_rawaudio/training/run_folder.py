@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, replacing
+from keras_rawaudio.files import PARTIAL, refuse_other_kinds, replacing
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.training.units import UNITS
 
@@ -141,9 +141,12 @@ class RunFolder:
         """The folder of a run with a checkpoint, locked.
 
         Raises:
-            UserError: as `open`; or it is in use.
+            UserError: as `open`; it is in use, or a file that training writes is of another kind.
         """
         run = cls.open(path)
+        # Found before the first step and not after it.
+        for written in (run.training_state, run.previous_state, run.best, run.last, run.curve):
+            refuse_other_kinds(written)
         with exclusive(run.path):
             run.remove_partials()
             yield run
@@ -196,7 +199,7 @@ class RunFolder:
         """
         values = read_json(self.description)
         version = values.get("format_version")
-        if version != FORMAT_VERSION:
+        if version != FORMAT_VERSION or version is True:
             raise UserError(
                 f"{self.path} has format {version!r}, this version reads {FORMAT_VERSION}; "
                 "use the version of keras-rawaudio that made it"

@@ -99,7 +99,7 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
         version = raw["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ServingError(f"{damaged}: export it again") from None
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION or version is True:
         raise ServingError(
             f"{where} has format version {version!r:.40}, and this sampler reads version "
             f"{FORMAT_VERSION}: install a matching keras-rawaudio-serving, or export it again"

@@ -174,6 +174,7 @@ CLOCK = {"name": "clock", "shape": [], "initial": 0.0}
         ({"limits": [1, 2]}, "damaged"),
         ({"limits": {"loudest": "very"}}, "loudest is 'very'"),
         ({"format_version": [1]}, r"format version \[1\]"),
+        ({"format_version": True}, "format version True"),
     ],
 )
 def test_metadata_is_checked_against_the_graph(

@@ -266,3 +266,22 @@ def test_a_recipe_without_a_name_is_damaged(tmp_path, values):
     folder.recipe.write_text(json.dumps(values))
     with pytest.raises(UserError, match=r"recipe\.json"):
         folder.read_recipe()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a FIFO")
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("name", ["training_state.npz", "last.keras", "learning_curve.png"])
+def test_a_resume_that_could_not_save_is_refused_before_its_first_step(tmp_path, name, make):
+    (tmp_path / "run.json").write_text('{"format_version": 1}')
+    (tmp_path / "recipe.json").write_text("{}")
+    make(tmp_path / name)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(UserError, match=f"{name}: it is no file"), RunFolder.resuming(tmp_path):
+        pass
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_true_is_no_version(tmp_path):
+    (tmp_path / "run.json").write_text('{"format_version": true}')
+    with pytest.raises(UserError, match="has format True"):
+        RunFolder(tmp_path).describe()

@@ -73,7 +73,7 @@ class Corpus:
             version = description["format_version"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
-        if version != FORMAT_VERSION:
+        if version != FORMAT_VERSION or version is True:
             raise UserError(
                 f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
                 "prepare it again"

@@ -66,6 +66,13 @@ def test_a_description_changed_by_hand_is_one_line(tmp_path, prepare, change):
         Corpus.open(path.parent)
 
 
+def test_true_is_no_version(tmp_path, prepare):
+    path = prepare(write(tmp_path / "song.wav", noise(1))).folder / "corpus.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": True}))
+    with pytest.raises(UserError, match="of format True"):
+        Corpus.open(path.parent)
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.write_text("[" * 99_999)])
 def test_a_description_that_is_no_file_of_ours_is_one_line(tmp_path, make):
     make(tmp_path / "corpus.json")
