@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.errors import UserError
 
 BAND_LIMITS = (345.0, 1200.0, 4000.0)  # Hz, between the bands of the product code
@@ -76,7 +76,7 @@ def stretch(segment: np.ndarray, spectra: BlockSpectra, first: int, count: int) 
     """Float audio `((count + 1) * block, channels)`: some blocks, and the one before them.
 
     Args:
-        segment: int16 or float `(n,)` or `(n, channels)`; before it is silence.
+        segment: int16 or float `(n,)` or `(n, channels)`; around it is silence.
         spectra: geometry.
         first: number of the first block.
         count: how many.
@@ -86,7 +86,8 @@ def stretch(segment: np.ndarray, spectra: BlockSpectra, first: int, count: int) 
     audio = part.astype(np.float32).reshape(len(part), -1)
     if part.dtype.kind == "i":
         audio /= np.float32(32768)
-    return np.pad(audio, ((0 if first else block, 0), (0, 0)))
+    before = 0 if first else block
+    return np.pad(audio, ((before, (count + 1) * block - before - len(audio)), (0, 0)))
 
 
 def fit_codebooks(
@@ -169,12 +170,37 @@ def encode(segment: np.ndarray, spectra: BlockSpectra, books: Sequence[BandCodeb
     Returns:
         `(blocks, bands)` int32.
     """
-    codes = [np.zeros((0, len(books)), np.int32)]
+    return encode_shifted(segment, spectra, books, (0,))[0]
+
+
+def encode_shifted(
+    segment: np.ndarray, spectra: BlockSpectra, books: Sequence[BandCodebook], shifts: Sequence[int]
+) -> list[np.ndarray]:
+    """Codes of a stretch of audio for several places at which blocks begin.
+
+    The frames are the same for all, and are computed once.
+
+    Args:
+        segment: `(n,)` or `(n, channels)`, integers or floats.
+        spectra: geometry.
+        books: one for each band.
+        shifts: how many hops late the blocks begin, each 0 to 3.
+
+    Returns:
+        For each shift `(blocks, bands)` int32.
+    """
     blocks = len(segment) // spectra.block
+    whole = [(len(segment) - shift * spectra.hop) // spectra.block for shift in shifts]
+    codes = [[np.zeros((0, len(books)), np.int32)] for _ in shifts]
+    more = int(max(shifts) > 0)  # the last block of a shift ends in the next one
     for first in range(0, blocks, CHUNK_BLOCKS):
-        features = _features(segment, first, min(CHUNK_BLOCKS, blocks - first), spectra)
-        codes.append(np.stack([book.encode(features) for book in books], axis=1))
-    return np.concatenate(codes).astype(np.int32)
+        count = min(CHUNK_BLOCKS, blocks - first)
+        frames = _features(segment, first, count + more, spectra).reshape(-1, spectra.width)
+        for found, shift, limit in zip(codes, shifts, whole, strict=True):
+            n = max(0, min(count, limit - first))
+            features = frames[shift : shift + HOPS * n].reshape(n, HOPS, spectra.width)
+            found.append(np.stack([book.encode(features) for book in books], axis=1))
+    return [np.concatenate(found).astype(np.int32) for found in codes]
 
 
 def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

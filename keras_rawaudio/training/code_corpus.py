@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.dsp.spectral_codebook import encode
+from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.dsp.spectral_codebook import encode_shifted
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.checkpoint import DAMAGE
@@ -43,13 +44,14 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
         for part in PARTS:
-            shifts = range(0, spectra.block, spectra.hop) if part == "train" else (0,)
+            shifts = range(HOPS) if part == "train" else (0,)
             codes[part], starts[part] = [], []
             for segment, start in zip(corpus.segments(part), corpus.starts(part), strict=True):
-                for shift in shifts:
-                    encoded = encode(segment[shift:], spectra, books) + 1
-                    codes[part].append(encoded.astype(np.int16).ravel())
-                    starts[part].append(round((start + shift) * model.frame / spectra.block))
+                encoded = encode_shifted(segment, spectra, books, shifts)
+                for shift, found in zip(shifts, encoded, strict=True):
+                    place = start + shift * spectra.hop
+                    codes[part].append((found + 1).astype(np.int16).ravel())
+                    starts[part].append(round(place * model.frame / spectra.block))
         return cls(codes, starts)
 
     @classmethod

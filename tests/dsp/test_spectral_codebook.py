@@ -8,6 +8,7 @@ from keras_rawaudio.dsp.spectral_codebook import (
     band_edges,
     codebook_size,
     encode,
+    encode_shifted,
     fit_codebooks,
     medoids,
 )
@@ -69,6 +70,18 @@ def test_channel_gains_keep_levels_and_correlation():
     assert power[:, 1:, 0].mean() / power[:, 1:, 1].mean() == pytest.approx(4, rel=0.1)
     correlation = (z[:, :, 0] * z[:, :, 1].conj()).real / np.abs(z[:, :, 0] * z[:, :, 1])
     assert correlation[:, 3:].mean() == pytest.approx(0.6, abs=0.05)
+
+
+@pytest.mark.parametrize("rest", [0, 1, 2, 3])
+def test_codes_of_all_shifts_are_those_of_the_shifted_audio(rest):
+    spectra = BlockSpectra(RATE)
+    piece = tones()[: 100 * spectra.block + rest * spectra.hop + 5]
+    books = fit_codebooks([piece], spectra, 16)
+    for shift, codes in enumerate(encode_shifted(piece, spectra, books, range(4))):
+        late = encode(piece[shift * spectra.hop :], spectra, books)
+        assert codes.shape == late.shape
+        # The frames of the first block begin in what is silence to the shifted audio.
+        np.testing.assert_array_equal(codes[1:], late[1:])
 
 
 def test_codes_of_a_stretch_do_not_depend_on_how_it_is_cut():
