@@ -14,6 +14,10 @@ PERIODS = (0.2, 2.0)  # seconds
 HARMONICS = 8
 LONGEST = 600.0  # seconds of audio looked at
 FINER = 16  # points of the spectrum between two bins
+SHORTEST = 20.0  # seconds in which a steady pulse shows
+# Of the onset envelope's energy, in the first harmonics of a steady pulse: 0.03 in 20 s of noise,
+# 0.2 to 0.7 in music with drums.
+LEAST_SHARE = 0.1
 
 
 def onset_envelope(audio: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
@@ -58,15 +62,39 @@ def pulse_period(segments: Sequence[np.ndarray], rate: int) -> float:
         >>> abs(pulses - round(pulses)) < 1e-3 or abs(1 / pulses - round(1 / pulses)) < 1e-3
         True
     """
-    longest = max(segments, key=len)
-    envelope, per_second = onset_envelope(np.asarray(longest[: round(LONGEST * rate)]), rate)
+    return _strongest_comb(max(segments, key=len), rate)[0]
+
+
+def steady_pulse(audio: np.ndarray, rate: int) -> float | None:
+    """`pulse_period` of one recording, or nothing where it is too short or has no steady pulse.
+
+    Args:
+        audio: `(n,)`.
+        rate: samples a second.
+
+    Example:
+        >>> clicks = np.zeros(320000)
+        >>> clicks[::3600] = 1
+        >>> noise = np.random.default_rng(0).normal(size=320000)
+        >>> round(steady_pulse(clicks, 8000), 3), steady_pulse(noise, 8000)
+        (0.225, None)
+    """
+    if len(audio) < SHORTEST * rate:
+        return None
+    period, share = _strongest_comb(audio, rate)
+    return period if share >= LEAST_SHARE else None
+
+
+def _strongest_comb(audio: np.ndarray, rate: int) -> tuple[float, float]:
+    """The period in seconds, and the share of the envelope's energy that its harmonics hold."""
+    envelope, per_second = onset_envelope(np.asarray(audio[: round(LONGEST * rate)]), rate)
     centred = envelope - envelope.mean()
     size = 1 << int(np.ceil(np.log2(len(centred) * FINER)))
     energy = np.abs(np.fft.rfft(centred, size)) ** 2
     low = max(1, int(size / PERIODS[1] / per_second))
     high = min(len(energy) - 1, int(size / PERIODS[0] / per_second))
     if high <= low:
-        return PERIODS[1]
+        return PERIODS[1], 0.0
     candidates = np.arange(low, high + 1)
     comb = np.zeros(len(candidates))
     for harmonic in range(1, HARMONICS + 1):
@@ -82,4 +110,6 @@ def pulse_period(segments: Sequence[np.ndarray], rate: int) -> float:
     for _ in range(HARMONICS):
         wave = wave * waves
         sums += np.abs(wave @ centred) ** 2
-    return float(1.0 / finer[int(sums.argmax())] / per_second)
+    total = len(centred) * float(np.square(centred).sum())
+    share = 2 * float(sums.max()) / total if total else 0.0
+    return float(1.0 / finer[int(sums.argmax())] / per_second), share

@@ -41,6 +41,7 @@ class Generator:
         temperature: float = 1.0,
         seed: int = 0,
         controls: Mapping[str, float] | None = None,
+        music: Mapping[str, float] | None = None,
     ) -> tuple[np.ndarray, int]:
         """Make new audio with the Keras model; an exported file is some 20 times as fast.
 
@@ -51,6 +52,8 @@ class Generator:
             temperature: 1 draws from the model's own distribution; lower is more cautious.
             seed: of the draws, 0 or more; the same seed makes the same audio.
             controls: values of what else may be turned, by name: see `model.controls`.
+            music: weights of the pieces that the model was trained on, by name: see `model.labels`.
+                `None`: one at random.
 
         Returns:
             The audio, float32 `(n,)` in [-1, 1], and its sample rate in Hz.
@@ -84,5 +87,6 @@ class Generator:
             temperature,
             random_seed=seed,
             controls=controls,
+            music=music,
         )
         return audio[0], self.sample_rate

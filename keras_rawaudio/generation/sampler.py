@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.generation.advance import advance, fresh_state
+from keras_rawaudio.generation.music import chosen_music, random_music
 from keras_rawaudio.models import Model
 
 # Samples a call, about a second: `advance` shifts the whole of its output for every frame.
@@ -67,6 +68,7 @@ class ReferenceSampler:
         streams: int = 1,
         random_seed: int = 0,
         controls: Mapping[str, float] | None = None,
+        music: Mapping[str, float] | None = None,
     ) -> np.ndarray:
         """Draw new audio.
 
@@ -79,6 +81,8 @@ class ReferenceSampler:
             streams: how many at once.
             random_seed: the same seed draws the same audio.
             controls: values of the model's controls by name, the others at their defaults.
+            music: weights of the model's labels by name. None: a label at random for each stream,
+                or, after `seed_audio`, that it is unknown.
 
         Returns:
             `(streams, samples)` float32 in [-1, 1], with channels as a last axis if there are two.
@@ -100,6 +104,10 @@ class ReferenceSampler:
         state = fresh_state(self.model, streams)
         for name, value in (controls or {}).items():
             state[name] = np.full((streams, 1), value, np.float32)
+        if music is not None:
+            state |= chosen_music(self.model, music, streams)
+        elif not len(seed):
+            state |= random_music(self.model, streams, np.random.default_rng([random_seed, 1]))
         chunk = max(F, CHUNK // F * F)
         for start in range(0, len(seed), chunk):
             part = forced[:, start : start + chunk]

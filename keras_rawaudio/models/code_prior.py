@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,10 +10,13 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers.recurrent_stack import RecurrentStack
+from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.tier import CLOCK
 
 KEY_WIDTH = 128
 HIDDEN_WIDTH = 256
+LABEL_WIDTH = 32
+LABEL_DROPOUT = 0.1  # share of rows in training that do not know what they read
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -23,6 +27,10 @@ class CodePrior(keras.layers.Layer):
     components, so that similar entries share what is learned. The query of a band also sees the
     entries that were drawn for the bands before it.
 
+    With labels, the state holds a weight for each, and what is read is conditioned on the weighted
+    sum of their learned embeddings. The clock is then that of the heaviest label. Where all weights
+    are 0 the music is unknown, and there is no clock; some rows in training are read so.
+
     Args:
         bands: codes of a block.
         components: width of an entry.
@@ -31,10 +39,11 @@ class CodePrior(keras.layers.Layer):
         dropout: in training.
         input_noise: standard deviation of the noise on what is read, in training.
         clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
+        labels: how many pieces of music it tells apart; 0 for one alone.
 
     Attributes:
         frame_size: codes of a block.
-        period: of the clock, in codes.
+        period: of the clock, in codes: `()`, or `(labels,)` with 0 for one that has no pulse.
     """
 
     def __init__(
@@ -46,12 +55,13 @@ class CodePrior(keras.layers.Layer):
         dropout: float = 0.25,
         input_noise: float = 0.1,
         clock_harmonics: int = 0,
+        labels: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.bands, self.components, self.units, self.layers = bands, components, units, layers
         self.dropout, self.input_noise = dropout, input_noise
-        self.clock_harmonics = clock_harmonics
+        self.clock_harmonics, self.labels = clock_harmonics, labels
         self.frame_size = bands
         dense = keras.layers.Dense
         self.read = dense(units, "relu", name="read")
@@ -62,13 +72,23 @@ class CodePrior(keras.layers.Layer):
         self.key_hidden = [dense(HIDDEN_WIDTH, "relu", name=f"key{i}_a") for i in range(bands)]
         self.key_out = [dense(KEY_WIDTH + 1, name=f"key{i}_b") for i in range(bands)]
         self.known = [dense(KEY_WIDTH, name=f"known{i}") for i in range(bands - 1)]
+        far_apart = keras.initializers.RandomNormal(stddev=1.0)
+        self.embedding = (
+            dense(LABEL_WIDTH, use_bias=False, kernel_initializer=far_apart, name="embedding")
+            if labels
+            else None
+        )
         self.leave_out = keras.layers.Dropout(dropout)
         self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
         units, C = self.units, self.components
         self.read.build((None, self.bands * C))
-        self.join.build((None, units + 2 * self.clock_harmonics))
+        width = units + 2 * self.clock_harmonics
+        if self.embedding:
+            self.embedding.build((None, self.labels))
+            width += LABEL_WIDTH
+        self.join.build((None, width))
         self.stack.build((None, None, units))
         for band in range(self.bands):
             self.query_hidden[band].build((None, units + KEY_WIDTH))
@@ -78,40 +98,59 @@ class CodePrior(keras.layers.Layer):
         for layer in self.known:
             layer.build((None, C))
         if self.clock_harmonics:
-            self.period = self.add_weight((), initializer="ones", trainable=False, name="period")
+            shape, first = ((self.labels,), "zeros") if self.labels else ((), "ones")
+            self.period = self.add_weight(shape, initializer=first, trainable=False, name="period")
         self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes (without the batch) of the recurrent state."""
         clock: list[tuple[str, tuple[int, ...]]] = [(CLOCK, (1,))] if self.clock_harmonics else []
-        return [*self.stack.state_shapes(), *clock]
+        music: list[tuple[str, tuple[int, ...]]] = [(MUSIC, (self.labels,))] if self.labels else []
+        return [*self.stack.state_shapes(), *clock, *music]
 
-    def set_period(self, period: float) -> None:
-        """Turn the clock once in so many codes."""
+    def set_period(self, period: float | Sequence[float]) -> None:
+        """Turn the clock once in so many codes; with labels, one number for each, 0 for none."""
         self.period.assign(period)
+
+    def period_of(self, music: Any) -> Any:
+        """Period in codes `(B, 1)` of the heaviest of weights `(B, labels)`; 1 without a clock."""
+        return ops.maximum(ops.matmul(_heaviest(music), self.period[:, None]), 1.0)
 
     def call(
         self, points: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         """Hidden `(B, T, units)` from the entries of the block before, and the new state."""
-        hidden = self._read(points, training)
+        parts, T = [self._read(points, training)], points[0].shape[1]
+        states, clock, music = self._split(state)
+        shown = self._shown(music, training)
         after = []
-        if self.clock_harmonics:
-            T = points[0].shape[1]
-            turns = state[-1] + np.arange(T, dtype="float32") * (self.bands / self.period)
-            hidden = ops.concatenate([hidden, self._waves(turns)], axis=-1)
-            after = [ops.mod(state[-1] + T * self.bands / self.period, 1.0)]
-        hidden = self.leave_out(self.join(hidden), training=training)
-        hidden, states = self.stack(hidden, state[: len(self.stack.cells)], training=training)
+        if clock is not None:
+            speed = self._turns_per_block(music)
+            turns = clock + np.arange(T, dtype="float32") * speed
+            parts.append(self._waves(turns))
+            after.append(ops.mod(clock + T * speed, 1.0))
+        if self.embedding:
+            parts[1:] = [waves * self._has_clock(shown)[..., None] for waves in parts[1:]]
+            embedded = self.embedding(shown)[:, None]
+            parts.append(ops.broadcast_to(embedded, (*ops.shape(parts[0])[:2], LABEL_WIDTH)))
+            after.append(music)
+        hidden = self.join(ops.concatenate(parts, axis=-1))
+        hidden = self.leave_out(hidden, training=training)
+        hidden, states = self.stack(hidden, states, training=training)
         return self.leave_out(hidden, training=training), [*states, *after]
 
     def step(self, points: list[Any], state: list[Any], tempo: Any = 1.0) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis; `tempo` `(B, 1)` is the clock's speed."""
-        hidden, after = self._read(points, False), []
-        if self.clock_harmonics:
-            hidden = ops.concatenate([hidden, self._waves(state[-1][:, 0])], axis=-1)
-            after = [ops.mod(state[-1] + tempo * self.bands / self.period, 1.0)]
-        hidden, states = self.stack.step(self.join(hidden), state[: len(self.stack.cells)])
+        parts, after = [self._read(points, False)], []
+        states, clock, music = self._split(state)
+        if clock is not None:
+            parts.append(self._waves(clock[:, 0]))
+            after.append(ops.mod(clock + tempo * self._turns_per_block(music), 1.0))
+        if self.embedding:
+            parts[1:] = [waves * self._has_clock(music) for waves in parts[1:]]
+            parts.append(self.embedding(self._shown(music, False)))
+            after.append(music)
+        hidden, states = self.stack.step(self.join(ops.concatenate(parts, axis=-1)), states)
         return hidden, [*states, *after]
 
     def key(self, band: int, points: Any) -> tuple[Any, Any]:
@@ -156,6 +195,31 @@ class CodePrior(keras.layers.Layer):
             )
         return self.read(self.leave_out(values, training=training))
 
+    def _split(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
+        """State of the layers, the clock, and the weights of labels; None for what is not there."""
+        layers = len(self.stack.cells)
+        clock = state[layers] if self.clock_harmonics else None
+        return state[:layers], clock, state[-1] if self.labels else None
+
+    def _shown(self, music: Any, training: bool) -> Any:
+        """The weights of labels, in sum 1 or 0; of some rows in training 0."""
+        if music is None:
+            return None
+        music = music / ops.maximum(ops.sum(music, axis=1, keepdims=True), 1e-6)
+        if not training:
+            return music
+        chance = keras.random.uniform((ops.shape(music)[0], 1), seed=self.seed_generator)
+        return music * ops.cast(chance >= LABEL_DROPOUT, "float32")
+
+    def _turns_per_block(self, music: Any) -> Any:
+        """Of the clock: a number, or `(B, 1)` by the heaviest label."""
+        return self.bands / (self.period if music is None else self.period_of(music))
+
+    def _has_clock(self, music: Any) -> Any:
+        """`(B, 1)`: 1 where the heaviest label has a clock, else 0."""
+        there = ops.cast(self.period > 0, "float32")
+        return ops.matmul(_heaviest(music), there[:, None])
+
     def _waves(self, turns: Any) -> Any:
         """Sines and cosines `(..., 2 * harmonics)` of a clock in turns."""
         angles = turns[..., None] * (2 * np.pi * np.arange(1, self.clock_harmonics + 1)).astype(
@@ -168,4 +232,15 @@ class CodePrior(keras.layers.Layer):
         return super().get_config() | {
             **{name: getattr(self, name) for name in names},
             "clock_harmonics": self.clock_harmonics,
+            "labels": self.labels,
         }
+
+
+def _heaviest(music: Any) -> Any:
+    """1 at the greatest of weights `(B, labels)`, the first if several are; 0 where all are 0."""
+    # Not argmax, for which Keras takes operations that ONNX does not have.
+    count = music.shape[1]
+    index = np.arange(count, dtype="int32")
+    greatest = ops.logical_and(music >= ops.max(music, axis=1, keepdims=True), music > 0)
+    first = ops.min(ops.where(greatest, index, count), axis=1, keepdims=True)
+    return ops.cast(index == first, "float32")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+MUSIC = "music"  # the state that holds the weight of each label
 GAIN = "gain"  # the state that follows the control `level`
 SLOPE = 200.0  # dB per second: a jump of the level does not click
 

@@ -13,7 +13,7 @@ from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
 from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
-from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, TEMPO, Control
+from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.spectral_codec import SpectralCodec
@@ -37,9 +37,11 @@ class SpectralModel(FitWindows):
         components: principal components that stand for an entry.
         own_draws: the largest share of blocks in training whose place a draw of the model's own
             takes; less while the model knows little.
+        labels: names of the pieces of music that it tells apart; none for one alone.
         units: see `CodePrior`, and so the others.
 
     Attributes:
+        label_shares: `(labels,)`, what part of the train part each label is.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
 
@@ -75,22 +77,36 @@ class SpectralModel(FitWindows):
         input_noise: float = 0.1,
         own_draws: float = 0.4,
         clock_harmonics: int = 0,
+        labels: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rate, self.channels, self.own_draws = rate, channels, own_draws
+        self.labels = list(labels)
         self.spectral_codec = SpectralCodec(
             rate, channels, codebook_size, components, name="spectral_codec"
         )
         bands = self.spectral_codec.bands
         self.prior = CodePrior(
-            bands, components, units, layers, dropout, input_noise, clock_harmonics, name="tier0"
+            bands,
+            components,
+            units,
+            layers,
+            dropout,
+            input_noise,
+            clock_harmonics,
+            len(self.labels),
+            name="tier0",
         )
         self.prior.build()
         self.phases = PhaseRetrieval(self.spectral_codec.spectra.fft_size, channels)
         self.code_bias = self.add_weight(
             (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
         )
+        if self.labels:
+            self.label_shares = self.add_weight(
+                (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
+            )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
         self.seed_generator = keras.random.SeedGenerator()
@@ -130,7 +146,10 @@ class SpectralModel(FitWindows):
 
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes (without the batch) of the recurrent state."""
-        return {f"tier0_{name}": shape for name, shape in self.prior.state_spec()}
+        return {
+            name if name == MUSIC else f"tier0_{name}": shape
+            for name, shape in self.prior.state_spec()
+        }
 
     def zero_state(self, batch: Any) -> State:
         """The state of `batch` fresh streams."""
@@ -307,18 +326,33 @@ class SpectralModel(FitWindows):
         magnitudes = ops.stack([both[:, h + 1 : h + 1 + HOPS] for h in range(HOPS)], axis=0)
         return magnitudes, ops.stack([g0, g0, g0, g1], axis=0)
 
-    def prepare(self, segments: Sequence[np.ndarray]) -> None:
-        """Take the codebooks from stretches of audio, and the clock's period.
+    def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:
+        """Take the codebooks from stretches of audio, the clock's period, and the labels' shares.
+
+        A label that is one recording has a clock of its own, where it has a steady pulse.
 
         Args:
             segments: `(n,)` or `(n, channels)`.
+            labels: of each segment, for a model with labels.
         """
         self.spectral_codec.fit(segments)
+        if self.labels:
+            lengths = np.bincount(labels, [len(s) for s in segments], len(self.labels))
+            self.label_shares.assign(lengths / lengths.sum())
         if self.prior.clock_harmonics:
-            from keras_rawaudio.dsp.tempo import pulse_period
+            from keras_rawaudio.dsp.tempo import pulse_period, steady_pulse
 
-            bar = 8 * pulse_period([_mono(s) for s in segments], self.rate)
-            self.prior.set_period(bar * self.rate / self.block * self.frame)
+            codes = self.rate / self.block * self.frame  # per second
+            if self.labels:
+                own = [
+                    [s for s, of in zip(segments, labels, strict=True) if of == label]
+                    for label in range(len(self.labels))
+                ]
+                pulses = [len(s) == 1 and steady_pulse(_mono(s[0]), self.rate) for s in own]
+                self.prior.set_period([8 * (pulse or 0.0) * codes for pulse in pulses])
+            else:
+                bar = 8 * pulse_period([_mono(s) for s in segments], self.rate)
+                self.prior.set_period(bar * codes)
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""
@@ -330,6 +364,7 @@ class SpectralModel(FitWindows):
             "codebook_size": self.spectral_codec.codebook_size,
             "components": self.spectral_codec.components,
             "own_draws": self.own_draws,
+            "labels": list(self.labels),
             **{name: prior[name] for name in names},
         }
 

@@ -229,6 +229,10 @@ class CodeDataSettings(DataSettings):
     sequence: None = None
     """State is carried to the end of a stretch of audio."""
 
+    def corpus(self, settings: CorpusSettings) -> CorpusSettings:
+        """As for other recipes, but that every label is split by itself, so that it is learned."""
+        return replace(super().corpus(settings), split_each=True)
+
 
 class SpectralRecipe(Settings):
     """A spectral model, with the settings that train it."""

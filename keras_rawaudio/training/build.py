@@ -34,8 +34,8 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
 def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     """Make the spectral model that a recipe describes, for a corpus.
 
-    Its codebooks are as large as the train part carries, and it has a clock where the corpus is
-    one recording.
+    Its codebooks are as large as the train part carries. It tells the corpus' labels apart, and has
+    a clock for each, or one alone where the corpus is one recording.
 
     Args:
         recipe: the point of the model space.
@@ -45,6 +45,7 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
     blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
-    if len(corpus.describe()["sources"]) > 1:
+    labels = corpus.labels
+    if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0
-    return SpectralModel(corpus.sample_rate, corpus.channels, **settings)
+    return SpectralModel(corpus.sample_rate, corpus.channels, labels=labels, **settings)

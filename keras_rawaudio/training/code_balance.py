@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_rawaudio.generation.music import random_music
 from keras_rawaudio.models.spectral_model import CODES, SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 
@@ -71,7 +72,8 @@ class CodeBalance:
     def _update(self, rate: float, rng: np.random.Generator) -> float:
         bands, levels = self.frequencies.shape
         chance = rng.random((self.blocks, ROWS, bands), dtype=np.float32)
-        codes = self._draw(tf.constant(chance)).numpy().reshape(-1, bands)
+        music = random_music(self.model, ROWS, rng)
+        codes = self._draw(tf.constant(chance), music).numpy().reshape(-1, bands)
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T]) + PRIOR_COUNT
         drawn = counts / counts.sum(axis=1, keepdims=True)
         wanted = self.frequencies + PRIOR_COUNT / len(codes)
@@ -82,10 +84,10 @@ class CodeBalance:
         self.model.code_bias.assign(np.clip(bias, -LARGEST_BIAS, LARGEST_BIAS))
         return float((wanted * difference).sum(axis=1).mean() / np.log(2))
 
-    def _draw_codes(self, chance: Any) -> Any:
+    def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
         """Codes `(blocks, rows, bands)` of streams from nothing."""
         model, keys = self.model, self.model.drawing_keys()
-        state = {**model.zero_state(ROWS), CODES: tf.fill((ROWS, model.frame), -1.0)}
+        state = {**model.zero_state(ROWS), CODES: tf.fill((ROWS, model.frame), -1.0), **music}
         temperature = tf.ones((ROWS, 1))
         drawn = tf.TensorArray(tf.int32, self.blocks)
         for t in tf.range(self.blocks):

@@ -24,10 +24,16 @@ class CodeCorpus:
     Args:
         codes: of each part, by name: `(blocks * bands,)` int16 per stretch of audio.
         starts: where in its own file each stretch begins, in codes.
+        labels: of each stretch, for a corpus that has labels.
     """
 
-    def __init__(self, codes: dict[str, list[np.ndarray]], starts: dict[str, list[int]]) -> None:
-        self._codes, self._starts = codes, starts
+    def __init__(
+        self,
+        codes: dict[str, list[np.ndarray]],
+        starts: dict[str, list[int]],
+        labels: dict[str, list[int]] | None = None,
+    ) -> None:
+        self._codes, self._starts, self._labels = codes, starts, labels or {}
 
     @classmethod
     def encode(cls, corpus: Corpus, model: SpectralModel) -> CodeCorpus:
@@ -43,6 +49,7 @@ class CodeCorpus:
         spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
+        labels: dict[str, list[int]] = {}
         for part in PARTS:
             shifts = range(HOPS) if part == "train" else (0,)
             codes[part], starts[part] = [], []
@@ -52,7 +59,9 @@ class CodeCorpus:
                     place = start + shift * spectra.hop
                     codes[part].append((found + 1).astype(np.int16).ravel())
                     starts[part].append(round(place * model.frame / spectra.block))
-        return cls(codes, starts)
+            if model.labels:
+                labels[part] = [of for of in corpus.segment_labels(part) for _ in shifts]
+        return cls(codes, starts, labels)
 
     @classmethod
     def load(cls, path: Path) -> CodeCorpus:
@@ -63,6 +72,7 @@ class CodeCorpus:
         """
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
+        labels: dict[str, list[int]] = {}
         try:
             if not path.is_file():
                 raise ValueError("it is no file")
@@ -75,10 +85,14 @@ class CodeCorpus:
                     if lengths.sum() != len(rows) or len(starts[part]) != len(lengths):
                         raise ValueError("its lengths are not those of its codes")
                     codes[part] = np.split(rows, np.cumsum(lengths)[:-1])
+                    if f"{part}_labels" in saved:
+                        labels[part] = saved[f"{part}_labels"].tolist()
+                        if len(labels[part]) != len(lengths):
+                            raise ValueError("its labels are not those of its codes")
         except DAMAGE as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"cannot read {path}: {reason}; train into a new folder") from None
-        return cls(codes, starts)
+        return cls(codes, starts, labels)
 
     def save(self, path: Path) -> None:
         """Write all parts into one `.npz` file."""
@@ -87,6 +101,8 @@ class CodeCorpus:
             arrays[f"{part}_codes"] = np.concatenate([np.zeros(0, np.int16), *rows])
             arrays[f"{part}_lengths"] = np.array([len(row) for row in rows], np.int64)
             arrays[f"{part}_starts"] = np.array(self._starts[part], np.int64)
+            if part in self._labels:
+                arrays[f"{part}_labels"] = np.array(self._labels[part], np.int64)
         with path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -97,6 +113,10 @@ class CodeCorpus:
     def starts(self, part: str) -> list[int]:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]
+
+    def labels(self, part: str) -> list[int] | None:
+        """The label of each stretch; None for a corpus without."""
+        return self._labels.get(part)
 
     def samples(self, part: str) -> int:
         """How many codes a part has."""

@@ -71,7 +71,8 @@ def evaluate(
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
     data = CodeCorpus.load(folder.codes) if isinstance(model, SpectralModel) else corpus
-    part = data.segments(split), data.starts(split)
+    labels = data.labels(split) if isinstance(data, CodeCorpus) else None
+    part = data.segments(split), data.starts(split), labels
     scores = Evaluator(model, *part)()
     result = {
         "run": str(run),

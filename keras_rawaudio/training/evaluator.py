@@ -27,10 +27,15 @@ class Evaluator:
         model: the model; read, never changed.
         segments: int16 arrays, each a contiguous stretch of one file.
         starts: where in its own file each segment begins; `None`: at 0.
+        labels: of each segment, for a model with labels.
     """
 
     def __init__(
-        self, model: Model, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+        self,
+        model: Model,
+        segments: Sequence[np.ndarray],
+        starts: Sequence[int] | None = None,
+        labels: Sequence[int] | None = None,
     ) -> None:
         import tensorflow as tf
 
@@ -41,7 +46,13 @@ class Evaluator:
         plan = StreamPlan([len(s) for s in segments], window, batch)
         self._batch = batch
         self._data = window_dataset(
-            segments, model.codec.encode, plan, model.context, repeat=False, starts=starts
+            segments,
+            model.codec.encode,
+            plan,
+            model.context,
+            repeat=False,
+            starts=starts,
+            labels=labels,
         )
         self._function = tf.function(self._score)
 
@@ -57,7 +68,7 @@ class Evaluator:
         sums = np.zeros(5)
         for batch in self._data:
             inputs = (batch[k] for k in ("x", "y", "reset", "position", "valid"))
-            values, state = self._function(*inputs, state)
+            values, state = self._function(*inputs, state, batch.get("label"))
             sums += np.asarray(values, np.float64)
         loss, score, count, total, squares = sums
         result = {"loss": loss / count, "samples": int(count)}
@@ -68,11 +79,11 @@ class Evaluator:
         return result
 
     def _score(
-        self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any
+        self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any, label: Any
     ) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        state = reset_state(self.model, state, reset, position)
+        state = reset_state(self.model, state, reset, position, label)
         prediction, state = self.model(x, state, training=False)
         y = self.model.target(x, y)
         mask = tf.cast(tf.sequence_mask(valid, tf.shape(y)[1]), tf.float64)

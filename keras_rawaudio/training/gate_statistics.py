@@ -29,10 +29,15 @@ class GateStatistics:
         model: is read as it is at each call.
         segments: int16 arrays; the beginning of the longest one is read.
         starts: where in its own file each segment begins; `None`: at 0.
+        labels: of each segment, for a model with labels.
     """
 
     def __init__(
-        self, model: Model, segments: Sequence[np.ndarray], starts: Sequence[int] | None = None
+        self,
+        model: Model,
+        segments: Sequence[np.ndarray],
+        starts: Sequence[int] | None = None,
+        labels: Sequence[int] | None = None,
     ) -> None:
         self.model = model
         longest = max(range(len(segments)), key=lambda i: len(segments[i]))
@@ -40,10 +45,11 @@ class GateStatistics:
         window = max(1, min(SAMPLES, len(segment)) // model.frame) * model.frame
         plan = StreamPlan([len(segment)], window, 1)
         begins = None if starts is None else [starts[longest]]
-        batch = next(
-            read_batches([segment], model.codec.encode, plan, model.context, starts=begins)
-        )
-        self._inputs = [tf.constant(batch[name]) for name in ("x", "reset", "position")]
+        label = None if labels is None else [labels[longest]]
+        encode, context = model.codec.encode, model.context
+        batch = next(read_batches([segment], encode, plan, context, starts=begins, labels=label))
+        names = [name for name in ("x", "reset", "position", "label") if name in batch]
+        self._inputs = [tf.constant(batch[name]) for name in names]
         self._function = tf.function(self._observe)
 
     def __call__(self) -> dict[str, dict[str, np.ndarray]]:
@@ -59,7 +65,9 @@ class GateStatistics:
             for layer, values in layers.items()
         }
 
-    def _observe(self, x: Any, reset: Any, position: Any) -> dict[str, dict[str, Any]]:
+    def _observe(
+        self, x: Any, reset: Any, position: Any, label: Any = None
+    ) -> dict[str, dict[str, Any]]:
         seen: dict[str, dict[str, Any]] = {}
         with ExitStack() as undo:
             for tier in self.model.tiers:
@@ -67,7 +75,8 @@ class GateStatistics:
                     {f"{tier}_{layer}": values}
                 )
                 undo.callback(setattr, tier.stack, "watcher", None)
-            self.model(x, reset_state(self.model, self.model.zero_state(1), reset, position))
+            state = reset_state(self.model, self.model.zero_state(1), reset, position, label)
+            self.model(x, state)
         return seen
 
 

@@ -52,9 +52,15 @@ class GenerationCallback:
         from keras_rawaudio.plots import spectrogram_figure
 
         rate = self.corpus.sample_rate
-        source = max(self.corpus.segments("validation"), key=len)
+        segments = self.corpus.segments("validation")
+        longest = max(range(len(segments)), key=lambda i: len(segments[i]))
+        source = segments[longest]
         prompt = source[: round(PROMPT_SECONDS * rate)].astype(np.float32) / 32768
-        audio = self.sampler.generate(round(self.seconds * rate), prompt)[0]
+        music = None
+        if getattr(self.sampler.model, "labels", []):
+            label = self.corpus.segment_labels("validation")[longest]
+            music = {self.corpus.labels[label]: 1.0}
+        audio = self.sampler.generate(round(self.seconds * rate), prompt, music=music)[0]
         stem = self.run.samples / f"step-{step:07d}"
         with replacing(stem.with_suffix(".wav")) as partial:
             soundfile.write(partial, np.clip(audio, -1, 1), rate, "PCM_16")

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.data.windows.dataset import PREFETCH
+from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.training.step import TrainingStep
 
 # Python with TensorFlow in it, before anything is trained.
@@ -96,12 +97,15 @@ def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
     B, N = plan.batch, plan.window
     values = np.asarray(step.model.codec.encode(np.zeros((B, step.model.context + N), np.float32)))
     values = values.astype(np.int32 if step.model.codec.discrete else np.float32)
-    return {
+    batch = {
         "x": tf.constant(values),
         "y": tf.constant(values[:, -N:]),
         "reset": tf.zeros((B,), tf.bool),
         "position": tf.zeros((B,), tf.int64),
     }
+    if MUSIC in step.model.state_spec():
+        batch["label"] = tf.zeros((B,), tf.int32)
+    return batch
 
 
 def machine_memory() -> float:

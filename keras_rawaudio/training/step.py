@@ -60,7 +60,8 @@ class TrainingStep:
         """Take a step on one batch.
 
         Args:
-            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them.
+            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label` for
+                a model with labels.
             learning_rate: for this step.
 
         Returns:
@@ -68,7 +69,8 @@ class TrainingStep:
             as tensors that may still be in the making.
         """
         self.optimizer.learning_rate.assign(learning_rate)
-        loss, norm = self.function(*(batch[k] for k in ("x", "y", "reset", "position")))
+        inputs = [batch[name] for name in ("x", "y", "reset", "position")]
+        loss, norm = self.function(*inputs, batch.get("label"))
         return loss, norm
 
     def variables(self) -> dict[str, Any]:
@@ -80,8 +82,10 @@ class TrainingStep:
             named["weight_noise"] = self.noise_seed.state
         return named | {f"state/{name}": v for name, v in self.carried.variables.items()}
 
-    def _step(self, x: Any, y: Any, reset: Any, position: Any) -> tuple[Any, Any]:
-        state = self.carried.read(reset, position)
+    def _step(
+        self, x: Any, y: Any, reset: Any, position: Any, label: Any = None
+    ) -> tuple[Any, Any]:
+        state = self.carried.read(reset, position, label)
         variables = self.model.trainable_variables
         learned = [tf.identity(v.value) for v in variables if self.weight_noise]
         for variable in variables if self.weight_noise else ():

@@ -135,7 +135,7 @@ def _new_model(recipe: AnyRecipe, corpus: Corpus) -> tuple[Model, CodeCorpus | N
     where it learns from codes."""
     if isinstance(recipe, SpectralRecipe):
         spectral = spectral_model(recipe, corpus)
-        spectral.prepare(corpus.segments("train"))
+        spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
         return spectral, CodeCorpus.encode(corpus, spectral)
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     model = build_model(recipe, codec)

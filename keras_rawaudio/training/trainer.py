@@ -103,7 +103,12 @@ class Trainer:
             self.settings.average,
             self.settings.weight_noise,
         )
-        heldout = self.data.segments("validation"), self.data.starts("validation")
+        self.labels = data.labels("train") if data else None
+        heldout = (
+            self.data.segments("validation"),
+            self.data.starts("validation"),
+            data.labels("validation") if data else None,
+        )
         self.evaluator = Evaluator(model, *heldout)
         self.gate_statistics = GateStatistics(model, *heldout)
         self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
@@ -182,6 +187,7 @@ class Trainer:
                 self.model.context,
                 *divmod(self.steps, self.plan.batches_per_epoch),
                 starts=self.data.starts("train"),
+                labels=self.labels,
             )
         )
         meter = ThroughputMeter(self.plan.batch * self.plan.window)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_rawaudio.dsp.tempo import PERIODS, pulse_period
+from keras_rawaudio.dsp.tempo import PERIODS, pulse_period, steady_pulse
 
 RATE = 8000
 
@@ -49,3 +49,12 @@ def test_without_a_pulse_some_period(kind, seconds):
 
 def test_hardly_any_audio():
     assert 0 < pulse_period([np.random.default_rng(0).normal(size=RATE // 2)], RATE) < 4
+
+
+def test_a_steady_pulse_is_found_or_missed():
+    noise = np.random.default_rng(0).normal(size=60 * RATE)
+    assert error(steady_pulse(clicks(0.45, 40), RATE), 0.45) < 1e-3
+    assert error(steady_pulse(clicks(0.45, 40) + 0.02 * noise[: 40 * RATE], RATE), 0.45) < 1e-3
+    assert steady_pulse(noise, RATE) is None
+    assert steady_pulse(np.zeros(60 * RATE), RATE) is None
+    assert steady_pulse(clicks(0.45, 15), RATE) is None  # too short

@@ -38,6 +38,29 @@ def run(piece, tmp_path_factory):
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """A run on two files of other lengths."""
+    folder = tmp_path_factory.mktemp("album")
+    files = [write_demo_piece(folder / f"{n}.wav", s, 2000) for n, s in (("night", 8), ("day", 24))]
+    train(files, folder / "run", recipe_from_json(RECIPE), Budget(epochs=1), cache=folder)
+    return folder / "run"
+
+
+def test_every_file_of_an_album_is_a_label(album):
+    model = load_model(RunFolder(album))
+    assert list(model.labels) == ["night", "day"]
+    np.testing.assert_allclose(model.label_shares, [0.25, 0.75], atol=0.02)
+    codes = CodeCorpus.load(RunFolder(album).codes)
+    assert codes.labels("train") == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert codes.labels("validation") == [0, 1]
+    assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
+
+
+def test_codes_of_a_corpus_without_labels_have_none(run):
+    assert CodeCorpus.load(RunFolder(run).codes).labels("train") is None
+
+
 def test_the_shipped_recipe_is_spectral():
     recipe = load_recipe("default", {"spectral.units": 64})
     assert recipe.spectral.units == 64
@@ -125,6 +148,46 @@ def test_keras_savedmodel_and_onnx_draw_the_same(run, tmp_path, blocks, controls
         assert np.std(np.asarray(made) - np.asarray(audio)) <= 0.05 * level
         for name in [*model.state_spec(), "gain"]:
             np.testing.assert_allclose(after[name + suffix], state[name], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_music_is_the_same_in_keras_savedmodel_and_onnx(album, tmp_path):
+    import onnxruntime
+
+    path = export(album, tmp_path / "exported")
+    model = load_model(RunFolder(album))
+    rng = np.random.default_rng(0)
+    feeds = {n: np.asarray(v) for n, v in fresh_state(model, 4).items()}
+    feeds["music"] = np.array([[1, 0], [0, 1], [0.6, 0.2], [0, 0]], np.float32)
+    feeds["forced"] = (0.2 * rng.normal(size=(4, 2 * model.block))).astype(np.float32)
+    feeds["noise"] = rng.random((4, 5 * model.block, 1), np.float32)
+    feeds["temperature"] = np.ones(4, np.float32)
+    given = [feeds[n] for n in ("forced", "noise", "temperature")]
+    _, state = advance(model, *given, {n: feeds[n] for n in fresh_state(model, 4)})
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    made = dict(zip(names, session.run(None, feeds), strict=True))
+    saved = tf.saved_model.load(str(tmp_path / "exported" / "saved_model"))
+    saved = saved.signatures["advance"](**{n: tf.constant(v) for n, v in feeds.items()})
+    for name in (*model.state_spec(), "codes"):
+        np.testing.assert_allclose(made[f"{name}_next"], state[name], atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(saved[name], state[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_the_sampler_names_music(album, tmp_path):
+    from keras_rawaudio_serving.cli import main
+    from keras_rawaudio_serving.sampler import Sampler
+
+    path = export(album, tmp_path / "exported")
+    sampler = Sampler.load(path, streams=2, random_seed=1, music=["night=3,day=1"])
+    assert [label.name for label in sampler.metadata.labels] == ["night", "day"]
+    whole = sampler.generate(1.0)
+    assert np.abs(whole).max() > 0
+    curves = tmp_path / "curves.json"
+    curves.write_text(json.dumps({"music/night": [[0, 1], [1, 0]], "music/day": [[0, 0], [1, 1]]}))
+    arguments = [str(path), "--seconds", "1", "--out", str(tmp_path / "new.wav"), "--quiet"]
+    assert main([*arguments, "--curves", str(curves)]) == 0
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, is_sample_rate
 from keras_rawaudio.errors import UserError
 
@@ -113,6 +114,21 @@ class Corpus:
         """Where in its own file each of the part's segments begins, in samples."""
         self._lengths(part)
         return [segment["start"] for segment in self._description["parts"][part]["segments"]]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of what it is made of, see `label_files`; none where it is one file."""
+        return self._label_files()[0]
+
+    def segment_labels(self, part: str) -> list[int]:
+        """For each of the part's segments the index of its label; nothing without labels."""
+        self._lengths(part)
+        of_sources = self._label_files()[1]
+        segments = self._description["parts"][part]["segments"]
+        return [of_sources[segment["source"]] for segment in segments] if of_sources else []
+
+    def _label_files(self) -> tuple[list[str], list[int]]:
+        return label_files([source["path"] for source in self._description["sources"]])
 
     def place(self, part: str, second: float) -> tuple[Path, float]:
         """The file, and the second of it, that a second of a part was taken from."""

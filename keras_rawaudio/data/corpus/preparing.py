@@ -25,8 +25,14 @@ from keras_rawaudio.data.corpus.corpus import (
     to_int16,
 )
 from keras_rawaudio.data.corpus.decoding import AudioFile, decode, find_files, open_audio
+from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
-from keras_rawaudio.data.corpus.splitting import Span, sounding_range, split_in_time
+from keras_rawaudio.data.corpus.splitting import (
+    Span,
+    sounding_range,
+    split_each_in_time,
+    split_in_time,
+)
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
@@ -173,7 +179,11 @@ def _write(
     if all(source["peak"] == 0 for source in sources):
         named = sources[0]["path"] if len(sources) == 1 else f"all {len(sources)} files"
         raise UserError(f"nothing but silence in {named}")
-    spans = split_in_time(ranges, settings.split)
+    labels = label_files([stamp["path"] for stamp in stamps])[1] if settings.split_each else []
+    if labels:
+        spans = split_each_in_time(ranges, labels, settings.split)
+    else:
+        spans = split_in_time(ranges, settings.split)
     _check_long_enough(spans, ranges, rate)
     parts = {part: _write_part(folder, scratch, part, spans[part], channels) for part in PARTS}
     description = {

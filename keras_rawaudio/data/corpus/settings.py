@@ -27,6 +27,8 @@ class CorpusSettings:
             relative to the file's own peak. -90, the default, cuts digital silence and dither
             beneath it, and spares every fade; room noise takes about -60.
         split: the fractions of the train, validation and test parts, in the order of time.
+        split_each: whether every label (see `Corpus.labels`) is split by itself, so that all of
+            them are in the train part.
 
     Raises:
         UserError: if an argument is out of its range.
@@ -42,6 +44,7 @@ class CorpusSettings:
     trim: bool = True
     trim_decibels: float = -90.0
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_each: bool = False
 
     def __post_init__(self) -> None:
         for rate in (self.sample_rate, self.max_sample_rate):

@@ -96,6 +96,34 @@ def split_in_time(
     return {"train": files[:first], "validation": files[first:second], "test": files[second:]}
 
 
+def split_each_in_time(
+    ranges: Sequence[tuple[int, int]],
+    labels: Sequence[int],
+    fractions: tuple[float, float, float],
+) -> dict[str, list[Span]]:
+    """`split_in_time` for the files of each label by themselves.
+
+    Args:
+        ranges: as there.
+        labels: of every file.
+        fractions: as there.
+
+    Returns:
+        As there, in the order of the files.
+
+    Example:
+        >>> split_each_in_time([(0, 100), (0, 50)], [0, 1], (0.8, 0.1, 0.1))["train"]
+        [(0, 0, 80), (1, 0, 40)]
+    """
+    parts: dict[str, list[Span]] = {part: [] for part in PARTS}
+    for label in sorted(set(labels)):
+        own = [span if of == label else (0, 0) for span, of in zip(ranges, labels, strict=True)]
+        if any(stop > start for start, stop in own):
+            for part, spans in split_in_time(own, fractions).items():
+                parts[part] += spans
+    return {part: sorted(spans) for part, spans in parts.items()}
+
+
 def _cut(span: Span, fractions: list[float]) -> list[Span]:
     file, start, stop = span
     # The tiny addend keeps 0.7 + 0.2 from losing a sample to binary fractions.

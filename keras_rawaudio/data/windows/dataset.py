@@ -34,6 +34,7 @@ def read_batches(
     skip_batches: int = 0,
     repeat: bool = False,
     starts: Sequence[int] | None = None,
+    labels: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Array]]:
     """Yields the batches of `window_dataset` as plain NumPy arrays, without TensorFlow.
 
@@ -64,6 +65,8 @@ def read_batches(
             values = codes[audio.astype(np.int32) + FULL_SCALE]
             batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
             batch["position"] = begins[segment] + offset
+            if labels is not None:
+                batch["label"] = np.asarray(labels, np.int32)[segment]
             if isinstance(plan, StreamPlan):
                 batch["valid"] = valid.astype(np.int32)
             yield batch
@@ -82,6 +85,7 @@ def window_dataset(
     skip_batches: int = 0,
     repeat: bool = True,
     starts: Sequence[int] | None = None,
+    labels: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
 
@@ -106,12 +110,13 @@ def window_dataset(
         skip_batches: Batches of it that have been used already (may exceed an epoch).
         repeat: Go on with the following epochs, endlessly; otherwise stop at the end of this one.
         starts: Where in its own file each segment begins, in samples; None: at 0.
+        labels: What each segment is, a number; None: batches have no label.
 
     Returns:
         A dataset of dicts: `x (B, C + N)` and `y (B, N)`, int32 where `encode` gives integers, else
         float32; `reset (B,)` bool; `position (B,)` int64, where in its file a window's first
-        target stands; with a `StreamPlan` also `valid (B,)` int32, the number of
-        targets that count.
+        target stands; with labels `label (B,)` int32; with a `StreamPlan` also `valid (B,)` int32,
+        the number of targets that count.
 
     Raises:
         ValueError: If the plan's lengths are not those of the segments, or `context` is negative.
@@ -129,6 +134,7 @@ def window_dataset(
     lengths, begins = (tf.constant(values, tf.int64) for values in _places(segments, starts))
     joined, first = _joined(segments)
     firsts = tf.constant(first, tf.int64)
+    kinds = None if labels is None else tf.constant(labels, tf.int32)
     with tf.device("CPU:0"):  # where tf.data runs
         codes = tf.constant(code_table(encode))
         if isinstance(joined, np.memmap):  # without a copy
@@ -153,6 +159,8 @@ def window_dataset(
         values = tf.gather(codes, audio + FULL_SCALE)
         batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
         batch["position"] = tf.gather(begins, segment) + offset
+        if kinds is not None:
+            batch["label"] = tf.gather(kinds, segment)
         if isinstance(plan, StreamPlan):
             batch["valid"] = tf.cast(valid, tf.int32)
         return batch
@@ -165,8 +173,8 @@ def window_dataset(
                 yield tuple(part[i : i + most] for part in block)
                 _release_pages([joined])
 
-    kinds = (tf.int64, tf.int64, tf.bool, tf.int64)
-    signature = Windows(*(tf.TensorSpec((None, plan.batch), kind) for kind in kinds))
+    types = (tf.int64, tf.int64, tf.bool, tf.int64)
+    signature = Windows(*(tf.TensorSpec((None, plan.batch), each) for each in types))
     dataset = tf.data.Dataset.from_generator(blocks, output_signature=tuple(signature))
     dataset = dataset.unbatch().map(cut, num_parallel_calls=READERS, deterministic=True)
     if not repeat:

@@ -279,3 +279,16 @@ def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch, graph):
             np.testing.assert_array_equal(batch["y"][0], expected)
     assert number == plan.batches_per_epoch - 1
     assert 0 < most < 16384  # kB, of 32768
+
+
+def test_batches_have_the_labels_of_their_segments():
+    lengths, labels = [60, 5, 33, 90], [3, 9, 1, -1]
+    plan = WindowPlan(lengths, frame=4, frames=2, batch=3)
+    where = ramps(lengths), codes, plan, 5
+    read = list(read_batches(*where, labels=labels))
+    cut = take(window_dataset(*where, repeat=False, labels=labels), -1)
+    planned = [row for block in plan.epoch(0) for row in block.segment]
+    for a, b, segment in zip(read, cut, planned, strict=True):
+        np.testing.assert_array_equal(a["label"], np.array(labels)[segment])
+        np.testing.assert_array_equal(a["label"], b["label"])
+    assert "label" not in next(read_batches(*where))
