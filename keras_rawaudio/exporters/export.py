@@ -24,7 +24,7 @@ from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
-from keras_rawaudio.models import Model
+from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluate import load_model
@@ -166,6 +166,7 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
         "head": model.head.kind,
         "noise_per_sample": model.head.noise_per_sample,
         "controls": [control._asdict() for control in controls],
+        **music(model),
         "deterministic": deterministic,
         "codec": model.codec.to_json(),
         "states": [
@@ -177,6 +178,14 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
         "git_revision": git_revision(),
         "versions": versions(),
     }
+
+
+def music(model: Model) -> dict[str, Any]:
+    """The names of a model's labels, and their shares of the train part; nothing without labels."""
+    if not isinstance(model, SpectralModel) or not model.labels:
+        return {}
+    shares = [round(float(share), 6) for share in model.label_shares]
+    return {"music": {"names": list(model.labels), "shares": shares}}
 
 
 def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:

@@ -63,6 +63,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="turn what else the file has: tempo=1.2 level=-6",
     )
+    add(
+        "--music",
+        nargs="+",
+        metavar="NAME",
+        help="of a file that was trained on several: a name, or weights such as night=0.7,day=0.3; "
+        "one for all streams or one per stream (one at random for each stream)",
+    )
     add("--curves", metavar="FILE", help="controls over time: .json or .csv, see the docs")
     add("--streams", type=int, default=1, metavar="N", help="independent streams (1)")
     add(
@@ -116,6 +123,7 @@ def _run(args: argparse.Namespace) -> None:
         args.model,
         streams=args.streams,
         temperature=_temperatures(args.temperature),
+        music=args.music,
         random_seed=args.random_seed,
         provider=args.provider,
         threads=args.threads,

@@ -39,6 +39,14 @@ class Control(NamedTuple):
     description: str
 
 
+class Label(NamedTuple):
+    """A piece of music, or a folder of them, that a file was trained on."""
+
+    name: str
+    share: float  # of the train part
+
+
+MUSIC = "music"  # the state tensor (B, labels) that holds the weight of each label
 TEMPERATURE = Control(
     "temperature", 0.1, 2.0, 1.0, "ratio", "Spread of the draws: 1 as trained, less is calmer."
 )
@@ -56,7 +64,9 @@ class Metadata:
         noise_per_sample: numbers in [0, 1) that each generated sample takes.
         deterministic: True where noise and temperature have no effect.
         states: the state tensors, in the file's order.
-        controls: what may be turned; the temperature alone where the file does not say.
+        controls: what may be turned; the temperature alone where the file does not say. The weight
+            of each label is a control `music/<name>` behind those of the file.
+        labels: pieces of music that it was trained on; none of one alone.
         limits: of the train part's seconds, by name, see `stream_ranker`; may be empty.
         raw: the whole JSON object (recipe, codec, versions, ...).
     """
@@ -69,6 +79,7 @@ class Metadata:
     deterministic: bool
     states: tuple[State, ...]
     controls: tuple[Control, ...]
+    labels: tuple[Label, ...]
     limits: dict[str, float]
     raw: dict[str, Any]
 
@@ -105,6 +116,8 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
             f"{FORMAT_VERSION}: install a matching keras-rawaudio-serving, or export it again"
         )
     try:
+        labels = _labels(raw.get("music", {"names": [], "shares": []}))
+        controls = [_control(each) for each in raw.get("controls", [TEMPERATURE._asdict()])]
         metadata = Metadata(
             sample_rate=_integer(raw, "sample_rate", 1, MAX_SAMPLE_RATE),
             frame=_integer(raw, "frame", 1, MAX_FRAME),
@@ -113,14 +126,18 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
             noise_per_sample=_integer(raw, "noise_per_sample", 0, MAX_FRAME_NOISE),
             deterministic=bool(raw["deterministic"]),
             states=tuple(_state(each) for each in raw["states"]),
-            controls=tuple(_control(each) for each in raw.get("controls", [TEMPERATURE._asdict()])),
+            controls=(*controls, *(_weight(label.name) for label in labels)),
+            labels=labels,
             limits={str(k): _number(v, k) for k, v in raw.get("limits", {}).items()},
             raw=raw,
         )
         names = [state.name for state in metadata.states]
         if len(set(names)) < len(names):
             raise ValueError("two states of one name")
-        turned = [c.name for c in metadata.controls]
+        shapes = {state.name: state.shape for state in metadata.states}
+        if labels and shapes.get(MUSIC) != (len(labels),):
+            raise ValueError("the names of its music are not of this graph")
+        turned = [c.name for c in controls]
         settable = {"temperature", *(s.name for s in metadata.states if s.shape == (1,))}
         if len(set(turned)) < len(turned) or not settable.issuperset(turned):
             raise ValueError(f"controls {turned!r:.60} are not of this graph")
@@ -230,6 +247,23 @@ def _state(raw: Mapping[str, Any]) -> State:
         raise ValueError(f"a state's name is {name!r:.40}")
     shape = [_integer({"size": size}, "size", 0, MAX_STATE_VALUES) for size in raw["shape"]]
     return State(name, tuple(shape), _number(raw["initial"], f"the initial value of {name}"))
+
+
+def _labels(raw: Mapping[str, Any]) -> tuple[Label, ...]:
+    names, shares = raw["names"], [_number(share, "a share of music") for share in raw["shares"]]
+    if any(type(name) is not str for name in names) or len(set(names)) < len(names):
+        raise ValueError("names of music that are no names, or not different")
+    if (
+        len(names) != len(shares)
+        or any(share < 0 for share in shares)
+        or (names and not any(shares))
+    ):
+        raise ValueError("the shares of its music are not those of its names")
+    return tuple(Label(*both) for both in zip(names, shares, strict=True))
+
+
+def _weight(name: str) -> Control:
+    return Control(f"{MUSIC}/{name}", 0.0, 1.0, 0.0, "weight", f"Weight of the music {name}.")
 
 
 def _control(raw: Mapping[str, Any]) -> Control:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .errors import ServingError
 from .generator import Generator, States
-from .metadata import TEMPERATURE, Metadata
+from .metadata import MUSIC, TEMPERATURE, Metadata
+from .music import random_music, read_music
 
 MAX_STREAMS = 2**16
 DEFAULT_BLOCK_SECONDS = 0.5
@@ -29,6 +30,9 @@ class Sampler:
         temperature: of sampling, one value or one per stream; 1 is the model as trained, less is
             calmer. May be changed between blocks through the attribute of the same name.
         controls: values of the file's other controls by name, see `set_control`.
+        music: of a file that was trained on several, which one: a name, or weights such as
+            `night=0.7,day=0.3`; one for all streams, or one per stream. Default: one at random for
+            each stream, by its share of the train part; after `prime`, what the seed leads to.
         random_seed: same seed, same audio, bit for bit (same file, settings and machine); stream i
             has a sequence of its own, the same however many there are. Default: a fresh one.
         provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
@@ -61,6 +65,7 @@ class Sampler:
         streams: int = 1,
         temperature: float | Sequence[float] = 1.0,
         controls: Mapping[str, float] | None = None,
+        music: Sequence[str] | None = None,
         random_seed: int | None = None,
         provider: str = "auto",
         threads: int = 1,
@@ -84,6 +89,9 @@ class Sampler:
         self._noise = Noise(self.random_seed, streams)
         self.controls = {control.name: control for control in self.metadata.controls}
         self._turned: dict[str, np.ndarray] = {}
+        self._music: np.ndarray | None = None
+        if music:
+            self._music = self._each_stream("music", read_music(music, self.metadata.labels))
         self._reset_state()
         for name, value in (controls or {}).items():
             self.set_control(name, [value])
@@ -117,20 +125,27 @@ class Sampler:
             ServingError: no such control, a wrong number of values, or one out of range.
         """
         if name not in self.controls:
-            known = ", ".join(self.controls) or "none"
+            kind, slash, piece = name.partition("/")
+            if slash and kind == MUSIC:
+                read_music([piece], self.metadata.labels)
+            known = ", ".join(c for c in self.controls if "/" not in c) or "none"
             raise ServingError(f"no control {name!r:.40}: this file has {known}")
         control = self.controls[name]
-        if len(values) not in (1, self.streams):
-            raise ServingError(
-                f"{name}: {len(values)} values for {self.streams} streams: give one or one per "
-                "stream"
-            )
+        checked = self._each_stream(name, np.asarray(values, np.float32))
         for value in values:
             if not control.minimum <= value <= control.maximum:
                 raise ServingError(
                     f"{name} is {value:g}: it must be {control.minimum:g} to {control.maximum:g}"
                 )
-        return np.array(np.broadcast_to(np.asarray(values, np.float32), (self.streams,)))
+        return checked
+
+    def _each_stream(self, name: str, values: np.ndarray) -> np.ndarray:
+        if len(values) not in (1, self.streams):
+            raise ServingError(
+                f"{name}: {len(values)} values for {self.streams} streams: give one or one per "
+                "stream"
+            )
+        return np.array(np.broadcast_to(values, (self.streams, *values.shape[1:])))
 
     def set_control(self, name: str, values: Sequence[float] | np.ndarray) -> None:
         """Turn a control; it holds from the next block on, and through `reset`.
@@ -140,6 +155,12 @@ class Sampler:
         checked = self.check_control(name, values)
         if name == TEMPERATURE.name:
             self.temperature = checked
+        elif "/" in name:
+            names = [label.name for label in self.metadata.labels]
+            if self._music is None:
+                self._music = np.zeros((self.streams, len(names)), np.float32)
+            self._music[:, names.index(name.partition("/")[2])] = checked
+            self._generator.set_state(MUSIC, self._music)
         else:
             self._turned[name] = checked
             self._generator.set_state(name, checked[:, None])
@@ -176,7 +197,7 @@ class Sampler:
         audio = self._in_streams(np.asarray(audio, np.float32))
         if not np.isfinite(audio).all():
             raise ServingError("the seed holds NaN or infinite samples")
-        self._reset_state()
+        self._reset_state(seeded=True)
         # Forced samples come in whole frames. Zeros go to the left, as in a fresh state's history.
         # The seed's end then meets the first new sample exactly.
         padding = [(0, 0), (-audio.shape[1] % self.frame, 0), (0, 0)][: audio.ndim]
@@ -272,8 +293,14 @@ class Sampler:
         """`seconds` in samples, rounded up to whole frames."""
         return max(1, -(-round(seconds * self.sample_rate) // self.frame)) * self.frame
 
-    def _reset_state(self) -> None:
+    def _reset_state(self, seeded: bool = False) -> None:
         self._generator.reset()
+        labels = self.metadata.labels
+        if self._music is not None:
+            self._generator.set_state(MUSIC, self._music)
+        elif labels and not seeded:
+            chosen = random_music(labels, self.random_seed, self.streams)
+            self._generator.set_state(MUSIC, chosen)
         for name, values in self._turned.items():
             self._generator.set_state(name, values[:, None])
         self._left = self._generator.empty()

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.control_curves import read_curves
 from keras_rawaudio_serving.errors import ServingError
 from keras_rawaudio_serving.sampler import Sampler
+from onnx import TensorProto, helper
 
 LEVEL = {
     "name": "level",
@@ -122,3 +124,115 @@ def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
     ]:
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
+
+
+NAMES = {"music": {"names": ["night", "day", "sea"], "shares": [0.2, 0.5, 0.3]}}
+STATE = [
+    {"name": "gain", "shape": [1], "initial": 0.0},
+    {"name": "music", "shape": [3], "initial": 0.0},
+]
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A file whose audio is the sum of `weight * (1, 2, 4)` of its labels."""
+    nodes = [
+        helper.make_node("MatMul", ["music", "values"], ["value"]),
+        helper.make_node("Shape", ["noise"], ["shape"], start=0, end=2),
+        helper.make_node("Expand", ["value", "shape"], ["audio"]),
+        helper.make_node("Identity", ["gain"], ["gain_next"]),
+        helper.make_node("Identity", ["music"], ["music_next"]),
+    ]
+    shapes = {"forced": ["B", "P"], "noise": ["B", "N", 1], "temperature": ["B"]}
+    shapes |= {"gain": ["B", 1], "music": ["B", 3]}
+    results = {"audio": ["B", "N"], "gain_next": ["B", 1], "music_next": ["B", 3]}
+    inputs, outputs = (
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()]
+        for each in (shapes, results)
+    )
+    values = helper.make_tensor("values", TensorProto.FLOAT, [3, 1], [1.0, 2.0, 4.0])
+    graph = helper.make_graph(nodes, "album", inputs, outputs, [values])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+    def make(**changes):
+        about = {"format_version": 1, "sample_rate": 8000, "frame": 4, "noise_per_sample": 1}
+        about |= {"deterministic": False, "states": STATE, **NAMES, **changes}
+        helper.set_model_props(model, {"keras_rawaudio": json.dumps(about)})
+        path = tmp_path / "album.onnx"
+        onnx.save(model, str(path))
+        return path
+
+    return make
+
+
+def values_of(sampler):
+    return np.unique(sampler.generate(0.001), axis=1)[:, 0].tolist()
+
+
+def test_music_is_named(album):
+    values = values_of(Sampler.load(album(), streams=2, music=["day"]))
+    assert values == [2, 2]
+    sampler = Sampler.load(album(), streams=2, music=["sea", "night=3, day=1"])
+    assert values_of(sampler) == [4, 1.25]
+    sampler.reset()  # it holds through it
+    sampler.prime(np.zeros(8))
+    assert values_of(sampler) == [4, 1.25]
+
+
+def test_the_weight_of_each_music_is_a_control(album):
+    sampler = Sampler.load(album(), streams=2, random_seed=0)
+    assert list(sampler.controls) == ["temperature", "music/night", "music/day", "music/sea"]
+    sampler.set_control("music/night", [1.0])
+    assert values_of(sampler) == [1, 1]
+    sampler.set_control("music/sea", [0.0, 0.5])
+    assert values_of(sampler) == [1, 3]
+
+
+def test_unnamed_music_is_drawn_by_its_share(album):
+    draws = values_of(Sampler.load(album(), streams=400, random_seed=0))
+    assert [draws.count(v) / 400 for v in (1, 2, 4)] == pytest.approx([0.2, 0.5, 0.3], abs=0.07)
+    few = Sampler.load(album(), streams=8, random_seed=0)
+    assert values_of(few) == draws[:8]
+    few.reset()
+    assert values_of(few) == draws[:8]
+    few.prime(np.zeros(8))  # a seed is none of them
+    assert values_of(few) == [0] * 8
+
+
+@pytest.mark.parametrize(
+    ("music", "words"),
+    [
+        (["nigth"], "no music 'nigth': nearest of 3: night"),
+        (["night=x"], "NAME=WEIGHT"),
+        (["night=-1"], "NAME=WEIGHT"),
+        (["night=0"], "add up to nothing"),
+        (["night", "day", "sea"], "music: 3 values for 1 streams"),
+    ],
+)
+def test_wrong_music_is_one_line(album, music, words):
+    with pytest.raises(ServingError, match=words):
+        Sampler.load(album(), music=music)
+
+
+def test_a_wrong_name_of_music_among_controls_is_one_line(album, turnable):
+    with pytest.raises(ServingError, match="nearest of 3: day"):
+        Sampler.load(album()).set_control("music/dya", [1.0])
+    with pytest.raises(ServingError, match="one music alone"):
+        Sampler.load(turnable, music=["night"])
+
+
+@pytest.mark.parametrize(
+    "music",
+    [
+        {"names": ["night", "day"], "shares": [0.5, 0.5]},
+        {"names": ["night", "day", "day"], "shares": [0.2, 0.5, 0.3]},
+        {"names": ["night", "day", 3], "shares": [0.2, 0.5, 0.3]},
+        {"names": ["night", "day", "sea"], "shares": [0, 0, 0]},
+        {"names": ["night", "day", "sea"], "shares": [0.2, 0.8]},
+        {"names": ["night", "day", "sea"]},
+        ["night"],
+    ],
+)
+def test_damaged_names_of_music_are_refused(album, music):
+    with pytest.raises(ServingError, match="damaged"):
+        Sampler.load(album(music=music))
