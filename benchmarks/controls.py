@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
     )
     rows: list[dict[str, Any]] = []
     for name, control in sampler.controls.items():
-        for value in VALUES[name]:
+        for value in VALUES.get(name, (1.0,)):  # each music by itself
             sampler.set_control(name, [control.default])
             sampler.reset()
             sampler.generate(LEAD)

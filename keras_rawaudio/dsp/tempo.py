@@ -77,7 +77,7 @@ def steady_pulse(audio: np.ndarray, rate: int) -> float | None:
         >>> clicks[::3600] = 1
         >>> noise = np.random.default_rng(0).normal(size=320000)
         >>> round(steady_pulse(clicks, 8000), 3), steady_pulse(noise, 8000)
-        (0.225, None)
+        (0.45, None)
     """
     if len(audio) < SHORTEST * rate:
         return None

@@ -212,7 +212,7 @@ class SpectralSettings(Settings):
     own_draws: Share = 0.4
     """Largest share of blocks that the model's own draws replace, in training."""
     clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
-    """Of a clock in time with a corpus that is one recording; 0: none."""
+    """Of a clock in time with each recording of the corpus; 0: none."""
 
 
 class CodeDataSettings(DataSettings):
