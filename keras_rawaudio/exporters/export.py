@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.spectra import excerpts, mono
 from keras_rawaudio.errors import UserError
@@ -184,7 +186,7 @@ def music(model: Model) -> dict[str, Any]:
     """The names of a model's labels, and their shares of the train part; nothing without labels."""
     if not isinstance(model, SpectralModel) or not model.labels:
         return {}
-    shares = [round(float(share), 6) for share in model.label_shares]
+    shares = [round(float(share), 6) for share in np.asarray(model.label_shares)]
     return {"music": {"names": list(model.labels), "shares": shares}}
 
 

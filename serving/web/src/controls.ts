@@ -39,7 +39,7 @@ export class ControlPanel {
 
   private row(control: Control): HTMLElement {
     const { name, minimum, maximum, unit, description } = control;
-    const id = `control-${name}`;
+    const id = `control-${name.replace(/\s+/g, "-")}`;
     const row = document.createElement("div");
     row.className = "control";
     const label = document.createElement("label");
@@ -84,6 +84,6 @@ export class ControlPanel {
 }
 
 function readable(name: string): string {
-  const text = name.replaceAll("_", " ");
+  const text = name.replace("/", ": ").replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -35,9 +35,15 @@ export interface Metadata {
   noisePerSample: number;
   deterministic: boolean;
   states: State[];
+  /** Those of the file, and `music/<name>` for the weight of each piece that it was trained on. */
   controls: Control[];
+  /** Names of these pieces, in the order of the state `music`. */
+  music: string[];
   recipe: string;
 }
+
+/** The state that holds the weight of each piece of music. */
+export const MUSIC = "music";
 
 const TEMPERATURE: Control = {
   name: "temperature",
@@ -73,6 +79,8 @@ export function parseMetadata(properties: Map<string, string>): Metadata {
     );
   }
   try {
+    const music = list(raw.music?.names ?? [], "names of music").map((n) => string(n, "a name"));
+    const shares = list(raw.music?.shares ?? [], "shares of music").map((s) => finite(s, "a share"));
     const metadata: Metadata = {
       sampleRate: integer(raw.sample_rate, "sample_rate", 1, MAX_SAMPLE_RATE),
       frame: integer(raw.frame, "frame", 1, MAX_FRAME),
@@ -82,11 +90,22 @@ export function parseMetadata(properties: Map<string, string>): Metadata {
       deterministic: Boolean(raw.deterministic),
       states: list(raw.states, "states").map(state),
       // Files of before there were controls have the temperature.
-      controls: raw.controls === undefined ? [TEMPERATURE] : list(raw.controls, "controls").map(control),
+      controls: [
+        ...(raw.controls === undefined
+          ? [TEMPERATURE]
+          : list(raw.controls, "controls").map(control)),
+        ...music.map((name, i) => weight(name, i === shares.indexOf(Math.max(...shares)))),
+      ],
+      music,
       recipe: String(raw.recipe?.name ?? "").slice(0, 60),
     };
     const names = metadata.states.map((each) => each.name);
     if (new Set(names).size < names.length) throw new Error("two tensors of one name");
+    const pieces = metadata.states.find(({ name }) => name === MUSIC)?.shape ?? [0];
+    if (pieces.length !== 1 || pieces[0] !== music.length || shares.length !== music.length) {
+      throw new Error("the names of its music are not of this graph");
+    }
+    if (new Set(music).size < music.length) throw new Error("two pieces of one name");
     if (metadata.frame * metadata.noisePerSample > MAX_FRAME_NOISE) {
       throw new Error("more noise per frame than any model takes");
     }
@@ -132,6 +151,17 @@ function state(raw: any): State {
     name: string(raw?.name, "name of a state"),
     shape: list(raw.shape, "sizes").map((each) => integer(each, "size", 0, MAX_STATE_VALUES)),
     initial: finite(raw.initial, "initial"),
+  };
+}
+
+function weight(name: string, chosen: boolean): Control {
+  return {
+    name: `${MUSIC}/${name}`,
+    minimum: 0,
+    maximum: 1,
+    default: chosen ? 1 : 0,
+    unit: "",
+    description: "Weight of this music among the others.",
   };
 }
 

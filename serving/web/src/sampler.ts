@@ -1,6 +1,6 @@
 import * as ort from "onnxruntime-web/wasm";
 import { PageError } from "./errors";
-import { parseMetadata, size, type Metadata } from "./metadata";
+import { MUSIC, parseMetadata, size, type Metadata } from "./metadata";
 import { metadataProps } from "./model_file";
 import { Noise } from "./noise";
 
@@ -141,7 +141,14 @@ export class Sampler {
       noise: tensor(noise, [n, samples, noisePerSample]),
     };
     states.forEach(({ name }, i) => (feeds[name] = this.states[i]));
+    const { music } = this.metadata;
+    if (music.length) {
+      const weights = music.map((name) => this.controls[`${MUSIC}/${name}`]);
+      const rows = Float32Array.from({ length: n * music.length }, (_, i) => weights[i % music.length]);
+      feeds[MUSIC] = tensor(rows, [n, music.length]);
+    }
     for (const [name, value] of Object.entries(this.controls)) {
+      if (name.startsWith(`${MUSIC}/`)) continue;
       // A control is a state tensor that may be set; the temperature alone is an input of its own.
       const shape = name in feeds ? [n, 1] : [n];
       feeds[name] = tensor(new Float32Array(n).fill(value), shape);
@@ -175,7 +182,8 @@ function checkGraph(metadata: Metadata, session: ort.InferenceSession): void {
   ];
   if (missing.length) throw new PageError(`This file lacks ${missing.join(", ")}: export it again.`);
   // A control may have no effect in this graph, and then no input.
-  metadata.controls = metadata.controls.filter((c) => session.inputNames.includes(c.name));
+  const input = (name: string) => (name.startsWith(`${MUSIC}/`) ? MUSIC : name);
+  metadata.controls = metadata.controls.filter((c) => session.inputNames.includes(input(c.name)));
   const known = [...needed, ...metadata.controls.map((c) => c.name), "score"];
   const unknown = session.inputNames.filter((name) => !known.includes(name));
   if (unknown.length) {
