@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_rawaudio.models import Model
 SCORE = "score"
 # Old enough for runtimes of 2023, new enough for opset 17.
 IR_VERSION = 8
+TABLE_VALUES = 4096  # of a table that is worth being held once
 
 
 class GraphBuilder:
@@ -29,12 +31,14 @@ class GraphBuilder:
     Attributes:
         spec: shape without the batch, and first value, of each state tensor by name.
         constants: of all nodes, by name.
+        tables: those among them that the outermost graph holds.
     """
 
     def __init__(self, model: Model, int8: bool = False) -> None:
         self.model, self.int8 = model, int8
         self.spec = generator_state_spec(model)
         self.constants: dict[str, onnx.TensorProto] = {}
+        self.tables: dict[str, onnx.TensorProto] = {}
 
     def step(self, name: str, function: Any, shapes: Sequence[tuple[int | None, ...]]) -> Step:
         """A converted function (see `convert`), whose constants graphs of this builder find."""
@@ -119,15 +123,24 @@ class GraphBuilder:
         inputs: list[onnx.ValueInfoProto],
         outputs: list[onnx.ValueInfoProto],
     ) -> onnx.GraphProto:
-        """A graph that holds the constants of its nodes: ONNX Runtime packs no others' matrices."""
+        """A graph that holds the constants of its nodes: ONNX Runtime packs no others' matrices.
+
+        Large tables are for the outermost graph, for ONNX Runtime keeps a copy of each inner graph
+        for every graph around it.
+        """
         constants: dict[str, onnx.TensorProto] = {}
         for each in nodes:
             for place, used in enumerate(each.input):
-                if used in self.constants:
+                if used in self.constants and each.op_type == "Gather" and self._is_large(used):
+                    self.tables[used] = self.constants[used]
+                elif used in self.constants:
                     constants[used] = onnx.TensorProto()
                     constants[used].CopyFrom(self.constants[used])
                     each.input[place] = constants[used].name = f"{name}/{used}"
         return helper.make_graph(nodes, name, inputs, outputs, list(constants.values()))
+
+    def _is_large(self, constant: str) -> bool:
+        return math.prod(self.constants[constant].dims) >= TABLE_VALUES
 
     def generator(self, nodes: list[onnx.NodeProto], bits: bool = False) -> onnx.ModelProto:
         """The whole generator, from nodes between its named inputs and outputs.
@@ -155,6 +168,7 @@ class GraphBuilder:
         if bits:
             outputs.append(value("bits", ["batch", "forced_samples"]))
         graph = self.graph("generator", nodes, inputs, outputs)
+        graph.initializer.extend(self.tables.values())
         if bits:
             # An input with a value of its own may be left out.
             graph.input.append(helper.make_tensor_value_info(SCORE, TensorProto.BOOL, []))
