@@ -5,10 +5,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .command import Parser, Say, run_command
 from .errors import ServingError
+from .progress import ProgressBar
 from .stage import add_stage_arguments, check_stage, learn, live_block, open_controls, open_speaker
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _run(args: argparse.Namespace) -> None:
                 output.write(audio)
             made += audio.shape[1]
             # The bar comes after the first block: its import shall not delay the first sound.
-            bar = bar or _Bar(args, sampler.sample_rate)
+            bar = bar or ProgressBar(args, sampler.sample_rate)
             bar.show(made, time.perf_counter() - started)
             if args.curves:
                 curves.apply(sampler, made / sampler.sample_rate)
@@ -278,33 +279,6 @@ def _introduce(args: argparse.Namespace, sampler: "Sampler", say: Say) -> None:
             say(f"{streams}: on CUDA")
         elif cuda_is_available() and args.streams < CUDA_STREAMS:
             say(f"{streams}: on the CPU, the faster one below {CUDA_STREAMS} streams")
-
-
-class _Bar:
-    """Progress in seconds of audio, with times real time (all streams together)."""
-
-    def __init__(self, args: argparse.Namespace, sample_rate: int) -> None:
-        self.rate, self.streams = sample_rate, args.streams
-        self.bar: Any = None
-        if not args.quiet and sys.stderr.isatty():
-            from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
-
-            ends = "{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}{postfix}]"
-            endless = "{n:.1f} s [{elapsed}{postfix}]"
-            self.bar = tqdm(
-                total=args.seconds, leave=False, bar_format=ends if args.seconds else endless
-            )
-
-    def show(self, samples: int, spent: float) -> None:
-        if self.bar is not None:
-            seconds = samples / self.rate
-            times = seconds * self.streams / spent
-            self.bar.set_postfix_str(f"{times:.1f} x real time", refresh=False)
-            self.bar.update(seconds - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
 
 if __name__ == "__main__":

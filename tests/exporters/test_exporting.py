@@ -213,7 +213,8 @@ def test_exports_are_free_of_the_layers_noise(generator):
 
 def test_the_sampler_plays_what_the_reference_plays(generator):
     """Pitfalls 15 and 16: the shipped sampler, odd seed and odd length included."""
-    from keras_rawaudio_serving.sampler import Noise, Sampler
+    from keras_rawaudio_serving.noise import Noise
+    from keras_rawaudio_serving.sampler import Sampler
 
     model, rows, samples = generator.model, 3, 157
     F = model.frame

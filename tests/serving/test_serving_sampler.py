@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras_rawaudio_serving import Sampler, ServingError
-from keras_rawaudio_serving.sampler import Noise
+from keras_rawaudio_serving.noise import Noise
 
 Toy = Callable[..., Path]
 RATE = 8000
