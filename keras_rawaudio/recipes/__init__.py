@@ -13,9 +13,9 @@ from keras_rawaudio.recipes.schema import (
     Recipe,
     SpectralRecipe,
     SpectralSettings,
-    TierSettings,
     TrainingSettings,
 )
+from keras_rawaudio.recipes.tiers import TierSettings
 
 __all__ = [
     "AnyRecipe",
