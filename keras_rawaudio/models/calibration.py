@@ -35,7 +35,7 @@ def calibrate(head: Any, segments: Sequence[np.ndarray]) -> None:
     head.codes.envelope.fit(segments)
     residuals, frames, before, after = [], [], [], []
     for x in _stretches(head, segments):
-        analysis = head.analyze(ops.convert_to_tensor(x[None, :-1]))
+        analysis = head.analyzer(ops.convert_to_tensor(x[None, :-1]))
         prediction = ops.convert_to_numpy(analysis.prediction)
         target = x[head.context :].reshape(prediction.shape)
         residuals.append(np.abs(target - prediction).ravel())

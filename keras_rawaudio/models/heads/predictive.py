@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,21 +18,10 @@ from keras_rawaudio.models.envelope_features import powers
 from keras_rawaudio.models.excitation_network import ExcitationNetwork
 from keras_rawaudio.models.frame_codes import NOISE, Codes, FrameCodes
 from keras_rawaudio.models.heads.base import Head
+from keras_rawaudio.models.window_analyzer import LEVEL_WINDOW, WindowAnalyzer
 
 PDF_FLOOR = 1e-3  # share of a uniform distribution, so that no cell is impossible
 EPS = 1e-5  # uniform noise keeps this far from 0 and 1
-LEVEL_WINDOW = 64  # past samples that the signal's level is measured on
-
-
-class Analysis(NamedTuple):
-    """What `PredictiveHead.analyze` finds in a window of `T` frames of `S` subframes."""
-
-    codes: Codes  # (B, T, ...)
-    envelopes: Any  # (B, T + 1, num_features), from the frame before the first
-    prediction: Any  # (B, T * S, bunch), by the filter of each frame
-    residual: Any  # (B, T * S, 2 * bunch), of that filter before each subframe
-    scale: Any  # (B, T * S, 1)
-    samples: Any  # (B, T * S, LEVEL_WINDOW), before each subframe
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -120,10 +109,11 @@ class PredictiveHead(Head):
         self.dropout = dropout
         self.clock_width = clock_width
         self.subframes = frame_size // bunch
-        self.context = max(lpc_order + 2 * frame_size + 1, LEVEL_WINDOW)
         self.noise_per_sample = num_mixtures + 1 + NOISE
         self.codes = FrameCodes(codebook_size, filters, frame_size, name="codes")
         self.filter_bank = LPCFilterBank(filters, lpc_order, bunch, name="filter_bank")
+        self.analyzer = WindowAnalyzer(self.codes, self.filter_bank)
+        self.context = self.analyzer.context
         self.postfilter = Postfilter(filters, lpc_order + frame_size, name="postfilter")
         self.network = ExcitationNetwork(
             bunch=bunch,
@@ -164,7 +154,7 @@ class PredictiveHead(Head):
         """`(B, N, 3 + 3 * num_mixtures)`: prediction, scale, nats of the codes, and mixture."""
         T, F = condition.shape[1] * self.subframes, self.bunch
         h, clock = self._split(condition)
-        found = self.analyze(history)
+        found = self.analyzer(history)
         nats = self.codes.nll(h, found.codes)
         bias = self._condition(found.codes, found.envelopes[:, :-1], clock)
         network = self.network
@@ -196,36 +186,9 @@ class PredictiveHead(Head):
         mass = ops.sum(ops.softmax(logits) * mass, axis=-1)
         return codes[..., 0] - ops.log((1.0 - PDF_FLOOR) * mass + PDF_FLOOR / self.levels)
 
-    def analyze(self, history: Any) -> Analysis:
-        """Codes, predictions and residuals of a window `(B, context - 1 + N)`; see `call`."""
-        F, S, frame, K = self.bunch, self.subframes, self.frame_size, self.filters
-        T = (history.shape[1] - self.context + 1) // frame
-        predictions, residuals = self._filtered(history)
-        envelopes = self.codes.envelope.features(history[:, self._before(2) :])
-        index, gain = (code[:, 1:] for code in self.codes.lpc.encode(residuals))
-        codes = Codes(self.codes.envelope.encode(envelopes[:, 1:]), index, gain)
-        own = ops.expand_dims(ops.expand_dims(index, 2), 2)
-        now = ops.reshape(predictions[:, 2 * frame :], (-1, T, S, F, K))
-        before = ops.reshape(residuals[:, frame:-frame], (-1, T, S, F, K))[:, :, -2:]
-        these = ops.reshape(residuals[:, 2 * frame :], (-1, T, S, F, K))
-        residual = ops.sum(ops.concatenate([before, these], axis=2) * own, axis=-1)
-        residual = ops.concatenate([residual[:, :, :-2], residual[:, :, 1:-1]], axis=-1)
-        N, first = T * frame, self.context - LEVEL_WINDOW
-        views = [history[:, first + k : first + k + N : F] for k in range(LEVEL_WINDOW)]
-        return Analysis(
-            codes=codes,
-            envelopes=envelopes,
-            prediction=ops.reshape(ops.sum(now * own, axis=-1), (-1, N // F, F)),
-            residual=ops.reshape(residual, (-1, N // F, 2 * F)),
-            scale=ops.repeat(self.codes.lpc.decode(gain), S, axis=1),
-            samples=ops.stack(views, axis=2),
-        )
-
     def previous_codes(self, history: Any) -> Any:
         """Codes of the frame before each frame of a window: `(B, T, code_width)`."""
-        residuals = self._filtered(history)[1][:, : -self.frame_size]
-        x = history[:, self._before(2) : -self.frame_size]
-        return self.codes.encode(x, residuals).joined()
+        return self.analyzer.previous_codes(history)
 
     # Generation
 
@@ -291,22 +254,9 @@ class PredictiveHead(Head):
         self, history: Any, condition: Any, frame: Any, state: list[Any]
     ) -> list[Any]:
         window = ops.concatenate([history, frame[:, :-1]], axis=1)
-        residuals = self._filtered(window)[1][:, self.frame_size :]
-        return [self.codes.encode(window[:, self._before(1) :], residuals).joined()[:, -1]]
+        return [self.analyzer.codes_of(window)]
 
     # Helpers
-
-    def _filtered(self, history: Any) -> tuple[Any, Any]:
-        """Predictions and residuals of all filters from two frames before a window on, each
-        `(B, (T + 2) * frame_size, filters)`. The last residual is unknown: nothing uses it."""
-        begin = self.context - 2 * self.frame_size
-        x = ops.pad(history[:, begin - self.lpc_order :], ((0, 0), (0, 1)))
-        predictions = self.filter_bank(x)
-        return predictions, x[:, self.lpc_order :, None] - predictions
-
-    def _before(self, frames: int) -> int:
-        """Where so many frames before the first begin in `history`, as the codebook counts."""
-        return self.context - frames * self.frame_size - 1
 
     def _split(self, condition: Any) -> tuple[Any, Any]:
         """The logits' input and the clock's."""
