@@ -95,6 +95,41 @@ def read_seed(
     )
 
 
+def seed_of_streams(audio: np.ndarray, streams: int, channels: int) -> np.ndarray:
+    """A seed for each stream: `(streams, samples)`, with a last axis for several channels.
+
+    Args:
+        audio: `(samples,)` for all streams and channels. Of a mono model also
+            `(streams, samples)`; of one with several channels `(samples, channels)` or
+            `(streams, samples, channels)`.
+        streams: of the sampler.
+        channels: of the model.
+
+    Raises:
+        ServingError: wrong shape, or NaN.
+
+    Example:
+        >>> seed_of_streams(np.zeros(8, np.float32), streams=2, channels=1).shape
+        (2, 8)
+    """
+    each = audio
+    if channels > 1 and audio.ndim == 1:
+        each = np.repeat(audio[:, None], channels, axis=1)
+    last = (channels,) if channels > 1 else ()
+    if each.ndim == 1 + len(last):
+        each = each[None]
+    fits = each.ndim == 2 + len(last) and each.shape[2:] == last
+    if not fits or len(each) not in (1, streams):
+        names = ", channels" if last else ""
+        raise ServingError(
+            f"a seed of shape {audio.shape} for {streams} streams of {channels} "
+            f"channels: give (samples{names}) or (streams, samples{names})"
+        )
+    if not np.isfinite(each).all():
+        raise ServingError("the seed holds NaN or infinite samples")
+    return np.broadcast_to(each, (streams, *each.shape[1:]))
+
+
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Decoders print notes on damaged files; what matters comes as an error."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .audio import seed_of_streams
 from .errors import ServingError
 from .generator import Generator, States
 from .metadata import MUSIC, TEMPERATURE, Metadata
@@ -195,9 +196,7 @@ class Sampler:
         Raises:
             ServingError: wrong shape, or NaN.
         """
-        audio = self._in_streams(np.asarray(audio, np.float32))
-        if not np.isfinite(audio).all():
-            raise ServingError("the seed holds NaN or infinite samples")
+        audio = seed_of_streams(np.asarray(audio, np.float32), self.streams, self.channels)
         self._reset_state(seeded=True)
         # Forced samples come in whole frames. Zeros go to the left, as in a fresh state's history.
         # The seed's end then meets the first new sample exactly.
@@ -206,23 +205,6 @@ class Sampler:
         step = self._in_frames(DEFAULT_BLOCK_SECONDS)
         for start in range(0, audio.shape[1], step):
             self._advance(audio[:, start : start + step], samples=0)
-
-    def _in_streams(self, audio: np.ndarray) -> np.ndarray:
-        """A seed as (streams, samples), or (streams, samples, channels) of several channels."""
-        each = audio
-        if self.channels > 1 and audio.ndim == 1:
-            each = np.repeat(audio[:, None], self.channels, axis=1)
-        last = (self.channels,) if self.channels > 1 else ()
-        if each.ndim == 1 + len(last):
-            each = each[None]
-        fits = each.ndim == 2 + len(last) and each.shape[2:] == last
-        if not fits or len(each) not in (1, self.streams):
-            names = ", channels" if last else ""
-            raise ServingError(
-                f"a seed of shape {audio.shape} for {self.streams} streams of {self.channels} "
-                f"channels: give (samples{names}) or (streams, samples{names})"
-            )
-        return np.broadcast_to(each, (self.streams, *each.shape[1:]))
 
     def stream(
         self, seconds: float | None = None, block_seconds: float = DEFAULT_BLOCK_SECONDS
