@@ -333,6 +333,7 @@ def test_tiers_and_their_settings_agree():
 
 @pytest.mark.parametrize("name", SAMPLE_LEVEL)
 def test_sample_level_recipes_take_mono_at_16_khz(name):
+    """Pitfall 27: their settings are in samples, so audio comes at the rate they are meant for."""
     data = load_recipe(name).data
     settings = data.corpus(CorpusSettings())
     assert (settings.channels, settings.max_sample_rate) == (1, 16_000)
