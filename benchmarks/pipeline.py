@@ -1,4 +1,4 @@
-"""How fast the input pipeline alone delivers: samples a second and peak memory, a JSON line last.
+"""How fast the input pipeline alone delivers: samples per second and peak memory, a JSON line last.
 
 python benchmarks/pipeline.py                      # three hours of noise at 16 kHz
 python benchmarks/pipeline.py --audio FOLDER       # audio files: how long preparing takes, too

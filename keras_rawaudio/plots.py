@@ -116,7 +116,7 @@ def spectrogram(audio: np.ndarray, rate: int) -> np.ndarray:
 
     Args:
         audio: mono `(n,)`.
-        rate: samples a second.
+        rate: samples per second.
     """
     audio = mono(audio)
     size = max(32, 2 * round(0.032 * rate))

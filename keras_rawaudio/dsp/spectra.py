@@ -48,7 +48,7 @@ def magnitudes(audio: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
 
     Args:
         audio: float `(n,)`; padded with zeros to one frame when shorter.
-        size: samples a frame.
+        size: samples per frame.
         hop: samples from frame to frame.
 
     Yields:

@@ -25,7 +25,7 @@ def onset_envelope(audio: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
 
     Args:
         audio: mono `(n,)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         The envelope `(frames - 1,)`, and its frames a second.
@@ -50,7 +50,7 @@ def pulse_period(segments: Sequence[np.ndarray], rate: int) -> float:
 
     Args:
         segments: contiguous stretches of audio, each `(n,)`; the longest is looked at.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         Seconds, 0.2 to 2. Audio without a pulse gives some period or other.

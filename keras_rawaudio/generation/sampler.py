@@ -77,7 +77,7 @@ class ReferenceSampler:
             seed_audio: `(n,)` or `(n, channels)` float32 at the model's rate, read first and not
                 returned.
             temperature: 1 draws from the model's own distribution, lower is more cautious; one for
-                all streams, or one a stream.
+                all streams, or one per stream.
             streams: how many at once.
             random_seed: the same seed draws the same audio.
             controls: values of the model's controls by name, the others at their defaults.

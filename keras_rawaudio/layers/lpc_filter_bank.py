@@ -13,7 +13,7 @@ from keras_rawaudio.dsp.lpc_codebook import fit_filter_bank
 
 MIN_RESIDUAL_SCALE = 1e-4  # least scale of residuals, relative to the peak
 MAX_MISMATCH = 4.0  # how many times too large residuals are of a filter that is out of place
-BANDWIDTH_EXPANSION = 0.1  # nepers a sample, for each neper that they are too large beyond that
+BANDWIDTH_EXPANSION = 0.1  # nepers per sample, for each neper that they are too large beyond that
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

@@ -25,7 +25,7 @@ def beat_strength_and_period(audio: np.ndarray, rate: int) -> tuple[float, float
 
     Args:
         audio: mono `(n,)`, some seconds.
-        rate: samples a second.
+        rate: samples per second.
     """
     envelope, per_second = onset_envelope(audio, rate)
     n = len(envelope)
@@ -52,7 +52,7 @@ def beat_strength(audio: np.ndarray, rate: int) -> float:
 
     Example:
         >>> clicks = np.zeros(160000)
-        >>> clicks[::4000] = 1  # 120 a minute at 8 kHz
+        >>> clicks[::4000] = 1  # 120 per minute at 8 kHz
         >>> beat_strength(clicks, 8000) > 0.7
         True
     """

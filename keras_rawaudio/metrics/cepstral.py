@@ -39,7 +39,7 @@ class Statistics:
 
 
 def cepstra(audio: np.ndarray, rate: int) -> np.ndarray:
-    """20 mel-frequency cepstral coefficients a frame of 64 ms, every 32 ms: `(frames, 20)`.
+    """20 mel-frequency cepstral coefficients per frame of 64 ms, every 32 ms: `(frames, 20)`.
 
     The orthonormal cosine transform of 40 log mel bands; the first one is the loudness.
 
@@ -74,7 +74,7 @@ def own_distances(frames: Sequence[np.ndarray], per_second: float) -> dict[str, 
 
     Args:
         frames: cepstra of each stretch of the train part, each `(frames, 20)`.
-        per_second: frames a second.
+        per_second: frames per second.
 
     Returns:
         `seconds`, and the `median` and `high` (90 %) distance of excerpts of that length from all

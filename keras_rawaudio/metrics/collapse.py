@@ -64,7 +64,7 @@ def verdict(audio: np.ndarray, rate: int, reference: Reference) -> Verdict:
 
     Args:
         audio: mono `(n,)`, two seconds or more to be worth it.
-        rate: samples a second.
+        rate: samples per second.
         reference: the piece.
     """
     audio = mono(audio)

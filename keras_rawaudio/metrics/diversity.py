@@ -24,7 +24,7 @@ def diversity(streams: Sequence[np.ndarray], rate: int) -> float | None:
 
     Args:
         streams: mono audio, each `(n,)` of two seconds or more.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         0 to 1; None for less than two streams, or streams too short.

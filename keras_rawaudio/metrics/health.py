@@ -21,7 +21,7 @@ STEP = 1 / 32768
 
 @dataclass(frozen=True)
 class Health:
-    """One value a second of each; all `(seconds,)` float64."""
+    """One value per second of each; all `(seconds,)` float64."""
 
     level: np.ndarray
     flatness: np.ndarray
@@ -49,7 +49,7 @@ def health(audio: np.ndarray, rate: int) -> Health:
 
     Args:
         audio: mono `(n,)`; a last second shorter than half is left out, unless it is the only one.
-        rate: samples a second.
+        rate: samples per second.
     """
     values = mono(audio)
     seconds = max(1, round(len(values) / rate))

@@ -45,7 +45,7 @@ def leakage(
         generated: mono `(n,)`, without its seed.
         seed: mono `(m,)`, what it went on from.
         continuation: mono `(k,)`, what follows the seed in its file; may be empty.
-        rate: samples a second, of all three.
+        rate: samples per second, of all three.
         random_seed: of the shuffle.
 
     Returns:

@@ -97,7 +97,7 @@ def closest_lap(audio: np.ndarray, rate: int) -> tuple[float, float]:
 
     Args:
         audio: mono `(n,)`, some seconds.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         The difference (see `loop_differences`) and the lag in seconds, 0 without one.

@@ -32,7 +32,7 @@ def measure(
 
     Args:
         generated: mono `(n,)`, without its seed.
-        rate: samples a second; must be the reference's.
+        rate: samples per second; must be the reference's.
         reference: the piece.
         matches: of this audio with `reference.train_set`, where they are known already.
 

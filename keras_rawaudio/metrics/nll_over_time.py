@@ -27,7 +27,7 @@ def bits_by_second(bits: np.ndarray, rate: int) -> np.ndarray:
 
     Args:
         bits: of each sample, `(n,)` or `(n, channels)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         `(seconds,)`; a last second shorter than half is left out, unless it is the only one.
@@ -52,7 +52,7 @@ def bits_by_loudness(bits: np.ndarray, audio: np.ndarray, rate: int) -> list[tup
     Args:
         bits: of each sample, `(n,)` or `(n, channels)`.
         audio: the same samples in [-1, 1], `(n,)` or `(n, channels)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         Pairs of mean level (dB) and mean bits, quietest first; fewer than six for short audio.

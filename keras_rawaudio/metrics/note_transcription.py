@@ -77,7 +77,7 @@ class NoteTranscriber:
         return Timed(len(audio) / rate, *notes_from_activations(onsets, sounding))
 
     def activations(self, audio: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Likelihoods that a pitch begins, and that it sounds: each `(frames, 88)`, 86 a second."""
+        """Likelihoods that a pitch begins, and that it sounds: `(frames, 88)`, 86 per second."""
         import soxr
 
         mixed = np.asarray(audio, np.float32)

@@ -51,7 +51,7 @@ def over_time(
 
     Args:
         generated: mono `(n,)`, without its seed.
-        rate: samples a second, the reference's.
+        rate: samples per second, the reference's.
         reference: the piece.
         matches: of this audio with `reference.train_set`, where they are known already.
 

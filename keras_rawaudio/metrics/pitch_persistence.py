@@ -31,7 +31,7 @@ def pitch_persistence(audio: np.ndarray, rate: int) -> float | None:
 
     Args:
         audio: mono `(n,)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         -1 to 1; None where the audio is shorter than five seconds, or nothing stands out in it.

@@ -38,7 +38,7 @@ class Reference:
     """What the piece itself scores.
 
     Attributes:
-        rate: samples a second.
+        rate: samples per second.
         figures: numbers, and lists and dicts of numbers: `json.dumps` takes them as they are.
         train_set: the train part, to search for similar excerpts.
 
@@ -62,7 +62,7 @@ class Reference:
         Args:
             train: stretches of mono audio (float, or integers as on disk).
             heldout: likewise; may be empty, then nothing is known of its matches.
-            rate: samples a second.
+            rate: samples per second.
 
         Raises:
             UserError: the train part is empty or silent.
@@ -105,7 +105,7 @@ class Reference:
 
         Args:
             audio: mono `(n,)`.
-            rate: samples a second.
+            rate: samples per second.
 
         Raises:
             UserError: it is empty or silent.

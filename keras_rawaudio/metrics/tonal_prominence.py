@@ -28,7 +28,7 @@ def tonal_prominence_by_frame(audio: np.ndarray, rate: int) -> np.ndarray:
 
     Args:
         audio: mono `(n,)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         `(frames,)` float64, one frame at least.

@@ -70,11 +70,11 @@ class Matches:
 
 
 class TrainSet:
-    """The train part as log mel spectra, 16 bits a value (9 MB an hour).
+    """The train part as log mel spectra, 16 bits per value (9 MB per hour).
 
     Args:
         segments: stretches of mono audio; a match never runs over a border.
-        rate: samples a second.
+        rate: samples per second.
     """
 
     def __init__(self, segments: Sequence[np.ndarray], rate: int) -> None:

@@ -145,7 +145,7 @@ class AudioModel(FitWindows):
 
         Args:
             segments: codec values of contiguous stretches, each `(n,)`.
-            rate: samples a second.
+            rate: samples per second.
         """
         self.head.fit(segments)
         if any(tier.clock_harmonics for tier in self.tiers):

@@ -113,7 +113,7 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
 
 
 def differences(settings: Sequence[dict[str, str]]) -> list[list[str]]:
-    """The settings that are not the same in all, a row each: name, then the value of each.
+    """The settings that are not the same in all, one row each: name, then the value of each.
 
     Example:
         >>> differences([{"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}])

@@ -16,7 +16,7 @@ def resample(audio: np.ndarray, source_rate: int, target_rate: int) -> np.ndarra
 
     Args:
         audio: float (samples,).
-        source_rate: its samples a second.
+        source_rate: its samples per second.
         target_rate: those of the result.
 
     Returns:
