@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,23 @@ import numpy as np
 from keras_rawaudio.metrics.bootstrap import mean_interval
 
 STEPS, COMPUTE = "equal steps", "equal compute"
-MORE_IS_BETTER = {"tone_5", "tone_20", "good_seconds", "healthy", "beat"}
+# "stuck" is what was predicted, not what is good.
+MORE_IS_BETTER = {"tone_5", "tone_20", "good_seconds", "healthy", "beat", "lines_5", "stuck"}
 NAMES = {
     "test": "variance unexplained on the test part",
     "train": "variance unexplained on the train part",
     "shift_error": "error of shift equivariance",
     "tone_5": "tone after 5 s, dB",
     "good_seconds": "seconds before free running fails",
+    "seam": "steps where frames meet, over those elsewhere, dB",
+    "lines_5": "share of the prompt's ten strongest lines that are there after 5 s",
+    "stuck": "share of streams that loop or hold one tone",
+    "early": "variance unexplained on the validation part after a fifth of the steps",
 }
 FEWEST = 3  # seeds of a row
-COLUMNS = ["train", "validation", "test", "test, equal compute", "tone 1, 5, 20 s"]
-COLUMNS += ["level 1, 5, 20 s", "good s", "healthy", "gates saturated"]
+SCORES = {"train": STEPS, "validation": STEPS, "test": STEPS, "test, equal compute": COMPUTE}
+PLAYED = ["tone 1, 5, 20 s", "level 1, 5, 20 s", "good s", "healthy", "gates saturated"]
+IN_TABLE = {"train", "test", "tone_5", "good_seconds"}
 INTRODUCTION = Path(__file__).with_name("experiments") / "introduction.md"
 
 
@@ -55,7 +62,7 @@ def write_page(questions: Sequence[dict[str, Any]], out: Path) -> None:
                 "",
             ]
             lines += [*verdicts(question, rows), ""]
-            lines += [f"![Test score of each seed](img/answers/{picture.name})", ""]
+            lines += [f"![Figures of each seed](img/answers/{picture.name})", ""]
         if not answered:
             lines += [f"Not run yet: `--question {question['name']}`.", ""]
     (out / "answers.md").write_text("\n".join(lines).rstrip() + "\n")
@@ -67,9 +74,14 @@ def design(rows: dict[str, dict[str, Any]]) -> str:
     of = first["design"]
     return (
         f"{of['units']} units, {of['steps']} steps of {of['rows']} rows, {len(first['seeds'])} "
-        f"seeds, learning rates {', '.join(first['tuning'])}. Below a score: its difference from "
+        f"seeds, learning rates {', '.join(first['tuning'])}. Below a figure: its difference from "
         "the first row's, with the interval."
     )
+
+
+def measures(question: dict[str, Any]) -> list[str]:
+    """What the question's predictions are about, each once."""
+    return list(dict.fromkeys(prediction["measure"] for prediction in question["predictions"]))
 
 
 def rows_of(question: dict[str, Any], known: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -103,18 +115,16 @@ def table(
 ) -> list[str]:
     """A row for each system; differences are against the first."""
     reference = next(iter(rows.values()))
-    lines = [["system", *COLUMNS], ["---"] * (len(COLUMNS) + 1)]
+    scores = SCORES if question.get("scored", True) else {}
+    others = [name for name in measures(question) if name not in IN_TABLE]
+    columns = ["system", *scores, *(NAMES[name] for name in others), *PLAYED]
+    lines = [columns, ["---"] * len(columns)]
     for label, figures in rows.items():
         words = question["systems"][label]["words"]
-        rate, cost = figures["learning_rate"], figures["step_milliseconds"]
-        line = [f"{words}<br>rate {rate:g}, {cost:.1f} ms per step"]
-        for name, budget in (
-            ("train", STEPS),
-            ("validation", STEPS),
-            ("test", STEPS),
-            ("test", COMPUTE),
-        ):
-            line.append(_scored(figures, reference, name, budget))
+        line = [f"{words}<br>{_rate(figures)}, {figures['step_milliseconds']:.1f} ms per step"]
+        for name, budget in scores.items():
+            line.append(_scored(figures, reference, name.partition(",")[0], budget))
+        line += [_scored(figures, reference, name, STEPS) for name in others]
         for name in ("tone", "level"):
             means = [np.mean(values(figures, f"{name}_{end}")) for end in (1, 5, 20)]
             line.append(", ".join(f"{mean:.1f}" for mean in means))
@@ -124,12 +134,20 @@ def table(
         gates = f"{np.mean(values(figures, 'saturated_gates')):.2f}"
         line.append(gates + (f", p {np.mean(slopes):.2f}" if slopes else ""))
         lines.append(line)
-    own = ["the piece itself", "", "", "", ""]
+    own = ["the piece itself", *[""] * len(scores)]
+    own += [f"{piece[name]:.2f}" if name in piece else "" for name in others]
     own += [
         ", ".join(f"{piece[f'{n}_{end}']:.1f}" for end in (1, 5, 20)) for n in ("tone", "level")
     ]
     lines.append([*own, f"{piece['good_seconds']:.1f}", f"{piece['healthy']:.2f}", ""])
     return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _rate(figures: dict[str, Any]) -> str:
+    """The learning rate, and whether a better one may lie outside of those that were tried."""
+    rate, tried = figures["learning_rate"], [float(rate) for rate in figures["tuning"]]
+    edge = {max(tried): ", the highest tried", min(tried): ", the lowest tried"}
+    return f"rate {rate:g}" + (edge.get(rate, "") if len(tried) > 1 else "")
 
 
 def _scored(figures: dict[str, Any], reference: dict[str, Any], name: str, budget: str) -> str:
@@ -187,34 +205,42 @@ def verdict(prediction: dict[str, Any], low: float, high: float) -> str:
 
 
 def draw(question: dict[str, Any], rows: dict[str, dict[str, Any]], path: Path) -> None:
-    """Every seed's test score at equal steps and at equal compute, with means and intervals."""
+    """Every seed's figures with means and intervals, a panel for each measure.
+
+    The test score is shown at equal steps and at equal compute, other measures at equal steps.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6, 0.7 + 0.5 * len(rows)), dpi=100, layout="constrained")
+    names = [name for name in measures(question) if name != "test"]
+    names = ["test", *names] if question.get("scored", True) else names
+    width = 4.6 + 3.0 * len(names)
+    figure = Figure(figsize=(width, 1.0 + 0.5 * len(rows)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    for shift, budget, colour in ((-0.15, STEPS, "tab:blue"), (0.15, COMPUTE, "tab:orange")):
-        for place, figures in enumerate(rows.values()):
-            found = values(figures, "test", budget)
-            if not found:
-                continue
-            mean, low, high = mean_interval(found)
-            axis.plot(found, [place + shift] * len(found), ".", color=colour, alpha=0.4)
-            axis.errorbar(
-                mean,
-                place + shift,
-                xerr=[[mean - low], [high - mean]],
-                fmt="o",
-                color=colour,
-                capsize=3,
-                label=budget if place == 0 else None,
-            )
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axis, name in zip(panels, names, strict=True):
+        for shift, budget, colour in ((-0.15, STEPS, "tab:blue"), (0.15, COMPUTE, "tab:orange")):
+            for place, figures in enumerate(rows.values()):
+                found = values(figures, name, budget)
+                if not found:  # it diverged, or there is none at equal compute
+                    continue
+                mean, low, high = mean_interval(found)
+                axis.plot(found, [place + shift] * len(found), ".", color=colour, alpha=0.4)
+                axis.errorbar(
+                    mean,
+                    place + shift,
+                    xerr=[[mean - low], [high - mean]],
+                    fmt="o",
+                    color=colour,
+                    capsize=3,
+                    label=budget if place == 0 else None,
+                )
+        axis.set_xlabel(fill(NAMES[name], 40), fontsize=8)
+        axis.tick_params(labelsize=8)
     labels = [question["systems"][label]["words"] for label in rows]
-    axis.set_yticks(range(len(rows)), labels, fontsize=8)
-    axis.invert_yaxis()
-    axis.set_xlabel("variance unexplained on the test part", fontsize=8)
-    axis.tick_params(labelsize=8)
-    axis.legend(fontsize=7)
+    panels[0].set_yticks(range(len(rows)), labels, fontsize=8)
+    panels[0].invert_yaxis()
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, loc="outside upper right", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

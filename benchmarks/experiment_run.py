@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from experiment_measures import (
+    GENERATED_SECONDS,
+    POSITIONS,
+    PROMPT_SECONDS,
+    mean_figures,
+    reference_of,
+    seam,
+    spread,
+)
 
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.generation.advance import advance, fresh_state
+from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.layers.noisy_activation import NoisyActivation
-from keras_rawaudio.metrics.beat_strength import beat_strength
-from keras_rawaudio.metrics.collapse import verdict
-from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.metrics.tonal_prominence import tonal_prominence
 from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.evaluator import Evaluator
@@ -26,9 +31,7 @@ from keras_rawaudio.training.gate_statistics import GateStatistics, saturation
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.trainer import OPTIMIZERS
 
-POSITIONS = 4  # in the validation part, where free running begins
-PROMPT_SECONDS, GENERATED_SECONDS = 1, 20
-MOMENTS = (1, 5, 20)  # the second that ends here is measured
+SCORED_SECONDS = 180  # of each part, at most
 VALIDATIONS = 5  # of a run, evenly spaced
 TIMED_STEPS = 20
 MEASURE = "variance_unexplained"
@@ -56,21 +59,14 @@ class System:
             settings.clip_norm,
             weight_noise=settings.weight_noise,
         )
-        heldout = corpus.segments("validation")
-        longest = max(heldout, key=len)
-        start = max(corpus.segments("train"), key=len)[: len(longest)]
-        parts = {"train": [start], "validation": heldout, "test": corpus.segments("test")}
+        most = SCORED_SECONDS * corpus.sample_rate
+        heldout = shortened(corpus.segments("validation"), most)
+        start = max(corpus.segments("train"), key=len)[: max(map(len, heldout))]
+        test = shortened(corpus.segments("test"), most)
+        parts = {"train": [start], "validation": heldout, "test": test}
         self.evaluators = {part: Evaluator(self.model, parts[part]) for part in parts}
         self.gates = GateStatistics(self.model, heldout)
-        state = fresh_state(self.model, POSITIONS)
-        self.advance = tf.function(
-            self._advance,
-            input_signature=[
-                tf.TensorSpec((POSITIONS, None)),
-                tf.TensorSpec((POSITIONS, None, self.model.head.noise_per_sample)),
-                {name: tf.TensorSpec(value.shape) for name, value in state.items()},
-            ],
-        )
+        self.players: dict[int, tuple[Any, Any]] = {}
         self.predict = tf.function(self._predict)
 
     def batches(self, seed: int) -> Any:
@@ -108,7 +104,7 @@ class System:
         return float(np.median(taken[5:]))
 
     def train(
-        self, rate: float, seed: int, budgets: dict[str, int], full: bool
+        self, rate: float, seed: int, budgets: dict[str, int], overlap: int
     ) -> dict[str, dict[str, Any]]:
         """Train once; the best checkpoint within each budget is scored.
 
@@ -118,7 +114,8 @@ class System:
             rate: the learning rate.
             seed: of weights, noise and the data's order.
             budgets: steps by name.
-            full: score all parts, and let the first budget's model run free.
+            overlap: predictions whose mean each sample of free running is; 0: score the validation
+                part alone, and let nothing run free.
 
         Returns:
             Figures by budget; a training that diverged has None for its scores.
@@ -126,7 +123,10 @@ class System:
         self.reset(seed)
         batches, most = self.batches(seed), max(budgets.values())
         points = {round(most * i / VALIDATIONS) for i in range(1, VALIDATIONS + 1)}
-        points |= set(budgets.values())
+        steps = next(iter(budgets.values()))
+        early = max(1, round(steps / VALIDATIONS))
+        points |= {early, *budgets.values()}
+        early_score = None
         best: dict[str, tuple[float, Any]] = {name: (np.inf, None) for name in budgets}
         for number in range(1, most + 1):
             loss, _ = self.step(next(batches), rate)
@@ -135,6 +135,7 @@ class System:
             if not np.isfinite(float(loss)):
                 break
             score = self.evaluators["validation"]()[MEASURE]
+            early_score = score if number == early else early_score
             weights = [np.asarray(v) for v in self.model.trainable_variables]
             for name, budget in budgets.items():
                 if number <= budget and score < best[name][0]:
@@ -142,14 +143,14 @@ class System:
         found: dict[str, dict[str, Any]] = {}
         for name, (score, weights) in best.items():
             found[name] = {"validation": score if weights else None}
-            if weights is None or not full:
+            if weights is None or not overlap:
                 continue
             for variable, value in zip(self.model.trainable_variables, weights, strict=True):
                 variable.assign(value)
             found[name] |= {part: self.evaluators[part]()[MEASURE] for part in ("train", "test")}
             if len(found) == 1:
-                found[name] |= self.gate_figures() | self.free_running()
-                found[name]["shift_error"] = self.shift_error()
+                found[name] |= self.gate_figures() | self.free_running(overlap)
+                found[name] |= {"shift_error": self.shift_error(), "early": early_score}
         return found
 
     def gate_figures(self) -> dict[str, float]:
@@ -160,21 +161,41 @@ class System:
         slopes = [np.mean(unit.p) for unit in units if unit.noise]
         return found | ({"p": float(np.mean(slopes))} if slopes else {})
 
-    def free_running(self) -> dict[str, float]:
-        """Means over `POSITIONS` seeds from the validation part."""
+    def free_running(self, overlap: int = 1) -> dict[str, float]:
+        """Means over `POSITIONS` seeds from the validation part, `overlap` predictions averaged."""
         rate = self.corpus.sample_rate
-        prompts = prompts_of(self.corpus)
-        state = fresh_state(self.model, POSITIONS)
+        prompts = spread(self.corpus, "validation", PROMPT_SECONDS * rate)
+        player, play = self.player(overlap)
+        player.set_weights(self.model.get_weights())
+        state = fresh_state(player, POSITIONS)
         whole = rate // self.model.frame * self.model.frame
         random = np.random.default_rng(0)
         noise = random.random((POSITIONS, whole, self.model.head.noise_per_sample), np.float32)
-        _, state = self.advance(prompts[:, -whole:], noise[:, :0], state)
+        _, state = play(prompts[:, -whole:], noise[:, :0], state)
         parts = []
         while sum(part.shape[1] for part in parts) < GENERATED_SECONDS * rate:
-            part, state = self.advance(prompts[:, :0], noise, state)
+            part, state = play(prompts[:, :0], noise, state)
             parts.append(np.asarray(part))
         audio = np.clip(np.concatenate(parts, axis=1)[:, : GENERATED_SECONDS * rate], -1, 1)
-        return mean_figures(audio, rate, reference_of(self.corpus))
+        figures = mean_figures(audio, prompts, rate, reference_of(self.corpus))
+        return figures | {"seam": float(np.mean([seam(row, self.model.frame) for row in audio]))}
+
+    def player(self, overlap: int) -> tuple[Any, Any]:
+        """A generator, and its `advance` compiled; the last one is kept."""
+        if overlap not in self.players:
+            player = overlapping(self.model, overlap)
+            state = fresh_state(player, POSITIONS)
+
+            def play(forced: Any, noise: Any, state: Any) -> Any:
+                return advance(player, forced, noise, tf.ones((POSITIONS,)), state)
+
+            signature = [
+                tf.TensorSpec((POSITIONS, None)),
+                tf.TensorSpec((POSITIONS, None, player.head.noise_per_sample)),
+                {name: tf.TensorSpec(value.shape) for name, value in state.items()},
+            ]
+            self.players = {overlap: (player, tf.function(play, input_signature=signature))}
+        return self.players[overlap]
 
     def shift_error(self) -> float:
         """How far the model is from equivariance to shifts.
@@ -197,49 +218,13 @@ class System:
     def _predict(self, x: Any) -> Any:
         return self.model(x, self.model.zero_state(1), training=False)[0]
 
-    def _advance(self, forced: Any, noise: Any, state: Any) -> Any:
-        return advance(self.model, forced, noise, tf.ones((POSITIONS,)), state)
 
-
-def prompts_of(corpus: Corpus) -> np.ndarray:
-    """The seeds of free running: `(POSITIONS, samples)` float32, from all over a held-out part."""
-    heldout = max(corpus.segments("validation"), key=len).astype(np.float32) / 32768
-    length = PROMPT_SECONDS * corpus.sample_rate
-    begins = np.linspace(0, len(heldout) - length, POSITIONS).astype(int)
-    return np.stack([heldout[begin : begin + length] for begin in begins])
-
-
-def mean_figures(streams: np.ndarray, rate: int, reference: Reference) -> dict[str, float]:
-    """Tone and level at `MOMENTS`, beat, and how long all is well, as means over streams."""
-    rows = []
-    for audio in streams:
-        row: dict[str, float] = {}
-        for end in MOMENTS:
-            second = audio[(end - 1) * rate : end * rate]
-            power = float(np.mean(np.square(second, dtype=np.float64)))
-            row[f"tone_{end}"] = tonal_prominence(second, rate)
-            row[f"level_{end}"] = 10 * np.log10(power + 1e-12)
-        row["beat"] = beat_strength(audio, rate)
-        found = verdict(audio, rate, reference)
-        row["healthy"] = float(found.healthy)
-        row["good_seconds"] = GENERATED_SECONDS if found.start is None else found.start
-        for kind in ("silence", "noise", "one endless tone", "loops", "bursts"):
-            row[kind] = float(found.kind == kind)
-        rows.append(row)
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def measure_piece(corpus: Corpus) -> dict[str, float]:
-    """The same figures of the train part itself, in as many stretches of the same length."""
-    rate = corpus.sample_rate
-    part = max(corpus.segments("train"), key=len).astype(np.float32) / 32768
-    length = GENERATED_SECONDS * rate
-    begins = np.linspace(0, len(part) - length, POSITIONS).astype(int)
-    streams = np.stack([part[begin : begin + length] for begin in begins])
-    return mean_figures(streams, rate, reference_of(corpus))
-
-
-@cache
-def reference_of(corpus: Corpus) -> Reference:
-    """What the piece itself scores."""
-    return Reference.from_segments(corpus.segments("train"), [], corpus.sample_rate)
+def shortened(segments: Any, most: int) -> list[np.ndarray]:
+    """The first segments, `most` samples of them together."""
+    found: list[np.ndarray] = []
+    for segment in segments:
+        found.append(segment[:most])
+        most -= len(found[-1])
+        if not most:
+            break
+    return found

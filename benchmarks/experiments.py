@@ -32,6 +32,7 @@ REFERENCE = "frame-gru"
 BASE = ["tiers.0.units=128", "data.length=5000"]
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 TUNING_SEED = 1000
+FIGURES = 2  # changes with what is measured of a trained system
 MOST = 4  # times the steps, or a fourth of them, at equal compute
 
 
@@ -68,10 +69,16 @@ def main(options: argparse.Namespace) -> None:
 
 
 def read_questions(folder: Path) -> list[dict[str, Any]]:
-    """The questions, in the order of their files' names."""
+    """The questions, in the order of their files' numbers; their steps are those of each system."""
     import yaml
 
-    return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
+    paths = sorted(folder.glob("*.yaml"), key=lambda path: int(path.name.split("-")[0]))
+    questions = [yaml.safe_load(path.read_text()) for path in paths]
+    for question in questions:
+        for system in question["systems"].values():
+            if "steps" in question:
+                system["steps"] = question["steps"]
+    return questions
 
 
 class Experiments:
@@ -96,13 +103,13 @@ class Experiments:
     def ask(self, questions: list[dict[str, Any]]) -> None:
         """Answer questions, one system after the other, and keep the figures as they come."""
         systems = [system for question in questions for system in question["systems"].values()]
-        wanted = {key(system) for system in systems}
+        wanted = {key(system): system.get("steps", self.options.steps) for system in systems}
         cost = self.step_seconds({})
-        runs = len(wanted) * (len(self.options.rates) + self.options.seeds)
-        minutes = runs * self.options.steps * cost / 60
+        each = len(self.options.rates) + self.options.seeds
+        minutes = each * sum(wanted.values()) * cost / 60
         say(
-            f"{len(wanted)} systems, {runs} runs of {self.options.steps} steps of "
-            f"{1000 * cost:.1f} ms: about {minutes:.0f} minutes of one core in steps, if "
+            f"{len(wanted)} systems, {each} runs of each, {sum(wanted.values())} steps of "
+            f"{1000 * cost:.1f} ms: about {minutes:.0f} minutes of one core, if "
             "all cost what the reference does; compiling, scoring and free running as much again"
         )
         for question in questions:
@@ -116,7 +123,7 @@ class Experiments:
         figures = measure()
         known = json.loads(path.read_text()) if path.is_file() else {}
         piece = known.setdefault(self.piece, {"systems": {}})
-        piece["piece"] = self.cached({"piece": True}, self.measure_piece)
+        piece["piece"] = self.cached({"piece": FIGURES}, self.measure_piece)
         piece["machine"] = machine()
         piece["systems"][name] = figures
         self.options.out.mkdir(parents=True, exist_ok=True)
@@ -124,7 +131,7 @@ class Experiments:
 
     def measure(self, system: dict[str, Any], reference_cost: float) -> dict[str, Any]:
         """Tune a system, then train it with every seed."""
-        steps = self.options.steps
+        steps = system.get("steps", self.options.steps)
         cost = self.step_seconds(system)
         at_equal_cost = steps * min(MOST, max(1 / MOST, reference_cost / cost))
         budgets = {STEPS: steps, COMPUTE: round(at_equal_cost)}
@@ -163,9 +170,13 @@ class Experiments:
     ) -> dict[str, Any]:
         """One run's figures by budget, from the work folder where they are known."""
         depends = {"rate": rate, "seed": seed, "budgets": budgets, "full": full}
+        if full:
+            depends |= {"figures": FIGURES, "overlap": system.get("overlap", 1)}
         return self.cached(
             {**depends, "recipe": self.recipe(system)},
-            lambda: self.built(system).train(rate, seed, budgets, full),
+            lambda: self.built(system).train(
+                rate, seed, budgets, system.get("overlap", 1) if full else 0
+            ),
         )
 
     def step_seconds(self, system: dict[str, Any]) -> float:
@@ -207,14 +218,15 @@ class Experiments:
         return self.system
 
     def measure_piece(self) -> dict[str, Any]:
-        from experiment_run import measure_piece
+        from experiment_measures import measure_piece
 
         return measure_piece(self.corpus)
 
 
 def key(system: dict[str, Any]) -> str:
-    """The recipe and what is laid over it."""
-    return " ".join([system.get("recipe", REFERENCE), *system.get("set", [])])
+    """The recipe, what is laid over it, and how it is trained and played unlike others."""
+    other = [f"{name}={system[name]}" for name in ("steps", "overlap") if name in system]
+    return " ".join([system.get("recipe", REFERENCE), *system.get("set", []), *other])
 
 
 if __name__ == "__main__":

@@ -134,6 +134,7 @@ predictions:
 systems:
   squared: {words: squares}
   huber: {words: Huber, set: [head.cost=huber]}
+  mean: {words: two predictions, overlap: 2}
 """
 LATER = """
 name: later
@@ -155,10 +156,17 @@ def test_experiments(tmp_path):
     words += ["--work", "work", "--cache", "cache", "--set", "tiers.0.units=8", "data.length=1000"]
     run("experiments", *words, *where, cwd=tmp_path)
     known = json.loads((tmp_path / "docs/answers.json").read_text())["piece.wav"]
-    assert set(known["systems"]) == {"frame-gru", "frame-gru head.cost=huber"}
+    names = {"frame-gru", "frame-gru head.cost=huber", "frame-gru overlap=2"}
+    assert set(known["systems"]) == names
     seeds = known["systems"]["frame-gru"]["seeds"]
     assert len({seed["equal steps"]["test"] for seed in seeds}) == 3
-    assert {"tone_1", "tone_5", "tone_20"} <= set(seeds[0]["equal steps"])
+    measured = {"tone_1", "tone_20", "lines_5", "seam", "stuck", "early", "shift_error"}
+    assert measured <= set(seeds[0]["equal steps"])
+    # The mean of two predictions of the same models: they score the same, and play otherwise.
+    (mean,) = (of["seeds"] for name, of in known["systems"].items() if "overlap" in name)
+    for one, two in zip(seeds, mean, strict=True):
+        assert one["equal steps"]["test"] == two["equal steps"]["test"]
+        assert one["equal steps"]["seam"] != two["equal steps"]["seam"]
     page = (tmp_path / "docs/answers.md").read_text()
     assert "Huber is better" in page
     assert "Not run yet: `--question later`" in page
