@@ -99,6 +99,8 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
         raise ServingError(shape) from None
     except OSError as error:
         raise ServingError(f"cannot read {path}: {error.strerror}") from None
+    if not points:
+        raise ServingError(f"{path} holds no curve; {shape.partition(': ')[2]}")
     for name, curve in points.items():
         times = [t for t, _ in curve]
         if not curve or times != sorted(times):

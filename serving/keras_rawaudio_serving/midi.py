@@ -13,6 +13,7 @@ from .metadata import Control
 
 # Numbers that MIDI leaves undefined, so that no device gives them another meaning.
 FIRST_CC = 20
+LARGEST = 1 << 20  # bytes of a file of knobs
 
 
 class Knob(NamedTuple):
@@ -99,6 +100,10 @@ def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
         ServingError: no such file, not such a file, or a control that is not in `names`.
     """
     try:
+        if not Path(path).is_file():  # a pipe would wait, and a device may never end
+            raise ServingError(f"cannot read {path}: there is no such file")
+        if Path(path).stat().st_size > LARGEST:
+            raise ServingError(f"cannot read {path}: it is larger than {LARGEST >> 20} MB")
         raw = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise ServingError(f"cannot read {path}: {error.strerror}") from None

@@ -1,6 +1,7 @@
 """Controls from outside: OSC and MIDI, through to the samples."""
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -227,6 +228,16 @@ def test_a_bad_map_is_one_line(tmp_path: Path, text: str, expected: str) -> None
         read_knobs(path, ["temperature", "level"])
     with pytest.raises(ServingError, match="cannot read"):
         read_knobs(tmp_path / "none.json", ["temperature"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs and devices")
+def test_a_map_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "large.json").touch()
+    os.truncate(tmp_path / "large.json", 1 << 40)
+    for path in (tmp_path / "fifo.json", tmp_path / "large.json", Path("/dev/zero")):
+        with pytest.raises(ServingError, match="cannot read"):
+            read_knobs(path, ["temperature"])
 
 
 def test_learning_from_the_command_line(
