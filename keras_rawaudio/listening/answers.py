@@ -13,6 +13,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.listening.design import Key, Trial
 
 Grade = Annotated[int, Field(ge=1, le=5)]
+LARGEST = 1 << 24  # bytes of a key or of one listener's answers
 File = TypeVar("File", bound=BaseModel)
 
 
@@ -126,10 +127,16 @@ def _check(answers: Answers, key: Key, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():  # a pipe would wait, and a device may never end
+            raise UserError(f"cannot read {path}: there is no such file")
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"cannot read {path}: it is larger than {LARGEST >> 20} MB")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
+    except UserError:
+        raise
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a JSON file of a listening test; leave it out")
@@ -141,7 +148,7 @@ def _parse(kind: type[File], content: dict[str, Any], path: Path) -> File:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        reason = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")
         raise UserError(
-            f"{path} is not a file of a listening test: {where}: {first['msg']}; leave it out"
+            f"{path} is not a file of a listening test: {reason}; leave it out"
         ) from None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NOISE_PAIRS = 4  # recording beside noise
 RATED_ANCHORS = 2  # of noise, and of MP3
@@ -61,6 +61,21 @@ class Key(BaseModel):
     loudness_lufs: float
     clips: dict[str, Source]
     trials: tuple[Trial, ...]
+
+    @model_validator(mode="after")
+    def _asks_what_a_test_asks(self) -> Key:
+        if any(clip not in self.clips for trial in self.trials for clip in trial.clips):
+            raise ValueError("a question is about a clip that it does not know")
+        asked = {(trial.question, frozenset(self.sources(trial))) for trial in self.trials}
+        pairs: list[tuple[Question, set[Source]]] = [
+            *(("identify", {"recording", name}) for name in (*self.systems, "noise")),
+            *(("rate", {name}) for name in ("recording", *self.systems, "noise", "mp3")),
+        ]
+        if len(self.systems) == 2:
+            pairs.append(("prefer", {"a", "b"}))
+        if not self.systems or asked != {(kind, frozenset(pair)) for kind, pair in pairs}:
+            raise ValueError("its questions are not those of a test")
+        return self
 
     def sources(self, trial: Trial) -> tuple[Source, ...]:
         """Where the clips of a question come from."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_rawaudio.errors import one_line
 from keras_rawaudio.listening.answers import Answers, read_files
 from keras_rawaudio.listening.design import Key, Question, Source
 from keras_rawaudio.listening.proportion import answers_needed, exact_interval, exact_p
@@ -100,7 +101,8 @@ def results(paths: Sequence[Path], difference: float = 0.1) -> str:
         listener = Listener.of(one, key)
         reasons = screen(listener)
         if reasons:
-            dropped.append(f"dropped {one.listener} ({path.name}): {'; '.join(reasons)}")
+            name = one_line(f"{one.listener} ({path.name})")  # it came by mail
+            dropped.append(f"dropped {name}: {'; '.join(reasons)}")
         else:
             kept.append(listener)
     systems = ", ".join(f"{name} = {path}" for name, path in key.systems.items())

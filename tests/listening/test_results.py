@@ -1,13 +1,16 @@
 """What answers say, of listeners who do and do not notice a difference."""
 
 import json
+import os
 import re
 
 import numpy as np
 import pytest
 
 from keras_rawaudio.cli import main
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.listening.answers import Answers
+from keras_rawaudio.listening.design import Key
 from keras_rawaudio.listening.results import Listener, results, screen
 
 GRADES = {"recording": 5, "a": 3, "b": 2, "mp3": 4, "noise": 1}
@@ -147,3 +150,42 @@ def test_files_that_do_not_belong_together(key, listen, answer_files, capsys):
     for expected, paths in cases.items():
         assert main(["listen-test", "--results", *paths]) == 2
         assert expected in capsys.readouterr().err
+
+
+def spoil_clip(key):
+    key["clips"].popitem()
+
+
+def spoil_anchor(key):
+    noise = {clip for clip, source in key["clips"].items() if source == "noise"}
+    key["trials"] = [
+        t for t in key["trials"] if t["question"] != "rate" or t["clips"][0] not in noise
+    ]
+
+
+def spoil_systems(key):
+    del key["systems"]["b"]
+
+
+@pytest.mark.parametrize("spoil", [spoil_clip, spoil_anchor, spoil_systems])
+def test_a_spoiled_key_is_one_line(key, spoil):
+    values = json.loads(key.model_dump_json())
+    spoil(values)
+    with pytest.raises(ValueError, match=r"a clip that it does not know|not those of a test"):
+        Key.model_validate(values)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs and devices")
+def test_files_that_never_end_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "large.json").touch()
+    os.truncate(tmp_path / "large.json", 1 << 40)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name in ("fifo.json", "large.json", "deep.json", "/dev/zero"):
+        with pytest.raises(UserError, match=r"cannot read|is not a JSON file"):
+            results([tmp_path / name])
+
+
+def test_a_name_cannot_steer_the_terminal(key, listen, answer_files):
+    files = answer_files(listen(key, "a\x1b[2J\nb", dict.fromkeys(NOTICES, 0.0), GRADES))
+    assert "dropped a\\x1b[2J\\nb (answers-0.json): took noise" in results(files)
