@@ -22,7 +22,7 @@ from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
-from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.csv_log import DRAWN, read_log
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.nll import sample_bits
 from keras_rawaudio.training.run_folder import RunFolder
@@ -83,7 +83,7 @@ class Report:
         self.description, self.recipe = run.describe(), run.read_recipe()
         self.corpus = Corpus.open(Path(self.description["corpus"]))
         self.rate = self.corpus.sample_rate
-        self.log = read_log(run.log)
+        self.log = read_log(run.log, *DRAWN, self.description["measure"])
 
     @cached_property
     def reference(self) -> Reference:
@@ -161,14 +161,18 @@ class Report:
         """Audio that was generated at each validation, with its verdict."""
         import soundfile
 
-        rows = {row["step"]: row for row in self.log}
         players = []
-        for path in sorted(self.run.samples.glob("step-*.wav")):
-            row = rows.get(int(path.stem.removeprefix("step-")))
-            if row is not None:
+        for row in self.log:
+            path = self.run.samples / f"step-{row['step']:07d}.wav"
+            if not path.is_file():
+                continue
+            try:
                 audio, rate = soundfile.read(path, dtype="float32")
-                name = f"step {row['step']}, after {row['minutes']:.1f} minutes"
-                players.append(Player(name, audio, rate, [row["verdict"]] * bool(row["verdict"])))
+            except (OSError, soundfile.SoundFileRuntimeError):
+                continue  # damaged: the others are worth listening to
+            name = f"step {row['step']}, after {row['minutes']:.1f} minutes"
+            verdict = row.get("verdict")
+            players.append(Player(name, audio, rate, [str(verdict)] if verdict else []))
         words = "Generated at each validation, from the same seed."
         return [Section("Checkpoints", words, players=players)] if players else []
 

@@ -11,6 +11,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
 
 LARGEST = 1 << 26  # bytes; a row is a few hundred
+DRAWN = ("minutes", "train_loss")  # what learning curves need, beside the run's measure
 
 
 class CsvLog:
@@ -18,6 +19,7 @@ class CsvLog:
 
     Args:
         path: the file; a resumed run goes on in it.
+        figures: as in `read_log`.
 
     Attributes:
         rows: one dict per validation, numbers as numbers.
@@ -26,9 +28,9 @@ class CsvLog:
         UserError: the file is there and damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *figures: str) -> None:
         self.path = path
-        self.rows = read_log(path)
+        self.rows = read_log(path, *figures)
 
     def rewind(self, step: int) -> None:
         """Forget the rows after a step: a resumed run writes them again."""
@@ -45,7 +47,9 @@ class CsvLog:
             self.path.unlink(missing_ok=True)
             return
         with replacing(self.path) as partial, partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(self.rows[0]))
+            # Rows of another version may have other columns.
+            columns = dict.fromkeys(name for row in self.rows for name in row)
+            writer = csv.DictWriter(file, list(columns))
             writer.writeheader()
             writer.writerows(self.rows)
 
@@ -71,7 +75,9 @@ def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
             if "step" not in (reader.fieldnames or ()):
                 raise ValueError("it has no column 'step'")
         for row in rows:
-            for name in ("step", *figures):
+            if not isinstance(row["step"], int):
+                raise ValueError("a row has no whole number under 'step'")
+            for name in figures:
                 if not isinstance(row.get(name), (int, float)):
                     raise ValueError(f"a row has no number under {name!r}")
             if None in row:

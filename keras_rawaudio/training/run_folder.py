@@ -289,7 +289,12 @@ class JsonObject(dict[str, Any]):
         super().__init__(values)
         self.path = path
         for name, kind in kinds.items():
-            if name in values and (not isinstance(values[name], kind) or values[name] is True):
+            value = values.get(name)
+            if name in values and (
+                not isinstance(value, kind)
+                or value is True
+                or (name == "seed" and not 0 <= value < 2**32)
+            ):
                 raise UserError(f"cannot read {path}: {name!r} is wrong; the file is damaged")
 
     def __missing__(self, name: str) -> Any:

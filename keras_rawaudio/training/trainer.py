@@ -20,7 +20,7 @@ from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.csv_log import CsvLog, numbers
+from keras_rawaudio.training.csv_log import DRAWN, CsvLog, numbers
 from keras_rawaudio.training.evaluator import Evaluator, loss_unit
 from keras_rawaudio.training.gate_statistics import GateStatistics
 from keras_rawaudio.training.generation_callback import GenerationCallback
@@ -120,7 +120,7 @@ class Trainer:
             self.settings.early_stopping,
             keep_latest=self.balance is not None,
         )
-        self.log = CsvLog(run.log)
+        self.log = CsvLog(run.log, *DRAWN, model.head.measure)
         self.console = Console(model.head.measure, self.baselines, page)
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
         self.interrupt = Interrupt()

@@ -2,13 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.reports import report
+from keras_rawaudio.reports.report import Report
 from keras_rawaudio.settings import flat
+from keras_rawaudio.training.run_folder import RunFolder
 
 
 def test_training_leaves_a_page(run):
@@ -79,3 +84,14 @@ def test_a_page_that_fails_is_no_failed_training(run, monkeypatch, capfd):
 @pytest.mark.parametrize("values", [{"a": {"b": [1, None]}, "c": "x"}])
 def test_settings_are_named_as_set_takes_them(values):
     assert flat(values) == {"a.b.0": "1", "a.b.1": "none", "c": "x"}
+
+
+def test_samples_that_are_gone_or_damaged_are_left_out(tmp_path):
+    samples = RunFolder(tmp_path).samples
+    samples.mkdir()
+    (samples / "step-0000001.wav").write_text("no audio")
+    (samples / "step-0000002.wav").mkdir()
+    soundfile.write(samples / "step-0000004.wav", np.zeros(8), 2000)
+    log = [{"step": step, "minutes": 0.5} for step in (1, 2, 3, 4)]
+    (section,) = Report._checkpoints(SimpleNamespace(run=RunFolder(tmp_path), log=log))
+    assert [player.name for player in section.players] == ["step 4, after 0.5 minutes"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.csv_log import CsvLog, read_log
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -226,6 +226,8 @@ def test_a_missing_value_is_named(tmp_path):
         b"no log at all",
         b"",
         b"step\nabc\n",
+        b"step,loss\n1.5,2\n",
+        b"step,loss\nnan,2\n",
         b"step,loss\n1,\x00\n",
         b"step,loss\n1," + b"x" * 200_000,
         b"\xff\xfe\xff",
@@ -237,6 +239,26 @@ def test_a_damaged_log_is_one_line(tmp_path, content):
     with pytest.raises(UserError, match=r"cannot read .*log\.csv: .*") as error:
         read_log(tmp_path / "log.csv", "loss")
     assert "\n" not in str(error.value)
+
+
+def test_a_log_goes_on_with_other_columns(tmp_path):
+    """A newer version may log more, or less."""
+    (tmp_path / "log.csv").write_text("step,loss,old\n1,2.0,3\n")
+    CsvLog(tmp_path / "log.csv", "loss").append({"step": 2, "loss": 1.0, "new": 4})
+    assert (tmp_path / "log.csv").read_text().splitlines() == [
+        "step,loss,old,new",
+        "1,2.0,3,",
+        "2,1.0,,4",
+    ]
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 32, 10**30, True, "1"])
+@pytest.mark.parametrize("name", ["request.json", "run.json"])
+def test_a_seed_that_no_training_has_is_damage(tmp_path, name, seed):
+    (tmp_path / name).write_text(json.dumps({"format_version": 1, "seed": seed}))
+    run = RunFolder(tmp_path)
+    with pytest.raises(UserError, match=rf"{name}: 'seed' is wrong"):
+        run.read_request() if name == "request.json" else run.describe()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
