@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,21 @@ import tensorflow as tf
 
 from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.data.windows.dataset import PREFETCH
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.controls import MUSIC
+from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe
 from keras_rawaudio.training.step import TrainingStep
 
 # Python with TensorFlow in it, before anything is trained.
 AT_REST = 0.7e9
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
 # Of all the tensors that a step makes, this share is alive at once: benchmarks/frames.py.
 ALIVE = 0.55
+# Gates of the recurrent cell that has the fewest, and arrays that an optimizer keeps per weight.
+GATES = 3
+SLOTS = {"sgd": 0, "rmsprop": 1, "adam": 2}
+# Codes of a block of spectra, or fewer: what the spectral model reads in one step.
+MOST_CODES = 4
 # What takes no memory of its own.
 VIEWS = {"Identity", "IdentityN", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze"}
 
@@ -60,6 +70,52 @@ def announce(step: TrainingStep, plan: WindowPlan, write: Callable[[str], None])
         )
     steps = plan.batches_per_epoch
     write(str(ResourceEstimate(steps, steps * step_seconds(step, plan), memory)))
+
+
+def require_memory(recipe: AnyRecipe) -> None:
+    """Refuse a recipe that this machine surely has too little memory for; nothing is allocated.
+
+    Raises:
+        UserError: what it takes at least is more than there is.
+    """
+    least, whole = least_memory(recipe), machine_memory()
+    if least > whole:
+        raise UserError(
+            f"recipe {recipe.name}: training takes {least / 1e9:.0f} GB of memory or more, and "
+            f"this machine has {whole / 1e9:.0f}; lower the units, data.length or data.batch"
+        )
+
+
+def least_memory(recipe: AnyRecipe) -> float:
+    """Bytes that training takes at least: recurrent weights, their outputs, batches read ahead.
+
+    Windows count half, because `WindowPlan.fitting` may shorten them by so much.
+
+    Example:
+        >>> from keras_rawaudio.recipes import load_recipe
+        >>> small, large = (
+        ...     least_memory(load_recipe("raw", {"tiers.0.units": units})) for units in (320, 16384)
+        ... )
+        >>> small < 1e9 < 1e10 < large
+        True
+    """
+    samples = recipe.data.batch * recipe.data.length / 2
+    if isinstance(recipe, SpectralRecipe):
+        stacks = [(MOST_CODES, [recipe.spectral.units] * recipe.spectral.layers)]
+    else:
+        stacks = [(t.frame_size, _widths(t.units, t.layers)) for t in recipe.tiers]
+    weights = outputs = 0.0
+    for frame, widths in stacks:
+        inputs = [1, *widths]
+        weights += sum(GATES * u * (u + v) for u, v in zip(widths, inputs, strict=False))
+        outputs += samples / frame * GATES * sum(widths)
+    training = recipe.training
+    copies = 2 + SLOTS[training.optimizer] + (training.average is not None)  # gradients, too
+    return AT_REST + 4 * (copies * weights + outputs + 2 * samples * (PREFETCH + 2))
+
+
+def _widths(units: int | tuple[int, ...], layers: int | None) -> list[int]:
+    return list(units) if isinstance(units, tuple) else [units] * (layers or 1)
 
 
 def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
@@ -109,11 +165,13 @@ def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
 
 
 def machine_memory() -> float:
-    """Bytes of memory in this machine; infinite where the system does not say."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return float("inf")
+    """Bytes of memory in this machine or container; infinite where the system does not say."""
+    memory = float("inf")
+    with suppress(AttributeError, OSError, ValueError):  # not on every system
+        memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError):  # "max": no limit
+        memory = min(memory, float(CONTAINER.read_text()))
+    return memory
 
 
 def _bytes(value: Any) -> int:

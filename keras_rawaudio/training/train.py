@@ -23,6 +23,7 @@ from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model, spectral_model
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
+from keras_rawaudio.training.resource_estimate import require_memory
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder, damaged_if_wrong
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.trainer import Trainer
@@ -60,6 +61,7 @@ def train(
             port in use.
     """
     require_float32()
+    require_memory(recipe)
     settings = corpus_settings or CorpusSettings()
     # A folder that cannot be written is found before the work.
     with RunFolder.making(run) as folder, live_page(folder, live) as page:
@@ -174,6 +176,7 @@ def resume(
     with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
         description = folder.describe()
         recipe = _recipe(folder.read_recipe(), learning_rate)
+        require_memory(recipe)
         model: Model
         data = None
         with damaged_if_wrong(folder.description):
