@@ -67,13 +67,13 @@ class Key(BaseModel):
         if any(clip not in self.clips for trial in self.trials for clip in trial.clips):
             raise ValueError("a question is about a clip that it does not know")
         asked = {(trial.question, frozenset(self.sources(trial))) for trial in self.trials}
-        pairs: list[tuple[Question, set[Source]]] = [
-            *(("identify", {"recording", name}) for name in (*self.systems, "noise")),
-            *(("rate", {name}) for name in ("recording", *self.systems, "noise", "mp3")),
-        ]
+        needed: set[tuple[str, frozenset[str]]] = {
+            *(("identify", frozenset({"recording", name})) for name in (*self.systems, "noise")),
+            *(("rate", frozenset({name})) for name in ("recording", *self.systems, "noise", "mp3")),
+        }
         if len(self.systems) == 2:
-            pairs.append(("prefer", {"a", "b"}))
-        if not self.systems or asked != {(kind, frozenset(pair)) for kind, pair in pairs}:
+            needed.add(("prefer", frozenset({"a", "b"})))
+        if not self.systems or asked != needed:
             raise ValueError("its questions are not those of a test")
         return self
 

@@ -289,7 +289,7 @@ class JsonObject(dict[str, Any]):
         super().__init__(values)
         self.path = path
         for name, kind in kinds.items():
-            value = values.get(name)
+            value: Any = values.get(name)
             if name in values and (
                 not isinstance(value, kind)
                 or value is True
