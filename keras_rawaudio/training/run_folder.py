@@ -288,14 +288,15 @@ class JsonObject(dict[str, Any]):
     def __init__(self, values: dict[str, Any], path: Path, kinds: Kinds) -> None:
         super().__init__(values)
         self.path = path
-        for name, kind in kinds.items():
-            value: Any = values.get(name)
-            if name in values and (
-                not isinstance(value, kind)
-                or value is True
-                or (name == "seed" and not 0 <= value < 2**32)
-            ):
-                raise UserError(f"cannot read {path}: {name!r} is wrong; the file is damaged")
+        wrong = [
+            name
+            for name, kind in kinds.items()
+            if name in values and (not isinstance(values[name], kind) or values[name] is True)
+        ]
+        if not wrong and "seed" in kinds and not 0 <= values.get("seed", 0) < 2**32:
+            wrong = ["seed"]
+        if wrong:
+            raise UserError(f"cannot read {path}: {wrong[0]!r} is wrong; the file is damaged")
 
     def __missing__(self, name: str) -> Any:
         raise UserError(f"cannot read {self.path}: {name!r} is missing; the file is damaged")
