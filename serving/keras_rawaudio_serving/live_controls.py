@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .metadata import TEMPERATURE
+from .metadata import MUSIC, TEMPERATURE
 from .sampler import Sampler
 
 
@@ -31,11 +31,14 @@ class LiveControls:
         self._sampler = sampler
         self.known = sampler.controls
         self.values = {
-            name: sampler.temperature
-            if name == TEMPERATURE.name
-            else np.full(sampler.streams, control.default, np.float32)
+            name: np.full(sampler.streams, control.default, np.float32)
             for name, control in self.known.items()
         }
+        if TEMPERATURE.name in self.values:
+            self.values[TEMPERATURE.name] = sampler.temperature
+        if sampler.music is not None:
+            weights = zip(sampler.metadata.labels, sampler.music.T, strict=True)
+            self.values |= {f"{MUSIC}/{label.name}": values for label, values in weights}
         self._pending: dict[str, np.ndarray] = {}
 
     def check(self, name: str, values: Sequence[float]) -> np.ndarray:

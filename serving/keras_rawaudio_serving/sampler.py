@@ -45,6 +45,7 @@ class Sampler:
         metadata: of the file.
         sample_rate, frame, channels: from the metadata.
         controls: what may be turned, by name.
+        music: float32 (streams, labels), the weights of the music that was named; None: unnamed.
         random_seed, streams, provider: as in use.
 
     Raises:
@@ -91,9 +92,9 @@ class Sampler:
         self._noise = Noise(self.random_seed, streams)
         self.controls = {control.name: control for control in self.metadata.controls}
         self._turned: dict[str, np.ndarray] = {}
-        self._music: np.ndarray | None = None
+        self.music: np.ndarray | None = None
         if music:
-            self._music = self._each_stream("music", read_music(music, self.metadata.labels))
+            self.music = self._each_stream("music", read_music(music, self.metadata.labels))
         self._reset_state()
         for name, value in (controls or {}).items():
             self.set_control(name, [value])
@@ -159,10 +160,10 @@ class Sampler:
             self.temperature = checked
         elif "/" in name:
             names = [label.name for label in self.metadata.labels]
-            if self._music is None:
-                self._music = np.zeros((self.streams, len(names)), np.float32)
-            self._music[:, names.index(name.partition("/")[2])] = checked
-            self._generator.set_state(MUSIC, self._music)
+            if self.music is None:
+                self.music = np.zeros((self.streams, len(names)), np.float32)
+            self.music[:, names.index(name.partition("/")[2])] = checked
+            self._generator.set_state(MUSIC, self.music)
         else:
             self._turned[name] = checked
             self._generator.set_state(name, checked[:, None])
@@ -272,8 +273,8 @@ class Sampler:
     def _reset_state(self, seeded: bool = False) -> None:
         self._generator.reset()
         labels = self.metadata.labels
-        if self._music is not None:
-            self._generator.set_state(MUSIC, self._music)
+        if self.music is not None:
+            self._generator.set_state(MUSIC, self.music)
         elif labels and not seeded:
             chosen = random_music(labels, self.random_seed, self.streams)
             self._generator.set_state(MUSIC, chosen)

@@ -9,6 +9,7 @@ import pytest
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.control_curves import read_curves
 from keras_rawaudio_serving.errors import ServingError
+from keras_rawaudio_serving.live_controls import LiveControls
 from keras_rawaudio_serving.sampler import Sampler
 from onnx import TensorProto, helper
 
@@ -138,9 +139,12 @@ STATE = [
 
 @pytest.fixture
 def album(tmp_path):
-    """A file whose audio is the sum of `weight * (1, 2, 4)` of its labels."""
+    """A file whose audio is the mean of 1, 2 and 4 by the weights of its labels."""
     nodes = [
-        helper.make_node("MatMul", ["music", "values"], ["value"]),
+        helper.make_node("MatMul", ["music", "values"], ["sum"]),
+        helper.make_node("ReduceSum", ["music", "axis1"], ["weight"]),
+        helper.make_node("Max", ["weight", "tiny"], ["some"]),
+        helper.make_node("Div", ["sum", "some"], ["value"]),
         helper.make_node("Shape", ["noise"], ["shape"], start=0, end=2),
         helper.make_node("Expand", ["value", "shape"], ["audio"]),
         helper.make_node("Identity", ["gain"], ["gain_next"]),
@@ -154,7 +158,9 @@ def album(tmp_path):
         for each in (shapes, results)
     )
     values = helper.make_tensor("values", TensorProto.FLOAT, [3, 1], [1.0, 2.0, 4.0])
-    graph = helper.make_graph(nodes, "album", inputs, outputs, [values])
+    tiny = helper.make_tensor("tiny", TensorProto.FLOAT, [], [1e-6])
+    axis = helper.make_tensor("axis1", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "album", inputs, outputs, [values, tiny, axis])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
     def make(**changes):
@@ -188,7 +194,20 @@ def test_the_weight_of_each_music_is_a_control(album):
     sampler.set_control("music/night", [1.0])
     assert values_of(sampler) == [1, 1]
     sampler.set_control("music/sea", [0.0, 0.5])
-    assert values_of(sampler) == [1, 3]
+    assert values_of(sampler) == [1, 2]
+
+
+def test_live_controls_show_the_music_that_was_named(album):
+    sampler = Sampler.load(album(), streams=2, music=["day", "sea"])
+    live = LiveControls(sampler)
+    assert [live.values[f"music/{name}"].tolist() for name in ("night", "day", "sea")] == [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+    ]
+    live.set("music/night", [1.0])
+    live.apply()
+    assert values_of(sampler) == [1.5, 2.5]
 
 
 def test_unnamed_music_is_drawn_by_its_share(album):
