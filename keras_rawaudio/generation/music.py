@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.models import Model
 from keras_rawaudio.models.controls import MUSIC
 
 
-def random_music(model: Any, streams: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def random_music(model: Model, streams: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One label for each stream, drawn by the labels' shares of the train part.
 
     So the streams together have what the train part has, and each is one music. A mean of all
     labels would be none of them.
 
     Args:
-        model: has labels, or none.
+        model: may have labels.
         streams: how many.
         rng: draws.
 
     Returns:
         The state tensor by name: `(streams, labels)` float32; nothing for a model without labels.
     """
-    labels = getattr(model, "labels", [])
+    labels = model.labels
     if not labels:
         return {}
     shares = np.asarray(model.label_shares, np.float64)
@@ -34,7 +34,7 @@ def random_music(model: Any, streams: int, rng: np.random.Generator) -> dict[str
     return {MUSIC: np.eye(len(labels), dtype=np.float32)[chosen]}
 
 
-def chosen_music(model: Any, music: Mapping[str, float], streams: int) -> dict[str, np.ndarray]:
+def chosen_music(model: Model, music: Mapping[str, float], streams: int) -> dict[str, np.ndarray]:
     """The weights of named labels, made to add up to 1, the same for all streams.
 
     Args:
@@ -48,7 +48,7 @@ def chosen_music(model: Any, music: Mapping[str, float], streams: int) -> dict[s
     Raises:
         UserError: no such label, or weights that are no weights.
     """
-    labels = list(getattr(model, "labels", []))
+    labels = list(model.labels)
     weights = np.zeros(len(labels), np.float32)
     for name, weight in music.items():
         if name not in labels:

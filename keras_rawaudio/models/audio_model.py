@@ -117,6 +117,8 @@ class AudioModel(FitWindows):
         """Samples by which audio comes later than what it is made from."""
         return 0
 
+    labels: tuple[str, ...] = ()  # of pieces of music: it tells none apart
+
     @property
     def controls(self) -> list[Control]:
         """What may be turned while it generates, besides the temperature."""

@@ -70,6 +70,7 @@ def generate_and_evaluate(
     seconds: float,
     reference: Reference,
     place: Callable[[float], str],
+    label: str | None = None,
 ) -> GenerationReport:
     """Generate audio from the start of some real audio, and evaluate it.
 
@@ -80,6 +81,7 @@ def generate_and_evaluate(
         seconds: length of each stream.
         reference: the piece.
         place: names the place of a second of the train part.
+        label: of the source, for a model of several pieces of music.
     """
     rate, frame, count = reference.rate, model.block, round(seconds * reference.rate)
     # Whole frames, so that nothing is put before them.
@@ -90,7 +92,8 @@ def generate_and_evaluate(
     sampler = ReferenceSampler(model)
     sampler.generate(frame, streams=len(temperatures))  # traces
     began = time.perf_counter()
-    drawn = sampler.generate(count, seed, temperatures, len(temperatures))
+    music = {label: 1.0} if label and label in model.labels else None
+    drawn = sampler.generate(count, seed, temperatures, len(temperatures), music=music)
     speed = count / (time.perf_counter() - began)
     named = list(zip(_names(temperatures), np.clip(drawn, -1, 1), strict=True))
     streams = evaluate_streams(named, reference, seed, after, place)

@@ -95,13 +95,16 @@ class Report:
     def validation(self) -> tuple[np.ndarray, int]:
         """The longest stretch of the validation part as floats, and where its file has it."""
         segments, starts = self.corpus.segments("validation"), self.corpus.starts("validation")
-        longest = max(range(len(segments)), key=lambda i: len(segments[i]))
+        longest, _ = self.corpus.longest("validation")
         return segments[longest].astype(np.float32) / 32768, starts[longest]
 
     def generate(self, seconds: float) -> GenerationReport:
         """Generate streams from a seed, and evaluate each."""
         source, _ = self.validation
-        return generate_and_evaluate(self.model, source, seconds, self.reference, self._place)
+        _, label = self.corpus.longest("validation")
+        return generate_and_evaluate(
+            self.model, source, seconds, self.reference, self._place, label
+        )
 
     def summary(self, generated: GenerationReport | None) -> Section:
         """The verdict, and the best validation beside what costs nothing."""

@@ -52,14 +52,10 @@ class GenerationCallback:
         from keras_rawaudio.plots import spectrogram_figure
 
         rate = self.corpus.sample_rate
-        segments = self.corpus.segments("validation")
-        longest = max(range(len(segments)), key=lambda i: len(segments[i]))
-        source = segments[longest]
+        longest, label = self.corpus.longest("validation")
+        source = self.corpus.segments("validation")[longest]
         prompt = source[: round(PROMPT_SECONDS * rate)].astype(np.float32) / 32768
-        music = None
-        if getattr(self.sampler.model, "labels", []):
-            label = self.corpus.segment_labels("validation")[longest]
-            music = {self.corpus.labels[label]: 1.0}
+        music = {label: 1.0} if label and label in self.sampler.model.labels else None
         audio = self.sampler.generate(round(self.seconds * rate), prompt, music=music)[0]
         stem = self.run.samples / f"step-{step:07d}"
         with replacing(stem.with_suffix(".wav")) as partial:

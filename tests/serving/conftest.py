@@ -189,6 +189,50 @@ def tone(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+MUSIC_NAMES = {"music": {"names": ["night", "day", "sea"], "shares": [0.2, 0.5, 0.3]}}
+MUSIC_STATES = [
+    {"name": "gain", "shape": [1], "initial": 0.0},
+    {"name": "music", "shape": [3], "initial": 0.0},
+]
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Callable[..., Path]:
+    """A file whose audio is the mean of 1, 2 and 4 by the weights of its labels."""
+    nodes = [
+        helper.make_node("MatMul", ["music", "values"], ["sum"]),
+        helper.make_node("ReduceSum", ["music", "axis1"], ["weight"]),
+        helper.make_node("Max", ["weight", "tiny"], ["some"]),
+        helper.make_node("Div", ["sum", "some"], ["value"]),
+        helper.make_node("Shape", ["noise"], ["shape"], start=0, end=2),
+        helper.make_node("Expand", ["value", "shape"], ["audio"]),
+        helper.make_node("Identity", ["gain"], ["gain_next"]),
+        helper.make_node("Identity", ["music"], ["music_next"]),
+    ]
+    shapes = {"forced": ["B", "P"], "noise": ["B", "N", 1], "temperature": ["B"]}
+    shapes |= {"gain": ["B", 1], "music": ["B", 3]}
+    results = {"audio": ["B", "N"], "gain_next": ["B", 1], "music_next": ["B", 3]}
+    inputs, outputs = (
+        [helper.make_tensor_value_info(n, FLOAT, s) for n, s in each.items()]
+        for each in (shapes, results)
+    )
+    values = helper.make_tensor("values", FLOAT, [3, 1], [1.0, 2.0, 4.0])
+    tiny = helper.make_tensor("tiny", FLOAT, [], [1e-6])
+    axis = helper.make_tensor("axis1", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "album", inputs, outputs, [values, tiny, axis])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+    def make(**changes: object) -> Path:
+        about = {"format_version": 1, "sample_rate": 8000, "frame": 4, "noise_per_sample": 1}
+        about |= {"deterministic": False, "states": MUSIC_STATES, **MUSIC_NAMES, **changes}
+        helper.set_model_props(model, {"keras_rawaudio": json.dumps(about)})
+        path = tmp_path / "album.onnx"
+        onnx.save(model, str(path))
+        return path
+
+    return make
+
+
 def build_stereo_toy(gains: tuple[float, ...] = (1.0, 0.5), **changes: object) -> onnx.ModelProto:
     """`audio = gains * temperature * (2 * noise - 1) + level`; `level` is the last forced sample.
 

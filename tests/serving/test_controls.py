@@ -4,14 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.control_curves import read_curves
 from keras_rawaudio_serving.errors import ServingError
 from keras_rawaudio_serving.live_controls import LiveControls
 from keras_rawaudio_serving.sampler import Sampler
-from onnx import TensorProto, helper
 
 LEVEL = {
     "name": "level",
@@ -128,50 +126,6 @@ def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
     ]:
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
-
-
-NAMES = {"music": {"names": ["night", "day", "sea"], "shares": [0.2, 0.5, 0.3]}}
-STATE = [
-    {"name": "gain", "shape": [1], "initial": 0.0},
-    {"name": "music", "shape": [3], "initial": 0.0},
-]
-
-
-@pytest.fixture
-def album(tmp_path):
-    """A file whose audio is the mean of 1, 2 and 4 by the weights of its labels."""
-    nodes = [
-        helper.make_node("MatMul", ["music", "values"], ["sum"]),
-        helper.make_node("ReduceSum", ["music", "axis1"], ["weight"]),
-        helper.make_node("Max", ["weight", "tiny"], ["some"]),
-        helper.make_node("Div", ["sum", "some"], ["value"]),
-        helper.make_node("Shape", ["noise"], ["shape"], start=0, end=2),
-        helper.make_node("Expand", ["value", "shape"], ["audio"]),
-        helper.make_node("Identity", ["gain"], ["gain_next"]),
-        helper.make_node("Identity", ["music"], ["music_next"]),
-    ]
-    shapes = {"forced": ["B", "P"], "noise": ["B", "N", 1], "temperature": ["B"]}
-    shapes |= {"gain": ["B", 1], "music": ["B", 3]}
-    results = {"audio": ["B", "N"], "gain_next": ["B", 1], "music_next": ["B", 3]}
-    inputs, outputs = (
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()]
-        for each in (shapes, results)
-    )
-    values = helper.make_tensor("values", TensorProto.FLOAT, [3, 1], [1.0, 2.0, 4.0])
-    tiny = helper.make_tensor("tiny", TensorProto.FLOAT, [], [1e-6])
-    axis = helper.make_tensor("axis1", TensorProto.INT64, [1], [1])
-    graph = helper.make_graph(nodes, "album", inputs, outputs, [values, tiny, axis])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-
-    def make(**changes):
-        about = {"format_version": 1, "sample_rate": 8000, "frame": 4, "noise_per_sample": 1}
-        about |= {"deterministic": False, "states": STATE, **NAMES, **changes}
-        helper.set_model_props(model, {"keras_rawaudio": json.dumps(about)})
-        path = tmp_path / "album.onnx"
-        onnx.save(model, str(path))
-        return path
-
-    return make
 
 
 def values_of(sampler):

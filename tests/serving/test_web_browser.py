@@ -253,6 +253,22 @@ def test_controls_are_those_that_the_file_declares(
     assert sentence == "This file needs inputs that this page does not know: temperature."
 
 
+def test_each_music_has_a_slider(
+    open_page: Callable[..., Page], album: Toy, tmp_path: Path
+) -> None:
+    page = open_page(album())
+    names = ("night", "day", "sea")
+    sliders = {n: page.page.get_by_role("slider", name=f"Music: {n}") for n in names}
+    # The one that it was trained on most is chosen.
+    assert [sliders[name].input_value() for name in names] == ["0", "1", "0"]
+    number = page.page.get_by_role("spinbutton", name="Music: sea, exact value")
+    number.fill("1")
+    number.press("Enter")
+    audio, _ = page.record(0.5, tmp_path / "new.wav")
+    np.testing.assert_allclose(audio, 3, atol=1e-5)
+    assert page.wrong == []
+
+
 def test_a_deterministic_model_has_no_temperature(open_page: Callable[..., Page], toy: Toy) -> None:
     page = open_page(toy(deterministic=True))
     assert page.page.get_by_role("slider").count() == 1  # the volume

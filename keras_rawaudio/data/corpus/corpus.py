@@ -127,6 +127,12 @@ class Corpus:
         segments = self._description["parts"][part]["segments"]
         return [of_sources[segment["source"]] for segment in segments] if of_sources else []
 
+    def longest(self, part: str) -> tuple[int, str | None]:
+        """Index of the part's longest segment, and the name of its label, if it has one."""
+        lengths, labels = self._lengths(part), self.segment_labels(part)
+        index = int(np.argmax(lengths))
+        return index, self.labels[labels[index]] if labels else None
+
     def _label_files(self) -> tuple[list[str], list[int]]:
         return label_files([source["path"] for source in self._description["sources"]])
 

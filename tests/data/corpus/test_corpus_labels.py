@@ -46,6 +46,8 @@ def test_a_corpus_knows_the_labels_of_its_segments(tmp_path):
     for part in PARTS:
         assert corpus.segment_labels(part) == [0, 1]
     assert [len(s) for s in corpus.segments("train")] == [6400, 9600]
+    assert corpus.longest("validation") == (1, "day")
     alone = prepare(files[:1], tmp_path, CorpusSettings(split_each=True))
     assert alone.labels == alone.segment_labels("train") == []
+    assert alone.longest("validation") == (0, None)
     assert [len(s) for s in alone.segments("train")] == [6400]
