@@ -8,8 +8,8 @@ from pathlib import Path
 
 from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import replacing
-from keras_rawaudio.locks import exclusive
+from keras_rawaudio.files import PARTIAL, replacing
+from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.reports.compare import compare
 from keras_rawaudio.sweeps import optuna_engine, ray_engine
 from keras_rawaudio.sweeps.settings import read_sweep
@@ -46,6 +46,10 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
     recipe = settings.load_recipe({})
     with exclusive(out):
         # More trials may be asked for later; all else stays as it was begun.
+        if not (out / BEGUN).is_file() and any(
+            not path.name.startswith((PARTIAL, LOCK)) for path in out.iterdir()
+        ):
+            raise UserError(f"{out} is not empty and holds no sweep; choose another --out")
         begun = {"engine": engine, **settings.model_dump(mode="json", exclude={"trials"})}
         if (out / BEGUN).is_file() and read_json(out / BEGUN) != begun:
             raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")

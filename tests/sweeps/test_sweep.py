@@ -61,6 +61,14 @@ def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
     assert "another --out" in capsys.readouterr().err
 
 
+def test_a_folder_of_something_else_is_refused(here, capsys):
+    (here / "mine").mkdir()
+    (here / "mine" / "a.txt").write_text("mine")
+    assert main(["sweep", "sweep.yaml", "--out", "mine"]) == 2
+    assert "mine is not empty and holds no sweep" in capsys.readouterr().err
+    assert [path.name for path in (here / "mine").iterdir()] == ["a.txt"]
+
+
 def test_a_trial_that_was_cut_off_goes_on(here, monkeypatch):
     """With its values, in its run folder; and it is counted once."""
     first = optuna_engine.run_trial
