@@ -1,16 +1,18 @@
 """Kill trainings at random moments and resume them: does the end stay the same? One JSON line.
 
 python benchmarks/kill.py --kills 1000
-python benchmarks/kill.py --minutes 10 --seed 1
+python benchmarks/kill.py --minutes 10 --add-to kills.json
 
 A tiny model validates and saves after every step, so that most moments lie inside a write. Each
 process is killed by SIGKILL, a few of them before the first step. Whenever a run comes to its end,
-its checkpoint and its log are compared with those of an undisturbed run, bit for bit.
+its checkpoint and its log are compared with those of an undisturbed run, bit for bit. With
+`--add-to`, each call takes the next seed, adds what it found to a file, and prints the sum.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -42,7 +44,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--epochs", type=int, default=4, help="of each run")
     parser.add_argument("--longest", type=float, default=2.0, help="seconds of steps before a kill")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="0, or the one after those that ran")
+    parser.add_argument("--add-to", type=Path, metavar="FILE.json", help="what each seed found")
     return parser
 
 
@@ -50,9 +53,14 @@ def main(options: argparse.Namespace) -> int:
     # No operation runs in this process: a forked child could not use TensorFlow then.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+    from keras_rawaudio.files import replacing
     from keras_rawaudio.training.train import train  # noqa: F401 - loaded once, before the forks
 
-    chance = random.Random(options.seed)
+    before = found_before(options.add_to)
+    seed = next_seed(before) if options.seed is None else options.seed
+    if any(one["seed"] == seed for one in before):
+        raise SystemExit(f"seed {seed} is in {options.add_to} already; leave --seed out")
+    chance = random.Random(seed)
     began = time.monotonic()
     kills, points, runs, wrong = 0, set(), 0, []
     with tempfile.TemporaryDirectory() as name:
@@ -86,19 +94,38 @@ def main(options: argparse.Namespace) -> int:
             if differing := compare(result(run), expected):
                 wrong.append(f"{run.name}: {differing}")
             runs += 1
-    print_line(
-        {
-            "benchmark": "kill",
-            "kills": kills,
-            "resume_points": len(points),
-            "steps_of_a_run": expected["steps"],
-            "runs_compared": runs,
-            "wrong": wrong,
-            "minutes": round((time.monotonic() - began) / 60, 1),
-            "machine": machine(),
-        }
-    )
+    found = {
+        "seed": seed,
+        "kills": kills,
+        "resume_points": len(points),
+        "steps_of_a_run": expected["steps"],
+        "runs_compared": runs,
+        "wrong": wrong,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "machine": machine(),
+    }
+    if options.add_to:
+        with replacing(options.add_to) as partial:
+            partial.write_text(json.dumps([*before, found], indent=1) + "\n")
+    print_line({"benchmark": "kill", **found, "sum": added([*before, found])})
     return 1 if wrong else 0
+
+
+def found_before(path: Path | None) -> list[dict[str, Any]]:
+    """What the calls before this one added to the file."""
+    return json.loads(path.read_text()) if path and path.is_file() else []
+
+
+def next_seed(found: list[dict[str, Any]]) -> int:
+    """The one after those that ran."""
+    return max((one["seed"] for one in found), default=-1) + 1
+
+
+def added(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sum over seeds."""
+    counted = ("kills", "resume_points", "runs_compared")
+    sums = {name: sum(one[name] for one in found) for name in counted}
+    return {"seeds": len(found), **sums, "wrong": sum(len(one["wrong"]) for one in found)}
 
 
 def start(piece: Path, run: Path, epochs: int) -> tuple[int, int]:
@@ -168,8 +195,6 @@ def finish(child: int) -> None:
 
 def resume_point(run: Path) -> int | None:
     """The step of the checkpoint that a resume would take; `None`: there is none."""
-    import json
-
     for name in ("training_state.npz", "training_state.previous.npz"):
         try:
             with np.load(run / name) as saved:
