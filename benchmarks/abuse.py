@@ -29,6 +29,7 @@ import abuse_inputs
 import abuse_models
 import abuse_processes
 import abuse_recipes
+import abuse_uses
 import numpy as np
 from abuse_case import LONGEST, RATE, RECIPE, Case, attempt
 from common import print_line
@@ -39,6 +40,8 @@ MEMORY = 16 << 30  # bytes of addresses: what allocates more is found without ha
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="cases whose names hold this")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N, of each group")
+    parser.add_argument("--first", type=int, default=0, metavar="K", help="the first of these (0)")
     parser.add_argument("--show", action="store_true", help="print each case's line")
     return parser
 
@@ -57,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
         # A machine that takes long to train the run takes long to be wrong, too.
         longest = max(LONGEST, 2 * round(time.monotonic() - began))
         # All of them are made here, in the folder that they read.
-        for case in [case for case in cases() if options.only in case.name]:
+        for case in list(chosen(options)):
             tried += 1
             start = time.monotonic()
             reason, line = attempt(case, base, Path(name) / "here", longest)
@@ -104,9 +107,16 @@ def make_base(base: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def chosen(options: argparse.Namespace) -> Iterator[Case]:
+    """Of the cases that are asked for, every Nth of each group."""
+    named = [case for case in cases() if options.only in case.name]
+    for _, group in itertools.groupby(named, lambda case: case.name.partition("-")[0]):
+        yield from itertools.islice(group, options.first, None, options.every)
+
+
 def cases() -> Iterator[Case]:
     """All of them."""
-    tables = (abuse_recipes, abuse_inputs, abuse_folders, abuse_models)
+    tables = (abuse_recipes, abuse_inputs, abuse_folders, abuse_models, abuse_uses)
     for group in itertools.chain.from_iterable(table.GROUPS for table in tables):
         for number, (command, prepare, harmless) in enumerate(group()):
             shown = " ".join(command)[:70]

@@ -63,7 +63,8 @@ class Case:
 
     Attributes:
         name: group and number.
-        command: as `keras_rawaudio.cli.main` takes it; `generate ...` is the sampler's.
+        command: as `keras_rawaudio.cli.main` takes it; `generate ...` and `serve ...` are the
+            sampler's.
         prepare: damages the files of the folder that the command runs in.
         harmless: exit code 0 is right, too.
         process: runs in a process of its own, which is odd in this way.
@@ -115,10 +116,12 @@ def attempt(case: Case, base: Path, here: Path, longest: int) -> tuple[str, str]
 def _inside(words: list[str], longest: int) -> tuple[int | str, str]:
     """The exit code of a command, or what it raised, and its stderr; in this process."""
     from keras_rawaudio_serving.cli import main as generate
+    from keras_rawaudio_serving.serve import main as serve
 
     from keras_rawaudio.cli import main
 
-    command, words = (generate, words[1:]) if words[:1] == ["generate"] else (main, words)
+    own = {"generate": generate, "serve": serve}.get(words[0] if words else "")
+    command, words = (own, words[1:]) if own else (main, words)
     out = io.TextIOWrapper(io.BytesIO())
 
     def late(number: int, frame: Any) -> None:
