@@ -52,20 +52,32 @@ class _Hop:
             if i < ahead:
                 frames.append(f"hop/frame{i}")
                 nodes.append(node("Gather", ["hop/waiting", b.index(i)], frames[-1], axis=1))
-        order = [ahead, *list(reversed(range(ahead + 1))) * phases.iterations]
+        momentum = b.floats("momentum", np.float32(phases.momentum))
         total, final = "hop/total0", ""
-        for number, i in enumerate(order):
+        last: dict[int, str] = {}
+        for number, i in enumerate(phases.order):
             at, first = f"hop/{number}", i * hop
-            final = f"{at}/final"
+            now, final = f"{at}/now", f"{at}/final"
             nodes += [
                 b.slice(total, first, first + size, 1, f"{at}/cut"),
                 node("Mul", [f"{at}/cut", self.window], f"{at}/windowed"),
                 node("Unsqueeze", [f"{at}/windowed", b.integers(2)], f"{at}/signal"),
                 node("DFT", [f"{at}/signal"], f"{at}/exact", axis=1, onesided=1),
-                node("Add", [f"{at}/exact", start], f"{at}/spectrum"),
-                node("ReduceL2", [f"{at}/spectrum"], f"{at}/norm", axes=[2], keepdims=1),
+                node("Add", [f"{at}/exact", start], now),
+            ]
+            spectrum = now
+            if i in last:
+                spectrum = f"{at}/spectrum"
+                nodes += [
+                    node("Sub", [now, last[i]], f"{at}/change"),
+                    node("Mul", [f"{at}/change", momentum], f"{at}/more"),
+                    node("Add", [now, f"{at}/more"], spectrum),
+                ]
+            last[i] = now
+            nodes += [
+                node("ReduceL2", [spectrum], f"{at}/norm", axes=[2], keepdims=1),
                 node("Div", [f"hop/size{i}", f"{at}/norm"], f"{at}/factor"),
-                node("Mul", [f"{at}/spectrum", f"{at}/factor"], final),
+                node("Mul", [spectrum, f"{at}/factor"], final),
                 *self._inverse(f"{at}/inverse", final),
                 node("Mul", [f"{at}/inverse", self.window], f"{at}/frame"),
             ]

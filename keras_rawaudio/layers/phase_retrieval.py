@@ -15,15 +15,17 @@ class PhaseRetrieval:
     """Real-time iterative spectrogram inversion with look-ahead (RTISI-LA).
 
     Some frames wait. Each is transformed back, added to its neighbours and transformed again,
-    newest first, several times: phases are kept and the given magnitudes are put back. Then the
-    oldest is final and one hop of audio is ready. Each channel is the common spectrum times its
-    own complex gains.
+    newest first, several times: phases are kept and the given magnitudes are put back. From its
+    second round within a hop, a frame's spectrum is first moved on by its last change
+    (`momentum`), which halves the rounds that are needed. Then the oldest is final and one hop of
+    audio is ready. Each channel is the common spectrum times its own complex gains.
 
     Args:
         fft_size: samples in a frame, a multiple of four.
         channels: of the audio.
         look_ahead: frames that wait for later ones.
         iterations: rounds for each hop.
+        momentum: the share of a spectrum's last change that is added to it; 0: none.
 
     Example:
         >>> phases = PhaseRetrieval(64)
@@ -36,19 +38,31 @@ class PhaseRetrieval:
 
     Reference:
         Zhu, Beauregard and Wyse 2007, "Real-time signal estimation from modified short-time
-        Fourier transform magnitude spectra".
+        Fourier transform magnitude spectra". Perraudin, Balazs and Søndergaard 2013, "A fast
+        Griffin-Lim algorithm" (momentum).
     """
 
     def __init__(
-        self, fft_size: int, channels: int = 1, look_ahead: int = 3, iterations: int = 2
+        self,
+        fft_size: int,
+        channels: int = 1,
+        look_ahead: int = 3,
+        iterations: int = 3,
+        momentum: float = 1.0,
     ) -> None:
         if fft_size % 4:
             raise ValueError(f"frames of {fft_size} samples are not a multiple of four")
         self.fft_size, self.hop, self.channels = fft_size, fft_size // 4, channels
-        self.look_ahead, self.iterations = look_ahead, iterations
+        self.look_ahead, self.iterations, self.momentum = look_ahead, iterations, momentum
         self.window = np.hanning(fft_size + 1)[:-1].astype("float32")
         self.start = (START * (-1.0) ** np.arange(fft_size // 2 + 1)).astype("float32")
         self.scale = float(self.hop / np.square(self.window).sum())
+
+    @property
+    def order(self) -> list[int]:
+        """The frames that are transformed for a hop, one after the other; the last is final."""
+        newest_first = list(reversed(range(self.look_ahead + 1)))
+        return [self.look_ahead, *newest_first * self.iterations]
 
     @property
     def delay(self) -> int:
@@ -80,10 +94,16 @@ class PhaseRetrieval:
         frames.append(ops.zeros_like(frames[0]))
         total = ops.concatenate([total, ops.zeros_like(total[:, :hop])], axis=1)
         final = None
-        for i in [self.look_ahead, *list(reversed(range(self.look_ahead + 1))) * self.iterations]:
+        last: dict[int, tuple[Any, Any]] = {}
+        for i in self.order:
             first = i * hop
             re, im = ops.rfft(total[:, first : first + size] * self.window)
             re = re + self.start
+            now = re, im
+            if i in last:
+                re = re + self.momentum * (re - last[i][0])
+                im = im + self.momentum * (im - last[i][1])
+            last[i] = now
             factor = magnitudes[i] / ops.sqrt(re * re + im * im)
             final = re * factor, im * factor
             frame = ops.irfft(final, fft_length=size) * self.window

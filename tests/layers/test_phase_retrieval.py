@@ -52,14 +52,15 @@ def test_magnitudes_and_levels_come_back(audio):
     assert made.std(axis=0) == pytest.approx(real.std(axis=0), rel=0.15)
 
 
-def test_more_iterations_agree_better(audio):
-    def error(iterations):
-        made, spectra = resynthesise(audio[:, :1], iterations=iterations)
+def test_more_iterations_and_momentum_agree_better(audio):
+    def error(iterations, momentum=0.0):
+        made, spectra = resynthesise(audio[:, :1], iterations=iterations, momentum=momentum)
         n = len(made) // spectra.block * spectra.block
         a, b = (np.sqrt(spectra.power(x[:n]))[1:-1] for x in (made, audio[:, :1]))
         return np.linalg.norm(a - b)
 
-    assert error(4) < error(1)
+    assert error(4) < error(2) < error(1)
+    assert error(2, 1.0) < error(2)
 
 
 def test_silence_stays_silent():
