@@ -17,8 +17,12 @@ Example:
     True
 """
 
+from keras_rawaudio.layers.affine_coupling import AffineCoupling
+from keras_rawaudio.layers.bidirectional_stack import BidirectionalStack
 from keras_rawaudio.layers.binary_stochastic import BinaryStochastic
+from keras_rawaudio.layers.corruption import Corruption
 from keras_rawaudio.layers.deep_gate_lstm_cell import DeepGateLSTMCell
+from keras_rawaudio.layers.discriminator import Discriminator
 from keras_rawaudio.layers.lpc_filter_bank import LPCFilterBank
 from keras_rawaudio.layers.noisy_activation import NoisyActivation
 from keras_rawaudio.layers.noisy_gru_cell import NoisyGRUCell
@@ -27,8 +31,12 @@ from keras_rawaudio.layers.postfilter import Postfilter
 from keras_rawaudio.layers.recurrent_stack import RecurrentStack
 
 __all__ = [
+    "AffineCoupling",
+    "BidirectionalStack",
     "BinaryStochastic",
+    "Corruption",
     "DeepGateLSTMCell",
+    "Discriminator",
     "LPCFilterBank",
     "NoisyActivation",
     "NoisyGRUCell",
