@@ -34,7 +34,7 @@ class AudioSteps:
         subframe: the next samples, and the past moved on by them.
         end_frame: the history moved on, the frame's output, the head's state.
         observe_frame: the head's state after a given frame; `None` for a head without one.
-        score: bits of a given frame; `None` for a head without bits.
+        score: bits of a given frame; `None` for a head without bits, or with a bound alone.
         remember: the history moved on by a given frame.
         finish: what the loops made, as audio and bits.
     """
@@ -51,7 +51,7 @@ class AudioSteps:
         self.subframe = self._subframe_step()
         self.end_frame = self._end_frame_step()
         self.observe_frame = self._observe_frame_step() if model.head.state_spec() else None
-        has_bits = model.head.measure == "bits_per_sample"
+        has_bits = model.head.measure == "bits_per_sample" and not model.head.bound
         self.score = self._score_step() if has_bits else None
         self.remember = self._remember_step()
         self.finish = self._finish_step(2 if has_bits else 1)

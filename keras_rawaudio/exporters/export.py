@@ -156,7 +156,7 @@ def web_bundle() -> Callable[[str | Path], str]:
 def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
     """What the exported file says of itself."""
     spec = generator_state_spec(model)
-    deterministic = model.head.measure == "variance_unexplained"
+    deterministic = model.head.deterministic
     controls = [*model.controls] if deterministic else [TEMPERATURE, *model.controls]
     return {
         "format_version": FORMAT_VERSION,

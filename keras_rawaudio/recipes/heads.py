@@ -59,6 +59,62 @@ class Categorical(HeadSettings):
     """Most recent samples that are read as numbers."""
 
 
+class DRAW(HeadSettings):
+    """A whole frame in several steps of a recurrent variational autoencoder."""
+
+    takes = ("amplitudes",)
+
+    kind: Literal["draw"]
+    steps: Annotated[int, Field(ge=1, le=64)] = 4
+    """Steps of drawing."""
+    latent: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Random numbers per step."""
+    hidden_units: Width = 128
+    """Width of encoder and decoder."""
+    filters: Annotated[int, Field(ge=2, le=1024)] = 12
+    """Gaussian filters of the grids that read and write."""
+    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    """Mu-law cells that bits are counted on."""
+
+
+class Flow(HeadSettings):
+    """The spectrum of a frame through an invertible convnet."""
+
+    takes = ("amplitudes",)
+
+    kind: Literal["flow"]
+    couplings: Annotated[int, Field(ge=1, le=64)] = 4
+    """Coupling layers; even and odd bins change in turn."""
+    filters: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Filters of each layer's convnet."""
+    kernel_size: Annotated[int, Field(ge=1, le=255)] = 9
+    """Bins that a filter reads."""
+    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    """Mu-law cells that bits are counted on."""
+
+    def check_frame(self, frame: int) -> None:
+        if frame % 2 or frame < 4:
+            raise ValueError(f"a flow head needs a frame of 4 samples or more, even: {frame}")
+
+
+class GAN(HeadSettings):
+    """A whole frame from noise, learned from a discriminator."""
+
+    takes = ("amplitudes", "numbers")
+
+    kind: Literal["gan"]
+    latent: Annotated[int, Field(ge=1, le=65536)] = 16
+    """Random numbers per frame."""
+    hidden_units: Width = 256
+    """Units of the generator's hidden layer."""
+    fakes: Literal["generated", "noise"] = "generated"
+    """What the discriminator tells frames from: what the generator makes, or Gaussian noise."""
+
+    def check_frame(self, frame: int) -> None:
+        if frame < self.latent:
+            raise ValueError(f"{self.latent} random numbers need a frame as long, not {frame}")
+
+
 class Mixture(HeadSettings):
     """A mixture of Gaussians over a whole frame."""
 

@@ -87,8 +87,7 @@ def generate_and_evaluate(
     # Whole frames, so that nothing is put before them.
     cut = max(1, min(round(SEED_SECONDS * rate), len(source) // 2) // frame) * frame
     seed, after = source[:cut], source[cut : cut + count]
-    by_chance = model.head.measure.startswith("bits")
-    temperatures = TEMPERATURES if by_chance else (1.0,)
+    temperatures = (1.0,) if model.head.deterministic else TEMPERATURES
     sampler = ReferenceSampler(model)
     sampler.generate(frame, streams=len(temperatures))  # traces
     began = time.perf_counter()

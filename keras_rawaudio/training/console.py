@@ -58,11 +58,22 @@ class Console:
             f"train {self._figure(loss, SHORT_UNITS)}"
         )
 
-    def validation(self, minutes: float, step: int, loss: float, value: float) -> None:
-        """The result of a validation; `loss` and `value` are in the unit of the measure."""
+    def validation(
+        self, minutes: float, step: int, loss: float, value: float, terms: Mapping[str, float]
+    ) -> None:
+        """The result of a validation.
+
+        Args:
+            minutes: of training.
+            step: how many were taken.
+            loss: of training, in the unit of the measure.
+            value: of validation, in the same unit.
+            terms: what the loss is made of, by name; may be empty.
+        """
+        beside = "".join(f"  {name.replace('_', ' ')} {term:.3f}" for name, term in terms.items())
         self.line(
             f"{minutes:6.2f} min  step {step}  train {loss:.3f}  "
-            f"validation {self._figure(value, UNITS)}"
+            f"validation {self._figure(value, UNITS)}{beside}"
         )
 
     def _write(self, text: str) -> None:

@@ -44,6 +44,7 @@ class Evaluator:
         limit = max(1, SAMPLES * LEVELS // max(LEVELS, model.codec.levels or 0) // batch)
         window = math.ceil(min(limit, max(map(len, segments))) / model.frame) * model.frame
         plan = StreamPlan([len(s) for s in segments], window, batch)
+        self.terms: tuple[str, ...] = ()
         self._batch = batch
         self._data = window_dataset(
             segments,
@@ -61,22 +62,22 @@ class Evaluator:
 
         Returns:
             `loss` (the mean of what training minimises), the head's own measure
-            (`bits_per_sample`, `bits_per_code` or `variance_unexplained`) and `samples`, how many
-            were scored.
+            (`bits_per_sample`, `bits_per_code` or `variance_unexplained`), the means of the head's
+            terms by name, and `samples`, how many were scored.
         """
         state = self.model.zero_state(self._batch)
-        sums = np.zeros(5)
+        sums: Any = 0.0
         for batch in self._data:
             inputs = (batch[k] for k in ("x", "y", "reset", "position", "valid"))
             values, state = self._function(*inputs, state, batch.get("label"))
             sums += np.asarray(values, np.float64)
-        loss, score, count, total, squares = sums
+        loss, score, count, total, squares, *terms = sums
         result = {"loss": loss / count, "samples": int(count)}
         if self.model.head.measure.startswith("bits"):
             result[self.model.head.measure] = score / count / math.log(2)
         else:
             result["variance_unexplained"] = score / (squares - total**2 / count)
-        return result
+        return result | {name: term / count for name, term in zip(self.terms, terms, strict=True)}
 
     def _score(
         self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any, label: Any
@@ -90,9 +91,11 @@ class Evaluator:
         y_float = tf.cast(y, tf.float64)
         head = self.model.head
         scored = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
+        terms = head.terms(prediction, y)
+        self.terms = tuple(terms)
         sums = [
-            tf.reduce_sum(value * mask)
-            for value in (*scored, tf.ones_like(mask), y_float, tf.square(y_float))
+            tf.reduce_sum(tf.cast(value, tf.float64) * mask)
+            for value in (*scored, tf.ones_like(mask), y_float, tf.square(y_float), *terms.values())
         ]
         return tf.stack(sums), state
 

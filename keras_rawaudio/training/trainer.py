@@ -118,7 +118,7 @@ class Trainer:
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,
-            keep_latest=self.balance is not None,
+            keep_latest=self.balance is not None or model.head.adversarial,
         )
         self.log = CsvLog(run.log, *DRAWN, model.head.measure)
         self.console = Console(model.head.measure, self.baselines, page)
@@ -229,6 +229,7 @@ class Trainer:
             measure: scores[measure],
             "learning_rate": rate,
             "gradient_norm": meter.norm,
+            **{f"validation_{name}": scores[name] for name in self.evaluator.terms},
             "samples_per_second": round(meter.speed),
         }
         measured = self._generate()
@@ -236,7 +237,11 @@ class Trainer:
         self.log.append(row)
         self.tensorboard.scalars(self.steps, row)
         self.console.validation(
-            row["minutes"], self.steps, meter.loss / self._unit, scores[measure]
+            row["minutes"],
+            self.steps,
+            meter.loss / self._unit,
+            scores[measure],
+            {name: scores[name] for name in self.evaluator.terms},
         )
         if measured.get("verdict"):
             self.console.line(" " * 12 + self.generation.summary(measured))

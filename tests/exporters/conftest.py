@@ -94,6 +94,21 @@ MODELS = {
         {"kind": "regression", "span": 12},
         STANDARDIZE,
     ),
+    "draw": (
+        [{"frame_size": 8}, {"frame_size": 4}],
+        {"kind": "draw", "steps": 3, "latent": 2, "hidden_units": 5, "filters": 3},
+        PEAK,
+    ),
+    "flow": (
+        [{"frame_size": 8}],
+        {"kind": "flow", "couplings": 3, "filters": 3, "kernel_size": 3},
+        PEAK,
+    ),
+    "gan": (
+        [{"frame_size": 6}],
+        {"kind": "gan", "latent": 3, "hidden_units": 5},
+        STANDARDIZE,
+    ),
     "mixture": (
         [{"frame_size": 8}, {"frame_size": 4}],
         {"kind": "mixture", "num_mixtures": 3, "hidden_units": 5},
@@ -149,7 +164,7 @@ class Generator:
             "sample_rate": 8000,
             "frame": model.frame,
             "noise_per_sample": model.head.noise_per_sample,
-            "deterministic": model.head.measure == "variance_unexplained",
+            "deterministic": model.head.deterministic,
             "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],
         }
         export_onnx(model, self.metadata, self.path)

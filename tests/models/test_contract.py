@@ -14,6 +14,7 @@ from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
 from keras_rawaudio.models.excitation_network import ExcitationNetwork
 from keras_rawaudio.models.frame_codes import FrameCodes
+from keras_rawaudio.models.gaussian_grid import GaussianGrid
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.lpc_codes import LPCCodes
 from keras_rawaudio.models.spectral_view import SpectralView
@@ -23,6 +24,9 @@ F, W = 32, 6  # samples per frame, width of the tier's output
 SMALL_CODES = {"codebook_size": 8, "filters": 3}
 HEAD_OPTIONS = {
     "categorical": {"levels": 16, "hidden_units": W, "linear": 5},
+    "draw": {"steps": 2, "latent": 3, "hidden_units": 8, "filters": 3, "levels": 16},
+    "flow": {"couplings": 3, "filters": 4, "kernel_size": 3, "levels": 16},
+    "gan": {"latent": 5, "hidden_units": 8, "fakes": "noise"},
     "mixture": {"num_mixtures": 3, "hidden_units": 4},
     "predictive": {**SMALL_CODES, "lpc_order": 16, "hidden_units": 8, "clock_width": 2},
     "regression": {"span": 64, "window": "flat", "cost": {"huber": 1.0}},
@@ -30,6 +34,11 @@ HEAD_OPTIONS = {
 }
 OBJECTS = {
     **{kind: lambda k=kind: HEADS[k](F, **HEAD_OPTIONS[k]) for kind in HEADS},
+    "AffineCoupling": lambda: layers.AffineCoupling(1, 3, 5),
+    "BidirectionalStack": lambda: layers.BidirectionalStack("lstm", 3, 1),
+    "Corruption": lambda: layers.Corruption(4, 0.1, 0.2, 0.3, 5),
+    "Discriminator": lambda: layers.Discriminator(4, 2, 8, 2),
+    "GaussianGrid": lambda: GaussianGrid(32, 3),
     "BinaryStochastic": lambda: layers.BinaryStochastic("threshold", seed=1),
     "NoisyActivation": lambda: layers.NoisyActivation("hard_sigmoid", "normal", 0.9, 0.2, False, 3),
     "NoisyGRUCell": lambda: layers.NoisyGRUCell(3, preactivation_noise=0.1, seed=2),
@@ -86,6 +95,10 @@ def test_a_codec_comes_back_from_its_config_and_audio_from_its_values(name):
         ("categorical", "linear", 0),
         ("categorical", "embedded", -1),
         ("mixture", "num_mixtures", 0),
+        ("draw", "steps", 0),
+        ("draw", "filters", 1),
+        ("flow", "couplings", 0),
+        ("gan", "latent", 0),
         ("predictive", "layers", 0),
         ("predictive", "num_mixtures", 0),
     ],

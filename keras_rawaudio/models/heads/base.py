@@ -31,6 +31,11 @@ class Head(keras.layers.Layer):
         reconstruct: whether it predicts the frame just read instead of the next samples.
         loss_is_score: whether the loss is what `measure` counts.
         quantizable: whether 8-bit weights make it faster.
+        deterministic: whether it draws without noise.
+        bound: whether its score is a bound, which takes random numbers: an exported file, which
+            draws none, then gives no bits.
+        adversarial: whether its loss is that of two players, which falls for neither: training
+            then keeps the latest weights.
     """
 
     kind: ClassVar[str]
@@ -42,6 +47,9 @@ class Head(keras.layers.Layer):
     noise_per_sample: int = 1
     reconstruct: bool = False
     loss_is_score: bool = True
+    deterministic: ClassVar[bool] = False
+    bound: ClassVar[bool] = False
+    adversarial: bool = False
 
     def __init__(self, frame_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -76,6 +84,10 @@ class Head(keras.layers.Layer):
     def score(self, prediction: Any, target: Any) -> Any:
         """What `measure` is the mean of, per sample: nats, or squared error `(B, N)`."""
         return self.loss(prediction, target)
+
+    def terms(self, prediction: Any, target: Any) -> dict[str, Any]:
+        """Parts of the loss that validation reports, by name: `(B, N)` or `(B, 1)` each."""
+        return {}
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
         """Whatever can be done to all noise at once, before the loops over frames.

@@ -22,6 +22,9 @@ class CodesHead:
     noise_per_sample: ClassVar[int] = 1
     reconstruct: ClassVar[bool] = False
     loss_is_score: ClassVar[bool] = True
+    deterministic: ClassVar[bool] = False
+    bound: ClassVar[bool] = False
+    adversarial: ClassVar[bool] = False
 
     def __init__(self, codec: Any) -> None:
         self.codec = codec
@@ -43,6 +46,10 @@ class CodesHead:
             for band, logits in enumerate(prediction)
         ]
         return ops.reshape(ops.stack(each, axis=-1), ops.shape(target))
+
+    def terms(self, prediction: list[Any], target: Any) -> dict[str, Any]:
+        """Parts of the loss that validation reports: none."""
+        return {}
 
     def score(self, prediction: list[Any], target: Any) -> Any:
         """Negative log-likelihood of each code in nats: `(B, N)`."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.models.distributions import cell_edges, gumbel, one_hot_argmax
+from keras_rawaudio.models.distributions import (
+    EPS,
+    gaussian_log_mass,
+    gumbel,
+    one_hot_argmax,
+    standard_normal,
+)
 from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 
-MIN_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
 LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithms of standard deviations
-EPS = 1e-6
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -101,32 +104,16 @@ class MixtureHead(WholeFrameHead):
         means, widths, logits = ops.split(prediction, 3, axis=-1)
         y = ops.cast(target, "float32")[:, :, None]
         shape = (-1, prediction.shape[1] // self.frame_size, self.frame_size, self.num_mixtures)
-        frames = ops.sum(ops.reshape(self._log_mass(y, means, widths), shape), axis=2)
+        mass = gaussian_log_mass(y, means, widths, self.levels)
+        frames = ops.sum(ops.reshape(mass, shape), axis=2)
         weights = ops.log_softmax(logits[:, :: self.frame_size], axis=-1)
         nats = ops.logsumexp(weights + frames, axis=-1)
         return ops.repeat(nats * (-1.0 / self.frame_size), self.frame_size, axis=1)
 
-    def _log_mass(self, y: Any, mean: Any, log_width: Any) -> Any:
-        """Log of the Gaussians' mass on the mu-law cells that samples fall into."""
-        low, high = cell_edges(y, self.levels)
-        width = ops.exp(log_width)
-        z = (y - mean) / width
-        density = -0.5 * ops.square(z) - log_width - 0.5 * math.log(2 * math.pi)
-        root = 1.0 / (math.sqrt(2.0) * width)
-        mass = 0.5 * (ops.erf((high - mean) * root) - ops.erf((low - mean) * root))
-        exact = ops.log(ops.maximum(mass, MIN_MASS))
-        return ops.where(mass > MIN_MASS, exact, density + ops.log(ops.minimum(high - low, 1.0)))
-
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """A Gaussian number and a Gumbel one for each sample, times the temperature.
-
-        Reference:
-            Box and Muller 1958, "A note on the generation of random normal deviates".
-        """
-        u = ops.clip(noise, EPS, 1.0 - EPS)
-        radius = ops.sqrt(-2.0 * ops.log(u[..., :1]))
-        normal = radius * ops.cos((2.0 * math.pi) * u[..., 1:2])
-        choice = gumbel(u[..., 2:])
+        """A normal number and a Gumbel one for each sample, times the temperature."""
+        normal = standard_normal(noise[..., :2])
+        choice = gumbel(ops.clip(noise[..., 2:], EPS, 1.0 - EPS))
         return ops.concatenate([normal, choice], axis=-1) * temperature
 
     def sample_frame(

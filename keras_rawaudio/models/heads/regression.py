@@ -42,6 +42,7 @@ class RegressionHead(WholeFrameHead):
 
     kind = "regression"
     measure = "variance_unexplained"
+    deterministic = True
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class SpectrumHead(WholeFrameHead):
 
     kind = "spectrum"
     measure = "variance_unexplained"
+    deterministic = True
     loss_is_score = False
 
     def __init__(
