@@ -95,10 +95,11 @@ def recipes(_: str | None) -> str:
 
 
 def recipe_keys(_: str | None) -> str:
-    """Tables of every setting, from the JSON schemas of both kinds of recipe."""
-    from keras_rawaudio.recipes import Recipe, SpectralRecipe
+    """Tables of every setting, from the JSON schemas of all kinds of recipe."""
+    from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe
 
-    schemas = {kind.__name__: kind.model_json_schema() for kind in (Recipe, SpectralRecipe)}
+    kinds = (Recipe, SpectralRecipe, RefinerRecipe)
+    schemas = {kind.__name__: kind.model_json_schema() for kind in kinds}
     defined = {name: part for schema in schemas.values() for name, part in schema["$defs"].items()}
     first = ("TierSettings", "SpectrumSettings", "DataSettings", "TrainingSettings")
     parts = schemas | {name: defined[name] for name in first} | defined

@@ -143,19 +143,24 @@ def load(run: str | Path, checkpoint: str = "best", overlap: int = 1) -> Generat
         audio, `model` is the `AudioModel`, `sample_rate` its rate in Hz.
 
     Raises:
-        UserError: not a run folder, or it has no checkpoint yet; or an `overlap` that its model
-            does not take.
+        UserError: not a run folder, it has no checkpoint yet, or it is a refiner's; or an `overlap`
+            that its model does not take.
 
     Example:
         >>> import keras_rawaudio
         >>> song = keras_rawaudio.load("runs/song")  # doctest: +SKIP
         >>> audio, rate = song.generate(seconds=10, temperature=0.9)  # doctest: +SKIP
     """
+    from keras_rawaudio.errors import UserError
     from keras_rawaudio.generation import Generator
     from keras_rawaudio.generation.overlapping import overlapping
+    from keras_rawaudio.models import Refiner
     from keras_rawaudio.training.evaluate import load_model
     from keras_rawaudio.training.run_folder import RunFolder
 
     folder = RunFolder.open(run)
-    model = overlapping(load_model(folder, checkpoint), overlap)
+    model = load_model(folder, checkpoint)
+    if isinstance(model, Refiner):
+        raise UserError(f"{run} is a refiner's run: it revises audio and generates none")
+    model = overlapping(model, overlap)
     return Generator(model, folder.describe()["sample_rate"])

@@ -1,14 +1,15 @@
 """Recipes: small files that name a point of the model space."""
 
 from keras_rawaudio.recipes.load import (
+    AnyRecipe,
     load_recipe,
     parse_overrides,
     parse_value,
     recipe_from_json,
     recipe_names,
 )
+from keras_rawaudio.recipes.refiner import RefinerRecipe
 from keras_rawaudio.recipes.schema import (
-    AnyRecipe,
     DataSettings,
     Recipe,
     SpectralRecipe,
@@ -21,6 +22,7 @@ __all__ = [
     "AnyRecipe",
     "DataSettings",
     "Recipe",
+    "RefinerRecipe",
     "SpectralRecipe",
     "SpectralSettings",
     "TierSettings",

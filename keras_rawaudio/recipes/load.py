@@ -6,14 +6,22 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_rawaudio.errors import UserError, nearest
-from keras_rawaudio.recipes.schema import AnyRecipe, Recipe, SpectralRecipe
+from keras_rawaudio.recipes.refiner import RefinerRecipe
+from keras_rawaudio.recipes.schema import Recipe, SpectralRecipe
 from keras_rawaudio.settings import checked, load_yaml, read_settings
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+AnyRecipe: TypeAlias = Recipe | SpectralRecipe | RefinerRecipe
+# A setting that only one kind of recipe has.
+KINDS: dict[str, type[SpectralRecipe] | type[RefinerRecipe]] = {
+    "spectral": SpectralRecipe,
+    "refiner": RefinerRecipe,
+}
 
 
 def recipe_names() -> list[str]:
@@ -52,8 +60,10 @@ def recipe_from_json(values: Any) -> AnyRecipe:
 
 
 def _checked(values: Any, where: str) -> AnyRecipe:
-    if isinstance(values, Mapping) and "spectral" in values:
-        return checked(SpectralRecipe, values, where)
+    if isinstance(values, Mapping):
+        for key, kind in KINDS.items():
+            if key in values:
+                return checked(kind, values, where)
     return checked(Recipe, values, where)
 
 

@@ -215,6 +215,3 @@ class Recipe(Settings):
                 f"try {max(1, round(length / frame)) * frame}"
             )
         return self
-
-
-AnyRecipe: TypeAlias = Recipe | SpectralRecipe

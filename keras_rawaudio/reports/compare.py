@@ -176,6 +176,7 @@ def _row(run: RunFolder) -> Row:
         "seed": str(described["seed"]),
     }
     kind = "reconstruction" if recipe.get("head", {}).get("reconstruct") else "prediction"
+    kind = "restoration" if "refiner" in recipe else kind
     return Row(str(run.path), f"{kind}: {UNITS[measure]}", gain, cells, own)
 
 

@@ -15,7 +15,7 @@ from keras_rawaudio.metrics.findings import clock
 from keras_rawaudio.metrics.nll_over_time import bits_by_loudness, bits_by_second
 from keras_rawaudio.metrics.over_time import Track
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.models import Model
+from keras_rawaudio.models import Model, Refiner
 from keras_rawaudio.plots import learning_curve, tracks_figure
 from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
@@ -54,7 +54,8 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     if seconds is None:
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)
-    generated = report.generate(seconds) if seconds >= SHORTEST else None
+    generates = seconds >= SHORTEST and not isinstance(report.model, Refiner)
+    generated = report.generate(seconds) if generates else None
     words = f"{report.recipe['name']}: {report.recipe.get('description', '')}"
     sections = [report.summary(generated)]
     if report.log:

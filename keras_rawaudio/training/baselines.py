@@ -10,8 +10,9 @@ import numpy as np
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.metrics.baselines import ORDERS, discrete_baselines, regression_baselines
-from keras_rawaudio.models import Model
+from keras_rawaudio.models import Model, Refiner
 from keras_rawaudio.training.code_corpus import CodeCorpus, code_frequencies
+from keras_rawaudio.training.evaluator import Evaluator
 
 
 def baselines(
@@ -29,6 +30,11 @@ def baselines(
     if isinstance(corpus, CodeCorpus):
         levels = model.codec.levels or 0
         return {"code_frequencies": code_frequencies(corpus, part, model.frame, levels)}
+
+    if isinstance(model, Refiner):
+        # Untrained it corrects nothing, and what it is given was corrupted in the same way.
+        untrained = Refiner.from_config(model.get_config())
+        return {"unrefined": Evaluator(untrained, corpus.segments(part))()["variance_unexplained"]}
 
     def encoded(name: str, codec: Codec) -> list[Any]:
         return [EncodedSegment(s, codec) for s in corpus.segments(name)]

@@ -7,8 +7,13 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.block_spectra import BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import codebook_size
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models import AudioModel, SpectralModel
-from keras_rawaudio.recipes import Recipe, SpectralRecipe
+from keras_rawaudio.models import AudioModel, Refiner, SpectralModel
+from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe
+
+
+def refiner_model(recipe: RefinerRecipe, codec: Codec) -> Refiner:
+    """Make the refiner that a recipe describes; arguments as of `build_model`."""
+    return Refiner(codec.to_json(), **recipe.to_json()["refiner"])
 
 
 def build_model(recipe: Recipe, codec: Codec) -> AudioModel:

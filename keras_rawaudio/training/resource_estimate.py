@@ -17,7 +17,7 @@ from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.data.windows.dataset import PREFETCH
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.controls import MUSIC
-from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe
+from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.step import TrainingStep
 
 # Python with TensorFlow in it, before anything is trained.
@@ -102,6 +102,9 @@ def least_memory(recipe: AnyRecipe) -> float:
     samples = recipe.data.batch * recipe.data.length / 2
     if isinstance(recipe, SpectralRecipe):
         stacks = [(MOST_CODES, [recipe.spectral.units] * recipe.spectral.layers)]
+    elif isinstance(recipe, RefinerRecipe):
+        refiner = recipe.refiner  # two directions
+        stacks = [(refiner.frame_size, [refiner.units] * refiner.layers)] * 2
     else:
         stacks = [(t.frame_size, _widths(t.units, t.layers)) for t in recipe.tiers]
     weights = outputs = 0.0

@@ -17,10 +17,10 @@ from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.provenance import git_revision, versions
-from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe, recipe_from_json
+from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
 from keras_rawaudio.training.arithmetic import require_float32
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
-from keras_rawaudio.training.build import build_model, spectral_model
+from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.resource_estimate import require_memory
@@ -140,6 +140,8 @@ def _new_model(recipe: AnyRecipe, corpus: Corpus) -> tuple[Model, CodeCorpus | N
         spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
         return spectral, CodeCorpus.encode(corpus, spectral)
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
+    if isinstance(recipe, RefinerRecipe):
+        return refiner_model(recipe, codec), None
     model = build_model(recipe, codec)
     train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]
     model.prepare(train_part, corpus.sample_rate)
@@ -189,7 +191,10 @@ def resume(
         else:
             with damaged_if_wrong(folder.description):
                 codec = codec_from_json(description["codec"])
-            model = build_model(recipe, codec)
+            if isinstance(recipe, RefinerRecipe):
+                model = refiner_model(recipe, codec)
+            else:
+                model = build_model(recipe, codec)
         trainer = Trainer(
             folder,
             recipe,

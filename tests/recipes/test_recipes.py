@@ -13,14 +13,30 @@ from keras_rawaudio import recipes
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError, one_line
+from keras_rawaudio.layers import Corruption
+from keras_rawaudio.models import Refiner
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
-from keras_rawaudio.recipes import Recipe, TierSettings, load_recipe, recipe_from_json, recipe_names
+from keras_rawaudio.recipes import (
+    Recipe,
+    RefinerRecipe,
+    TierSettings,
+    load_recipe,
+    recipe_from_json,
+    recipe_names,
+)
 from keras_rawaudio.recipes.heads import HEADS as HEAD_SETTINGS
-from keras_rawaudio.training.build import build_model
+from keras_rawaudio.recipes.refiner import CorruptionSettings, RefinerSettings
+from keras_rawaudio.training.build import build_model, refiner_model
 
 SHIPPED = [
     "categorical",
+    "denoising-gan",
+    "frame-draw",
+    "frame-flow",
+    "frame-gan",
+    "noise-gan",
+    "refiner",
     "raw",
     "demo",
     "frame-gru",
@@ -71,6 +87,20 @@ def test_every_shipped_recipe_loads_and_predicts(name):
     assert loss.shape == (1, samples)
     assert np.isfinite(keras.ops.convert_to_numpy(loss)).all()
     assert set(state) == set(model.state_spec())
+
+
+REFINERS = [name for name in recipe_names() if isinstance(load_recipe(name), RefinerRecipe)]
+
+
+@pytest.mark.parametrize("name", REFINERS)
+def test_every_refiner_loads_and_restores(name):
+    recipe = load_recipe(name, {"refiner.units": 4})
+    model = refiner_model(recipe, codec_of(recipe))
+    x = np.zeros((2, recipe.data.length), "float32")
+    restored, _ = model(x, {}, training=True)
+    loss = keras.ops.convert_to_numpy(model.head.loss(restored, x))
+    assert loss.shape == x.shape
+    assert np.isfinite(loss).all()
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -197,6 +227,19 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("frame-spectrum", {"head.form": "cartesian"}, "'amplitude'"),
         ("frame-spectrum", {"head.form": "parts"}, "needs the form 'polar'"),
         ("frame-spectrum", {"head.span": 100}, "not whole hops"),
+        ("frame-gan", {"head.latent": 300}, "300 random numbers need a frame as long, not 250"),
+        ("frame-gan", {"head.fakes": "real"}, "'generated' or 'noise'"),
+        ("frame-draw", {"codec.name": "standardize"}, "needs the codec peak"),
+        (
+            "frame-flow",
+            {"tiers.0.frame_size": 25, "data.length": 1000},
+            "of 4 samples or more, even",
+        ),
+        ("refiner", {"codec.name": "mulaw"}, "a refiner needs the codec"),
+        ("refiner", {"data.length": 1000}, "windows of 800; try 800"),
+        ("refiner", {"refiner.overlap": 3}, "overlap must divide the 16 frames"),
+        ("refiner", {"refiner.corruption.drop": 1}, "did you mean 'dropped'?"),
+        ("refiner", {"training.sample_seconds": 4}, "training.sample_seconds"),
         ("raw", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
         ("raw", {"head.bunch": 48}, "multiple of its bunch of 48"),
     ],
@@ -247,23 +290,24 @@ def test_every_number_has_a_range(key):
         assert len(str(error.value)) < 300
 
 
-def test_no_number_is_left_without_a_range():
+@pytest.mark.parametrize(("schema_of", "least"), [(Recipe, 40), (RefinerRecipe, 20)])
+def test_no_number_is_left_without_a_range(schema_of, least):
     def numbers(schema, where):
         """Numeric schemas of a property, those of its alternatives and items too."""
-        if schema.get("type") in ("integer", "number"):
+        if schema.get("type") in ("integer", "number") and "const" not in schema:
             yield where, schema
         inner = [schema[key] for key in ("items", "additionalProperties") if schema.get(key)]
         for part in [*schema.get("anyOf", []), *inner]:
             yield from numbers(part, where)
 
-    schema = Recipe.model_json_schema()
+    schema = schema_of.model_json_schema()
     found = [
         (where, rule)
         for name, part in [("Recipe", schema), *schema["$defs"].items()]
         for key, value in part.get("properties", {}).items()
         for where, rule in numbers(value, f"{name}.{key}")
     ]
-    assert len(found) > 40
+    assert len(found) > least
     for where, rule in found:
         assert {"minimum", "exclusiveMinimum"} & rule.keys(), where
         assert {"maximum", "exclusiveMaximum"} & rule.keys(), where
@@ -322,6 +366,16 @@ def test_heads_and_their_settings_agree():
         }
         fields = settings[kind].model_fields
         assert arguments == {k: f.default for k, f in fields.items() if k != "kind"}, kind
+
+
+def test_refiners_and_their_settings_agree():
+    parameters = inspect.signature(Refiner.__init__).parameters
+    for name, field in RefinerSettings.model_fields.items():
+        if name != "corruption":
+            assert parameters[name].default == field.default, name
+    parameters = inspect.signature(Corruption.__init__).parameters
+    for name, field in CorruptionSettings.model_fields.items():
+        assert parameters[name].default == field.default, name
 
 
 def test_tiers_and_their_settings_agree():
