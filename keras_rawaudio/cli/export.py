@@ -1,4 +1,4 @@
-"""Export a run's generator as generator.onnx and saved_model/, and as a page if asked."""
+"""Export a run's generator as generator.onnx and saved_model/, a refiner as refiner.onnx."""
 
 from __future__ import annotations
 

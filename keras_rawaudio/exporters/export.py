@@ -19,6 +19,11 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
 from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
+from keras_rawaudio.exporters.refiner import (
+    KIND,
+    export_refiner_onnx,
+    export_refiner_saved_model,
+)
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_errors
 from keras_rawaudio.generation import generator_state_spec
@@ -26,7 +31,7 @@ from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, join, thresholds
 from keras_rawaudio.metrics.reference import TRAIN_SECONDS
-from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.models import Model, Refiner, SpectralModel
 from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.training.evaluate import load_model
@@ -34,6 +39,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
 FILES = ("saved_model", "generator.onnx", "generator.html")
+REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
 NEW = "new"  # the folder of an export that is complete, but for its place
 
 
@@ -45,7 +51,7 @@ def export(
     web: bool = False,
     overlap: int = 1,
 ) -> Path:
-    """Export a run's generator.
+    """Export a run's generator, or its refiner as `refiner.onnx` and `refiner_saved_model/`.
 
     Args:
         run: the run folder.
@@ -56,17 +62,23 @@ def export(
         overlap: predictions whose mean each sample is, see `overlapping`.
 
     Returns:
-        The path of `generator.onnx`.
+        The path of `generator.onnx`, or of `refiner.onnx`.
 
     Raises:
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
             does not draw sample by sample, or no corpus to measure the cost on; for `web`, no
-            built page; for `overlap`, a model whose predictions cannot be averaged.
+            built page; for `overlap`, a model whose predictions cannot be averaged; for any of the
+            three, a refiner.
     """
-    bundle = web_bundle() if web else None
     folder = RunFolder.open(run)
-    # Before there is a folder to leave behind.
-    model = overlapping(load_model(folder, checkpoint), overlap)
+    model = load_model(folder, checkpoint)  # before there is a folder to leave behind
+    if isinstance(model, Refiner):
+        if int8 or web or overlap > 1:
+            words = "--int8, --web and --overlap are for generators, and this run is a refiner's"
+            raise UserError(words)
+        return _export_refiner(model, folder, Path(out), checkpoint)
+    model = overlapping(model, overlap)
+    bundle = web_bundle() if web else None
     arithmetic = int8_cost(model, folder) if int8 else "float32"
     if not int8 and model.head.quantizable:
         print(
@@ -85,9 +97,25 @@ def export(
     return target / "generator.onnx"
 
 
+def _export_refiner(model: Refiner, run: RunFolder, target: Path, checkpoint: str) -> Path:
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "sample_rate": run.describe()["sample_rate"],
+        "hop": model.hop,
+        "delay": model.delay,
+        "codec": model.codec.to_json(),
+        **origin(run, checkpoint),
+    }
+    with exclusive(target), write_errors(target), _made_whole(target) as partial:
+        export_refiner_onnx(model, metadata, partial / "refiner.onnx")
+        export_refiner_saved_model(model, json.dumps(metadata), partial / "refiner_saved_model")
+    return target / "refiner.onnx"
+
+
 @contextmanager
 def _made_whole(target: Path) -> Iterator[Path]:
-    """A folder whose `FILES` become those of the target, together.
+    """A folder whose files, of a generator or a refiner, become those of the target, together.
 
     They are on the disk before the first name changes. Where a process is killed between two
     names, the next export moves the others first.
@@ -117,10 +145,12 @@ def _exchange(partial: Path, target: Path) -> None:
     """
     new, old = partial / NEW, partial / "old"
     old.mkdir(exist_ok=True)
-    waiting = [name for name in FILES if (new / name).exists()]
+    refines = any((new / name).exists() for name in REFINER_FILES)
+    files = REFINER_FILES if refines else FILES
+    waiting = [name for name in files if (new / name).exists()]
     # What comes after all that waits has no successor in this export.
-    last = FILES.index(waiting[-1]) if waiting else len(FILES)
-    replaced = [n for n in FILES if n in waiting or FILES.index(n) > last]
+    last = files.index(waiting[-1]) if waiting else len(files)
+    replaced = [n for n in files if n in waiting or files.index(n) > last]
     moves = [(target / n, old / n) for n in reversed(replaced) if (target / n).exists()]
     moves += [(new / n, target / n) for n in waiting]
     done = []
@@ -175,6 +205,13 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
             {"name": name, "shape": list(shape), "initial": fill}
             for name, (shape, fill) in spec.items()
         ],
+        **origin(run, checkpoint),
+    }
+
+
+def origin(run: RunFolder, checkpoint: str) -> dict[str, Any]:
+    """Where an exported file comes from."""
+    return {
         "recipe": run.read_recipe(),
         "checkpoint": checkpoint,
         "git_revision": git_revision(),

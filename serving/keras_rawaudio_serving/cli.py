@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from .progress import ProgressBar
 from .stage import add_stage_arguments, check_stage, learn, live_block, open_controls, open_speaker
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .audio import Seed
     from .output import Output
     from .sampler import Sampler
@@ -79,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="K",
         help="keep the K best of the streams, by health and likelihood, and say why",
     )
+    add("--refiner", metavar="FILE", help="refiner.onnx, which revises the audio in windows")
     add("--random-seed", type=int, metavar="N", help="same number, same file; default: a new one")
     add(
         "--provider",
@@ -141,6 +144,8 @@ def _run(args: argparse.Namespace) -> None:
     slow = to_file and not args.curves
     block = args.block or live_block(args, FILE_BLOCK if slow else LIVE_BLOCK)
     blocks = sampler.stream(args.seconds, block)
+    if args.refiner:
+        blocks = _revised(args, sampler, blocks, say)
     seed = _seed(args, sampler, say)
     with ExitStack() as stack:
         outputs = _open_outputs(args, sampler, say, stack)
@@ -240,6 +245,16 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: Say) -> "Seed | Non
             "there): padded with silence before it"
         )
     return seed
+
+
+def _revised(
+    args: argparse.Namespace, sampler: "Sampler", blocks: "Iterator[np.ndarray]", say: Say
+) -> "Iterator[np.ndarray]":
+    from .refiner import Refiner
+
+    refiner = Refiner(args.refiner, sampler.sample_rate, args.threads)
+    say(f"revised, {1000 * refiner.latency / sampler.sample_rate:.0f} ms later")
+    return refiner.stream(blocks)
 
 
 def _open_outputs(

@@ -110,6 +110,8 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
         version = raw["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ServingError(f"{damaged}: export it again") from None
+    if isinstance(raw, dict) and raw.get("kind") == "refiner":
+        raise ServingError(f"{where} is a refiner: give it as --refiner, beside a generator")
     if version != FORMAT_VERSION or version is True:
         raise ServingError(
             f"{where} has format version {version!r:.40}, and this sampler reads version "
