@@ -44,7 +44,7 @@ class Evaluator:
         limit = max(1, SAMPLES * LEVELS // max(LEVELS, model.codec.levels or 0) // batch)
         window = math.ceil(min(limit, max(map(len, segments))) / model.frame) * model.frame
         plan = StreamPlan([len(s) for s in segments], window, batch)
-        self.terms: tuple[str, ...] = ()
+        self._terms: tuple[str, ...] = ()
         self._batch = batch
         self._data = window_dataset(
             segments,
@@ -77,7 +77,7 @@ class Evaluator:
             result[self.model.head.measure] = score / count / math.log(2)
         else:
             result["variance_unexplained"] = score / (squares - total**2 / count)
-        return result | {name: term / count for name, term in zip(self.terms, terms, strict=True)}
+        return result | {name: term / count for name, term in zip(self._terms, terms, strict=True)}
 
     def _score(
         self, x: Any, y: Any, reset: Any, position: Any, valid: Any, state: Any, label: Any
@@ -92,7 +92,7 @@ class Evaluator:
         head = self.model.head
         scored = [tf.cast(f(prediction, y), tf.float64) for f in (head.loss, head.score)]
         terms = head.terms(prediction, y)
-        self.terms = tuple(terms)
+        self._terms = tuple(terms)
         sums = [
             tf.reduce_sum(tf.cast(value, tf.float64) * mask)
             for value in (*scored, tf.ones_like(mask), y_float, tf.square(y_float), *terms.values())

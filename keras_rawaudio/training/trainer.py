@@ -220,6 +220,11 @@ class Trainer:
             self.tensorboard.gates(self.steps, self.gate_statistics())
         if not isfinite(scores[measure]):
             self._refuse(scores[measure], meter.norm, rate)
+        terms = {
+            name: value
+            for name, value in scores.items()
+            if name not in ("loss", "samples", measure)
+        }
         row = {
             "step": self.steps,
             "minutes": round(self.seconds / 60, 3),
@@ -229,7 +234,7 @@ class Trainer:
             measure: scores[measure],
             "learning_rate": rate,
             "gradient_norm": meter.norm,
-            **{f"validation_{name}": scores[name] for name in self.evaluator.terms},
+            **{f"validation_{name}": value for name, value in terms.items()},
             "samples_per_second": round(meter.speed),
         }
         measured = self._generate()
@@ -241,7 +246,7 @@ class Trainer:
             self.steps,
             meter.loss / self._unit,
             scores[measure],
-            {name: scores[name] for name in self.evaluator.terms},
+            terms,
         )
         if measured.get("verdict"):
             self.console.line(" " * 12 + self.generation.summary(measured))
