@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import replacing
+from keras_rawaudio.files import replacing, write_failure
 
 
 def test_a_failure_leaves_the_old_file(tmp_path):
@@ -21,6 +21,18 @@ def test_a_failure_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError):
         fail()
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("notes.txt", "old")]
+
+
+def test_what_is_no_failure_to_write_is_not_called_one():
+    """A mistake in our own code is not the disk's."""
+
+    def error(module, **attributes):
+        return type("Error", (Exception,), {"__module__": module, **attributes})("why\nwhere")
+
+    assert write_failure(error("soundfile")) == "why"
+    assert write_failure(error("tensorflow.python.framework.errors_impl", error_code=8)) == "why"
+    assert write_failure(error("tensorflow.python.framework.errors_impl")) is None
+    assert write_failure(error("tensorflow.python.autograph.impl.api")) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a POSIX system")
