@@ -61,6 +61,7 @@ def write_page(questions: Sequence[dict[str, Any]], out: Path) -> None:
                 *table(question, rows, known["piece"]),
                 "",
             ]
+            lines += [question["note"].strip(), ""] if "note" in question else []
             lines += [*verdicts(question, rows), ""]
             lines += [f"![Figures of each seed](img/answers/{picture.name})", ""]
         if not answered:
@@ -207,7 +208,7 @@ def verdict(prediction: dict[str, Any], low: float, high: float) -> str:
 def draw(question: dict[str, Any], rows: dict[str, dict[str, Any]], path: Path) -> None:
     """Every seed's figures with means and intervals, a panel for each measure.
 
-    The test score is shown at equal steps and at equal compute, other measures at equal steps.
+    Scores are shown at equal steps and at equal compute, what free running gives at equal steps.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
