@@ -12,6 +12,7 @@ from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.csv_log import read_log
 
+pytestmark = pytest.mark.slow
 SMALL = [
     "refiner.frame_size=10",
     "refiner.frames=8",
