@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import io
 import itertools
+import logging
 import os
 import resource
 import shutil
@@ -50,6 +51,8 @@ def main(options: argparse.Namespace) -> int:
     from keras_rawaudio.cli.quiet import load_tensorflow
 
     load_tensorflow()
+    # It counts what many cases do in one process, and warns on a stream that is closed by then.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     began = time.monotonic()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
     wrong, tried, slowest = [], 0, (0.0, "")

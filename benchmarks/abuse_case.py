@@ -92,8 +92,7 @@ def attempt(case: Case, base: Path, here: Path, longest: int) -> tuple[str, str]
     code, err = _outside(case, longest) if case.process else _inside(case.command, longest)
     lines = err.splitlines()
     errors = [line for line in lines if line.startswith("keras-rawaudio")]
-    # TensorFlow counts what many cases do in one process.
-    chatter = [line for line in lines if CHATTER.match(line) and ":tensorflow:" not in line]
+    chatter = [line for line in lines if CHATTER.match(line)]
     if isinstance(code, str):
         return code, err.strip()[-300:]
     if chatter:

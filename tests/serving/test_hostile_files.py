@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keras_rawaudio_serving import Sampler, ServingError
+from keras_rawaudio_serving import Sampler, ServingError, metadata
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.model_file import read_model
 from onnx import TensorProto, helper
@@ -183,6 +183,29 @@ def test_metadata_is_checked_against_the_graph(
     with pytest.raises(ServingError, match=message) as caught:
         Sampler.load(toy(**changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("sample_rate", 1, metadata.MAX_SAMPLE_RATE),
+        ("frame", 1, metadata.MAX_FRAME),
+        ("channels", 1, metadata.MAX_CHANNELS),
+        ("delay", 0, metadata.MAX_FRAME),
+        ("noise_per_sample", 0, metadata.MAX_FRAME_NOISE),
+    ],
+)
+def test_each_number_is_taken_up_to_its_limits(name: str, low: int, high: int) -> None:
+    def parsed(value: int) -> int:
+        values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+        values |= {"states": [], "deterministic": False, name: value}
+        found = metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+        return int(getattr(found, name))
+
+    assert (parsed(low), parsed(high)) == (low, high)
+    for value in (low - 1, high + 1):
+        with pytest.raises(ServingError, match=f"{name} is {value}"):
+            parsed(value)
 
 
 def with_metadata(path: Path, text: str) -> Path:
