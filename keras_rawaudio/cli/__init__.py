@@ -103,7 +103,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     for argument in arguments:
         if not argument or "\0" in argument:
             parser.error("an argument is empty or holds a null byte")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments, Namespace(arguments=list(arguments)))
 
 
 def _open_streams() -> None:

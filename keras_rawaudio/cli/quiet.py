@@ -33,12 +33,28 @@ def warnings_as_notes() -> Iterator[None]:
         yield
 
 
-def load_tensorflow() -> None:
+def gpu_names() -> list[str]:
+    """The GPUs that TensorFlow sees; before any operation has run."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with silent_stderr():
+        import tensorflow as tf
+
+        return [f"GPU:{i}" for i, _ in enumerate(tf.config.list_physical_devices("GPU"))]
+
+
+def load_tensorflow(workers: int = 1) -> Any:
     """Import TensorFlow and Keras; notes on CPU features and absent GPUs stay out of sight.
+
+    Args:
+        workers: processes that `TF_CONFIG` names. They meet here, before any operation has run.
+
+    Returns:
+        The strategy of several processes; None for one.
 
     Raises:
         UserError: they do not start.
     """
+    strategy = None
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # the one that these models run on
     try:
@@ -47,6 +63,8 @@ def load_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices("GPU")
+            if workers > 1:
+                strategy = tf.distribute.MultiWorkerMirroredStrategy()
             # oneDNN notes once a process that strings are not for it; TensorBoard's audio is
             # strings.
             tf.transpose(tf.constant([["a"]]))
@@ -56,3 +74,4 @@ def load_tensorflow() -> None:
             f"TensorFlow does not start: {reason}; look at its installation, and at Keras' "
             "settings in ~/.keras/keras.json"
         ) from None
+    return strategy

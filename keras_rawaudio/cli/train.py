@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.cli.arguments import SET, whole
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.quiet import gpu_names, load_tensorflow
 from keras_rawaudio.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_rawaudio.training.workers import Cluster
 
 DEFAULT_MINUTES = 10.0
 # Flags that lay one value over the recipe: flag, key, type, words.
@@ -57,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--track", metavar="SERVICE", help="mlflow or wandb, beside TensorBoard's files"
     )
     parser.add_argument(
+        "--workers",
+        type=whole(1, 256),
+        metavar="N",
+        help="replicas on this machine: N GPUs, or N processes where there is none",
+    )
+    parser.add_argument(
         "--random-seed", type=whole(0, 2**32 - 1), help="of weights and data order (0)"
     )
 
@@ -67,7 +76,18 @@ def run(options: argparse.Namespace) -> int:
     from keras_rawaudio.recipes import load_recipe
     from keras_rawaudio.training.run_folder import RunFolder
     from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.workers import cluster_of_environment, train_here
 
+    cluster = cluster_of_environment()
+    chief = not cluster or cluster.number == 0
+    processes, gpus = 0, []
+    if (workers := options.workers or 1) > 1:
+        if cluster:
+            raise UserError("--workers is for one machine; TF_CONFIG is set: leave one of them out")
+        gpus = gpu_names()[:workers]
+        processes = 0 if gpus else workers
+        if gpus and len(gpus) < workers:
+            raise UserError(f"--workers {workers}: TensorFlow sees {len(gpus)} GPUs; ask for fewer")
     given = options.minutes is not None or options.epochs is not None
     budget = Budget(options.minutes, options.epochs) if given else None
     if options.resume:
@@ -81,15 +101,19 @@ def run(options: argparse.Namespace) -> int:
             )
         if not RunFolder(options.run).can_start_over():
             RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
-        load_tensorflow()
+        if processes:
+            return train_here(processes, options.arguments)
+        strategy = _strategy(options, cluster, gpus)
 
         from keras_rawaudio.training.train import resume
 
-        ended = resume(options.run, budget, options.live, learning_rate, _callbacks(options))
-        return _leave(options.run) if ended else 130
+        callbacks = _callbacks(options, chief)
+        ended = resume(options.run, budget, options.live, learning_rate, callbacks, strategy)
+        return _leave(options.run, chief) if ended else 130
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
-    RunFolder.check_new(options.run)
+    if chief:
+        RunFolder.check_new(options.run)
     recipe = load_recipe(options.recipe or "default", overrides(options))
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
@@ -99,7 +123,9 @@ def run(options: argparse.Namespace) -> int:
         channels=1 if options.mono else None,
         trim=not options.no_trim,
     )
-    load_tensorflow()
+    if processes:
+        return train_here(processes, options.arguments)
+    strategy = _strategy(options, cluster, gpus)
 
     from keras_rawaudio.training.train import train
 
@@ -112,13 +138,26 @@ def run(options: argparse.Namespace) -> int:
         options.cache,
         options.random_seed or 0,
         options.live,
-        _callbacks(options),
+        _callbacks(options, chief),
+        strategy,
     )
-    return _leave(options.run) if ended else 130
+    return _leave(options.run, chief) if ended else 130
 
 
-def _leave(run: str) -> int:
+def _strategy(options: argparse.Namespace, cluster: Cluster | None, gpus: list[str]) -> Any:
+    """Load TensorFlow, and give the strategy to train by: None for one replica."""
+    strategy = load_tensorflow(cluster.size if cluster else 1)
+    if not gpus:
+        return strategy
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(gpus)
+
+
+def _leave(run: str, chief: bool) -> int:
     """Leave a page to look at and to listen to; what goes wrong there is no failed training."""
+    if not chief:
+        return 0
     try:
         from keras_rawaudio.reports.report import write_report
 
@@ -130,10 +169,10 @@ def _leave(run: str) -> int:
     return 0
 
 
-def _callbacks(options: argparse.Namespace) -> list[Any]:
+def _callbacks(options: argparse.Namespace, chief: bool) -> list[Any]:
     from keras_rawaudio.training.trackers import tracker
 
-    return [tracker(options.track, options.run)] if options.track else []
+    return [tracker(options.track, options.run)] if options.track and chief else []
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:

@@ -21,12 +21,17 @@ class Console:
         measure: what a head is validated by, a key of `UNITS`.
         baselines: figures to print beside it.
         page: shows the lines, too.
+        quiet: print nothing.
     """
 
     def __init__(
-        self, measure: str, baselines: Mapping[str, float], page: LivePage | None = None
+        self,
+        measure: str,
+        baselines: Mapping[str, float],
+        page: LivePage | None = None,
+        quiet: bool = False,
     ) -> None:
-        self.measure, self.baselines, self.page = measure, baselines, page
+        self.measure, self.baselines, self.page, self.quiet = measure, baselines, page, quiet
         self._terminal = sys.stderr.isatty()
 
     def progress(self, text: str) -> None:
@@ -77,6 +82,8 @@ class Console:
         )
 
     def _write(self, text: str) -> None:
+        if self.quiet:
+            return
         # A terminal that was closed ends no training.
         with suppress(OSError, ValueError):
             sys.stderr.write(text)

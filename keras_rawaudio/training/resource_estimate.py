@@ -132,7 +132,8 @@ def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
     tensors = [o for op in graph.get_operations() if op.type not in VIEWS for o in op.outputs]
     made = sum(_bytes(t) for t in tensors if t.shape.is_fully_defined())
     kept = sum(_bytes(v) for v in step.variables().values())
-    read_ahead = sum(_bytes(value) for value in batch.values()) * (PREFETCH + 2)
+    parts = tf.nest.flatten(batch, expand_composites=True)
+    read_ahead = sum(map(_bytes, parts)) * (PREFETCH + 2)
     return AT_REST + kept + read_ahead + ALIVE * made
 
 
@@ -142,9 +143,9 @@ def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
     variables = step.variables()
     before = {name: tf.identity(value) for name, value in variables.items()}
     try:
-        float(step.function(*batch.values())[0])  # the first one takes longer
+        float(step.replicas.one(step.function(*batch.values())[0]))  # the first one takes longer
         began = time.perf_counter()
-        float(step.function(*batch.values())[0])
+        float(step.replicas.one(step.function(*batch.values())[0]))
         return time.perf_counter() - began
     finally:
         for name, value in before.items():
@@ -152,8 +153,8 @@ def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
 
 
 def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
-    """A batch of silence in the shapes of the plan."""
-    B, N = plan.batch, plan.window
+    """A batch of silence in the shapes of the plan, as the step's function takes it."""
+    B, N = len(range(plan.batch)[step.rows]), plan.window
     values = np.asarray(step.model.codec.encode(np.zeros((B, step.model.context + N), np.float32)))
     values = values.astype(np.int32 if step.model.codec.discrete else np.float32)
     batch = {
@@ -164,7 +165,7 @@ def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
     }
     if MUSIC in step.model.state_spec():
         batch["label"] = tf.zeros((B,), tf.int32)
-    return batch
+    return step.replicas.deal(batch)
 
 
 def machine_memory() -> float:

@@ -9,8 +9,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.carried_state import CarriedState
+from keras_rawaudio.training.replicas import SEED_STRIDE, Replicas
 
 
 class TrainingStep:
@@ -19,14 +21,22 @@ class TrainingStep:
     Before a window is read, the rows that `reset` names start from zero. Gradients stop at the
     window's border (truncated backpropagation through time); the state does not.
 
+    Several replicas take the step on rows of their own. They add up their gradients before the norm
+    is clipped, so that the step is the one of the whole batch. Of noise and dropout each draws its
+    own.
+
     Args:
-        model: the model; its weights move.
-        optimizer: a Keras optimizer.
+        model: the model; its weights move. Of several replicas, made in the strategy's scope.
+        optimizer: a Keras optimizer, made there, too.
         batch: rows.
         clip_norm: largest global norm of a gradient; `None`: any.
         jit_compile: compile with XLA.
         average: how much of the running average of the weights a step keeps; `None`: no average.
         weight_noise: standard deviation of Gaussian noise on all weights while a gradient is taken.
+        replicas: over which the batch is divided; None: one.
+
+    Raises:
+        UserError: several replicas that do not divide the batch, or with `jit_compile`.
 
     Reference:
         Graves 2011, "Practical variational inference for neural networks" (noise on weights).
@@ -44,24 +54,39 @@ class TrainingStep:
         jit_compile: bool = False,
         average: float | None = None,
         weight_noise: float = 0.0,
+        replicas: Replicas | None = None,
     ) -> None:
+        self.replicas = replicas = replicas or Replicas()
+        self.rows = replicas.rows(batch)
+        if jit_compile and replicas.count > 1:
+            raise UserError("training.jit_compile is for one replica; leave it out with several")
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.average = average
         self.weight_noise = weight_noise
-        self.noise_seed = keras.random.SeedGenerator() if weight_noise else None
-        self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
-        self.carried = CarriedState(model, batch)
-        optimizer.build(model.trainable_variables)
-        self.function = tf.function(self._step, jit_compile=jit_compile)
+        self.whole: dict[str, tf.Variable] = {}
+        with replicas.strategy.scope():
+            self.noise_seed = keras.random.SeedGenerator() if weight_noise else None
+            self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
+            self.carried = CarriedState(model, batch // replicas.count)
+            optimizer.build(model.trainable_variables)
+        if replicas.count > 1:
+            # They are added up before, to be clipped; Keras would add up the sums once more.
+            optimizer._all_reduce_sum_gradients = list
+            # Of all rows, for checkpoints.
+            self.whole = {
+                name: tf.Variable(tf.zeros((batch, *v.shape[1:])))
+                for name, v in self.carried.variables.items()
+            }
+        self.function = tf.function(self._replicated, jit_compile=jit_compile)
 
     def __call__(self, batch: dict[str, Any], learning_rate: float) -> tuple[Any, Any]:
         """Take a step on one batch.
 
         Args:
             batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label` for
-                a model with labels.
+                a model with labels; of several processes, the `rows` of this one.
             learning_rate: for this step.
 
         Returns:
@@ -69,18 +94,55 @@ class TrainingStep:
             as tensors that may still be in the making.
         """
         self.optimizer.learning_rate.assign(learning_rate)
+        batch = self.replicas.deal(batch)
         inputs = [batch[name] for name in ("x", "y", "reset", "position")]
         loss, norm = self.function(*inputs, batch.get("label"))
-        return loss, norm
+        return self.replicas.one(loss), self.replicas.one(norm)
 
     def variables(self) -> dict[str, Any]:
-        """All that training changes, by name: weights, random state, slots, averages, state."""
+        """All that training changes, by name: weights, random state, slots, averages, state.
+
+        The state is that of all rows; of several replicas, as of the last `collect`.
+        """
         named = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
         named |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
         named |= {f"average/{i}": v for i, v in enumerate(self.averages)}
         if self.noise_seed:
             named["weight_noise"] = self.noise_seed.state
-        return named | {f"state/{name}": v for name, v in self.carried.variables.items()}
+        states = self.whole or self.carried.variables
+        return named | {f"state/{name}": v for name, v in states.items()}
+
+    def collect(self) -> None:
+        """Bring the state of all rows into `variables`; all processes at the same step."""
+        if not self.whole:
+            return
+        carried = self.carried.variables
+        gathered = self.replicas.gather([v.value for v in carried.values()])
+        for name, value in zip(carried, gathered, strict=True):
+            self.whole[name].assign(value)
+
+    def spread(self) -> None:
+        """Give each replica the state of its rows, and a random state of its own."""
+        if not self.whole:
+            return
+        seeds = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
+
+        def take() -> None:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            for name, variable in self.carried.variables.items():
+                each = variable.shape[0]
+                rows = self.whole[name][replica * each : (replica + 1) * each]
+                variable.assign(tf.ensure_shape(rows, variable.shape))
+            own = tf.stack([tf.cast(replica, tf.int64) * SEED_STRIDE, 0])
+            for seed in seeds:
+                seed.assign(seed.value + tf.cast(own, seed.dtype))
+
+        tf.function(lambda: self.replicas.strategy.run(take))()
+
+    def _replicated(self, *inputs: Any) -> tuple[Any, Any]:
+        if self.replicas.count == 1:
+            return self._step(*inputs)
+        return self.replicas.strategy.run(self._step, inputs)
 
     def _step(
         self, x: Any, y: Any, reset: Any, position: Any, label: Any = None
@@ -103,6 +165,9 @@ class TrainingStep:
         ]
         for variable, value in zip(variables, learned, strict=False):
             variable.assign(value)
+        if self.replicas.count > 1:
+            context = tf.distribute.get_replica_context()
+            gradients, loss = context.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, loss))
         norm = tf.linalg.global_norm(gradients)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_rawaudio.data.codecs import codec_from_json, fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
@@ -23,6 +24,7 @@ from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
+from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import require_memory
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder, damaged_if_wrong
 from keras_rawaudio.training.schedule import Budget
@@ -39,6 +41,7 @@ def train(
     seed: int = 0,
     live: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
 ) -> bool:
     """Train a new generator.
 
@@ -52,19 +55,27 @@ def train(
         seed: of the weights and of the data's order.
         live: the port of a page that shows how it goes, 0 for any; `None`: no page.
         callbacks: Keras callbacks, as in `Trainer`.
+        strategy: `MirroredStrategy` or `MultiWorkerMirroredStrategy`, over whose replicas each
+            batch is divided; `None`: one replica. Of several processes the chief alone writes.
 
     Returns:
         Whether the budget was used; `False` after Ctrl-C.
 
     Raises:
-        UserError: audio that cannot be used, a folder that is in use or cannot be written, or a
-            port in use.
+        UserError: audio that cannot be used, a folder that is in use or cannot be written, a
+            port in use, a batch that the replicas do not divide, or another process that is gone.
     """
     require_float32()
     require_memory(recipe)
     settings = corpus_settings or CorpusSettings()
+    replicas = Replicas(strategy)
+    replicas.rows(recipe.data.batch)
+    if not replicas.chief:
+        folder = RunFolder(run)
+        with replicas.complete():
+            return _train(audio, folder, recipe, budget, settings, cache, seed, None, (), replicas)
     # A folder that cannot be written is found before the work.
-    with RunFolder.making(run) as folder, live_page(folder, live) as page:
+    with RunFolder.making(run) as folder, live_page(folder, live) as page, replicas.complete():
         folder.write_json(
             folder.request,
             {
@@ -76,7 +87,9 @@ def train(
                 "budget": asdict(budget),
             },
         )
-        return _train(audio, folder, recipe, budget, settings, cache, seed, page, callbacks)
+        return _train(
+            audio, folder, recipe, budget, settings, cache, seed, page, callbacks, replicas
+        )
 
 
 def _train(
@@ -89,11 +102,12 @@ def _train(
     seed: int,
     page: LivePage | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    replicas: Replicas,
 ) -> bool:
     corpus = prepare(audio, cache, recipe.data.corpus(corpus_settings))
     keras.utils.set_random_seed(seed)
-    model, data = _new_model(recipe, corpus)
-    if data:
+    model, data = _new_model(recipe, corpus, replicas)
+    if data and replicas.chief:
         with replacing(folder.codes) as partial:
             data.save(partial)
     quick = baselines(data or corpus, model, "validation", orders=())
@@ -108,7 +122,10 @@ def _train(
         page=page,
         data=data,
         callbacks=callbacks,
+        replicas=replicas,
     )
+    if not replicas.chief:
+        return trainer.fit()
     folder.write_json(folder.recipe, recipe.to_json())
     folder.write_json(
         folder.description,
@@ -132,19 +149,26 @@ def _train(
     return trainer.fit()
 
 
-def _new_model(recipe: AnyRecipe, corpus: Corpus) -> tuple[Model, CodeCorpus | None]:
+def _new_model(
+    recipe: AnyRecipe, corpus: Corpus, replicas: Replicas
+) -> tuple[Model, CodeCorpus | None]:
     """A model with fresh weights, what it does not learn taken from the train part; and its codes,
     where it learns from codes."""
     if isinstance(recipe, SpectralRecipe):
-        spectral = spectral_model(recipe, corpus)
+        with replicas.strategy.scope():
+            spectral = spectral_model(recipe, corpus)
         spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
+        replicas.share(spectral.variables)
         return spectral, CodeCorpus.encode(corpus, spectral)
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     if isinstance(recipe, RefinerRecipe):
-        return refiner_model(recipe, codec), None
-    model = build_model(recipe, codec)
+        with replicas.strategy.scope():
+            return refiner_model(recipe, codec), None
+    with replicas.strategy.scope():
+        model = build_model(recipe, codec)
     train_part: list[Any] = [EncodedSegment(s, codec) for s in corpus.segments("train")]
     model.prepare(train_part, corpus.sample_rate)
+    replicas.share(model.variables)
     return model, None
 
 
@@ -154,6 +178,7 @@ def resume(
     live: int | None = None,
     learning_rate: float | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
 ) -> bool:
     """Go on with a run where it stopped, as if it had not.
 
@@ -165,6 +190,7 @@ def resume(
         live: as in `train`.
         learning_rate: for the rest of the run, at the start of its schedule; `None`: its own.
         callbacks: as in `train`.
+        strategy: as in `train`. It need not have the replicas that the run was begun with.
 
     Returns:
         As `train`.
@@ -173,45 +199,66 @@ def resume(
         UserError: not a run folder, in use, its corpus is gone, or a port in use.
     """
     if RunFolder(run).can_start_over():
-        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks)
+        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks, strategy)
     require_float32()
-    with RunFolder.resuming(run) as folder, live_page(folder, live) as page:
-        description = folder.describe()
-        recipe = _recipe(folder.read_recipe(), learning_rate)
-        require_memory(recipe)
-        model: Model
-        data = None
+    replicas = Replicas(strategy)
+    if not replicas.chief:
+        with replicas.complete():
+            return _resume(RunFolder.open(run), budget, None, learning_rate, (), replicas)
+    with RunFolder.resuming(run) as folder, live_page(folder, live) as page, replicas.complete():
+        return _resume(folder, budget, page, learning_rate, callbacks, replicas)
+
+
+def _resume(
+    folder: RunFolder,
+    budget: Budget | None,
+    page: LivePage | None,
+    learning_rate: float | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    replicas: Replicas,
+) -> bool:
+    description = folder.describe()
+    recipe = _recipe(folder.read_recipe(), learning_rate)
+    require_memory(recipe)
+    replicas.rows(recipe.data.batch)
+    model: Model
+    data = None
+    with damaged_if_wrong(folder.description):
+        budget = budget or Budget(**description["budget"])
+    corpus = Corpus.open(Path(description["corpus"]))
+    seed, quick = description["seed"], description["baselines"]
+    keras.utils.set_random_seed(seed)
+    if isinstance(recipe, SpectralRecipe):
+        data = CodeCorpus.load(folder.codes)
+        with replicas.strategy.scope():
+            model = SpectralModel(**description["model"])
+    else:
         with damaged_if_wrong(folder.description):
-            budget = budget or Budget(**description["budget"])
-        corpus = Corpus.open(Path(description["corpus"]))
-        seed, quick = description["seed"], description["baselines"]
-        keras.utils.set_random_seed(seed)
-        if isinstance(recipe, SpectralRecipe):
-            model, data = SpectralModel(**description["model"]), CodeCorpus.load(folder.codes)
-        else:
-            with damaged_if_wrong(folder.description):
-                codec = codec_from_json(description["codec"])
+            codec = codec_from_json(description["codec"])
+        with replicas.strategy.scope():
             if isinstance(recipe, RefinerRecipe):
                 model = refiner_model(recipe, codec)
             else:
                 model = build_model(recipe, codec)
-        trainer = Trainer(
-            folder,
-            recipe,
-            corpus,
-            model,
-            budget,
-            seed,
-            quick,
-            resume=True,
-            page=page,
-            data=data,
-            callbacks=callbacks,
-        )
-        if learning_rate is not None:
-            folder.write_json(folder.recipe, recipe.to_json())
+    trainer = Trainer(
+        folder,
+        recipe,
+        corpus,
+        model,
+        budget,
+        seed,
+        quick,
+        resume=True,
+        page=page,
+        data=data,
+        callbacks=callbacks,
+        replicas=replicas,
+    )
+    if learning_rate is not None and replicas.chief:
+        folder.write_json(folder.recipe, recipe.to_json())
+    if replicas.chief:
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
-        return trainer.fit()
+    return trainer.fit()
 
 
 def start_over(
@@ -221,6 +268,7 @@ def start_over(
     live: int | None = None,
     learning_rate: float | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
 ) -> bool:
     """Train as another run, or the same one before its first checkpoint, was asked to.
 
@@ -231,6 +279,7 @@ def start_over(
         live: as in `train`.
         learning_rate: `None`: the one of the request.
         callbacks: as in `train`.
+        strategy: as in `train`.
 
     Returns:
         As `train`.
@@ -245,7 +294,8 @@ def start_over(
         settings = CorpusSettings(**request["corpus_settings"])
         audio = [str(path) for path in request["audio"]]
         cache = None if request["cache"] is None else Path(request["cache"])
-    return train(audio, run, recipe, budget, settings, cache, request["seed"], live, callbacks)
+    seed = request["seed"]
+    return train(audio, run, recipe, budget, settings, cache, seed, live, callbacks, strategy)
 
 
 def samples_sha256(corpus: Corpus) -> str:

@@ -26,12 +26,13 @@ from keras_rawaudio.training.gate_statistics import GateStatistics
 from keras_rawaudio.training.generation_callback import GenerationCallback
 from keras_rawaudio.training.interrupt import Interrupt
 from keras_rawaudio.training.live import LivePage
+from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.tensorboard_log import TensorBoardLog
-from keras_rawaudio.training.throughput import ThroughputMeter
+from keras_rawaudio.training.throughput import LOOK_EVERY, ThroughputMeter
 from keras_rawaudio.training.validation import ValidationPolicy
 
 OPTIMIZERS = {
@@ -59,6 +60,8 @@ class Trainer:
         data: the corpus as codes, for a model of codes.
         callbacks: Keras callbacks. What lies between two validations is an epoch to them, with the
             number of its last step; the logs are the numbers of the validation's row.
+        replicas: over which the batch is divided, where the model was made in their strategy's
+            scope; None: one. Of several processes, the chief alone writes and validates.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Trainer:
         page: LivePage | None = None,
         data: CodeCorpus | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        replicas: Replicas | None = None,
     ) -> None:
+        self.replicas = replicas = replicas or Replicas()
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
         self.baselines = baselines or {}
@@ -92,16 +97,19 @@ class Trainer:
             # The codes of a block stay together.
             grid=model.frame if data else 1,
         )
+        with replicas.strategy.scope():
+            optimizer = OPTIMIZERS[self.settings.optimizer](
+                self.settings.learning_rate, weight_decay=self.settings.weight_decay or None
+            )
         self.step = TrainingStep(
             model,
-            OPTIMIZERS[self.settings.optimizer](
-                self.settings.learning_rate, weight_decay=self.settings.weight_decay or None
-            ),
+            optimizer,
             recipe.data.batch,
             self.settings.clip_norm,
             self.settings.jit_compile,
             self.settings.average,
             self.settings.weight_noise,
+            replicas,
         )
         self.labels = data.labels("train") if data else None
         heldout = (
@@ -121,17 +129,21 @@ class Trainer:
             keep_latest=self.balance is not None or model.head.adversarial,
         )
         self.log = CsvLog(run.log, *DRAWN, model.head.measure)
-        self.console = Console(model.head.measure, self.baselines, page)
-        self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
+        self.console = Console(model.head.measure, self.baselines, page, quiet=not replicas.chief)
+        own = list(callbacks) if replicas.chief else []
+        self.callbacks = keras.callbacks.CallbackList(own, model=model)
         self.interrupt = Interrupt()
+        self._stopping = False  # of several processes, as of their last look
+        self._next_look = 0
         self.steps, self.seconds = 0, 0.0
         self._saved = 0  # the step of the last checkpoint
         self.resumed = resume
         # What a training loss is divided by to stand beside the validation's measure.
         self._unit = loss_unit(model, corpus)
         if resume:
-            self._restore(load_checkpoint(run, self.step, self.console.line))
-        self.tensorboard = TensorBoardLog(run.tensorboard)  # last: it makes a file
+            self._restore()
+        if replicas.chief:
+            self.tensorboard = TensorBoardLog(run.tensorboard)  # last: it makes a file
 
     def fit(self) -> bool:
         """Train until the budget is used, the patience is over, or Ctrl-C.
@@ -157,13 +169,15 @@ class Trainer:
             if not self.resumed:
                 self._save_checkpoint()  # so that there is no time without one
             announce(self.step, self.plan, line)
+            self.step.spread()
             self.callbacks.on_train_begin()
             try:
                 self._loop()
             finally:
                 self.callbacks.on_train_end()
         if self._used_up() or self.validation.finished:
-            self._balance_best()
+            if self.replicas.chief:
+                self._balance_best()
             return True
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
@@ -171,11 +185,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads."""
-        self._save_model(self.run.last)
+        if self.replicas.chief:
+            self._save_model(self.run.last)
         self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
-        save_checkpoint(self.run, self.step, self._progress())
+        self.step.collect()
+        if self.replicas.chief:
+            save_checkpoint(self.run, self.step, self._progress())
         self._saved = self.steps
 
     def _loop(self) -> None:
@@ -188,31 +205,74 @@ class Trainer:
                 *divmod(self.steps, self.plan.batches_per_epoch),
                 starts=self.data.starts("train"),
                 labels=self.labels,
+                rows=self.step.rows,
             )
         )
         meter = ThroughputMeter(self.plan.batch * self.plan.window)
         next_validation = self.seconds + self.validation.pause()
-        while not (self._used_up() or self.interrupt.requested or self.validation.finished):
+        while not (self._used_up() or self._stop() or self.validation.finished):
             rate = learning_rate(self.settings, self._fraction(), self.steps)
             meter.add(*self.step(next(batches), rate))
             self.steps += 1
-            if not (meter.due() or self._used_up() or self.interrupt.requested):
+            if not (self._due(meter) or self._used_up()):
                 continue
-            self.seconds += meter.look()
+            self.seconds += self._look(meter)
             if not (isfinite(meter.loss) and isfinite(meter.norm)):
                 self._refuse(meter.loss, meter.norm, rate)
             self.console.training(
                 self._seconds_left(), self.steps, meter.speed, meter.loss / self._unit
             )
             due = self.seconds >= next_validation or self._used_up()
-            if due and not self.interrupt.requested:
+            if due and not self._stop():
                 began = time.perf_counter()
                 self._validate(meter, rate)
-                cost = time.perf_counter() - began
+                (cost,) = self.replicas.from_chief([time.perf_counter() - began])
                 next_validation = self.seconds + self.validation.pause(cost)
                 meter.forget()
 
+    def _due(self, meter: ThroughputMeter) -> bool:
+        """Whether to look at the loss: several processes do so after the same step."""
+        if self.replicas.workers > 1:
+            return self.steps >= self._next_look
+        return meter.due() or self.interrupt.requested
+
+    def _look(self, meter: ThroughputMeter) -> float:
+        """Work the meter's figures out, and agree on what follows.
+
+        Returns:
+            Seconds of training since the last look: the chief's.
+        """
+        seconds = meter.look()
+        pause = max(1.0, LOOK_EVERY * meter.speed / meter.samples_per_step)
+        seconds, pause = self.replicas.from_chief([seconds, pause])
+        self._next_look = self.steps + int(pause)
+        self._stopping = self.replicas.any(self.interrupt.requested)
+        return seconds
+
+    def _stop(self) -> bool:
+        """Whether Ctrl-C was asked for."""
+        return self._stopping if self.replicas.workers > 1 else self.interrupt.requested
+
     def _validate(self, meter: ThroughputMeter, rate: float) -> None:
+        row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
+        accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
+        if accepted and self.replicas.chief:
+            self._save_best()
+        if self.validation.finished:
+            line = f"no better for {self.validation.since_best} validations: stopping early"
+            self.console.line(line)
+        self.save()
+        if self.replicas.chief:
+            self._draw_curve()
+            # Last, so that one that ends the training loses nothing.
+            self.callbacks.on_epoch_end(self.steps, numbers(row))
+
+    def _score(self, meter: ThroughputMeter, rate: float) -> dict[str, Any]:
+        """Validate, generate, and log it.
+
+        Returns:
+            The row of the log.
+        """
         measure = self.model.head.measure
         self.console.progress(f"step {self.steps}: validating and generating")
         with self.step.averaged():
@@ -250,15 +310,7 @@ class Trainer:
         )
         if measured.get("verdict"):
             self.console.line(" " * 12 + self.generation.summary(measured))
-        if self.validation.accept(scores["loss"]):
-            self._save_best()
-        if self.validation.finished:
-            line = f"no better for {self.validation.since_best} validations: stopping early"
-            self.console.line(line)
-        self.save()
-        self._draw_curve()
-        # Last, so that one that ends the training loses nothing.
-        self.callbacks.on_epoch_end(self.steps, numbers(row))
+        return row
 
     def _generate(self) -> dict[str, Any]:
         """A little free-running audio: a loss alone does not tell how a model sounds."""
@@ -324,9 +376,15 @@ class Trainer:
             "since_best": self.validation.since_best,
         }
 
-    def _restore(self, progress: dict[str, Any]) -> None:
-        self.steps, self.seconds = progress["steps"], progress["seconds"]
-        self._saved = self.steps
-        self.validation.best = progress["best"]
-        self.validation.since_best = progress["since_best"]
-        self.log.rewind(self.steps)
+    def _restore(self) -> None:
+        """Read the checkpoint; of several processes the chief does, and tells the others."""
+        progress = self._progress()
+        if self.replicas.chief:
+            progress = load_checkpoint(self.run, self.step, self.console.line)
+        self.replicas.share(self.step.variables().values())
+        names = ("steps", "seconds", "best", "since_best")
+        steps, self.seconds, best, since = self.replicas.from_chief([progress[n] for n in names])
+        self.steps = self._saved = int(steps)
+        self.validation.best, self.validation.since_best = best, int(since)
+        if self.replicas.chief:
+            self.log.rewind(self.steps)

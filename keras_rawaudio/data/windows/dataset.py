@@ -23,6 +23,7 @@ PREFETCH = 4
 READERS = 2  # batches that are cut at the same time
 # Samples read between two releases: at most 64 MB of a map of hours stay in memory.
 RELEASE_EVERY = 1 << 25
+ALL_ROWS = slice(None)
 
 
 def read_batches(
@@ -86,6 +87,7 @@ def window_dataset(
     repeat: bool = True,
     starts: Sequence[int] | None = None,
     labels: Sequence[int] | None = None,
+    rows: slice = ALL_ROWS,
 ) -> tf.data.Dataset:
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
 
@@ -111,6 +113,7 @@ def window_dataset(
         repeat: Go on with the following epochs, endlessly; otherwise stop at the end of this one.
         starts: Where in its own file each segment begins, in samples; None: at 0.
         labels: What each segment is, a number; None: batches have no label.
+        rows: The rows of each batch that are read, where several processes divide them.
 
     Returns:
         A dataset of dicts: `x (B, C + N)` and `y (B, N)`, int32 where `encode` gives integers, else
@@ -170,11 +173,12 @@ def window_dataset(
         most = max(1, RELEASE_EVERY // (plan.batch * (lead + plan.window)))
         for block in _blocks(plan, epoch, skip_batches, repeat):
             for i in range(0, len(block.segment), most):
-                yield tuple(part[i : i + most] for part in block)
+                yield tuple(part[i : i + most, rows] for part in block)
                 _release_pages([joined])
 
+    read = len(range(plan.batch)[rows])
     types = (tf.int64, tf.int64, tf.bool, tf.int64)
-    signature = Windows(*(tf.TensorSpec((None, plan.batch), each) for each in types))
+    signature = Windows(*(tf.TensorSpec((None, read), each) for each in types))
     dataset = tf.data.Dataset.from_generator(blocks, output_signature=tuple(signature))
     dataset = dataset.unbatch().map(cut, num_parallel_calls=READERS, deterministic=True)
     if not repeat:

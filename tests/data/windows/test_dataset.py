@@ -292,3 +292,14 @@ def test_batches_have_the_labels_of_their_segments():
         np.testing.assert_array_equal(a["label"], np.array(labels)[segment])
         np.testing.assert_array_equal(a["label"], b["label"])
     assert "label" not in next(read_batches(*where))
+
+
+def test_processes_read_rows_of_the_same_batches():
+    segments, plan = ramps([90]), WindowPlan([90], frame=2, frames=3, batch=4)
+    whole = take(window_dataset(segments, codes, plan, 5), 6)
+    for rows in (slice(0, 2), slice(2, 4)):
+        for own, batch in zip(
+            take(window_dataset(segments, codes, plan, 5, rows=rows), 6), whole, strict=True
+        ):
+            for name, value in batch.items():
+                np.testing.assert_array_equal(own[name], value[rows], err_msg=name)

@@ -1,0 +1,149 @@
+"""Training by several replicas and processes: the curve of one with the whole batch."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.replicas import Replicas
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import train
+from keras_rawaudio.training.workers import TF_CONFIG, Cluster
+
+# Sums of gradients in another order, over two epochs.
+TOLERANCE = 1e-4
+MIRRORED = """
+import sys
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_rawaudio.recipes import load_recipe
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import resume, train
+piece, recipe, run, cache = sys.argv[1:]
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+train([piece], run, load_recipe(recipe), Budget(epochs=1), cache=cache, strategy=strategy)
+resume(run, Budget(epochs=2), strategy=strategy)
+"""
+
+
+@pytest.fixture
+def recipe(tiny, tmp_path):
+    """The path of a tiny recipe whose curve does not hang on the budget."""
+    values = tiny(schedule="constant").to_json()
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def alone(tmp_path, piece, cache, tiny):
+    """The run folder of one process that trained two epochs."""
+    run = RunFolder(tmp_path / "alone")
+    train([piece], run.path, tiny(schedule="constant"), Budget(epochs=2), cache=cache)
+    return run
+
+
+def assert_same_curve(run, expected):
+    """The last row of the log, the weights and the state of all rows."""
+    rows = [list(csv.DictReader(r.log.open()))[-1] for r in (run, expected)]
+    assert rows[0]["step"] == rows[1]["step"]
+    losses = [float(row["validation_loss"]) for row in rows]
+    assert losses[0] == pytest.approx(losses[1], rel=TOLERANCE)
+    found, wanted = (np.load(r.training_state) for r in (run, expected))
+    assert found.files == wanted.files
+    for name in wanted.files:
+        if name != "progress":
+            np.testing.assert_allclose(
+                found[name], wanted[name], rtol=0, atol=TOLERANCE, err_msg=name
+            )
+
+
+def config(number, cluster):
+    return json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
+
+
+def test_the_chief_is_first():
+    addresses = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    assert (Cluster(config(1, addresses)).number, Cluster(config(1, addresses)).size) == (2, 3)
+    assert Cluster(config(0, {"worker": ["b:1"]})).number == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"cluster": {}, "task": {}}'),
+        config(2, {"worker": ["a:1", "b:1"]}),
+        config(0, {"worker": ["a:1"], "ps": ["b:1"]}),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(text):
+    with pytest.raises(UserError, match="cannot use TF_CONFIG"):
+        Cluster(text)
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    replicas = Replicas()
+    replicas.count = 4
+    with pytest.raises(UserError, match="try --batch 8"):
+        replicas.rows(6)
+
+
+def test_two_ways_to_ask_for_workers_are_refused(monkeypatch, capsys):
+    from keras_rawaudio.cli import main
+
+    monkeypatch.setenv(TF_CONFIG, config(0, {"worker": ["a:1", "b:1"]}))
+    assert main(["train", "--audio", "a.wav", "--run", "run", "--workers", "2"]) == 2
+    assert "TF_CONFIG is set" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_devices_are_one_with_the_whole_batch(tmp_path, piece, cache, recipe, alone):
+    """Two epochs with a resumption between them: each device has the state of its rows."""
+    run = RunFolder(tmp_path / "run")
+    command = [sys.executable, "-c", MIRRORED, piece, recipe, run.path, cache]
+    subprocess.run(command, check=True, timeout=600)
+    assert_same_curve(run, alone)
+
+
+@pytest.mark.slow
+def test_two_processes_one_of_them_killed_and_then_one(tmp_path, piece, cache, recipe, alone):
+    """A worker is killed in mid-epoch; one process alone ends what two began."""
+    run = RunFolder(tmp_path / "run")
+    words = [sys.executable, "-m", "keras_rawaudio", "train", "--run", str(run.path)]
+    begin = [*words, "--audio", str(piece), "--recipe", str(recipe), "--cache", str(cache)]
+    assert subprocess.run([*begin, "--epochs", "1", "--workers", "2"], timeout=600).returncode == 0
+    assert run.best.is_file()
+    assert len(list(csv.DictReader(run.log.open()))) == 1
+
+    going_on = [*words, "--resume", "--epochs", "100000", "--workers", "2"]
+    with subprocess.Popen(going_on, stderr=subprocess.PIPE, text=True) as launcher:
+        line = next(line for line in launcher.stderr if line.startswith("an epoch"))
+        assert line
+        time.sleep(1)
+        victim = children(launcher.pid)[-1]
+        os.kill(victim, signal.SIGKILL)
+        errors = launcher.stderr.read()
+    assert launcher.returncode == 2
+    assert "a worker was killed (signal 9); go on with --resume" in errors or "is gone" in errors
+    assert "Traceback" not in errors
+
+    assert subprocess.run([*words, "--resume", "--epochs", "2"], timeout=600).returncode == 0
+    assert_same_curve(run, alone)
+
+
+def children(process):
+    """The numbers of the processes that one started."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=True
+    )
+    return sorted(map(int, found.stdout.split()))
