@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.generation.advance import HISTORY
+from keras_rawaudio.models.spectral_model import PHASES
 
 
 def subgraphs(graph):
@@ -25,30 +27,56 @@ def has_bits(head):
 
 
 def agree(generator, audio, expected):
-    """The same codes; or, without codes, the same to 1e-5."""
+    """The same codes; without codes, the same to 1e-5; phases that were searched for, nearly."""
     assert audio.dtype == np.float32
     assert audio.shape == expected.shape
-    if generator.model.codec.discrete:
-        codec = generator.model.codec
-        np.testing.assert_array_equal(codec.encode(audio), codec.encode(expected))
+    model = generator.model
+    if model.head.kind == "codes":  # of spectra, which the state holds: the codes are equal there
+        assert np.std(audio - expected) <= 0.05 * np.std(expected)
+        return
+    if model.codec.discrete:
+        np.testing.assert_array_equal(model.codec.encode(audio), model.codec.encode(expected))
     np.testing.assert_allclose(audio, expected, atol=1e-5)
+
+
+def check_state(generator, state, expected):
+    """The same state; what phases were searched for in is left to the audio."""
+    assert set(state) == set(expected)
+    searched = PHASES if generator.model.head.kind == "codes" else ()
+    for name, value in expected.items():
+        if name not in searched and not (searched and name == HISTORY):
+            np.testing.assert_allclose(state[name], value, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("read", [3, 0], ids=["primed", "unprimed"])
 @pytest.mark.parametrize("rows", [1, 4])
-def test_three_ways_to_play_one_generator(generator, rows, read):
+def test_three_ways_to_play_one_generator(any_generator, rows, read):
     """Pitfalls 20 and 21: gates and biases in their places, any batch, state by name."""
+    generator = any_generator
     inputs = generator.inputs(rows, read, drawn=12, seed=rows)
     state = generator.fresh_state(rows)
     expected, expected_state = generator.keras(*inputs, state)
-    assert expected.shape == (rows, 12 * generator.model.frame)
+    assert expected.shape[:2] == (rows, 12 * generator.model.block)
     assert len(np.unique(expected)) > 8
     for play in (generator.saved_model, generator.onnx):
         audio, after = play(*inputs, state)
         agree(generator, audio, expected)
-        assert set(after) == set(expected_state)
-        for name, value in expected_state.items():
-            np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-4, err_msg=name)
+        check_state(generator, after, expected_state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("controls", [{"tempo": 1.7, "level": -9.0, "density": 1.5}, {"hold": 1.0}])
+def test_controls_do_the_same_three_ways(exported, controls):
+    generator = exported("spectral, mono")
+    inputs, state = generator.inputs(2, read=2, drawn=5), generator.fresh_state(2)
+    plain, _ = generator.keras(*inputs, state)
+    state |= {name: np.full((2, 1), value, "float32") for name, value in controls.items()}
+    expected, expected_state = generator.keras(*inputs, state)
+    assert np.abs(expected - plain).max() > 1e-3
+    for play in (generator.saved_model, generator.onnx):
+        audio, after = play(*inputs, state)
+        agree(generator, audio, expected)
+        check_state(generator, after, expected_state)
 
 
 @pytest.mark.parametrize("player", ["keras", "saved_model", "onnx"])
@@ -65,8 +93,7 @@ def test_many_short_calls_are_one_long_one(generator, player):
         audio, state = play(forced[:, :0], noise[:, start:stop], temperature, state)
         parts.append(audio)
     agree(generator, np.concatenate(parts, axis=1), whole)
-    for name, value in end.items():
-        np.testing.assert_allclose(state[name], value, rtol=1e-5, atol=1e-4, err_msg=name)
+    check_state(generator, state, end)
 
 
 @pytest.mark.parametrize("player", ["keras", "saved_model", "onnx"])

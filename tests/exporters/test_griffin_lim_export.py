@@ -1,20 +1,14 @@
 """A generator of amplitudes alone, whose phases are found while it plays."""
 
-import keras
 import numpy as np
 import pytest
 
-from keras_rawaudio.models import AudioModel
-
-from .conftest import STANDARDIZE, Generator
+from .conftest import Generator
 
 
-@pytest.fixture(scope="module")
-def rebuilding(tmp_path_factory) -> Generator:
-    keras.utils.set_random_seed(0)
-    tier = {"frame_size": 4, "window": 16, "units": 6, "spectrum": {"size": 8, "hop": 2}}
-    head = {"kind": "spectrum", "form": "amplitude", "iterations": 4}
-    return Generator(AudioModel([tier], head, STANDARDIZE), tmp_path_factory.mktemp("amplitude"))
+@pytest.fixture
+def rebuilding(exported) -> Generator:
+    return exported("spectrum, amplitude")
 
 
 @pytest.mark.slow
@@ -33,6 +27,7 @@ def test_each_frame_is_the_same_three_ways(rebuilding):
     assert np.std(outputs) > 0.01
 
 
+@pytest.mark.slow
 def test_the_sampler_gives_exactly_what_is_asked(rebuilding):
     from keras_rawaudio_serving.sampler import Sampler
 

@@ -10,7 +10,8 @@ from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models import AudioModel, level_control
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
-from .conftest import MODELS, audio_of, make, noise_of, window_of
+from ..small_models import MODELS, make
+from .conftest import audio_of, noise_of, window_of
 
 CATEGORICAL_MODELS = [
     name for name, (_, head, _) in MODELS.items() if head["kind"] == "categorical"
@@ -18,8 +19,8 @@ CATEGORICAL_MODELS = [
 
 
 def sure(model):
-    """The same model with one word, voice and gain for all that it draws and hears, the word
-    louder than any audio."""
+    """The same model with one envelope code, filter and gain for all that it draws and reads; the
+    code is louder than any audio."""
     again = AudioModel.from_config(model.get_config())
     again.set_weights(model.get_weights())
     codebook = again.head.codes.envelope
@@ -43,7 +44,7 @@ def unfiltered(model):
     return model
 
 
-def heard_silence(model, rows):
+def state_after_silence(model, rows):
     """A fresh state, and the code of silence in it: a fresh generator has no code at all."""
     state, head = fresh_state(model, rows), model.head
     if head.kind == "predictive":
@@ -70,7 +71,7 @@ def gaussian_draws(prediction, noise, temperature, frame):
 
 
 def predicted(model, x):
-    """What a training window says, as numbers, and the state after it."""
+    """The prediction of a training window, as numbers, and the state after it."""
     prediction, state = model(x, model.zero_state(len(x)))
     if model.head.kind == "spectrum":
         prediction = prediction["signal"]
@@ -99,7 +100,7 @@ def same_state(left, right, tolerance=1e-5):
 def test_reading_moves_the_state_as_a_training_window_does(model):
     """Pitfall 17: one frame read is one step of each tier, as in training, and no more."""
     values = ops.cast(model.codec.encode(audio_of(model, 2, 4 * model.frame)), "float32")
-    state = read(model, values, heard_silence(model, 2))
+    state = read(model, values, state_after_silence(model, 2))
     _, expected = model(window_of(model, values), model.zero_state(2))
     history = state.pop(HISTORY)
     same_state(state, expected)
@@ -111,8 +112,8 @@ def test_reading_moves_the_state_as_a_training_window_does(model):
 def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatch):
     """Pitfall 17: teacher forcing on the generator's own output gives the values it drew."""
     if model.head.kind == "predictive":
-        # A drawn word stays what it was, whatever the samples then sound like: have but one,
-        # and lead no sample to its level.
+        # A drawn code stays what it was, whatever the samples then sound like: have but one,
+        # and correct no sample's level.
         model = sure(model)
         monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", 0.0)
         monkeypatch.setattr(level_control, "MAX_EXCITATION_GAIN", 1.0)
@@ -121,7 +122,7 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
     forced = ops.cast(model.codec.encode(audio_of(model, rows, P)), "float32")
     noise = noise_of(model, rows, N)
     temperature = np.array([0.6, 1.0, 1.7], "float32")
-    state = read(model, forced, heard_silence(model, rows))
+    state = read(model, forced, state_after_silence(model, rows))
     drawn, after = draw(model, noise, temperature, state)
     values = np.concatenate([forced, drawn], axis=1)
     prediction, expected = predicted(model, window_of(model, values))
@@ -153,7 +154,8 @@ def test_the_distribution_after_reading_is_the_predicted_one(name):
     noise = np.zeros((n, model.frame, 1), "float32")
     noise[:, 0, 0] = (np.arange(n) + 0.5) / n
     drawn, _ = draw(model, noise, np.ones(n, "float32"), state)
-    counts = np.bincount(ops.convert_to_numpy(drawn)[:, 0].astype(int), minlength=16)
+    codes = ops.convert_to_numpy(drawn)[:, 0].astype(int)
+    counts = np.bincount(codes, minlength=model.codec.levels)
     longer = np.pad(values, ((0, 0), (0, model.frame)))
     prediction, _ = model(window_of(model, longer), model.zero_state(1))
     p = ops.convert_to_numpy(ops.softmax(prediction[0, 3 * model.frame]))
@@ -192,7 +194,7 @@ def test_frames_give_their_number_of_samples_and_decoded_audio(model):
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("predictive")])
-def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(name):
+def test_the_output_is_filtered_and_the_history_is_not(name):
     """Frame by frame with the filters of their indices, of which one turns into the next."""
     model = make(name)
     head, rows, frames = model.head, 2, 6
@@ -203,7 +205,7 @@ def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(n
     output, end = draw(model, noise, ones, fresh_state(model, rows))
     _, same = draw(unfiltered(model), noise, ones, fresh_state(model, rows))
     same_state(end, same)
-    if model.frame > F:  # of two frames in a step only the second one's voice is seen
+    if model.frame > F:  # of two frames in a step only the second one's filter is known
         return
     state = fresh_state(model, rows)
     indices, past = [np.zeros((rows, head.filters))], [np.zeros((rows, width - 1))]
@@ -228,7 +230,7 @@ def test_what_is_heard_is_filtered_and_what_comes_next_rests_on_what_was_drawn(n
 def test_every_sample_of_a_seed_counts(model):
     """Pitfall 16: the seed is read whole, its first sample too.
 
-    A tier that hears words hears frames: there all samples of one are made quiet together.
+    A tier that reads codes reads frames: there all samples of one are made quiet together.
     """
     P, several = 4 * model.frame, model.frame if model.tiers[-1].code_width else 1
     forced = audio_of(model, 1, P)

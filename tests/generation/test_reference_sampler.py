@@ -6,10 +6,11 @@ import pytest
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state, sampler
 from keras_rawaudio.models import AudioModel
 
-from .conftest import STANDARDIZE, audio_of, make
+from ..small_models import STANDARDIZE, make
+from .conftest import audio_of
 
 
-@pytest.mark.parametrize("name", ["lstm over gru, windows", "regression, lstm"])
+@pytest.mark.parametrize("name", ["lstm over lstm, windows", "regression, lstm"])
 def test_the_sampler_gives_exactly_what_is_asked(name):
     """Pitfall 15: to the sample, whether or not frames divide it."""
     model = make(name)
@@ -24,7 +25,7 @@ def test_the_sampler_gives_exactly_what_is_asked(name):
 
 def test_the_sampler_primes_with_all_of_an_odd_seed():
     """Pitfall 16: not cut to whole frames but filled up on the left; never in the output."""
-    model = make("lstm over gru, windows")
+    model = make("lstm over lstm, windows")
     generate = ReferenceSampler(model).generate
     seed = audio_of(model, 1, 3 * model.frame + 3)[0]
     padded = np.pad(seed, (model.frame - 3, 0))
@@ -45,7 +46,7 @@ def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
     )
 
 
-def test_the_sampler_hears_a_model_in_training():
+def test_the_sampler_follows_a_model_in_training():
     """Pitfall 14: weights are read at every call."""
     model = make("gru")
     reference = ReferenceSampler(model)

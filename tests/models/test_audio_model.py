@@ -1,4 +1,4 @@
-"""The model as a function: shapes, causality, carried state, noise, saving."""
+"""The model as a function: shapes, causality, noise, what it is built from."""
 
 import keras
 import numpy as np
@@ -8,118 +8,18 @@ from keras import ops
 from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.models import AudioModel
 
-from ..small_models import far_from_fresh
+from ..small_models import (
+    CATEGORICAL,
+    MODELS,
+    MULAW,
+    PEAK,
+    STANDARDIZE,
+    far_from_fresh,
+    inputs,
+    make,
+    predict,
+)
 
-MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
-PEAK = {"name": "peak", "peak": 0.9}
-STANDARDIZE = {"name": "standardize", "mean": 0.01, "std": 0.2}
-CATEGORICAL = {"kind": "categorical", "hidden_units": 12, "embedded": 2, "linear": 5}
-PREDICTIVE = {
-    "kind": "predictive",
-    "codebook_size": 8,
-    "filters": 3,
-    "lpc_order": 64,
-    "hidden_units": 8,
-    "num_mixtures": 2,
-}
-
-MODELS = {
-    "gru": ([{"frame_size": 4, "units": 6}], CATEGORICAL, MULAW),
-    "lstm, two tiers, windows": (
-        [
-            {"frame_size": 8, "window": 11, "cell": "lstm", "units": [5, 6], "layers": 2},
-            {"frame_size": 2, "window": 6, "cell": "lstm", "units": 7, "forget_bias": 2.0},
-        ],
-        {**CATEGORICAL, "embedded": 3, "linear": 2, "layers": 1},
-        MULAW,
-    ),
-    "gru, three tiers, no skips": (
-        [
-            {"frame_size": 12, "units": 5, "layers": 2, "skips": False},
-            {"frame_size": 6, "units": 6},
-            {"frame_size": 1, "window": 3, "units": 4},
-        ],
-        {**CATEGORICAL, "embedded": 0, "linear": 30},
-        MULAW,
-    ),
-    "regression, lstm": (
-        [{"frame_size": 5, "cell": "lstm", "units": 6, "layers": 3}],
-        {"kind": "regression"},
-        STANDARDIZE,
-    ),
-    "regression, two tiers": (
-        [{"frame_size": 12, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
-        {"kind": "regression", "hidden_units": 7},
-        STANDARDIZE,
-    ),
-    "regression, memories to an MLP": (
-        [{"frame_size": 5, "cell": "deep-gate-lstm", "units": [6, 4, 5], "skips": "memories"}],
-        {"kind": "regression", "hidden_units": 7},
-        STANDARDIZE,
-    ),
-    "regression, the top state is the frame": (
-        [{"frame_size": 6, "units": [5, 7, 6], "skips": False}],
-        {"kind": "regression", "end_layer": False, "reconstruct": True},
-        STANDARDIZE,
-    ),
-    "predictive, two tiers": (
-        [
-            {"frame_size": 64, "units": 6},
-            {"frame_size": 32, "cell": "lstm", "units": 5, "input": "codes"},
-        ],
-        PREDICTIVE,
-        PEAK,
-    ),
-    "regression, overlaps": (
-        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "window": 9, "units": 5}],
-        {"kind": "regression", "span": 12, "window": "triangle"},
-        STANDARDIZE,
-    ),
-    "mixture": (
-        [{"frame_size": 8, "units": 6}, {"frame_size": 4, "units": 5}],
-        {"kind": "mixture", "num_mixtures": 3},
-        PEAK,
-    ),
-    "spectrum, parts": (
-        [{"frame_size": 4, "window": 12, "units": 6, "spectrum": {"size": 8, "hop": 4}}],
-        {"kind": "spectrum", "span": 8},
-        STANDARDIZE,
-    ),
-    "spectrum, phases as turns, an image": (
-        [
-            {
-                "frame_size": 4,
-                "window": 20,
-                "units": 6,
-                "spectrum": {"size": 8, "hop": 4, "relative": True, "filters": 3},
-            }
-        ],
-        {"kind": "spectrum", "form": "polar", "relative": True, "span": 8},
-        STANDARDIZE,
-    ),
-    "samples from pictures of spectra": (
-        [
-            {
-                "frame_size": 4,
-                "window": 12,
-                "units": 6,
-                "spectrum": {"size": 8, "hop": 4, "form": "picture", "filters": 3},
-            }
-        ],
-        {"kind": "regression"},
-        STANDARDIZE,
-    ),
-    "spectrum, amplitude": (
-        [{"frame_size": 4, "units": 6}],
-        {"kind": "spectrum", "form": "amplitude", "span": 8, "hidden_units": 5, "iterations": 2},
-        STANDARDIZE,
-    ),
-    "predictive, a clock, reads samples": (
-        [{"frame_size": 32, "units": 6, "clock_harmonics": 3}],
-        PREDICTIVE,
-        PEAK,
-    ),
-}
 NOISY = {
     "half-normal": {"cell": "lstm", "activation_noise": "half-normal"},
     "binary": {"cell": "gru", "activation_noise": "binary"},
@@ -129,31 +29,15 @@ NOISY = {
 }
 
 
-def inputs(model, rows, samples, seed=0):
-    rng = np.random.default_rng(seed)
-    shape = (rows, model.context + samples)
-    if model.codec.discrete:
-        return rng.integers(0, model.codec.levels, shape).astype("int32")
-    return rng.uniform(-0.8, 0.8, shape).astype("float32")
-
-
-def predict(model, x, state=None, **options):
-    prediction, state = model(x, state or model.zero_state(len(x)), **options)
-    if model.head.kind == "spectrum":
-        prediction = prediction["signal"]
-    return ops.convert_to_numpy(prediction), state
-
-
 @pytest.fixture(params=list(MODELS), scope="module")
 def model(request):
-    keras.utils.set_random_seed(0)
-    return far_from_fresh(AudioModel(*MODELS[request.param]), spread=0.3)
+    return make(request.param)
 
 
 def test_shapes_and_dtypes(model):
     x = inputs(model, 3, 2 * model.frame)
     prediction, state = predict(model, x)
-    widths = {"categorical": (16,), "predictive": (3 + 3 * 2,), "mixture": (3 * 3,)}
+    widths = {"categorical": (model.codec.levels,), "predictive": (3 + 3 * 2,), "mixture": (3 * 3,)}
     assert prediction.shape == (3, 2 * model.frame, *widths.get(model.head.kind, ()))
     assert {n: tuple(s.shape[1:]) for n, s in state.items()} == model.state_spec()
     assert prediction.dtype == np.float32
@@ -181,7 +65,7 @@ def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
     changed = distance > 2e-6
     for place in places:
         # Prediction t may see x[:C + t + 1]; a whole frame is predicted from before its start, or
-        # from all of it but its last sample, as that is what its word says.
+        # from all of it but its last sample, as that is what its code says.
         first = max(0, place - C)
         if model.head.kind == "predictive":
             first = first // F * F
@@ -192,58 +76,6 @@ def test_a_sample_reaches_what_comes_after_it_and_nothing_else(model):
         far = model.head.kind == "predictive" and place <= C - model.head.lpc_order
         if first < N and not far:
             assert changed[place, first : first + F].any(), f"sample {place} is not used"
-
-
-def test_rows_do_not_meet(model):
-    """Pitfall 8: permuting rows permutes predictions and states."""
-    x = inputs(model, 5, 2 * model.frame)
-    start = {
-        name: np.random.default_rng(3).normal(size=(5, *shape)).astype("float32")
-        for name, shape in model.state_spec().items()
-    }
-    order = np.array([3, 0, 4, 1, 2])
-    prediction, state = predict(model, x, start)
-    permuted, permuted_state = predict(model, x[order], {n: s[order] for n, s in start.items()})
-    np.testing.assert_allclose(permuted, prediction[order], atol=2e-6)
-    for name, value in state.items():
-        after = ops.convert_to_numpy(permuted_state[name])
-        expected = ops.convert_to_numpy(value)[order]
-        np.testing.assert_allclose(after, expected, rtol=1e-5, atol=2e-6, err_msg=name)
-
-
-def test_two_windows_with_carried_state_are_one_long_window(model):
-    """Pitfall 21: the state goes in and comes out by name; the model itself keeps nothing."""
-    N = 2 * model.frame
-    x = inputs(model, 2, 2 * N)
-    whole, end = predict(model, x)
-    first, state = predict(model, x[:, : model.context + N])
-    second, state = predict(model, x[:, N:], state)
-    both = np.concatenate([first, second], axis=1)
-    np.testing.assert_allclose(both, whole, rtol=1e-4, atol=1e-4)
-    for name, value in end.items():
-        np.testing.assert_allclose(value, state[name], rtol=1e-5, atol=1e-5, err_msg=name)
-    # And it matters: from a fresh state the second window is predicted otherwise.
-    fresh, _ = predict(model, x[:, N:])
-    assert np.abs(fresh - second).max() > 1e-4
-    # Nothing stays behind between calls.
-    np.testing.assert_array_equal(predict(model, x)[0], whole)
-
-
-def test_a_saved_model_predicts_the_same(model, tmp_path):
-    """Pitfall 14: loaded predictions equal the saved model's and differ from a fresh one's."""
-    x = inputs(model, 2, 2 * model.frame)
-    expected, _ = predict(model, x)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    assert loaded.get_config() == model.get_config()
-    assert loaded.codec == model.codec
-    np.testing.assert_array_equal(predict(loaded, x)[0], expected)
-    fresh = AudioModel.from_config(model.get_config())
-    assert np.abs(predict(fresh, x)[0] - expected).max() > 1e-2
-    # Weights alone, as a resumed training reads them.
-    model.save_weights(tmp_path / "model.weights.h5")
-    fresh.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(predict(fresh, x)[0], expected)
 
 
 def test_all_weights_learn(model):
@@ -338,7 +170,7 @@ def test_skips_show_the_states_of_all_layers(skips, width):
 
 
 def test_tiers_read_codes_as_numbers_around_zero():
-    model = AudioModel(*MODELS["gru"])
+    model = make("gru")
     codes = np.arange(16, dtype="int32")
     expected = codec_from_json(MULAW).companded(codes)
     np.testing.assert_allclose(model.tier_input(codes), expected, atol=1e-6)
@@ -348,6 +180,6 @@ def test_peak_serves_a_head_without_bits():
     model = AudioModel([{"frame_size": 4, "units": 3}], {"kind": "regression"}, PEAK)
     assert model.cells is None
     assert predict(model, inputs(model, 2, 8))[0].shape == (2, 8)
-    assert AudioModel(*MODELS["predictive, two tiers"]).cells == codec_from_json(
+    assert make("predictive, two tiers").cells == codec_from_json(
         {"name": "mulaw", "peak": 0.9, "levels": 256}
     )

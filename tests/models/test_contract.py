@@ -1,4 +1,7 @@
-"""What every head, codec, layer and cell keeps to: settings, saving, rows and time apart."""
+"""What every model, head, codec, layer and cell keeps to: settings, saving, rows, time.
+
+Parity of what is exported: tests/exporters/test_exporting.py, over the same models.
+"""
 
 import inspect
 import json
@@ -19,6 +22,8 @@ from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.lpc_codes import LPCCodes
 from keras_rawaudio.models.spectral_view import SpectralView
 from keras_rawaudio.models.tier import Tier
+
+from ..small_models import MODELS, SPECTRAL_MODELS, inputs, make, predict
 
 F, W = 32, 6  # samples per frame, width of the tier's output
 SMALL_CODES = {"codebook_size": 8, "filters": 3}
@@ -187,3 +192,60 @@ def test_a_frame_is_drawn_by_the_protocol(kind):
     assert [x.shape for x in after] == [x.shape for x in state]
     one, _, _ = head.draw_frame(history[1:2], condition[1:2], noise[1:2], [s[1:2] for s in state])
     np.testing.assert_allclose(one, output[1:2], atol=1e-4)
+
+
+@pytest.fixture(params=[*MODELS, *SPECTRAL_MODELS], scope="module")
+def model(request):
+    return make(request.param)
+
+
+def test_rows_of_a_model_do_not_mix(model):
+    """Pitfall 8: permuting rows permutes predictions and states."""
+    x = inputs(model, 5, 2 * model.frame)
+    start = {
+        name: np.random.default_rng(3).normal(size=(5, *shape)).astype("float32")
+        for name, shape in model.state_spec().items()
+    }
+    order = np.array([3, 0, 4, 1, 2])
+    prediction, state = predict(model, x, start)
+    permuted, permuted_state = predict(model, x[order], {n: s[order] for n, s in start.items()})
+    np.testing.assert_allclose(permuted, prediction[order], atol=4e-6)
+    for name, value in state.items():
+        after = ops.convert_to_numpy(permuted_state[name])
+        expected = ops.convert_to_numpy(value)[order]
+        np.testing.assert_allclose(after, expected, rtol=1e-5, atol=2e-6, err_msg=name)
+
+
+def test_two_windows_with_carried_state_are_one_long_window(model):
+    """Pitfall 21: the state goes in and comes out by name; the model itself keeps nothing."""
+    N = 2 * model.frame
+    x = inputs(model, 2, 2 * N)
+    whole, end = predict(model, x)
+    first, state = predict(model, x[:, : model.context + N])
+    second, state = predict(model, x[:, N:], state)
+    both = np.concatenate([first, second], axis=1)
+    np.testing.assert_allclose(both, whole, rtol=1e-4, atol=1e-4)
+    for name, value in end.items():
+        np.testing.assert_allclose(value, state[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    # And it matters: from a fresh state the second window is predicted otherwise.
+    fresh, _ = predict(model, x[:, N:])
+    assert np.abs(fresh - second).max() > 1e-4
+    # Nothing stays behind between calls.
+    np.testing.assert_array_equal(predict(model, x)[0], whole)
+
+
+def test_a_saved_model_predicts_the_same(model, tmp_path):
+    """Pitfall 14: loaded predictions equal the saved model's and differ from a fresh one's."""
+    x = inputs(model, 2, 2 * model.frame)
+    expected, _ = predict(model, x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert loaded.get_config() == model.get_config()
+    assert loaded.codec == model.codec
+    np.testing.assert_array_equal(predict(loaded, x)[0], expected)
+    fresh = type(model).from_config(model.get_config())
+    assert np.abs(predict(fresh, x)[0] - expected).max() > 1e-2
+    # Weights alone, as a resumed training reads them.
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(predict(fresh, x)[0], expected)

@@ -1,36 +1,19 @@
 """The spectral model: what it reads, predicts, draws and plays."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state
-from keras_rawaudio.models import SpectralModel
 
-RATE = 2000
-
-
-def piece(channels=1, seconds=30.0):
-    rng = np.random.default_rng(0)
-    n = int(seconds * RATE)
-    pitch = np.repeat(rng.choice([110.0, 220.0, 330.0, 550.0], n // 250 + 1), 250)[:n]
-    mono = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE) + 0.01 * rng.normal(size=n)
-    audio = np.stack([mono, 0.5 * np.roll(mono, 3)], axis=1)[:, :channels].astype(np.float32)
-    return audio if channels > 1 else audio[:, 0]
-
-
-def make(channels=1, **options):
-    keras.utils.set_random_seed(0)
-    model = SpectralModel(RATE, channels, codebook_size=16, components=8, units=12, **options)
-    model.prepare([piece(channels)])
-    return model
+from ..small_models import make_spectral
+from ..small_models import spectral_piece as piece
 
 
 @pytest.fixture(scope="module", params=[1, 2])
 def model(request):
-    return make(request.param, clock_harmonics=2)
+    return make_spectral(request.param, clock_harmonics=2)
 
 
 def codes(model, blocks, rows=2):
@@ -52,18 +35,6 @@ def test_a_prediction_depends_on_earlier_codes_alone(model):
         flat, flat_other = (f.reshape(2, 6 * S, -1) for f in (flat, flat_other))
         np.testing.assert_allclose(flat[:, :j], flat_other[:, :j], atol=1e-5)
         assert np.abs(flat - flat_other)[:, j].max() > 1e-4
-
-
-def test_state_carries_a_row_over_windows(model):
-    S, x = model.frame, codes(model, 8)
-    whole, end = model(x, model.zero_state(2))
-    first, state = model(x[:, : model.context + 4 * S], model.zero_state(2))
-    second, state = model(x[:, 4 * S :], state)
-    for band in range(S):
-        both = np.concatenate([first[band], second[band]], axis=1)
-        np.testing.assert_allclose(both, whole[band], atol=1e-5)
-    for name, value in end.items():
-        np.testing.assert_allclose(value, state[name], atol=1e-5)
 
 
 def test_the_codec_reads_blocks_in_the_graph_as_in_the_corpus(model):
@@ -116,15 +87,16 @@ def test_what_was_read_sounds_to_its_end_and_no_further(model):
     """The sampler leaves out what comes late: the prompt's own end."""
     F, C = model.block, model.channels
     shape = (1, 5 * F) if C == 1 else (1, 5 * F, C)
-    made = ReferenceSampler(model).generate(5 * F, piece(C)[: 4 * F])
+    sampler = ReferenceSampler(model)
+    made = sampler.generate(5 * F, piece(C)[: 4 * F])
     assert made.shape == shape
     silent = np.zeros((4 * F, C), np.float32)
-    quiet = [ReferenceSampler(model).generate(F, silent, random_seed=s) for s in range(2)]
+    quiet = [sampler.generate(F, silent, random_seed=s) for s in range(2)]
     assert not np.array_equal(*quiet)
 
 
 def test_training_reads_some_of_its_own_draws():
-    model = make(own_draws=0.9, dropout=0.0, input_noise=0.0)
+    model = make_spectral(own_draws=0.9, dropout=0.0, input_noise=0.0)
     for weight in model.prior.query:
         weight.kernel.assign(weight.kernel * 50)  # so that it is sure of something
     x = codes(model, 12)
@@ -132,13 +104,3 @@ def test_training_reads_some_of_its_own_draws():
     drawn, _ = model(x, model.zero_state(2), training=True)
     assert np.abs(np.asarray(calm[0]) - np.asarray(drawn[0])).max() > 1e-3
     np.testing.assert_allclose(calm[0][:, 0], drawn[0][:, 0], atol=1e-5)
-
-
-def test_a_saved_model_predicts_the_same(model, tmp_path):
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    x = codes(model, 3)
-    for a, b in zip(
-        model(x, model.zero_state(2))[0], loaded(x, loaded.zero_state(2))[0], strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
