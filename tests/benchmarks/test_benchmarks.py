@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -221,13 +222,14 @@ def test_frames(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mistake_is_told_in_one_line(tmp_path):
-    command = [sys.executable, str(BENCHMARKS / "quality.py"), "--recipe", "defualt"]
-    done = subprocess.run(
-        [*command, "--audio", "x.wav"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines() == [
-        "quality.py: no recipe 'defualt'; did you mean 'default'?"
-    ]
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    script = str(BENCHMARKS / "quality.py")
+    monkeypatch.setattr(sys, "argv", [script, "--recipe", "defualt", "--audio", "x.wav"])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(script, run_name="__main__")
+    assert exit.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines == ["quality.py: no recipe 'defualt'; did you mean 'default'?"]
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """`export`: from a run folder to files that say what they are."""
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -165,10 +166,27 @@ def test_bad_folders_are_one_line(run, tmp_path):
         export(run[0].path, tmp_path / "file")
 
 
-def test_an_export_is_whole_or_the_one_before(run, exported, tmp_path, monkeypatch):
+@pytest.fixture
+def quick(exported, monkeypatch):
+    """Exports whose files are text, each export with a text of its own."""
+    number = itertools.count()
+
+    def write_onnx(model, metadata, path, int8):
+        path.write_text(f"graph {next(number)}")
+
+    def write_saved(model, metadata, path):
+        path.mkdir()
+        (path / "saved_model.pb").write_text(f"model {next(number)}")
+
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_onnx", write_onnx)
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_saved_model", write_saved)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_is_whole_or_the_one_before(run, tmp_path, monkeypatch):
     """However it ends: an error while it is made, and one between the two names."""
     out = tmp_path / "out"
-    shutil.copytree(exported.parent, out)
+    export(run[0].path, out)
     (out / ".partial-1").mkdir()  # of an export that was killed
     (out / ".partial-1" / "generator.onnx").write_bytes(b"half")
     (out / "notes.txt").write_text("mine")
@@ -266,9 +284,14 @@ def test_an_export_folder_in_use_is_refused(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_page_comes_and_goes_with_its_model(run, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("quick")
+def test_a_page_comes_and_goes_with_its_model(run, exported, tmp_path, monkeypatch):
     from keras_rawaudio_serving import web_page
 
+    def write_onnx(model, metadata, path, int8):  # a page is made of a real one
+        shutil.copy(exported, path)
+
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_onnx", write_onnx)
     monkeypatch.setattr(web_page, "FOLDER", tmp_path / "web")
     with pytest.raises(UserError, match="make web"):
         export(run[0].path, tmp_path / "out", web=True)

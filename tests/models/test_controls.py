@@ -26,7 +26,7 @@ def decibels(value):
     return np.full((1, 1), value, np.float32)
 
 
-def draw(model, state, blocks=8, seed=0):
+def draw(model, state, blocks=4, seed=0):
     noise = np.random.default_rng(seed).random((2, blocks * model.block, 1)).astype(np.float32)
     return advance(model, np.zeros((2, 0), np.float32), noise, np.ones(2, np.float32), state)
 

@@ -8,7 +8,7 @@ SWEEP = """
 audio: song.wav
 recipe: tiny.yaml
 epochs: 1
-trials: 3
+trials: 2
 seed: 3
 search:
   training.learning_rate: {low: 1e-4, high: 1e-2, log: true}

@@ -10,7 +10,6 @@ import pytest
 from keras_rawaudio.cli import main
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps import optuna_engine, read_sweep
-from keras_rawaudio.sweeps.sweep import sweep
 from keras_rawaudio.sweeps.trial import Validations
 from keras_rawaudio.training import throughput, validation
 from keras_rawaudio.training.csv_log import read_log
@@ -38,24 +37,24 @@ def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
     assert main(["sweep", "sweep.yaml"]) == 0
     out = here / "sweeps/sweep"
     runs = sorted((out / "runs").iterdir())
-    assert [run.name for run in runs] == ["trial-0000", "trial-0001", "trial-0002"]
+    assert [run.name for run in runs] == ["trial-0000", "trial-0001"]
     printed = capsys.readouterr().out
     page = (out / "compare.html").read_text()
     assert all(run.name in printed and run.name in page for run in runs)
     trials = study_of(out).trials
     rates = {trial.params["training.learning_rate"] for trial in trials}
-    assert len(rates) == 3
+    assert len(rates) == 2
     for trial, run in zip(trials, runs, strict=True):
         recipe = RunFolder.open(run).read_recipe()
         assert recipe["training"]["learning_rate"] == trial.params["training.learning_rate"]
         assert recipe["tiers"][0]["units"] == trial.params["tiers.0.units"]
         assert trial.value == min(row["bits_per_sample"] for row in read_log(run / "log.csv"))
-    assert "trial-0003" not in printed
-    (here / "sweep.yaml").write_text(text.replace("trials: 3", "trials: 4"))
+    assert "trial-0002" not in printed
+    (here / "sweep.yaml").write_text(text.replace("trials: 2", "trials: 3"))
     assert main(["sweep", "sweep.yaml"]) == 0
-    assert len(study_of(out).trials) == 4
+    assert len(study_of(out).trials) == 3
     rates = {trial.params["training.learning_rate"] for trial in study_of(out).trials}
-    assert len(rates) == 4
+    assert len(rates) == 3
     (here / "sweep.yaml").write_text(text.replace("seed: 3", "seed: 4"))
     assert main(["sweep", "sweep.yaml"]) == 2
     assert "another --out" in capsys.readouterr().err
@@ -71,28 +70,25 @@ def test_a_folder_of_something_else_is_refused(here, capsys):
 
 def test_a_trial_that_was_cut_off_goes_on(here, monkeypatch):
     """With its values, in its run folder; and it is counted once."""
-    first = optuna_engine.run_trial
-    cut = []
+    cut, seen = [], []
 
     def cut_off(settings, run, values, report):
-        first(settings, run, values, report)
         cut.append((run.name, values))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(optuna_engine, "run_trial", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        sweep("sweep.yaml", here / "out")
-    seen = []
+        optuna_engine.search(read_sweep("sweep.yaml"), here)
 
     def watched(settings, run, values, report):
         seen.append((run.name, values))
-        return first(settings, run, values, report)
+        return 3.5
 
     monkeypatch.setattr(optuna_engine, "run_trial", watched)
-    sweep("sweep.yaml", here / "out")
+    optuna_engine.search(read_sweep("sweep.yaml"), here)
     assert seen[0] == cut[0]
-    assert len(seen) == 3
-    assert len({name for name, _ in seen}) == 3
+    assert len(seen) == 2
+    assert len({name for name, _ in seen}) == 2
 
 
 def test_what_is_worse_than_the_median_is_pruned(here, monkeypatch):
@@ -118,8 +114,8 @@ def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, 
 
     monkeypatch.setattr(optuna_engine, "run_trial", trial)
     optuna_engine.search(read_sweep("sweep.yaml"), here)
-    assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 3
-    assert capsys.readouterr().err.count("failed: too little audio") == 3
+    assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 2
+    assert capsys.readouterr().err.count("failed: too little audio") == 2
 
 
 def test_validations_are_numbered_by_the_log(tmp_path):

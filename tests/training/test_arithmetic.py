@@ -45,6 +45,7 @@ def test_another_backend_is_refused(monkeypatch):
         require_float32()
 
 
+@pytest.mark.slow
 def test_xla_takes_the_steps_that_tensorflow_takes(tmp_path, piece, cache, tiny):
     losses = []
     for compiled in (False, True):

@@ -179,10 +179,12 @@ def test_odd_requests_print_nothing(tmp_path, capfd):
 
 
 def test_slow_clients_cost_few_descriptors_for_a_short_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(live, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(live, "ANSWER_SECONDS", 0.5)
     with live.live_page(RunFolder(tmp_path), 0) as page:
         port = int(page.url.rstrip("/").rsplit(":")[-1])
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+        clients = [
+            socket.create_connection(("127.0.0.1", port)) for _ in range(2 * live.CONNECTIONS + 1)
+        ]
         try:
             for client in clients:
                 with contextlib.suppress(ConnectionError):

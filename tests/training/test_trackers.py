@@ -28,6 +28,7 @@ def trained(tmp_path, piece, cache, tiny, monkeypatch):
     return train_with
 
 
+@pytest.mark.slow
 def test_mlflow_has_figures_samples_and_the_model_and_goes_on(trained, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -52,6 +53,7 @@ def test_mlflow_has_figures_samples_and_the_model_and_goes_on(trained, tmp_path,
     assert max(point.step for point in history) > max(steps)
 
 
+@pytest.mark.slow
 def test_wandb_offline_keeps_a_run_with_its_files(trained, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
