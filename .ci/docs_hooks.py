@@ -151,7 +151,7 @@ def modules(room: str | None) -> str:
 def page(name: str | None) -> str:
     """A page of the checkout's root, with its links as they are from a folder of the site."""
     text = (ROOT / str(name)).read_text(encoding="utf-8")
-    return re.sub(r"\]\(docs/", "](../", text).replace("](CONTRIBUTING.md)", "](contributing.md)")
+    return re.sub(r"\]\(docs/", "](../", text).replace("](CONTRIBUTING.md", "](contributing.md")
 
 
 def module_names(room: str) -> Iterator[str]:
