@@ -68,7 +68,7 @@ def test_silence_and_constants_are_solvable():
     assert a.sum() == pytest.approx(1, abs=1e-3)
 
 
-def test_bad_input_is_said_plainly():
+def test_bad_input_is_refused_by_name():
     with pytest.raises(UserError, match="order of 1 or more"):
         lp.fit_linear_prediction([np.ones(10)], 0)
     with pytest.raises(UserError, match="longer stretch"):

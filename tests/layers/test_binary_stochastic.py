@@ -12,7 +12,7 @@ LOGITS = np.linspace(-4, 4, 9, dtype="float32")[None]
 PROBABILITY = 1 / (1 + np.exp(-LOGITS))
 
 
-def test_draws_are_binary_and_as_likely_as_said():
+def test_draws_are_binary_and_as_likely_as_their_probability():
     drawn = ops.convert_to_numpy(
         BinaryStochastic(seed=1)(np.repeat(LOGITS, 20000, axis=0), training=True)
     )

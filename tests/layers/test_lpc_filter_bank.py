@@ -58,7 +58,7 @@ def test_a_bunch_is_solved_to_float_accuracy():
 
 
 @pytest.mark.parametrize("bunch", [1, 2, 3, 8, 16])
-def test_a_chosen_filter_hears_and_goes_on_as_a_loop_over_samples_would(bunch):
+def test_a_chosen_filter_analyzes_and_synthesizes_as_a_loop_over_samples(bunch):
     """Errors on the last two bunches; then each sample from all before it, those of the bunch
     included. Each row with another filter."""
     bank, coefficients = make(order=48, bunch=bunch)
@@ -82,7 +82,7 @@ def test_filters_that_err_too_much_are_damped_by_how_much():
     """Each row with another filter, whose errors are 1, 4 and 4 e^2 times what they should be."""
     bank, coefficients = make()
     past = audio(100, rows=FILTERS)
-    voice = np.eye(FILTERS, dtype="float32")
+    index = np.eye(FILTERS, dtype="float32")
     windows = np.lib.stride_tricks.sliding_window_view(past[:, :-1], ORDER, axis=1)[:, -2 * F :]
     predicted = np.einsum("bto,bo->bt", windows[..., ::-1], coefficients)
     size = np.abs(past[:, -2 * F :] - predicted).mean(axis=1) / [
@@ -90,12 +90,12 @@ def test_filters_that_err_too_much_are_damped_by_how_much():
         MAX_MISMATCH,
         MAX_MISMATCH * np.exp(2),
     ]
-    taps = numbers(bank.select(voice, past, size[:, None].astype("float32")))
+    taps = numbers(bank.select(index, past, size[:, None].astype("float32")))
     np.testing.assert_allclose(taps[:2], coefficients[:2], atol=1e-6)
     lags = np.arange(1, ORDER + 1)
     expected = coefficients[2] * np.exp(-2 * BANDWIDTH_EXPANSION * lags)
     np.testing.assert_allclose(taps[2], expected, rtol=1e-4, atol=1e-7)
-    silent = bank.select(voice, np.zeros_like(past), size[:, None].astype("float32"))
+    silent = bank.select(index, np.zeros_like(past), size[:, None].astype("float32"))
     np.testing.assert_allclose(silent, coefficients, atol=1e-6)
 
 

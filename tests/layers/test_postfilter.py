@@ -6,17 +6,17 @@ from keras import ops
 
 from keras_rawaudio.layers.postfilter import Postfilter
 
-VOICES, LENGTH, FRAME = 3, 8, 16
+FILTERS, LENGTH, FRAME = 3, 8, 16
 
 
 def make():
-    postfilter = Postfilter(VOICES, LENGTH)
+    postfilter = Postfilter(FILTERS, LENGTH)
     postfilter.build((None, None))
     return postfilter
 
 
-def one(*voices):
-    return np.eye(VOICES, dtype="float32")[list(voices)]
+def one(*indices):
+    return np.eye(FILTERS, dtype="float32")[list(indices)]
 
 
 def audio(rows, seed=0):
@@ -31,10 +31,10 @@ def test_before_it_is_fitted_it_gives_back_what_it_gets():
 
 def test_one_filter_turns_into_the_next():
     postfilter, past = make(), audio(1)
-    taps = np.random.default_rng(1).normal(size=(VOICES, LENGTH)).astype("float32")
+    taps = np.random.default_rng(1).normal(size=(FILTERS, LENGTH)).astype("float32")
     postfilter.taps.assign(taps)
     still = [np.convolve(past[0], a, "valid") for a in taps]
-    for index in range(VOICES):
+    for index in range(FILTERS):
         output = postfilter(past, one(index), one(index))
         np.testing.assert_allclose(output[0], still[index], atol=1e-5)
     output, t = postfilter(past, one(2), one(0)), np.arange(FRAME)
@@ -44,8 +44,8 @@ def test_one_filter_turns_into_the_next():
 
 def test_what_it_is_fitted_on_stays_as_loud():
     postfilter, past = make(), audio(40)
-    before = one(*np.arange(40) % VOICES)
-    predictions = np.zeros((VOICES, 4))
+    before = one(*np.arange(40) % FILTERS)
+    predictions = np.zeros((FILTERS, 4))
     predictions[:, :2] = [[1.6, -0.9995], [0.2, -0.9995], [0.0, 0.0]]
     postfilter.fit(predictions, past, before, np.roll(before, 1, axis=0))
     output = ops.convert_to_numpy(postfilter(past, before, np.roll(before, 1, axis=0)))
@@ -58,8 +58,10 @@ def test_what_it_is_fitted_on_stays_as_loud():
 
 def test_silence_leaves_it_finite():
     postfilter = make()
-    postfilter.fit(np.zeros((VOICES, 4)), 0 * audio(2), one(0, 1), one(0, 1))
-    np.testing.assert_allclose(postfilter.taps, np.eye(1, LENGTH).repeat(VOICES, axis=0), atol=1e-6)
+    postfilter.fit(np.zeros((FILTERS, 4)), 0 * audio(2), one(0, 1), one(0, 1))
+    np.testing.assert_allclose(
+        postfilter.taps, np.eye(1, LENGTH).repeat(FILTERS, axis=0), atol=1e-6
+    )
 
 
 def test_it_is_made_again_from_its_settings():

@@ -126,7 +126,7 @@ def test_regression_predictors_on_known_signals():
     assert given["persistence"] == pytest.approx(2 * 49 / 50, abs=0.05)
 
 
-def test_bad_input_is_said_plainly():
+def test_bad_input_is_refused_by_name():
     codec = MuLaw(peak=1.0)
     with pytest.raises(UserError, match="need samples"):
         bl.discrete_baselines([], [np.zeros(5, int)], codec)

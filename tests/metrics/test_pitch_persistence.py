@@ -45,5 +45,5 @@ def test_noise_holds_nothing_and_loudness_does_not_matter():
 
 
 @pytest.mark.parametrize("audio", [np.zeros(10 * RATE), np.tile(chord(220), 4)])
-def test_nothing_is_said_of_silence_and_of_four_seconds(audio):
+def test_silence_and_four_seconds_have_no_figure(audio):
     assert pitch_persistence(audio, RATE) is None

@@ -16,8 +16,8 @@ SMALL |= {"hidden_units": 8, "num_mixtures": 2, "levels": LEVELS}
 
 
 def make(sure=False, **options):
-    """A head whose weights are far from their start; `sure`: one word and one voice for all it
-    hears and draws, the word louder than any audio, and gains that all mean the same."""
+    """A head whose weights are far from their start; `sure`: one code and one filter for all it
+    reads and draws, the code louder than any audio, and gains that all mean the same."""
     keras.utils.set_random_seed(0)
     head = PredictiveHead(FRAME, **{**SMALL, **options})
     head.build((None, None), (None, None, WIDTH))
@@ -39,7 +39,7 @@ def make(sure=False, **options):
 
 @pytest.fixture
 def uncorrected(monkeypatch):
-    """Draws that are not led to the level of their word, nor enlarged or damped."""
+    """Draws that are not corrected to the level of their code, nor enlarged or damped."""
     monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", 0.0)
     monkeypatch.setattr(level_control, "MAX_EXCITATION_GAIN", 1.0)
     monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
@@ -94,7 +94,7 @@ def softmax(logits):
 
 
 def mass_of_cells(head, prediction):
-    """Of one sample, `(levels,)`, without what the word costs."""
+    """Of one sample, `(levels,)`, without what the code costs."""
     repeated = np.repeat(prediction[None, None], LEVELS, axis=1)
     nats = numbers(head.loss(repeated, cells()[None]))[0]
     return np.exp(prediction[2] - nats)

@@ -27,7 +27,7 @@ def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_something(name):
     assert (numbers(COSTS[name], y[:, ::-1].copy(), y).mean(axis=1) > 0.1).all()
 
 
-def test_the_spectral_cost_hears_no_phase():
+def test_the_spectral_cost_knows_no_phase():
     """A tone a quarter of a turn off: as bad as any for squares, next to nothing for spectra."""
     place = np.arange(4096) / 8.5
     tone, turned, octave = (
@@ -45,7 +45,7 @@ def test_the_spectral_cost_of_another_level():
     assert numbers(spectral, 2 * y, y)[0, 0] == pytest.approx(1 + np.log(2), rel=0.03)
 
 
-def test_rows_are_judged_each_by_itself():
+def test_each_row_has_a_cost_of_its_own():
     y = RNG.normal(size=(3, 256)).astype("float32")
     p = y.copy()
     p[1] *= 2

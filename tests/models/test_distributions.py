@@ -12,7 +12,7 @@ def test_the_distribution_is_gumbels():
     assert stats.kstest(ops.convert_to_numpy(gumbel(u)), "gumbel_r").pvalue > 0.01
 
 
-def test_the_winner_of_logits_and_gumbels_is_drawn_from_their_softmax():
+def test_the_argmax_of_logits_and_gumbels_is_drawn_from_their_softmax():
     logits, n = np.log([0.5, 0.3, 0.15, 0.05]).astype("float32"), 20_000
     u = np.random.default_rng(1).uniform(1e-5, 1 - 1e-5, (n, 4)).astype("float32")
     won = ops.convert_to_numpy(one_hot_argmax(logits + gumbel(u)))

@@ -35,7 +35,7 @@ def analysis(rows):
 
 
 def test_what_is_conditioned_and_seen_is_one_dense_layer():
-    """Its inputs by hand: the last four are two levels, and how much louder the word is."""
+    """Its inputs by hand: the last four are two levels, and how much louder the code is."""
     network, rows = make(layers=1), 3
     network.upsampling.assign(ops.zeros_like(network.upsampling))  # the levels alone
     sound, known = normal(rows, 1, SOUNDS, seed=4), analysis(rows)
@@ -56,7 +56,7 @@ def test_what_is_conditioned_and_seen_is_one_dense_layer():
 
 
 def test_it_is_conditioned_of_each_frame_and_of_each_step_in_it():
-    """By hand: a small layer of word, moment before and time; another view of it in each step."""
+    """By hand: a small layer of code, features before and time; another for each step."""
     network, Q = make(), 3
     sound, before, time = (normal(2, Q, n, seed=n) for n in (SOUNDS, SOUNDS - 2, MORE))
     before = np.concatenate([before, before[..., :2]], -1)

@@ -18,7 +18,7 @@ def make():
     return codes
 
 
-def test_the_voice_is_the_filter_that_errs_least_and_the_gain_how_much():
+def test_the_index_is_the_filter_that_errs_least_and_the_gain_how_much():
     """Over a frame and the one before; the last sample of a frame counts in none."""
     sizes = np.array([[0.1, 0.2, 0.4], [0.4, 0.2, 0.05], [0.4, 0.3, 0.01], [0.005, 0.2, 0.4]])
     residuals = np.repeat(sizes, FRAME, axis=0) * np.tile([1, -1], 2 * FRAME)[:, None]
@@ -30,7 +30,7 @@ def test_the_voice_is_the_filter_that_errs_least_and_the_gain_how_much():
     assert np.abs(np.log(scale / [0.05, 0.01, 0.005])).max() < np.log(half_a_step) + 0.03
 
 
-def test_errors_beyond_all_gains_are_said_with_the_nearest():
+def test_residuals_beyond_all_gains_get_the_nearest():
     silent, loud = (make().encode(np.full((1, 2 * FRAME, FILTERS), v, "float32")) for v in (0, 9.0))
     assert float(LPCCodes.decode(silent[1])[0, 0, 0]) == pytest.approx(MIN_RESIDUAL_SCALE)
     assert float(LPCCodes.decode(loud[1])[0, 0, 0]) == pytest.approx(1.0)
@@ -43,7 +43,7 @@ def test_gains_stand_for_even_steps_of_loudness():
     np.testing.assert_allclose(np.diff(20 * np.log10(sizes)), 80 / 31, rtol=1e-4)
 
 
-def test_more_voices_than_samples_are_refused():
+def test_more_filters_than_samples_are_refused():
     with pytest.raises(ValueError, match="frame of 2 samples has no more filters"):
         LPCCodes(3, 2, CODES)
 

@@ -72,29 +72,29 @@ def test_every_sample_of_a_frame_is_drawn_from_what_is_predicted_of_it(bunch, un
     assert np.abs(np.corrcoef(below.T) - np.eye(FRAME)).max() < 0.15
 
 
-def test_what_is_drawn_to_be_said_is_told_and_kept():
-    """From the tier's softmaxes: the voice, the gain of that voice, the word of both; the samples
+def test_codes_are_drawn_and_samples_follow_them():
+    """From the tier's softmaxes: index, gain given it, envelope code given both; the samples
     are drawn to fit."""
     head, n = make(), 8000
     head.codes.lpc.code_bias.assign(3 * numbers(head.codes.lpc.code_bias))
     past, conditioning = audio(head.context), conditioning_of(1)[:, 0]
     rows = (np.repeat(v, n, axis=0) for v in (past, conditioning))
     frames, state = draw(head, *rows, uniform(head, n), temperature=1.0)
-    word, voice, gain = np.split(numbers(state[-1]), [CODES, CODES + FILTERS], axis=1)
+    code, index, gain = np.split(numbers(state[-1]), [CODES, CODES + FILTERS], axis=1)
     p = softmax(numbers(head.codes.lpc.index_logits(conditioning))[0])
-    np.testing.assert_allclose(voice.mean(axis=0), p, atol=0.03)
+    np.testing.assert_allclose(index.mean(axis=0), p, atol=0.03)
     for k, one in enumerate(np.eye(FILTERS, dtype="float32")):
-        of_voice = np.concatenate([conditioning, one[None]], axis=1)
-        these = gain[voice[:, k] == 1]
-        p = softmax(numbers(head.codes.lpc.gain_logits(of_voice))[0])
+        given_index = np.concatenate([conditioning, one[None]], axis=1)
+        these = gain[index[:, k] == 1]
+        p = softmax(numbers(head.codes.lpc.gain_logits(given_index))[0])
         # Three standard deviations of a share, at most.
         np.testing.assert_allclose(these.mean(axis=0), p, atol=1.5 / np.sqrt(len(these)))
-    heeded = np.concatenate([voice, gain], axis=1)
+    heeded = np.concatenate([index, gain], axis=1)
     logits = numbers(head.codes.envelope.logits(conditioning)) + heeded @ numbers(
         head.codes.lpc.code_bias
     )
-    np.testing.assert_allclose(word.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
-    # The same chance for the samples, another word, voice or gain: another frame.
+    np.testing.assert_allclose(code.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
+    # The same chance for the samples, another code, index or gain: another frame.
     wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (CODES, FILTERS, NUM_GAINS)]
     wanted[1], wanted[2] = np.roll(wanted[1], 1, axis=0), np.roll(wanted[2], 2, axis=0)
     noise = np.repeat(uniform(head, 1), 4, axis=0)
@@ -116,7 +116,7 @@ def test_what_is_drawn_to_be_said_is_told_and_kept():
     )
 
 
-def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(uncorrected):
+def test_a_frame_is_drawn_with_the_filter_of_its_index_alone(uncorrected):
     """Nothing drawn: the frame is what that filter makes of the past, sample after sample."""
     for k in range(FILTERS):
         head = make()
@@ -131,7 +131,7 @@ def test_a_frame_is_drawn_with_the_filter_of_its_voice_alone(uncorrected):
 
 
 def quiet_net(word_level):
-    """A head that draws about zero whatever it hears, for one word of this loudness."""
+    """A head that draws about zero whatever it reads, for one code of this loudness."""
     head = make(sure=True)
     head.filter_bank.set_filters(np.zeros((head.filters, head.lpc_order)))
     for layer in (head.network.entry, head.network.mixture):
@@ -145,7 +145,7 @@ def quiet_net(word_level):
     ("wanted", "factor"),
     [(1.0, 1.0), (1.1, 1.1), (4.0, 1.25), (0.5, 0.5), (0.3, 0.3), (0.01, np.exp(-1.5))],
 )
-def test_draws_are_as_much_louder_or_quieter_as_the_word_is(
+def test_draws_are_as_much_louder_or_quieter_as_the_code_is(
     wanted, factor, uncorrected, monkeypatch
 ):
     """`wanted` times the loudness of the last 64 samples; a level is half a log of amplitude."""

@@ -60,31 +60,31 @@ def test_the_samples_of_a_frame_carry_the_nats_of_its_codes():
     costs = prediction[0, :, 2].reshape(frames, FRAME)
     np.testing.assert_array_equal(costs, np.repeat(costs[:, :1], FRAME, axis=1))
     first = head.context - FRAME - 1
-    words = numbers(head.codes.envelope.encode(head.codes.envelope.features(x[:, first:-1])))[0]
+    envelopes = numbers(head.codes.envelope.encode(head.codes.envelope.features(x[:, first:-1])))[0]
     sizes = np.log(errors_by_frame(head, x)[0, -frames - 1 :] + MIN_RESIDUAL_SCALE)
     best = (sizes[1:] + sizes[:-1]).argmin(axis=1)
-    voices = np.eye(FILTERS)[best]
+    indices = np.eye(FILTERS)[best]
     known = np.linspace(np.log(MIN_RESIDUAL_SCALE), 0, NUM_GAINS)
     gains = np.abs(sizes[1:][np.arange(frames), best, None] - known).argmin(axis=1)
     np.testing.assert_allclose(prediction[0, ::FRAME, 1], np.exp(known[gains]), rtol=1e-5)
     gains = np.eye(NUM_GAINS)[gains]
-    for code in (words, voices, gains):
+    for code in (envelopes, indices, gains):
         assert len(np.unique(code.argmax(axis=1))) > 1
-    heeded = np.concatenate([voices, gains], axis=1)
+    heeded = np.concatenate([indices, gains], axis=1)
     logits = numbers(head.codes.envelope.logits(conditioning))[0] + heeded @ numbers(
         head.codes.lpc.code_bias
     )
-    expected = (softmax(logits) * words).sum(axis=1)
-    expected *= (softmax(numbers(head.codes.lpc.index_logits(conditioning))[0]) * voices).sum(
+    expected = (softmax(logits) * envelopes).sum(axis=1)
+    expected *= (softmax(numbers(head.codes.lpc.index_logits(conditioning))[0]) * indices).sum(
         axis=1
     )
-    of_voice = np.concatenate([conditioning[0], voices], axis=1).astype("float32")
-    expected *= (softmax(numbers(head.codes.lpc.gain_logits(of_voice))) * gains).sum(axis=1)
+    given_index = np.concatenate([conditioning[0], indices], axis=1).astype("float32")
+    expected *= (softmax(numbers(head.codes.lpc.gain_logits(given_index))) * gains).sum(axis=1)
     np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
-    np.testing.assert_array_equal(state[-1][0], np.concatenate([words, heeded], axis=1)[-1])
+    np.testing.assert_array_equal(state[-1][0], np.concatenate([envelopes, heeded], axis=1)[-1])
 
 
-def test_given_its_word_a_sample_is_predicted_from_what_was_before_it():
+def test_given_its_code_a_sample_is_predicted_from_what_was_before_it():
     """A prediction rests on all samples before it, the mixture on those before its 8."""
     head, N = make(sure=True), 2 * FRAME
     for layer in (head.network.entry, *head.network.hidden):
@@ -103,7 +103,7 @@ def test_given_its_word_a_sample_is_predicted_from_what_was_before_it():
     assert used[step + 1 == after].all(), "the 8 samples before are not used"
 
 
-def test_nothing_that_is_said_tells_the_last_sample_of_its_frame():
+def test_no_code_depends_on_the_last_sample_of_its_frame():
     """That sample is not known when a window is read: it counts from the next frame on."""
     head, frames = make(), 4
     base = audio(head.context + frames * FRAME)
@@ -138,7 +138,7 @@ def test_two_halves_are_one_window():
     same(state, end)
 
 
-def test_frames_that_are_heard_leave_the_state_of_a_window():
+def test_frames_that_are_read_leave_the_state_of_a_window():
     """Pitfall 17: reading frame by frame is what training does."""
     head, T = make(), 4
     x, conditioning = audio(head.context + T * FRAME, rows=2), conditioning_of(T, rows=2)
@@ -151,7 +151,7 @@ def test_frames_that_are_heard_leave_the_state_of_a_window():
     same(state, expected)
 
 
-def test_what_was_said_before_is_that_of_the_frames_before():
+def test_previous_codes_are_those_of_the_frames_before():
     head, T = make(), 5
     x = audio(head.context + T * FRAME)
     before = numbers(head.previous_codes(x[:, :-1]))[0]
@@ -235,7 +235,7 @@ def test_dropout_is_for_training_alone():
 
 
 def test_what_was_fitted_is_saved():
-    """Pitfall 14: filters, words and limit are weights that travel with the model."""
+    """Pitfall 14: filters, codebook and limit are weights that travel with the model."""
     head = make()
     fitted = [head.filter_bank.taps, head.codes.envelope.codebook, head.residual_limit]
     assert {id(w) for w in fitted} <= {id(w) for w in head.non_trainable_weights}

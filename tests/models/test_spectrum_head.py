@@ -70,7 +70,7 @@ def test_opposite_phases_cost_one_and_amplitudes_their_logarithms_square():
         assert loss.mean() == pytest.approx(expected, rel=0.01)
 
 
-def test_a_relative_phase_turns_from_what_was_heard():
+def test_a_relative_phase_turns_from_what_was_read():
     """An untrained head hears no turn: a tone that fits the span goes on as it was."""
     head = built("polar", relative=True)
     head.output_layer.kernel.assign(ops.zeros_like(head.output_layer.kernel))

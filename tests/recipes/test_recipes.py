@@ -244,7 +244,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("raw", {"head.bunch": 48}, "multiple of its bunch of 48"),
     ],
 )
-def test_mistakes_are_said_in_one_line(name, overrides, words):
+def test_mistakes_are_one_line(name, overrides, words):
     with pytest.raises(UserError) as error:
         load_recipe(name, overrides)
     assert words in str(error.value)

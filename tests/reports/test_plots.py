@@ -46,7 +46,7 @@ def test_other_formats_by_ending(tmp_path):
     assert b"<svg" in (tmp_path / "s.svg").read_bytes()
 
 
-def test_nothing_to_draw_is_said(tmp_path):
+def test_nothing_to_draw_is_one_line(tmp_path):
     with pytest.raises(UserError, match="nothing to draw"):
         spectrogram_figure([], RATE, tmp_path / "none.png")
     with pytest.raises(UserError, match="no validation"):

@@ -147,7 +147,7 @@ def test_bad_controls_change_nothing(server: Server, body: bytes, message: str) 
     assert json.loads(server.get("controls"))[0]["value"] == 0.5
 
 
-def test_no_room_is_said(server: Server) -> None:
+def test_no_room_is_answered_with_503(server: Server) -> None:
     until = time.monotonic() + 20
     while server.metric("listeners"):  # those of other tests
         assert time.monotonic() < until

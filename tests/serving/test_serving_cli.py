@@ -92,7 +92,7 @@ def test_the_seed_is_read_but_not_in_the_output(toy: Toy, tone: Tone, tmp_path: 
     np.testing.assert_allclose(new[:50], level * 0.9 ** np.arange(1, 51), atol=2e-4)
 
 
-def test_a_short_seed_is_padded_and_said(
+def test_a_short_seed_is_padded_with_a_note(
     toy: Toy, tone: Tone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = tone(seconds=0.5, rate=RATE)

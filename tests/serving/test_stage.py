@@ -258,7 +258,7 @@ def test_learning_from_the_command_line(
     assert "temperature: move its knob" in capsys.readouterr().err
 
 
-def test_a_piece_is_played_by_osc(
+def test_osc_plays_a_piece(
     toy: Toy, sound: SoundSystem, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From a datagram to the loudspeaker: what was calm becomes ten times as loud."""

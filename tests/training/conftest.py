@@ -34,7 +34,7 @@ NOISY = DISCRETE | {
     ],
     "head": {"kind": "regression"},
 }
-# The clock's period, the filters and the words are found on the train part, not learned.
+# The clock's period, the filters and the codebooks are found on the train part, not learned.
 CLOCK = DISCRETE | {
     "codec": {"name": "peak"},
     "tiers": [
