@@ -1,6 +1,7 @@
 """The way of a user, by real command lines: train, stop, resume, export, evaluate, generate."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import soundfile
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.trainer import Trainer
 
 RATE = 2000
 RECIPE = """
@@ -38,32 +41,36 @@ def finish(command):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with a song and a run that Ctrl-C stopped."""
+    """A folder with a song and a recipe."""
     home = tmp_path_factory.mktemp("home")
     write_demo_piece(home / "song.wav", 6.0, RATE)
     (home / "tiny.yaml").write_text(RECIPE)
     return home
 
 
+def training(home, run):
+    """The words of an hour's training, with a validation after a second."""
+    words = f"train --audio {home}/song.wav --run {home}/{run} --cache {home}/cache --minutes 60"
+    words += f" --recipe {home}/tiny.yaml {TINY} --validate-every 0.02 --sample-seconds 0.1"
+    return words.split()
+
+
 @pytest.fixture(scope="module")
 def stopped(home):
-    """What the stopped training left: its exit code and what it printed."""
-    words = f"train --audio {home}/song.wav --run {home}/run --cache {home}/cache --minutes 60"
-    words += f" --recipe {home}/tiny.yaml {TINY} --validate-every 0.02 --sample-seconds 0.1"
-    process = subprocess.Popen(
-        keras_rawaudio(*words.split()), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 900
-    while not (home / "run" / "samples").exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    """What a training that Ctrl-C stopped left: its exit code and what it printed."""
+    validate, out, err = Trainer._validate, io.StringIO(), io.StringIO()
+
+    def then_ctrl_c(trainer, *arguments):
+        validate(trainer, *arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(Trainer, "_validate", then_ctrl_c)
+        code = main(training(home, "run"))
+    return code, out.getvalue(), err.getvalue()
 
 
-def test_ctrl_c_saves_and_leaves_with_130(stopped, home):
-    code, out, err = stopped
+def check_stopped(code, out, err, run):
     assert code == 130, err
     assert out == ""
     printed = [line for line in err.splitlines() if line]
@@ -71,7 +78,28 @@ def test_ctrl_c_saves_and_leaves_with_130(stopped, home):
     # TensorFlow, oneDNN and CUDA have had nothing to say.
     expected = re.compile(r"an epoch: \d+ steps, about |note: |stopping|stopped|.* validation ")
     assert all(expected.match(line) for line in printed), err
-    assert not list((home / "run").rglob(".partial*"))
+    assert not list(run.rglob(".partial*"))
+
+
+def test_ctrl_c_saves_and_leaves_with_130(stopped, home):
+    check_stopped(*stopped, home / "run")
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_process_of_its_own(home):
+    process = subprocess.Popen(
+        keras_rawaudio(*training(home, "own")),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 900
+    while not (home / "own" / "samples").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    check_stopped(process.returncode, out, err, home / "own")
 
 
 def test_resume_export_evaluate_generate(stopped, home, capfd):
@@ -130,6 +158,7 @@ def test_a_refusal_after_tensorflow_is_one_line_too(home):
     assert not (home / "never").exists()
 
 
+@pytest.mark.slow
 def test_stereo_at_44_khz_is_learned_from_in_mono_at_16(home, capfd):
     """The recipe takes mono up to 16 kHz; a file that is cut off is one line on stderr."""
     audio = np.random.default_rng(0).normal(0, 0.1, (3 * 44_100, 2)).clip(-1, 1)

@@ -1,5 +1,7 @@
 """A run that is trained again from its own description."""
 
+import shutil
+
 import pytest
 
 from keras_rawaudio.cli import main
@@ -10,11 +12,23 @@ from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny):
+    home = tmp_path_factory.mktemp("rerun")
+    piece = write_demo_piece(home / "piece.wav", 4.0, 2000)
+    train([piece], home / "run", tiny(), Budget(epochs=1), cache=home / "cache", seed=3)
+    return RunFolder(home / "run")
+
+
 @pytest.fixture
-def first(tmp_path, tiny):
-    piece = write_demo_piece(tmp_path / "piece.wav", 4.0, 2000)
-    train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=tmp_path / "cache", seed=3)
-    return RunFolder(tmp_path / "run")
+def first(trained):
+    """The run, and its audio, as the training left them."""
+    described = trained.describe()
+    yield trained
+    trained.write_json(trained.description, described)
+    write_demo_piece(trained.path.parent / "piece.wav", 4.0, 2000)
+    for made in ("run-rerun", "new"):
+        shutil.rmtree(trained.path.parent / made, ignore_errors=True)
 
 
 def test_the_same_audio_gives_the_same_weights(first, capsys):
