@@ -134,6 +134,8 @@ def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatc
         prediction = gaussian_draws(
             prediction, noise, temperature[:, None], model.tiers[-1].frame_size
         )
+    elif model.head.kind not in ("categorical", "regression", "spectrum"):
+        pytest.skip("draws of this head are not computed by hand here")
     elif model.head.condition_width:
         weights = np.exp(prediction / temperature[:, None, None])
         sums = np.cumsum(weights, axis=-1) / weights.sum(axis=-1, keepdims=True)
