@@ -116,16 +116,25 @@ class CodePrior(keras.layers.Layer):
         """Period in codes `(B, 1)` of the heaviest of weights `(B, labels)`; 1 without a clock."""
         return ops.maximum(ops.matmul(_heaviest(music), self.period[:, None]), 1.0)
 
+    def has_clock(self, label: int) -> bool:
+        """Whether a label, or the one piece, has a clock."""
+        if not self.clock_harmonics:
+            return False
+        return not self.labels or float(self.period[label]) > 0
+
     def call(
-        self, points: list[Any], state: list[Any], training: bool = False
+        self, points: list[Any], state: list[Any], training: bool = False, tempo: Any = 1.0
     ) -> tuple[Any, list[Any]]:
-        """Hidden `(B, T, units)` from the entries of the block before, and the new state."""
+        """Hidden `(B, T, units)` from the entries of the block before, and the new state.
+
+        `tempo` `(B, 1)` is the clock's speed.
+        """
         parts, T = [self._read(points, training)], points[0].shape[1]
         states, clock, music = self._split(state)
         shown = self._shown(music, training)
         after = []
         if clock is not None:
-            speed = self._turns_per_block(music)
+            speed = tempo * self._turns_per_block(music)
             turns = clock + np.arange(T, dtype="float32") * speed
             parts.append(self._waves(turns))
             after.append(ops.mod(clock + T * speed, 1.0))
@@ -140,7 +149,7 @@ class CodePrior(keras.layers.Layer):
         return self.leave_out(hidden, training=training), [*states, *after]
 
     def step(self, points: list[Any], state: list[Any], tempo: Any = 1.0) -> tuple[Any, list[Any]]:
-        """`call` for one block, without the time axis; `tempo` `(B, 1)` is the clock's speed."""
+        """`call` for one block, without the time axis, outside of training."""
         parts, after = [self._read(points, False)], []
         states, clock, music = self._split(state)
         if clock is not None:

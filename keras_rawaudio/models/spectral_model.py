@@ -48,7 +48,7 @@ class SpectralModel(FitWindows):
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
             target `j`. `N` is a multiple of `bands`.
-        state: recurrent state by name, each `(B, units)`.
+        state: recurrent state by name, each `(B, units)`, and perhaps the clock's `tempo`.
         training: switches noise, dropout and own draws on.
 
     Returns:
@@ -171,20 +171,22 @@ class SpectralModel(FitWindows):
         fresh = ops.all(state["tier0_layer0_h"] == 0, axis=1)[:, None, None]
         first = ops.where(fresh, -1, before[:, :1])
         before = ops.concatenate([first, before[:, 1:]], axis=1)
-        points, values = self.spectral_codec.read_points(now), list(state.values())
+        points, names = self.spectral_codec.read_points(now), list(self.state_spec())
+        values, tempo = [state[name] for name in names], state.get(TEMPO.name, 1.0)
         keys = self.entry_keys()
         if training and self.own_draws:
-            before = ops.stop_gradient(self._with_own_draws(before, points, keys, values))
+            before = self._with_own_draws(before, points, keys, values, tempo)
+            before = ops.stop_gradient(before)
         read = self.spectral_codec.read_points(before)
-        hidden, after = self.prior(read, values, training=training)
+        hidden, after = self.prior(read, values, training=training, tempo=tempo)
         logits = self.prior.all_logits(hidden, points, keys, training=training)
-        return logits, dict(zip(state, after, strict=True))
+        return logits, {**state, **dict(zip(names, after, strict=True))}
 
     def _with_own_draws(
-        self, before: Any, points: list[Any], keys: list[Any], values: list[Any]
+        self, before: Any, points: list[Any], keys: list[Any], values: list[Any], tempo: Any
     ) -> Any:
         """Blocks `(B, T, bands)`, some of them as the model itself would have drawn them."""
-        hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
+        hidden, _ = self.prior(self.spectral_codec.read_points(before), values, tempo=tempo)
         logits = self.prior.all_logits(hidden, points, keys)
         draws, sure = [], 0.0
         for each in logits:

@@ -126,6 +126,10 @@ class SpectralSettings(Settings):
     """Largest share of blocks that the model's own draws replace, in training."""
     clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
     """Of a clock in time with each recording of the corpus; 0: none."""
+    tempos: Annotated[
+        tuple[Annotated[float, Field(ge=0.25, le=4)], ...], Field(max_length=16, strict=False)
+    ] = ()
+    """Speeds at which music with a clock is read too, so that the rhythm follows `tempo`."""
 
 
 class CodeDataSettings(DataSettings):

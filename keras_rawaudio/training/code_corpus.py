@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.block_spectra import HOPS
-from keras_rawaudio.dsp.spectral_codebook import encode_shifted
+from keras_rawaudio.dsp.spectral_codebook import encode_shifted, encode_stretched
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.checkpoint import DAMAGE
@@ -25,6 +27,7 @@ class CodeCorpus:
         codes: of each part, by name: `(blocks * bands,)` int16 per stretch of audio.
         starts: where in its own file each stretch begins, in codes.
         labels: of each stretch, for a corpus that has labels.
+        tempos: of each stretch, its speed; `None`: 1.
     """
 
     def __init__(
@@ -32,11 +35,15 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]],
         starts: dict[str, list[int]],
         labels: dict[str, list[int]] | None = None,
+        tempos: dict[str, list[float]] | None = None,
     ) -> None:
         self._codes, self._starts, self._labels = codes, starts, labels or {}
+        self._tempos = tempos or {part: [1.0] * len(rows) for part, rows in codes.items()}
 
     @classmethod
-    def encode(cls, corpus: Corpus, model: SpectralModel) -> CodeCorpus:
+    def encode(
+        cls, corpus: Corpus, model: SpectralModel, tempos: Sequence[float] = ()
+    ) -> CodeCorpus:
         """Read the codes off the audio.
 
         The train part is read once for each hop of a block, so that blocks begin everywhere and no
@@ -45,23 +52,34 @@ class CodeCorpus:
         Args:
             corpus: the audio.
             model: its codec has been fitted.
+            tempos: speeds at which the train part is read too, where it has a clock, so that the
+                prior follows the clock.
         """
         spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
-        codes: dict[str, list[np.ndarray]] = {}
-        starts: dict[str, list[int]] = {}
-        labels: dict[str, list[int]] = {}
+        none: tuple[dict[str, Any], ...] = tuple({part: [] for part in PARTS} for _ in range(4))
+        data = cls(*none)
         for part in PARTS:
+            segments, starts = corpus.segments(part), corpus.starts(part)
+            labels = corpus.segment_labels(part) if model.labels else [0] * len(segments)
             shifts = range(HOPS) if part == "train" else (0,)
-            codes[part], starts[part] = [], []
-            for segment, start in zip(corpus.segments(part), corpus.starts(part), strict=True):
+            for segment, start, label in zip(segments, starts, labels, strict=True):
                 encoded = encode_shifted(segment, spectra, books, shifts)
-                for shift, found in zip(shifts, encoded, strict=True):
-                    place = start + shift * spectra.hop
-                    codes[part].append((found + 1).astype(np.int16).ravel())
-                    starts[part].append(round(place * model.frame / spectra.block))
-            if model.labels:
-                labels[part] = [of for of in corpus.segment_labels(part) for _ in shifts]
-        return cls(codes, starts, labels)
+                for shift, codes in zip(shifts, encoded, strict=True):
+                    place = (start + shift * spectra.hop) / spectra.block
+                    data._add(part, codes, place, label, 1.0)
+                for tempo in tempos if part == "train" and model.prior.has_clock(label) else ():
+                    codes = encode_stretched(segment, spectra, books, tempo)
+                    data._add(part, codes, start / spectra.block / tempo, label, tempo)
+        if not model.labels:
+            data._labels = {}
+        return data
+
+    def _add(self, part: str, codes: np.ndarray, place: float, label: int, tempo: float) -> None:
+        """A stretch: codes `(blocks, bands)` from 0, and where it begins, in blocks."""
+        self._codes[part].append((codes + 1).astype(np.int16).ravel())
+        self._starts[part].append(round(place * codes.shape[1]))
+        self._labels[part].append(label)
+        self._tempos[part].append(tempo)
 
     @classmethod
     def load(cls, path: Path) -> CodeCorpus:
@@ -73,6 +91,7 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
         labels: dict[str, list[int]] = {}
+        tempos: dict[str, list[float]] = {}
         try:
             if not path.is_file():
                 raise ValueError("it is no file")
@@ -89,10 +108,15 @@ class CodeCorpus:
                         labels[part] = saved[f"{part}_labels"].tolist()
                         if len(labels[part]) != len(lengths):
                             raise ValueError("its labels are not those of its codes")
+                    tempos[part] = [1.0] * len(lengths)
+                    if f"{part}_tempos" in saved:
+                        tempos[part] = saved[f"{part}_tempos"].tolist()
+                        if len(tempos[part]) != len(lengths):
+                            raise ValueError("its tempos are not those of its codes")
         except DAMAGE as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"cannot read {path}: {reason}; train into a new folder") from None
-        return cls(codes, starts, labels)
+        return cls(codes, starts, labels, tempos)
 
     def save(self, path: Path) -> None:
         """Write all parts into one `.npz` file."""
@@ -101,6 +125,7 @@ class CodeCorpus:
             arrays[f"{part}_codes"] = np.concatenate([np.zeros(0, np.int16), *rows])
             arrays[f"{part}_lengths"] = np.array([len(row) for row in rows], np.int64)
             arrays[f"{part}_starts"] = np.array(self._starts[part], np.int64)
+            arrays[f"{part}_tempos"] = np.array(self._tempos[part], np.float64)
             if part in self._labels:
                 arrays[f"{part}_labels"] = np.array(self._labels[part], np.int64)
         with path.open("wb") as file:
@@ -113,6 +138,15 @@ class CodeCorpus:
     def starts(self, part: str) -> list[int]:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]
+
+    def as_recorded(self, part: str) -> list[np.ndarray]:
+        """The codes of each stretch at its own tempo."""
+        both = zip(self._codes[part], self._tempos[part], strict=True)
+        return [codes for codes, tempo in both if tempo == 1.0]
+
+    def tempos(self, part: str) -> list[float]:
+        """The speed of each stretch."""
+        return self._tempos[part]
 
     def labels(self, part: str) -> list[int] | None:
         """The label of each stretch; None for a corpus without."""
@@ -127,7 +161,7 @@ def code_frequencies(corpus: CodeCorpus, part: str, bands: int, levels: int) -> 
     """Bits per code by the frequencies of the train part: what no context gives."""
     bits = []
     for band in range(bands):
-        train = np.concatenate([c[band::bands] for c in corpus.segments("train")])
+        train = np.concatenate([c[band::bands] for c in corpus.as_recorded("train")])
         heldout = np.concatenate([c[band::bands] for c in corpus.segments(part)])
         counts = np.bincount(train, minlength=levels) + 0.5
         bits.append(-np.log2(counts[heldout] / counts[1:].sum()).mean())

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.data.windows.dataset import PREFETCH
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.controls import MUSIC
+from keras_rawaudio.models.controls import MUSIC, TEMPO
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.step import TrainingStep
 
@@ -128,7 +128,7 @@ def step_memory(step: TrainingStep, plan: WindowPlan) -> float:
     tensors that the step makes.
     """
     batch = silent_batch(step, plan)
-    graph = step.function.get_concrete_function(*batch.values()).graph
+    graph = step.function.get_concrete_function(**batch).graph
     tensors = [o for op in graph.get_operations() if op.type not in VIEWS for o in op.outputs]
     made = sum(_bytes(t) for t in tensors if t.shape.is_fully_defined())
     kept = sum(_bytes(v) for v in step.variables().values())
@@ -143,9 +143,9 @@ def step_seconds(step: TrainingStep, plan: WindowPlan) -> float:
     variables = step.variables()
     before = {name: tf.identity(value) for name, value in variables.items()}
     try:
-        float(step.replicas.one(step.function(*batch.values())[0]))  # the first one takes longer
+        float(step.replicas.one(step.function(**batch)[0]))  # the first one takes longer
         began = time.perf_counter()
-        float(step.replicas.one(step.function(*batch.values())[0]))
+        float(step.replicas.one(step.function(**batch)[0]))
         return time.perf_counter() - began
     finally:
         for name, value in before.items():
@@ -165,6 +165,8 @@ def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
     }
     if MUSIC in step.model.state_spec():
         batch["label"] = tf.zeros((B,), tf.int32)
+    if TEMPO.name in step.carried.variables:
+        batch["tempo"] = tf.ones((B,), tf.float32)
     return step.replicas.deal(batch)
 
 

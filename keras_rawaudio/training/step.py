@@ -85,8 +85,8 @@ class TrainingStep:
         """Take a step on one batch.
 
         Args:
-            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label` for
-                a model with labels; of several processes, the `rows` of this one.
+            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label` and
+                `tempo` for a model that takes them; of several processes, the `rows` of this one.
             learning_rate: for this step.
 
         Returns:
@@ -95,8 +95,8 @@ class TrainingStep:
         """
         self.optimizer.learning_rate.assign(learning_rate)
         batch = self.replicas.deal(batch)
-        inputs = [batch[name] for name in ("x", "y", "reset", "position")]
-        loss, norm = self.function(*inputs, batch.get("label"))
+        names = ("x", "y", "reset", "position", "label", "tempo")
+        loss, norm = self.function(**{name: batch[name] for name in names if name in batch})
         return self.replicas.one(loss), self.replicas.one(norm)
 
     def variables(self) -> dict[str, Any]:
@@ -139,15 +139,15 @@ class TrainingStep:
 
         tf.function(lambda: self.replicas.strategy.run(take))()
 
-    def _replicated(self, *inputs: Any) -> tuple[Any, Any]:
+    def _replicated(self, **inputs: Any) -> tuple[Any, Any]:
         if self.replicas.count == 1:
-            return self._step(*inputs)
-        return self.replicas.strategy.run(self._step, inputs)
+            return self._step(**inputs)
+        return self.replicas.strategy.run(self._step, kwargs=inputs)
 
     def _step(
-        self, x: Any, y: Any, reset: Any, position: Any, label: Any = None
+        self, x: Any, y: Any, reset: Any, position: Any, label: Any = None, tempo: Any = None
     ) -> tuple[Any, Any]:
-        state = self.carried.read(reset, position, label)
+        state = self.carried.read(reset, position, label, tempo)
         variables = self.model.trainable_variables
         learned = [tf.identity(v.value) for v in variables if self.weight_noise]
         for variable in variables if self.weight_noise else ():

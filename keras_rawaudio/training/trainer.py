@@ -15,6 +15,7 @@ from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.models.controls import TEMPO
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_balance import CodeBalance
@@ -112,6 +113,8 @@ class Trainer:
             replicas,
         )
         self.labels = data.labels("train") if data else None
+        has_tempo = TEMPO in model.controls
+        self.tempos = data.tempos("train") if data and has_tempo else None
         heldout = (
             self.data.segments("validation"),
             self.data.starts("validation"),
@@ -205,6 +208,7 @@ class Trainer:
                 *divmod(self.steps, self.plan.batches_per_epoch),
                 starts=self.data.starts("train"),
                 labels=self.labels,
+                tempos=self.tempos,
                 rows=self.step.rows,
             )
         )

@@ -20,7 +20,7 @@ from keras_rawaudio.training.train import resume, train
 RECIPE = {
     "name": "tiny",
     "description": "",
-    "spectral": {"units": 8, "components": 8, "clock_harmonics": 2},
+    "spectral": {"units": 8, "components": 8, "clock_harmonics": 2, "tempos": [0.8, 1.5]},
     "data": {"length": 8, "batch": 2},
     "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
 }
@@ -59,6 +59,17 @@ def test_every_file_of_an_album_is_a_label(album):
 
 def test_codes_of_a_corpus_without_labels_have_none(run):
     assert CodeCorpus.load(RunFolder(run).codes).labels("train") is None
+
+
+def test_music_with_a_clock_is_read_at_several_speeds(run, album):
+    codes = CodeCorpus.load(RunFolder(run).codes)
+    assert codes.tempos("train") == [1.0] * 4 + [0.8, 1.5]
+    assert codes.tempos("validation") == [1.0]
+    lengths = [len(c) for c in codes.segments("train")]
+    np.testing.assert_allclose(np.multiply(lengths, codes.tempos("train")), lengths[0], rtol=0.1)
+    assert len(codes.as_recorded("train")) == 4
+    # Too short for a steady pulse, so without a clock.
+    assert set(CodeCorpus.load(RunFolder(album).codes).tempos("train")) == {1.0}
 
 
 def test_the_shipped_recipe_is_spectral():
