@@ -231,7 +231,7 @@ def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
     made = trainer(tiny(sample_seconds=4.0))
     rate = made.corpus.sample_rate
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 4 * rate)).astype("float32")
-    monkeypatch.setattr(made.generation.sampler, "generate", lambda *arguments: noise)
+    monkeypatch.setattr(made.generation.sampler, "generate", lambda *args, **named: noise)
     made.fit()
     assert re.search(r"generates 4 s: noise from the start, tone", capsys.readouterr().err)
     assert made.log.rows[-1]["verdict"] == "noise from the start"
