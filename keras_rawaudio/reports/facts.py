@@ -40,14 +40,20 @@ def facts(
     sizes = [
         ["parameters", f"{described['parameters']:,}"],
         ["model file", f"{run.best.stat().st_size / 1e6:.1f} MB"],
-        ["a step of the slowest tier", f"{model.block} samples"],
-        ["samples that are seen directly", f"{model.context + 1}"],
     ]
+    of_codes = described["measure"] == "bits_per_code"
+    if of_codes:
+        sizes.append(["a block", f"{model.block} samples, {model.frame} codes"])
+    else:
+        sizes += [
+            ["a step of the slowest tier", f"{model.block} samples"],
+            ["samples that are seen directly", f"{model.context + 1}"],
+        ]
     if log:
-        last = log[-1]
+        last, unit = log[-1], "codes" if of_codes else "samples"
         sizes += [
             ["trained for", f"{last['minutes']:.1f} minutes, {last['step']} steps"],
-            ["training", f"{last['samples_per_second']:,.0f} samples/s at the end"],
+            ["training", f"{last['samples_per_second']:,.0f} {unit}/s at the end"],
         ]
     if generated:
         drawn = f"{generated.speed:,.0f} samples/s of each of {len(generated.streams)} streams"

@@ -31,6 +31,10 @@ from keras_rawaudio.training.units import UNITS
 QUICK_SAMPLES = 1 << 15  # of each stream, unless a length is given
 SHORTEST = 1.0
 BITS_SECONDS = 20.0  # of the validation part
+BY_HEART = (
+    ". It predicts audio that it never saw worse than code frequencies do: it knows the train part "
+    "by heart, and may copy it. Train for less, or on more audio"
+)
 
 
 def write_report(run: str | Path, out: Path | None = None, seconds: float | None = None) -> Path:
@@ -118,8 +122,23 @@ class Report:
         if self.log:
             best = min(self.log, key=lambda row: row[measure])
             words = f"best validation: {best[measure]:.3f} {UNITS[measure]} ({beside})"
+            if measure == "bits_per_code":
+                words = f"kept: the latest model, {self._latest(best)} ({beside})"
+            if self._by_heart():
+                words += BY_HEART
         found = [(s.name, s.findings) for s in generated.streams] if generated else []
         return Section("Verdict", words, findings=found)
+
+    def _latest(self, best: dict[str, Any]) -> str:
+        """The last validation beside the best one, of a model whose latest state is kept."""
+        last = self.log[-1]["bits_per_code"]
+        minutes = f"after {best['minutes']:.1f} minutes"
+        return f"{last:.3f} bits per code on validation; best {best['bits_per_code']:.3f} {minutes}"
+
+    def _by_heart(self) -> bool:
+        """Whether codes that it never saw cost more than by their frequencies."""
+        by_frequency = self.description["baselines"].get("code_frequencies")
+        return by_frequency is not None and self.log[-1]["bits_per_code"] > by_frequency
 
     def learning(self) -> Section:
         """Learning curves beside the baselines."""

@@ -11,6 +11,8 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
 from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
+from keras_rawaudio.reports.facts import facts
+from keras_rawaudio.reports.report import Report
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.run_folder import RunFolder
@@ -98,6 +100,17 @@ def test_a_run_is_scored_in_bits_per_code(run):
     codes = CodeCorpus.load(RunFolder(run).codes)
     assert scores["samples"] == codes.samples("test")
     assert all(c.min() >= 1 for c in codes.segments("train"))
+
+
+def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_heart(run):
+    report = Report(RunFolder(run), load_model(RunFolder(run)))
+    report.log[-1]["bits_per_code"] = 0.5
+    assert report.summary(None).words.startswith("kept: the latest model, 0.500 bits per code")
+    assert "by heart" not in report.summary(None).words
+    report.log[-1]["bits_per_code"] = 99.0
+    assert "by heart" in report.summary(None).words
+    sizes = facts(report.run, report.model, report.log, None)[1].tables[0].rows
+    assert ["a block", "128 samples, 2 codes"] in sizes
 
 
 @pytest.mark.slow
