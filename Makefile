@@ -3,7 +3,7 @@
 # make test         what a change usually breaks, on the newest releases: minutes
 # make test-all     every test, those marked slow too, with their coverage
 # make abuse        bad input of all kinds to every command
-# make test-oldest  the oldest releases, and tensorflow-io
+# make test-oldest  what is not slow, on the oldest releases and with tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
 # make lint         style and types
 # make docs         the site, in build/site
@@ -76,7 +76,7 @@ abuse: .venv/.installed
 	$(BIN)/python benchmarks/abuse.py
 
 test-oldest: .venv-oldest/.installed
-	$(OLD)/python -m pytest -n auto --dist loadscope $(OLDEST_TESTS)
+	$(OLD)/python -m pytest -n auto --dist loadscope -m 'not slow' $(OLDEST_TESTS)
 
 test-wheel:
 	PYTHON=$(PYTHON) bash .ci/wheel_test.sh
