@@ -49,8 +49,8 @@ class AffineCoupling(keras.Layer):
         self.read_layer = keras.layers.Conv1D(filters, kernel_size, padding="same", name="read")
         self.condition_layer = keras.layers.Dense(filters, use_bias=False, name="condition")
 
-    def build(self, input_shape: Any, condition_shape: Any) -> None:
-        _, bins, channels = input_shape
+    def build(self, inputs_shape: Any, condition_shape: Any) -> None:
+        _, bins, channels = inputs_shape
         changed = (np.arange(bins) % 2 == self.parity).astype("float32")
         self._changed = changed[:, None]
         self.output_layer = keras.layers.Conv1D(
@@ -76,8 +76,8 @@ class AffineCoupling(keras.Layer):
         log_scale, shift = ops.split(self.output_layer(hidden), 2, axis=-1)
         return LARGEST * ops.tanh(log_scale / LARGEST) * self._changed, shift * self._changed
 
-    def compute_output_shape(self, input_shape: Any, condition_shape: Any) -> Any:
-        return input_shape, (input_shape[0],)
+    def compute_output_shape(self, inputs_shape: Any, condition_shape: Any) -> Any:
+        return inputs_shape, (inputs_shape[0],)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -113,8 +113,7 @@ class Trainer:
             replicas,
         )
         self.labels = data.labels("train") if data else None
-        has_tempo = TEMPO in model.controls
-        self.tempos = data.tempos("train") if data and has_tempo else None
+        self.tempos = data.tempos("train") if data and TEMPO in model.controls else None
         heldout = (
             self.data.segments("validation"),
             self.data.starts("validation"),

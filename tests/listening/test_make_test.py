@@ -158,7 +158,7 @@ CASES = {
     ),
     "taken": ("--real {a}/song.wav --a {a}/hiss.wav --out {a}", "is there already"),
     "both": ("--results {a}/x.json --real {a}/song.wav", "not both"),
-    "no-results": ("--results {a}/x.json", "cannot read .*x.json: No such file"),
+    "no-results": ("--results {a}/x.json", "cannot read .*x.json: there is no such file"),
     "no-json": ("--results {a}/song.wav", "song.wav is not a JSON file of a listening test"),
 }
 

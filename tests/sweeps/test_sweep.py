@@ -132,7 +132,7 @@ def test_validations_are_numbered_by_the_log(tmp_path):
 BAD = {
     "not-yaml": (lambda text: "audio: [", "neither YAML nor JSON"),
     "a-list": (lambda text: "- audio", "no settings by name"),
-    "no-trials": (lambda text: text.replace("trials: 3", ""), "'trials' is missing"),
+    "no-trials": (lambda text: text.replace("trials: 2", ""), "'trials' is missing"),
     "unknown": (lambda text: text.replace("trials", "trails"), "did you mean 'trials'"),
     "no-search": (lambda text: text[: text.index("search")] + "search: {}", "search"),
     "key": (lambda text: text.replace("ng_rate", "ng_rat"), "did you mean 'learning_rate'"),

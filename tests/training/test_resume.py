@@ -98,7 +98,8 @@ def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interru
     interrupt(4)
     train([piece], run.path, tiny(), Budget(epochs=1), cache=cache)
     # What a process killed between log and checkpoint leaves: rows from steps that are lost.
-    run.log.write_text("step,validation_loss\n3,1.5\n9,1.25\n")
+    names = ["step", "minutes", "train_loss", run.describe()["measure"], "validation_loss"]
+    run.log.write_text(",".join(names) + "\n3,0.1,2,1.5,1.5\n9,0.2,2,1.25,1.25\n")
     interrupt(5)
     assert not resume(run.path)
     assert [row["step"] for row in log(run.path)] == ["3"]
