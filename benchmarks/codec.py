@@ -9,6 +9,7 @@ is measured on the same stretches of the train part. Distances (KAD) need the ex
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,4 +116,4 @@ class _Measures:
 
 
 if __name__ == "__main__":
-    run_main(arguments(), main)
+    sys.exit(run_main(arguments(), main))

@@ -15,6 +15,7 @@ from keras_rawaudio.settings import Settings
 
 Width: TypeAlias = Annotated[int, Field(ge=1, le=16384)]
 Layers: TypeAlias = Annotated[int, Field(ge=1, le=16)]
+Levels: TypeAlias = Annotated[int, Field(ge=2, le=65536)]
 OptionalWidth: TypeAlias = Annotated[int, Field(ge=0, le=16384)]
 Span: TypeAlias = Annotated[int, Field(ge=1, le=1 << 20)]
 Weight: TypeAlias = Annotated[float, Field(gt=0, le=1e6)]
@@ -73,7 +74,7 @@ class DRAW(HeadSettings):
     """Width of encoder and decoder."""
     filters: Annotated[int, Field(ge=2, le=1024)] = 12
     """Gaussian filters of the grids that read and write."""
-    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    levels: Levels = 256
     """Mu-law cells that bits are counted on."""
 
 
@@ -89,7 +90,7 @@ class Flow(HeadSettings):
     """Filters of each layer's convnet."""
     kernel_size: Annotated[int, Field(ge=1, le=255)] = 9
     """Bins that a filter reads."""
-    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    levels: Levels = 256
     """Mu-law cells that bits are counted on."""
 
     def check_frame(self, frame: int) -> None:
@@ -125,7 +126,7 @@ class Mixture(HeadSettings):
     """Gaussians."""
     hidden_units: OptionalWidth = 0
     """Units of a hidden layer; 0: none."""
-    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    levels: Levels = 256
     """Mu-law cells that bits are counted on."""
 
     def check_frame(self, frame: int) -> None:
@@ -153,7 +154,7 @@ class Predictive(HeadSettings):
     """Hidden layers of the excitation network."""
     num_mixtures: Annotated[int, Field(ge=1, le=1024)] = 4
     """Components of the excitation's distribution."""
-    levels: Annotated[int, Field(ge=2, le=65536)] = 256
+    levels: Levels = 256
     """Mu-law cells that bits are counted on."""
     bunch: Annotated[int, Field(ge=1, le=1024)] = 16
     """Samples that are drawn at a time."""

@@ -11,6 +11,8 @@ from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.advance import HISTORY
 from keras_rawaudio.models.spectral_model import PHASES
 
+from ..small_models import SPECTRAL_MODELS
+
 
 def subgraphs(graph):
     """A graph and all that lie in its Ifs and Scans."""
@@ -66,6 +68,22 @@ def test_three_ways_to_play_one_generator(any_generator, rows, read):
         audio, after = play(*inputs, state)
         agree(generator, audio, expected)
         check_state(generator, after, expected_state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECTRAL_MODELS)
+def test_found_phases_agree_block_by_block(exported, name):
+    """From one state all make the same block; over many, rounding grows to another signal."""
+    generator, state = exported(name), exported(name).fresh_state(2)
+    block = generator.model.block
+    forced, noise, temperature = generator.inputs(2, read=0, drawn=12)
+    for drawn in np.split(noise, np.arange(block, noise.shape[1], block), axis=1):
+        expected, expected_state = generator.keras(forced, drawn, temperature, state)
+        for play in (generator.saved_model, generator.onnx):
+            audio, after = play(forced, drawn, temperature, state)
+            np.testing.assert_allclose(audio, expected, atol=1e-3)
+            check_state(generator, after, expected_state)
+        state = expected_state
 
 
 @pytest.mark.slow

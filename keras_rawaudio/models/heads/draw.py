@@ -8,12 +8,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rawaudio.models.distributions import gaussian_log_mass, standard_normal
+from keras_rawaudio.models.distributions import (
+    FIRST_LOG_SCALE,
+    LOG_SCALE_RANGE,
+    gaussian_log_mass,
+    standard_normal,
+)
 from keras_rawaudio.models.gaussian_grid import GaussianGrid
 from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
-
-LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithm of the standard deviation
-FIRST_LOG_SCALE = -2.0
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

@@ -10,11 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers.affine_coupling import AffineCoupling
-from keras_rawaudio.models.distributions import cell_edges, standard_normal
+from keras_rawaudio.models.distributions import (
+    FIRST_LOG_SCALE,
+    LOG_SCALE_RANGE,
+    cell_edges,
+    standard_normal,
+)
 from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 
-LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithm of a bin's deviation
-FIRST_LOG_SCALE = -2.0
 LEAST_WIDTH = 1e-6
 
 

@@ -10,14 +10,13 @@ from keras import ops
 
 from keras_rawaudio.models.distributions import (
     EPS,
+    LOG_SCALE_RANGE,
     gaussian_log_mass,
     gumbel,
     one_hot_argmax,
     standard_normal,
 )
 from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
-
-LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithms of standard deviations
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
