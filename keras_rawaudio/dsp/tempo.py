@@ -28,7 +28,7 @@ def onset_envelope(audio: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
         rate: samples per second.
 
     Returns:
-        The envelope `(frames - 1,)`, and its frames a second.
+        The envelope `(frames - 1,)`, and its frames per second.
 
     Reference:
         Dixon, "Onset Detection Revisited", DAFx 2006: spectral flux, here of log magnitudes.
@@ -70,7 +70,7 @@ def steady_pulse(audio: np.ndarray, rate: int) -> float | None:
 
     Args:
         audio: `(n,)`.
-        rate: samples a second.
+        rate: samples per second.
 
     Example:
         >>> clicks = np.zeros(320000)

@@ -173,10 +173,15 @@ class GraphBuilder:
             # An input with a value of its own may be left out.
             graph.input.append(helper.make_tensor_value_info(SCORE, TensorProto.BOOL, []))
             graph.initializer.append(helper.make_tensor(SCORE, TensorProto.BOOL, [], [False]))
-        opset = helper.make_opsetid("", OPSET)
-        proto = helper.make_model(graph, opset_imports=[opset], producer_name="keras_rawaudio")
-        proto.ir_version = IR_VERSION
-        return proto
+        return whole_model(graph)
+
+
+def whole_model(graph: onnx.GraphProto) -> onnx.ModelProto:
+    """A model of the outermost graph, in the versions that the sampler reads."""
+    opset = helper.make_opsetid("", OPSET)
+    proto = helper.make_model(graph, opset_imports=[opset], producer_name="keras_rawaudio")
+    proto.ir_version = IR_VERSION
+    return proto
 
 
 def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:

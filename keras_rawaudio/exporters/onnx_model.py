@@ -29,7 +29,11 @@ def export_onnx(model: Model, metadata: dict[str, Any], path: Path, int8: bool =
         path: where to write.
         int8: wide layers in 8 bits; not for a spectral model.
     """
-    proto = compose(model, int8)
+    write_onnx(compose(model, int8), metadata, path)
+
+
+def write_onnx(proto: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
+    """Check a model, and write it with its metadata as JSON."""
     helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import onnx
 from onnx import TensorProto, helper
 
-from keras_rawaudio.exporters.onnx_graph import IR_VERSION
-from keras_rawaudio.exporters.onnx_model import METADATA_KEY
-from keras_rawaudio.exporters.steps import OPSET, convert
+from keras_rawaudio.exporters.onnx_graph import whole_model
+from keras_rawaudio.exporters.onnx_model import write_onnx
+from keras_rawaudio.exporters.saved_model import write_saved_model
+from keras_rawaudio.exporters.steps import convert
 from keras_rawaudio.models import Refiner
 
 KIND = "refiner"
@@ -45,15 +44,8 @@ def export_refiner_onnx(model: Refiner, metadata: dict[str, Any], path: Path) ->
         ]
         for each in (names, outputs)
     )
-    proto = helper.make_model(
-        helper.make_graph(nodes, KIND, given, made, step.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        producer_name="keras_rawaudio",
-    )
-    proto.ir_version = IR_VERSION
-    helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
-    onnx.checker.check_model(proto, full_check=True)
-    path.write_bytes(proto.SerializeToString())
+    graph = helper.make_graph(nodes, KIND, given, made, step.constants)
+    write_onnx(whole_model(graph), metadata, path)
 
 
 def export_refiner_saved_model(model: Refiner, metadata: str, path: Path) -> None:
@@ -64,23 +56,11 @@ def export_refiner_saved_model(model: Refiner, metadata: str, path: Path) -> Non
         metadata: JSON text, which `.metadata()` of the loaded model gives.
         path: the folder to write.
     """
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.model = model  # tracked, so that the weights are saved
 
     def run(audio: Any, **state: Any) -> dict[str, Any]:
         revised, after = model.advance(audio, state)
         return {"revised": revised, **{f"{name}_next": value for name, value in after.items()}}
 
-    module.advance = tf.function(run)
-    module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
-    signature = module.advance.get_concrete_function(
-        audio=tf.TensorSpec((None, model.hop), tf.float32, "audio"),
-        **{
-            name: tf.TensorSpec((None, *shape), tf.float32, name)
-            for name, (shape, _) in model.generator_state_spec().items()
-        },
-    )
-    signatures = {"advance": signature, "serving_default": signature}
-    tf.saved_model.save(module, str(path), signatures=signatures)
+    spec = model.generator_state_spec()
+    states = {name: (None, *shape) for name, (shape, _) in spec.items()}
+    write_saved_model(model, run, {"audio": (None, model.hop), **states}, metadata, path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_rawaudio.generation import advance, generator_state_spec
@@ -27,20 +29,37 @@ def export_saved_model(model: Model, metadata: str, path: Path) -> None:
     K = model.head.noise_per_sample
     audio = (None, None, model.channels) if model.channels > 1 else (None, None)
 
-    module = tf.Module()
-    module.model = model  # tracked, so that the weights are saved
-
     def run(forced: Any, noise: Any, temperature: Any, **state: Any) -> dict[str, Any]:
         audio, after = advance(model, forced, noise, temperature, state)
         return {"audio": audio, **after}
 
+    inputs = {"forced": audio, "noise": (None, None, K), "temperature": (None,)}
+    states = {name: (None, *shape) for name, (shape, _) in spec.items()}
+    write_saved_model(model, run, inputs | states, metadata, path)
+
+
+def write_saved_model(
+    model: keras.Model,
+    run: Callable[..., dict[str, Any]],
+    shapes: dict[str, tuple[int | None, ...]],
+    metadata: str,
+    path: Path,
+) -> None:
+    """Write a model with one function, its signature `advance`, and `metadata()`.
+
+    Args:
+        model: whose weights are saved.
+        run: takes and gives tensors by name.
+        shapes: of what it takes, all of 32-bit floats.
+        metadata: JSON text.
+        path: the folder to write.
+    """
+    module = tf.Module()
+    module.model = model  # tracked, so that the weights are saved
     module.advance = tf.function(run)
     module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
     signature = module.advance.get_concrete_function(
-        forced=tf.TensorSpec(audio, tf.float32, "forced"),
-        noise=tf.TensorSpec((None, None, K), tf.float32, "noise"),
-        temperature=tf.TensorSpec((None,), tf.float32, "temperature"),
-        **{n: tf.TensorSpec((None, *shape), tf.float32, n) for n, (shape, _) in spec.items()},
+        **{name: tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()}
     )
     signatures = {"advance": signature, "serving_default": signature}
     tf.saved_model.save(module, str(path), signatures=signatures)
