@@ -49,7 +49,7 @@ def test_a_coupling_is_undone_and_moves_every_second_bin(parity):
     far_from_fresh(layer)
     x, condition = numbers(5, 7, 2), numbers(5, W, seed=2)
     y, _ = layer(x, condition)
-    np.testing.assert_allclose(layer.inverse(y, condition), x, atol=1e-5)
+    np.testing.assert_allclose(layer.inverse(y, condition), x, atol=1e-4)
     moved = np.abs(ops.convert_to_numpy(y) - x).max(axis=(0, 2)) > 0
     np.testing.assert_array_equal(moved, np.arange(7) % 2 == parity)
 
@@ -57,7 +57,7 @@ def test_a_coupling_is_undone_and_moves_every_second_bin(parity):
 def test_drawing_undoes_the_analysis():
     head, frames, condition = made(), 0.3 * numbers(50, F), numbers(50, W, seed=2)
     z, _ = head.forward(frames, condition)
-    np.testing.assert_allclose(head.inverse(z, condition), frames, atol=1e-5)
+    np.testing.assert_allclose(head.inverse(z, condition), frames, atol=1e-4)
 
 
 def test_the_determinant_is_that_of_the_jacobian():
