@@ -14,13 +14,13 @@ from keras_rawaudio.metrics.cepstral import cepstra, cepstral_ratio, own_spread
 from keras_rawaudio.metrics.collapse import verdict
 from keras_rawaudio.metrics.health import health, shares
 from keras_rawaudio.metrics.loops import closest_lap
+from keras_rawaudio.metrics.patch_index import STRETCH_SECONDS, Matches
 from keras_rawaudio.metrics.pitch_persistence import pitch_persistence
 from keras_rawaudio.metrics.reference import SIMILARITY_MARGIN, Reference
 from keras_rawaudio.metrics.tonal_prominence import (
     tonal_prominence_by_frame,
     tonal_prominence_by_window,
 )
-from keras_rawaudio.metrics.train_set_similarity import STRETCH_SECONDS, Matches
 
 TONELESS = 0.85  # of the piece's own tone
 

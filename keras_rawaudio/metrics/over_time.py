@@ -10,9 +10,9 @@ from keras_rawaudio.dsp.spectra import mono, windows_of
 from keras_rawaudio.metrics.beat_strength import beat_strength_by_window
 from keras_rawaudio.metrics.cepstral import cepstra, cepstral_ratio, own_spread
 from keras_rawaudio.metrics.health import health
+from keras_rawaudio.metrics.patch_index import Matches
 from keras_rawaudio.metrics.reference import Reference, by_name
 from keras_rawaudio.metrics.tonal_prominence import tonal_prominence_by_window
-from keras_rawaudio.metrics.train_set_similarity import Matches
 
 TIMBRE_SECONDS = 2.0
 BEAT_SECONDS = 10.0

@@ -13,8 +13,8 @@ from keras_rawaudio.metrics.findings import findings
 from keras_rawaudio.metrics.leakage import leakage
 from keras_rawaudio.metrics.measure import measure
 from keras_rawaudio.metrics.over_time import over_time
+from keras_rawaudio.metrics.patch_index import Matches
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.metrics.train_set_similarity import Matches
 from keras_rawaudio.plots import spectrogram_figure, tracks_figure
 from keras_rawaudio.reports.page import Section, Table, drawn
 

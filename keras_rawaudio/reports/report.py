@@ -22,6 +22,7 @@ from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
+from keras_rawaudio.training.copy_guard import kept_row
 from keras_rawaudio.training.csv_log import DRAWN, read_log
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.nll import sample_bits
@@ -123,22 +124,28 @@ class Report:
             best = min(self.log, key=lambda row: row[measure])
             words = f"best validation: {best[measure]:.3f} {UNITS[measure]} ({beside})"
             if measure == "bits_per_code":
-                words = f"kept: the latest model, {self._latest(best)} ({beside})"
+                words = f"{self._kept()}; best validation {best[measure]:.3f} ({beside})"
             if self._by_heart():
                 words += BY_HEART
         found = [(s.name, s.findings) for s in generated.streams] if generated else []
         return Section("Verdict", words, findings=found)
 
-    def _latest(self, best: dict[str, Any]) -> str:
-        """The last validation beside the best one, of a model whose latest state is kept."""
-        last = self.log[-1]["bits_per_code"]
-        minutes = f"after {best['minutes']:.1f} minutes"
-        return f"{last:.3f} bits per code on validation; best {best['bits_per_code']:.3f} {minutes}"
+    def _kept(self) -> str:
+        """Which model of codes is kept: the latest one that does not copy the train part."""
+        kept = kept_row(self.log)
+        words = (
+            f"kept: the model after {kept['minutes']:.1f} minutes, {kept['bits_per_code']:.3f} "
+            "bits per code on validation"
+        )
+        if kept is not self.log[-1]:
+            copied = self.log[-1]["copied_seconds"]
+            words += f". The latest follows the train part for {copied:g} s at a stretch"
+        return words
 
     def _by_heart(self) -> bool:
         """Whether codes that it never saw cost more than by their frequencies."""
         by_frequency = self.description["baselines"].get("code_frequencies")
-        return by_frequency is not None and self.log[-1]["bits_per_code"] > by_frequency
+        return by_frequency is not None and kept_row(self.log)["bits_per_code"] > by_frequency
 
     def learning(self) -> Section:
         """Learning curves beside the baselines."""

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import numpy as np
-import tensorflow as tf
 
-from keras_rawaudio.generation.music import random_music
-from keras_rawaudio.models.spectral_model import CODES, SpectralModel
+from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.code_draws import CodeDraws
 
 ROWS = 16  # streams drawn at a time
 BLOCKS = 1400  # of each at most, about a minute; no more than the piece has
@@ -42,8 +37,7 @@ class CodeBalance:
         levels = model.spectral_codec.codebook_size
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T])
         self.frequencies = counts / len(codes)
-        self.blocks = min(BLOCKS, len(codes))
-        self._draw = tf.function(self._draw_codes)
+        self.draws = CodeDraws(model, ROWS, min(BLOCKS, len(codes)))
 
     def fit(self, updates: int, seed: int) -> list[float]:
         """Set the biases, from zero: draw and move them some times, by less each time.
@@ -60,20 +54,9 @@ class CodeBalance:
         rng = np.random.default_rng(seed)
         return [self._update(RATE / (1 + update) ** 0.5, rng) for update in range(updates)]
 
-    @contextmanager
-    def fitted(self, updates: int, seed: int) -> Iterator[None]:
-        """The model with `fit` biases, for as long as the block lasts; without any after it."""
-        self.fit(updates, seed)
-        try:
-            yield
-        finally:
-            self.model.code_bias.assign(np.zeros_like(self.frequencies))
-
     def _update(self, rate: float, rng: np.random.Generator) -> float:
         bands, levels = self.frequencies.shape
-        chance = rng.random((self.blocks, ROWS, bands), dtype=np.float32)
-        music = random_music(self.model, ROWS, rng)
-        codes = self._draw(tf.constant(chance), music).numpy().reshape(-1, bands)
+        codes = self.draws(rng).reshape(-1, bands)
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T]) + PRIOR_COUNT
         drawn = counts / counts.sum(axis=1, keepdims=True)
         wanted = self.frequencies + PRIOR_COUNT / len(codes)
@@ -83,16 +66,3 @@ class CodeBalance:
         bias = bias + rate * np.clip(difference, -LARGEST_STEP, LARGEST_STEP)
         self.model.code_bias.assign(np.clip(bias, -LARGEST_BIAS, LARGEST_BIAS))
         return float((wanted * difference).sum(axis=1).mean() / np.log(2))
-
-    def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
-        """Codes `(blocks, rows, bands)` of streams from nothing."""
-        model, keys = self.model, self.model.drawing_keys()
-        state = {**model.zero_state(ROWS), CODES: tf.fill((ROWS, model.frame), -1.0), **music}
-        temperature = tf.ones((ROWS, 1))
-        drawn = tf.TensorArray(tf.int32, self.blocks)
-        for t in tf.range(self.blocks):
-            hidden, state = model.next_hidden(state)
-            codes = model.draw_codes(hidden, chance[t], temperature, keys)
-            state = {**state, CODES: tf.cast(codes, tf.float32)}
-            drawn = drawn.write(t, codes)
-        return drawn.stack()

@@ -144,6 +144,11 @@ class CodeCorpus:
         both = zip(self._codes[part], self._tempos[part], strict=True)
         return [codes for codes, tempo in both if tempo == 1.0]
 
+    def read_once(self, part: str, bands: int) -> list[np.ndarray]:
+        """Codes `(blocks, bands)` from 0 of each stretch, blocks beginning at one place alone."""
+        rows = self.as_recorded(part)[:: HOPS if part == "train" else 1]
+        return [codes.reshape(-1, bands) - 1 for codes in rows]
+
     def tempos(self, part: str) -> list[float]:
         """The speed of each stretch."""
         return self._tempos[part]

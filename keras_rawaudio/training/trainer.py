@@ -21,6 +21,7 @@ from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
+from keras_rawaudio.training.copy_guard import LONGEST_COPY, CopyGuard
 from keras_rawaudio.training.csv_log import DRAWN, CsvLog, numbers
 from keras_rawaudio.training.evaluator import Evaluator, loss_unit
 from keras_rawaudio.training.gate_statistics import GateStatistics
@@ -122,9 +123,9 @@ class Trainer:
         self.evaluator = Evaluator(model, *heldout)
         self.gate_statistics = GateStatistics(model, *heldout)
         self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
-        self.balance = (
-            CodeBalance(model, data) if data and isinstance(model, SpectralModel) else None
-        )
+        self.balance = self.guard = None
+        if data and isinstance(model, SpectralModel):
+            self.balance, self.guard = CodeBalance(model, data), CopyGuard(model, data)
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,
@@ -260,7 +261,7 @@ class Trainer:
         row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
         accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
         if accepted and self.replicas.chief:
-            self._save_best()
+            self._save_best(row.get("copied_seconds", 0.0))
         if self.validation.finished:
             line = f"no better for {self.validation.since_best} validations: stopping early"
             self.console.line(line)
@@ -300,6 +301,11 @@ class Trainer:
             **{f"validation_{name}": value for name, value in terms.items()},
             "samples_per_second": round(meter.speed),
         }
+        if self.balance and self.guard:
+            self.console.progress(f"step {self.steps}: balancing the codes")
+            with self.step.averaged():
+                self.balance.fit(UPDATES, self.steps)
+                row["copied_seconds"] = round(self.guard.longest(self.steps), 1)
         measured = self._generate()
         row |= measured | {f"baseline_{name}": value for name, value in self.baselines.items()}
         self.log.append(row)
@@ -329,12 +335,13 @@ class Trainer:
         with replacing(path) as partial, self.step.averaged():
             self.model.save(partial)
 
-    def _save_best(self) -> None:
-        if not self.balance:
+    def _save_best(self, copied: float) -> None:
+        """Keep the model, unless it copies for `copied` seconds and there is one already."""
+        if copied <= LONGEST_COPY or not self.run.best.is_file():
             return self._save_model(self.run.best)
-        self.console.progress(f"step {self.steps}: balancing the codes")
-        with self.step.averaged(), self.balance.fitted(UPDATES, self.steps):
-            return self._save_model(self.run.best)
+        self.console.line(
+            f"{'':12}follows the train part for {copied:g} s: the model before it is kept"
+        )
 
     def _balance_best(self) -> None:
         """Set the biases of the model that was kept more closely."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_rawaudio.metrics import cepstral, health, train_set_similarity
+from keras_rawaudio.metrics import cepstral, health, patch_index
 from keras_rawaudio.metrics.diversity import diversity, own_diversity
 from keras_rawaudio.metrics.findings import clock, findings
 from keras_rawaudio.metrics.leakage import leakage
@@ -79,8 +79,8 @@ def test_a_copy_is_timed_and_placed(piece, reference):
 def test_a_jump_in_the_source_ends_a_copy():
     start = np.arange(0, 3, 0.25)
     source = np.where(start < 1, start + 50, start + 90)
-    matches = train_set_similarity.Matches(start, np.full(len(start), 0.95), source)
-    assert matches.longest_copy(0.9) == train_set_similarity.SimilarExcerpt(3.75, 1.0, 91.0)
+    matches = patch_index.Matches(start, np.full(len(start), 0.95), source)
+    assert matches.longest_copy(0.9) == patch_index.SimilarExcerpt(3.75, 1.0, 91.0)
     assert matches.longest_copy(0.96) is None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from keras_rawaudio.dsp import spectra
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.metrics import cepstral, health, train_set_similarity
+from keras_rawaudio.metrics import cepstral, health, patch_index, train_set_similarity
 from keras_rawaudio.metrics.beat_strength import (
     beat_strength,
     beat_strength_and_period,
@@ -121,7 +121,7 @@ def test_matches_never_run_over_a_border_and_memory_is_cut(piece, monkeypatch):
     whole = train_set_similarity.TrainSet([piece[: 10 * RATE]], RATE).matches(
         piece[3 * RATE : 7 * RATE]
     )
-    monkeypatch.setattr(train_set_similarity, "POSITIONS", 17)
+    monkeypatch.setattr(patch_index, "POSITIONS", 17)
     again = train_set_similarity.TrainSet([piece[: 10 * RATE]], RATE).matches(
         piece[3 * RATE : 7 * RATE]
     )

@@ -48,9 +48,3 @@ def test_biases_are_bounded(balance):
     balance.frequencies = np.eye(16)[np.full(balance.model.frame, 3)]
     balance.fit(12, seed=0)
     assert np.abs(np.asarray(balance.model.code_bias)).max() == LARGEST_BIAS
-
-
-def test_training_itself_has_no_biases(balance):
-    with balance.fitted(2, seed=0):
-        assert np.asarray(balance.model.code_bias).any()
-    assert not np.asarray(balance.model.code_bias).any()

@@ -14,6 +14,8 @@ from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.report import Report
 from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.copy_guard import CopyGuard
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -104,13 +106,33 @@ def test_a_run_is_scored_in_bits_per_code(run):
 
 def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_heart(run):
     report = Report(RunFolder(run), load_model(RunFolder(run)))
-    report.log[-1]["bits_per_code"] = 0.5
-    assert report.summary(None).words.startswith("kept: the latest model, 0.500 bits per code")
-    assert "by heart" not in report.summary(None).words
-    report.log[-1]["bits_per_code"] = 99.0
+    report.log[-1] |= {"bits_per_code": 0.5, "copied_seconds": 0.0}
+    words = report.summary(None).words
+    assert words.startswith("kept: the model after 0.0 minutes, 0.500 bits per code on validation;")
+    assert "by heart" not in words
+    report.log.append(report.log[-1] | {"bits_per_code": 99.0, "copied_seconds": 9.0})
+    words = report.summary(None).words
+    assert ", 0.500 bits per code" in words
+    assert "The latest follows the train part for 9 s at a stretch" in words
+    assert "by heart" not in words
+    report.log[-1]["copied_seconds"] = 1.0
     assert "by heart" in report.summary(None).words
     sizes = facts(report.run, report.model, report.log, None)[1].tables[0].rows
     assert ["a block", "128 samples, 2 codes"] in sizes
+
+
+@pytest.mark.parametrize("copied", [1.0, 9.0])
+def test_a_model_that_copies_is_not_kept(piece, tmp_path, monkeypatch, capsys, copied):
+    train([piece], tmp_path / "run", recipe_from_json(RECIPE), Budget(epochs=1), cache=tmp_path)
+    before = load_model(RunFolder(tmp_path / "run"))
+    monkeypatch.setattr(CopyGuard, "longest", lambda self, seed: copied)
+    resume(tmp_path / "run", Budget(epochs=2))
+    assert read_log(RunFolder(tmp_path / "run").log)[-1]["copied_seconds"] == copied
+    after = load_model(RunFolder(tmp_path / "run"))
+    same = [np.array_equal(*pair) for pair in zip(before.weights, after.weights, strict=True)]
+    kept = all(equal for equal, weight in zip(same, after.weights, strict=True) if weight.trainable)
+    assert kept == (copied > 4)
+    assert ("follows the train part for 9 s" in capsys.readouterr().err) == (copied > 4)
 
 
 @pytest.mark.slow

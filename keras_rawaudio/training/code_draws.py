@@ -1,0 +1,46 @@
+"""Free-running draws of codes, without audio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rawaudio.generation.music import random_music
+from keras_rawaudio.models.spectral_model import CODES, SpectralModel
+
+
+class CodeDraws:
+    """Draws codes in several streams from nothing, at temperature 1.
+
+    Args:
+        model: draws as it is at each call.
+        rows: streams at a time.
+        blocks: of each stream.
+    """
+
+    def __init__(self, model: SpectralModel, rows: int, blocks: int) -> None:
+        self.model, self.rows, self.blocks = model, rows, blocks
+        self._draw = tf.function(self._draw_codes)
+
+    def __call__(self, rng: np.random.Generator) -> np.ndarray:
+        """Codes `(blocks, rows, bands)` int32 from 0."""
+        shape = (self.blocks, self.rows, self.model.frame)
+        chance = rng.random(shape, dtype=np.float32)
+        music = random_music(self.model, self.rows, rng)
+        codes: np.ndarray = self._draw(tf.constant(chance), music).numpy()
+        return codes
+
+    def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
+        model, keys = self.model, self.model.drawing_keys()
+        nothing = tf.fill((self.rows, model.frame), -1.0)
+        state = {**model.zero_state(self.rows), CODES: nothing, **music}
+        temperature = tf.ones((self.rows, 1))
+        drawn = tf.TensorArray(tf.int32, self.blocks)
+        for t in tf.range(self.blocks):
+            hidden, state = model.next_hidden(state)
+            codes = model.draw_codes(hidden, chance[t], temperature, keys)
+            state = {**state, CODES: tf.cast(codes, tf.float32)}
+            drawn = drawn.write(t, codes)
+        return drawn.stack()
