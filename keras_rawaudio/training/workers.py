@@ -46,13 +46,19 @@ class Cluster:
         try:
             values = json.loads(text)
             cluster, task = values["cluster"], values["task"]
-            lists = {kind: len(list(cluster[kind])) for kind in cluster}
-            kind, index = task["type"], int(task["index"])
+            for kind, addresses in cluster.items():
+                if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+                    raise ValueError(f"{kind} is no list of addresses such as host:2222")
+            every = [address for addresses in cluster.values() for address in addresses]
+            if len(set(every)) < len(every):
+                raise ValueError("an address is there twice")
+            lists = {kind: len(addresses) for kind, addresses in cluster.items()}
+            kind, index = task["type"], int(str(task["index"]))
             if lists.keys() - {"chief", "worker"} or lists.get("chief", 0) > 1:
                 raise ValueError("it names tasks other than workers and one chief")
             if not 0 <= index < lists.get(kind, 0):
                 raise ValueError(f"its cluster has no {kind} {index}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise UserError(f"cannot use {TF_CONFIG}: {reason}; see the how-to page") from None
         self.size = sum(lists.values())
@@ -124,6 +130,12 @@ def failures(codes: Sequence[int | None]) -> list[int]:
         [-9]
     """
     return [code for code in codes if code not in (None, 0, STOPPED)]
+
+
+def _is_address(text: object) -> bool:
+    """Whether it is a host and a port."""
+    host, _, port = str(text).rpartition(":") if isinstance(text, str) else ("", "", "")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port[:9]) < 1 << 16
 
 
 def _free_ports(number: int) -> list[int]:

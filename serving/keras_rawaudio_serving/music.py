@@ -8,6 +8,8 @@ import numpy as np
 from .errors import ServingError
 from .metadata import Label
 
+LARGEST = 1e6  # weight: all of them in sum are finite, too
+
 
 def read_music(words: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
     """Weights from words such as `night` or `night=0.7,day=0.3`.
@@ -30,7 +32,7 @@ def read_music(words: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
     names = [label.name for label in labels]
     if not names:
         raise ServingError("--music: this file has one music alone")
-    weights = np.zeros((len(words), len(names)), np.float32)
+    weights = np.zeros((len(words), len(names)))
     for row, word in zip(weights, words, strict=True):
         for part in word.split(","):
             name, equals, number = part.strip().partition("=")
@@ -43,12 +45,15 @@ def read_music(words: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
                 weight = float(number) if equals else 1.0
             except ValueError:
                 weight = -1.0
-            if not 0 <= weight < float("inf"):
-                raise ServingError(f"--music {word:.60}: give NAME or NAME=WEIGHT,NAME=WEIGHT")
+            if not 0 <= weight <= LARGEST:
+                raise ServingError(
+                    f"--music {word:.60}: give NAME or NAME=WEIGHT,NAME=WEIGHT, with weights from "
+                    f"0 to {LARGEST:g}"
+                )
             row[names.index(name)] = weight
         if not row.sum() > 0:
             raise ServingError(f"--music {word:.60}: the weights add up to nothing")
-    return weights / weights.sum(axis=1, keepdims=True)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def random_music(labels: Sequence[Label], random_seed: int, streams: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import ServingError
+from .scratch import Scratch
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _LARGEST_WAV = 2**32 - 2**16  # bytes of samples
@@ -110,7 +110,8 @@ def check_room(path: str | Path, samples: int, files: int) -> None:
 class FileOutput:
     """One 16-bit file per stream, in WAV, FLAC or OGG by extension.
 
-    Written beside their final place and renamed at the end: no half-written file is ever left.
+    Written beside their final place and renamed at the end: no half-written file is ever left. What
+    a process left that was killed goes when the next one writes to the same place.
 
     Args:
         path: of the one file; several are numbered.
@@ -136,19 +137,15 @@ class FileOutput:
         self.paths = output_paths(path, keep or streams)
         self.kept: Sequence[int] = range(keep or streams)
         container, subtype = FORMATS[Path(path).suffix.lower()]
-        self._parts: list[Path] = []
         self._files: list[soundfile.SoundFile] = []
+        self._scratch: Scratch | None = None
         try:
-            final = self.paths[0]
-            for _ in range(streams):
-                handle, name = tempfile.mkstemp(
-                    f"{final.suffix}.part", f".{final.stem}-", final.parent
-                )
-                os.close(handle)
-                self._parts.append(Path(name))
+            self._scratch = Scratch(self.paths[0])
+            for number in range(streams):
+                part = self._scratch.path / f"{number}{self.paths[0].suffix}"
                 self._files.append(
                     soundfile.SoundFile(
-                        name, "w", sample_rate, channels, subtype=subtype, format=container
+                        str(part), "w", sample_rate, channels, subtype=subtype, format=container
                     )
                 )
         except (OSError, soundfile.SoundFileError) as error:
@@ -188,19 +185,19 @@ class FileOutput:
         os.umask(umask)
         for file in self._files:
             file.close()
-        parts = [self._parts[stream] for stream in self.kept]
+        parts = [Path(self._files[stream].name) for stream in self.kept]
         for part in parts:
-            if part.name.lower().endswith(".ogg.part"):
+            if part.suffix.lower() == ".ogg":
                 _fix_ogg_serial_numbers(part)
         for part, final in zip(parts, self.paths, strict=True):
-            part.chmod(0o666 & ~umask)  # mkstemp gives 0600; a new file should be like any other
+            part.chmod(0o666 & ~umask)  # libsndfile gives 0644; it should be like any other file
             os.replace(part, final)
 
     def _discard(self) -> None:
         for file in self._files:
             file.close()
-        for part in self._parts:
-            part.unlink(missing_ok=True)
+        if self._scratch:
+            self._scratch.remove()
 
 
 class PipeOutput:

@@ -135,6 +135,8 @@ def values_of(sampler):
 def test_music_is_named(album):
     values = values_of(Sampler.load(album(), streams=2, music=["day"]))
     assert values == [2, 2]
+    tiny = Sampler.load(album(), music=["night=1e-300"])  # weights count by their ratio alone
+    assert values_of(tiny) == values_of(Sampler.load(album(), music=["night"]))
     sampler = Sampler.load(album(), streams=2, music=["sea", "night=3, day=1"])
     assert values_of(sampler) == [4, 1.25]
     sampler.reset()  # it holds through it
@@ -181,6 +183,7 @@ def test_unnamed_music_is_drawn_by_its_share(album):
         (["nigth"], "no music 'nigth': nearest of 3: night"),
         (["night=x"], "NAME=WEIGHT"),
         (["night=-1"], "NAME=WEIGHT"),
+        (["night=1e300,day=1"], "weights from 0 to 1e.06"),
         (["night=0"], "add up to nothing"),
         (["night", "day", "sea"], "music: 3 values for 1 streams"),
     ],

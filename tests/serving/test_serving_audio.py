@@ -1,6 +1,8 @@
 """Seeds in, files out: resampling, cutting, clipping, atomic writing."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,6 +171,24 @@ def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
         interrupted()
     assert [p.name for p in tmp_path.iterdir()] == ["new.wav"]
     assert (tmp_path / "new.wav").read_text() == "old"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """And nothing else: not what another process is making, nor what belongs to another file."""
+    code = (
+        "import os, sys; from keras_rawaudio_serving.output import FileOutput; "
+        "FileOutput(sys.argv[1], 1, 8000); os.kill(os.getpid(), 9)"
+    )
+    for name in ("new.wav", "other.wav"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)])
+    assert len(list(tmp_path.glob(".new-*.part/0.wav"))) == 1
+    with FileOutput(tmp_path / "new.wav", 1, 8000) as first:
+        assert len(list(tmp_path.glob(".new-*.part"))) == 1
+        with FileOutput(tmp_path / "new.wav", 1, 8000) as second:
+            second.write(np.full((1, 9), 0.2))
+        first.write(np.full((1, 9), 0.1))
+    assert soundfile.read(tmp_path / "new.wav")[0] == pytest.approx(0.1, abs=1e-4)
+    assert [p.name[:7] for p in tmp_path.iterdir() if p.is_dir()] == [".other-"]
 
 
 def test_unwritable_outputs(tmp_path: Path) -> None:

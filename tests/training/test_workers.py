@@ -84,6 +84,16 @@ def test_the_chief_is_first():
         *("", "[]", "{}", '{"cluster": {}, "task": {}}'),
         config(2, {"worker": ["a:1", "b:1"]}),
         config(0, {"worker": ["a:1"], "ps": ["b:1"]}),
+        config(0, {"worker": "ab"}),
+        config(0, {"worker": {"a:1": 1, "b:1": 1}}),
+        config(0, {"worker": ["a:1", "b"]}),
+        config(0, {"worker": ["a:1", "b:99999"]}),
+        config(0, {"worker": ["a:1", 2]}),
+        config(0, {"worker": ["a:1", "a:1"]}),
+        config(0.5, {"worker": ["a:1", "b:1"]}),
+        config(float("inf"), {"worker": ["a:1", "b:1"]}),
+        config(True, {"worker": ["a:1", "b:1"]}),
+        "[" * 100_000,
     ],
 )
 def test_a_wrong_configuration_is_one_line(text):

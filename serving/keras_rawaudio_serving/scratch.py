@@ -1,0 +1,67 @@
+"""A folder for files in the making; where its process is killed, the next one removes it."""
+
+import contextlib
+import glob
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+ENDING = ".part"
+
+
+class Scratch:
+    """A locked folder beside the file that is being made, under a hidden name.
+
+    The lock ends with its process. So a folder that another process can lock is a leftover.
+
+    Args:
+        final: the file that is being made. Leftovers of files of this name are removed first.
+
+    Attributes:
+        path: the folder.
+
+    Raises:
+        OSError: it cannot be made.
+
+    Example:
+        >>> scratch = Scratch(Path(tempfile.mkdtemp()) / "new.wav")
+        >>> scratch.path.is_dir()
+        True
+        >>> scratch.remove()
+        >>> scratch.path.is_dir()
+        False
+    """
+
+    def __init__(self, final: Path) -> None:
+        begin = f".{final.stem}-"
+        for left in final.parent.glob(f"{glob.escape(begin)}*{ENDING}"):
+            if left.is_dir() and (handle := _lock(left)) is not None:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(handle)
+        while True:
+            self.path = Path(tempfile.mkdtemp(ENDING, begin, final.parent))
+            self._handle = _lock(self.path)
+            if self.path.is_dir():  # not taken for a leftover before it was locked
+                break
+
+    def remove(self) -> None:
+        """Remove the folder, with what is left in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _lock(folder: Path) -> int | None:
+    """A handle that holds the folder's lock; None where another process or no one can have it."""
+    with contextlib.suppress(ImportError, OSError):  # Windows has no such locks, some disks neither
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except OSError:
+            os.close(handle)
+    return None
