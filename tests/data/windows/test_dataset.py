@@ -1,7 +1,9 @@
 """The pipeline, with integer ramps: every value says where in which segment it comes from."""
 
 import itertools
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +281,24 @@ def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch, graph):
             np.testing.assert_array_equal(batch["y"][0], expected)
     assert number == plan.batches_per_epoch - 1
     assert 0 < most < 16384  # kB, of 32768
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sparse files and overcommitment are Linux'")
+def test_a_part_larger_than_memory_is_read(tmp_path):
+    """A private map of it would ask for as much memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    length = (2 * memory) // 4 // 1000 * 1000
+    path = tmp_path / "train.i16"
+    with path.open("wb") as file:
+        file.truncate(4 * length)
+        file.seek(4 * (length - 7))
+        file.write(np.arange(14, dtype="<i2").tobytes())
+    segments = np.split(np.memmap(path, "<i2", "r", shape=(length, 2)), [length - 1000])
+    plan = StreamPlan([length - 1000, 1000], 500)
+    last = plan.batches_per_epoch - 1
+    dataset = window_dataset(segments, lambda a: np.int32(a * 32768), plan, 3, 0, last, False)
+    (batch,) = dataset.as_numpy_iterator()
+    assert batch["y"][0, -7:].tolist() == np.arange(14).reshape(7, 2).tolist()
 
 
 def test_batches_have_the_labels_of_their_segments():
