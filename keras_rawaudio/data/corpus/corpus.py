@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +29,9 @@ class Corpus:
 
     The folder holds `corpus.json` and, for each part, its segments one after the other as raw
     16-bit samples, channels interleaved: `train.i16`, `validation.i16`, `test.i16`; of stereo also
-    the mean of both channels, `train.mono.i16` and so on. A segment is a contiguous stretch of one
+    the mean of both channels, `train.mono.i16` and so on. `corpus.json` is the manifest: of every
+    source its name, size, SHA-256, rate and channels, of every part its segments and where in
+    which source each lies, of every file its SHA-256. A segment is a contiguous stretch of one
     file; windows and carried state must not run from one into the next. All counts of samples are
     per channel.
 
@@ -88,6 +91,27 @@ class Corpus:
             if not path.is_file() or path.stat().st_size != size:
                 raise UserError(f"the corpus {folder} is damaged ({path.name}); delete the folder")
         return corpus
+
+    def verify(self) -> None:
+        """Read all samples and compare them with the checksums of `corpus.json`.
+
+        `open` compares no more than sizes.
+
+        Raises:
+            UserError: a file is not what was prepared, or there are no checksums.
+
+        Example:
+            >>> Corpus.open("~/.cache/keras_rawaudio/0f3a").verify()  # doctest: +SKIP
+        """
+        checksums = self._description.get("files")
+        names = {self._file(part, mono)[0] for part in PARTS for mono in (False, True)}
+        if not isinstance(checksums, dict) or {path.name for path in names} != set(checksums):
+            raise UserError(f"the corpus {self.folder} has no checksums; delete the folder")
+        for path in sorted(names):
+            if sha256(path) != checksums[path.name]:
+                raise UserError(
+                    f"the corpus {self.folder} is damaged ({path.name}); delete the folder"
+                )
 
     def samples(self, part: str) -> int:
         """How many samples a part has, per channel."""
@@ -198,6 +222,15 @@ def _is_whole(description: dict[str, Any]) -> bool:
         )
     except (KeyError, TypeError, AttributeError):
         return False
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
-"""Audio files to a corpus on disk: once, atomically, in bounded memory."""
+"""Audio files to a corpus on disk: once, whole or not at all, in bounded memory."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+import time
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,32 +20,28 @@ from keras_rawaudio.data.corpus import remote
 from keras_rawaudio.data.corpus.corpus import (
     DESCRIPTION,
     FORMAT_VERSION,
-    FULL_SCALE,
     Corpus,
     read_floats,
     to_int16,
 )
-from keras_rawaudio.data.corpus.decoding import AudioFile, decode, find_files, open_audio
+from keras_rawaudio.data.corpus.decoding import find_files, open_audio
 from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
-from keras_rawaudio.data.corpus.splitting import (
-    Span,
-    sounding_range,
-    split_each_in_time,
-    split_in_time,
-)
+from keras_rawaudio.data.corpus.shards import Shard, make_shards
+from keras_rawaudio.data.corpus.splitting import Span, split_each_in_time, split_in_time
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import sync_tree, write_failure
+from keras_rawaudio.files import PARTIAL, sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
 
-PREPARING = ".preparing-"  # how the names of folders in the making begin
-CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a warning
+PREPARING = ".preparing"  # the folder in a cache where shards and a corpus are made
+KEPT_SECONDS = 7 * 24 * 3600  # for so long shards that nobody has used are kept
 
 
 def prepare(
     sources: Sequence[str | Path],
     cache: Path | None = None,
     settings: CorpusSettings | None = None,
+    processes: int | None = None,
 ) -> Corpus:
     """Decode, resample, mix, trim and split audio files into a cached corpus.
 
@@ -52,11 +49,15 @@ def prepare(
     time of change) and the same settings finds it there and reads no audio. One process at a time
     prepares audio in a cache; others wait, and find what it has made.
 
+    Where it was ended or failed, files that it had decoded are not decoded again: they wait in the
+    cache for a week.
+
     Args:
         sources: files, folders (searched recursively) and addresses such as s3://bucket/folder
             (see `corpus.remote`).
         cache: a folder; by default that of `default_cache`.
         settings: rate, trimming and split; `CorpusSettings()` by default.
+        processes: how many decode at the same time, see `make_shards`. The corpus is the same.
 
     Returns:
         The corpus; each part has at least one sample.
@@ -80,21 +81,25 @@ def prepare(
     with exclusive(cache, wait=True):
         if (ready := _ready(folder)) is not None:  # another process has made it meanwhile
             return ready
-        for leftover in cache.glob(f"{PREPARING}*"):  # of a process that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        scratch = cache / f"{PREPARING}{fingerprint}"
+        work = cache / PREPARING
         try:
-            finished = scratch / "corpus"
+            _tidy(work)
+            finished = work / f"{PARTIAL}corpus"
             finished.mkdir(parents=True)
-            _write(finished, scratch, stamps, settings, fingerprint)
+            shards = _shards(work, stamps, settings)
+            make_shards(shards, processes)
+            _write(finished, shards, settings, fingerprint)
             sync_tree(finished)
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or of an older version
             finished.replace(folder)
+            for shard in shards:
+                shard.remove()
         except OSError as error:
+            shutil.rmtree(work, ignore_errors=True)  # the disk may be full
             reason = write_failure(error)
             raise UserError(f"cannot prepare the corpus in {cache}: {reason}") from error
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _tidy(work)
     return Corpus.open(folder)
 
 
@@ -137,55 +142,61 @@ def _ready(folder: Path) -> Corpus | None:
         return None
 
 
-def _write(
-    folder: Path,
-    scratch: Path,
-    stamps: list[dict[str, Any]],
-    settings: CorpusSettings,
-    fingerprint: str,
-) -> None:
-    files = [open_audio(_local(stamp, scratch)) for stamp in stamps]
-    rate = settings.sample_rate or min(
-        settings.max_sample_rate, *(audio.sample_rate for audio in files)
-    )
-    channels = settings.channels or max(2 if audio.channels == 2 else 1 for audio in files)
+def _tidy(work: Path) -> None:
+    """Remove what is half-made, and shards that nobody has used for long."""
+    for path in work.glob("*") if work.is_dir() else ():
+        if path.name.startswith(PARTIAL):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        elif time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            path.unlink()
+    with suppress(OSError):  # it holds shards, or is not there
+        work.rmdir()
+
+
+def _shards(folder: Path, stamps: list[dict[str, Any]], settings: CorpusSettings) -> list[Shard]:
+    """A shard for each source, at the rate and with the channels that suit all of them."""
+    headers = [_header(stamp["path"]) for stamp in stamps]
+    rate = settings.sample_rate or min(settings.max_sample_rate, *(rate for rate, _ in headers))
+    channels = settings.channels or max(2 if count == 2 else 1 for _, count in headers)
+    return [Shard(folder, stamp, rate, channels, settings.trim_decibels) for stamp in stamps]
+
+
+def _header(path: str) -> tuple[int, int]:
+    """A source's own rate in Hz, and channels."""
+    if remote.is_url(path):
+        return remote.header(path)
+    audio = open_audio(Path(path))
+    return audio.sample_rate, audio.channels
+
+
+def _write(folder: Path, shards: list[Shard], settings: CorpusSettings, fingerprint: str) -> None:
+    rate, channels = shards[0].sample_rate, shards[0].channels
     sources: list[dict[str, Any]] = []
-    ranges: list[tuple[int, int]] = []
-    for index, (audio, stamp) in enumerate(zip(files, stamps, strict=True)):
-        raw = scratch / f"{index}.i16"
-        samples, clipped, peak = _decode_to(raw, audio, rate, channels)
-        if samples == 0:
-            raise UserError(f"{stamp['path']} holds no audio (0 samples)")
-        if clipped > CLIPPED_WARNING * samples * channels:
-            warnings.warn(
-                f"{stamp['path']}: {clipped} of {samples * channels} samples lie beyond full scale "
-                "and were clipped; scale the file to [-1, 1]",
-                stacklevel=3,
-            )
-        blocks = read_floats(raw, 0, samples, channels=channels)
-        span = sounding_range(blocks, rate, settings.trim_decibels)
-        ranges.append(span if settings.trim else (0, samples))
-        sources.append(
-            {
-                **stamp,
-                "sample_rate": audio.sample_rate,
-                "channels": audio.channels,
-                "samples": samples,
-                "kept": list(ranges[-1]),
-                "clipped": clipped,
-                "peak": peak,
-            }
-        )
+    for shard in shards:
+        facts = shard.facts()
+        if facts is None:  # a disk that loses what was written
+            raise OSError(f"{shard.path} is gone")
+        for text in facts.pop("warnings"):
+            warnings.warn(text, stacklevel=3)
+        sounding = facts.pop("sounding")
+        kept = sounding if settings.trim else [0, facts["samples"]]
+        sources.append({**shard.stamp, **facts, "kept": kept})
+    ranges = [(start, stop) for start, stop in (source["kept"] for source in sources)]
     if all(source["peak"] == 0 for source in sources):
         named = sources[0]["path"] if len(sources) == 1 else f"all {len(sources)} files"
         raise UserError(f"nothing but silence in {named}")
-    labels = label_files([stamp["path"] for stamp in stamps])[1] if settings.split_each else []
+    paths = [source["path"] for source in sources]
+    labels = label_files(paths)[1] if settings.split_each else []
     if labels:
         spans = split_each_in_time(ranges, labels, settings.split)
     else:
         spans = split_in_time(ranges, settings.split)
     _check_long_enough(spans, ranges, rate)
-    parts = {part: _write_part(folder, scratch, part, spans[part], channels) for part in PARTS}
+    parts: dict[str, Any] = {}
+    checksums: dict[str, str] = {}
+    for part in PARTS:
+        parts[part], digests = _write_part(folder, part, spans[part], shards)
+        checksums |= digests
     description = {
         "format_version": FORMAT_VERSION,
         "fingerprint": fingerprint,
@@ -195,31 +206,10 @@ def _write(
         "settings": asdict(settings),
         "sources": sources,
         "parts": parts,
+        "files": checksums,
     }
     text = json.dumps(description, indent=1)  # ASCII: a path may be no valid Unicode
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-
-
-def _local(stamp: dict[str, Any], scratch: Path) -> Path:
-    """The path of a file on this machine; a remote one's checksum is kept with its stamp."""
-    if not remote.is_url(stamp["path"]):
-        return Path(stamp["path"])
-    path, stamp["sha256"] = remote.fetch(stamp["path"], scratch)
-    return path
-
-
-def _decode_to(raw: Path, audio: AudioFile, rate: int, channels: int) -> tuple[int, int, float]:
-    """One file to 16-bit samples on disk; returns samples, clipped samples and peak."""
-    samples, clipped, peak = 0, 0, 0
-    with raw.open("wb") as file:
-        for block in decode(audio, rate, channels):
-            # 1.0 itself becomes 32767/32768, which nobody can hear.
-            clipped += int(np.count_nonzero(np.abs(block) > 1))
-            quantised = to_int16(block)
-            peak = max(peak, int(np.max(np.abs(quantised.astype(np.int32)), initial=0)))
-            quantised.tofile(file)
-            samples += len(quantised)
-    return samples, clipped, peak / FULL_SCALE
 
 
 def _check_long_enough(
@@ -235,19 +225,22 @@ def _check_long_enough(
 
 
 def _write_part(
-    folder: Path, scratch: Path, part: str, spans: list[Span], channels: int
-) -> dict[str, Any]:
-    peak = 0.0
-    with ExitStack() as files:
-        file = files.enter_context((folder / f"{part}.i16").open("wb"))
-        if channels > 1:
-            mono = files.enter_context((folder / f"{part}.mono.i16").open("wb"))
+    folder: Path, part: str, spans: list[Span], shards: list[Shard]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The part's files; returns its description, and each file's SHA-256 by its name."""
+    channels, peak = shards[0].channels, 0.0
+    names = [f"{part}.i16", f"{part}.mono.i16"][:channels]
+    digests = {name: hashlib.sha256() for name in names}
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in names}
         for index, start, stop in spans:
-            for block in read_floats(scratch / f"{index}.i16", start, stop, channels=channels):
+            for block in read_floats(shards[index].path, start, stop, channels=channels):
                 peak = max(peak, float(np.max(np.abs(block))))
-                to_int16(block).tofile(file)
-                if channels > 1:
-                    to_int16(block.mean(axis=1)).tofile(mono)
+                blocks = [block, block.mean(axis=1)] if channels > 1 else [block]
+                for name, samples in zip(names, map(to_int16, blocks), strict=True):
+                    samples.tofile(files[name])
+                    digests[name].update(samples.data)
     segments = [{"source": i, "start": start, "samples": stop - start} for i, start, stop in spans]
-    samples = sum(segment["samples"] for segment in segments)
-    return {"samples": samples, "peak": peak, "segments": segments}
+    count = sum(segment["samples"] for segment in segments)
+    description = {"samples": count, "peak": peak, "segments": segments}
+    return description, {name: digest.hexdigest() for name, digest in digests.items()}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from keras_rawaudio.data.corpus.decoding import KINDS
+from keras_rawaudio.data.corpus.decoding import KINDS, open_audio
 from keras_rawaudio.data.corpus.gfile import Gfile
+from keras_rawaudio.data.corpus.settings import is_sample_rate
 from keras_rawaudio.errors import UserError, one_line
+from keras_rawaudio.quiet import silent_stderr
 
 BLOCK = 1 << 20  # bytes
 RETRIES = 4  # of a connection that was cut, without a byte in between
@@ -69,6 +75,43 @@ def fetch(url: str, folder: Path) -> tuple[Path, str]:
             target.write(block)
             digest.update(block)
     return path, digest.hexdigest()
+
+
+def header(url: str) -> tuple[int, int]:
+    """A remote file's rate in Hz and its channels, straight from the store.
+
+    The first megabyte tells them. Where it does not (behind a large picture), all of it is read.
+
+    Raises:
+        UserError: the file cannot be read, or is not audio.
+    """
+    import soundfile
+
+    start = io.BytesIO(next(_blocks(url, _system(url)), b""))
+    try:
+        with silent_stderr(), soundfile.SoundFile(start) as sound:
+            if is_sample_rate(sound.samplerate):
+                return sound.samplerate, sound.channels
+    except (soundfile.SoundFileRuntimeError, TypeError, ValueError):
+        pass
+    with TemporaryDirectory() as folder:
+        path, _ = fetch(url, Path(folder))
+        with named(url, path):
+            audio = open_audio(path)
+    return audio.sample_rate, audio.channels
+
+
+@contextmanager
+def named(url: str, path: Path) -> Iterator[None]:
+    """Errors and warnings in the block about a local copy name the address instead."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), url)) from error
+    for warning in caught:
+        warnings.warn(str(warning.message).replace(str(path), url), stacklevel=3)
 
 
 def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:

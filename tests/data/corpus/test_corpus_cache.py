@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from keras_rawaudio.data.corpus import Corpus, preparing
+from keras_rawaudio.data.corpus import Corpus, shards
 from keras_rawaudio.data.corpus import prepare as prepare_at
 from keras_rawaudio.errors import UserError
 
@@ -20,7 +20,7 @@ from .conftest import noise, whole, write
 def test_a_second_run_reads_no_audio(tmp_path, prepare, monkeypatch):
     source = write(tmp_path / "a.wav", noise(1))
     first = prepare(source)
-    monkeypatch.setattr(preparing, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(shards, "decode", lambda *_: pytest.fail("decoded again"))
     again = prepare(source)
     assert again.folder == first.folder
     assert again.describe() == first.describe() == Corpus.open(first.folder).describe()
@@ -62,14 +62,14 @@ def test_nothing_stays_behind_after_a_failure(tmp_path, prepare):
 def test_two_at_once_agree(tmp_path, prepare, monkeypatch, capsys):
     """One prepares, the others wait for it and decode nothing."""
     source = write(tmp_path / "a.wav", noise(5, 44100), 44100)
-    decoded, once = [], preparing.decode
+    decoded, once = [], shards.decode
 
     def slowly(*arguments):
         decoded.append(arguments)
         time.sleep(0.2)
         return once(*arguments)
 
-    monkeypatch.setattr(preparing, "decode", slowly)
+    monkeypatch.setattr(shards, "decode", slowly)
     with ThreadPoolExecutor(4) as pool:
         corpora = list(pool.map(lambda _: prepare(source), range(4)))
     assert len({corpus.folder for corpus in corpora}) == len(decoded) == 1
@@ -78,11 +78,16 @@ def test_two_at_once_agree(tmp_path, prepare, monkeypatch, capsys):
     assert f"waiting for process {os.getpid()}" in capsys.readouterr().err
 
 
-def test_leftovers_of_a_killed_process_are_cleared(tmp_path, prepare):
-    (tmp_path / "cache" / ".preparing-0f3a" / "corpus").mkdir(parents=True)
-    (tmp_path / "cache" / ".preparing-0f3a" / "0.i16").write_bytes(b"half")
-    corpus = prepare(write(tmp_path / "a.wav", noise(1)))
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpus.fingerprint]
+def test_what_is_half_made_or_old_is_cleared(tmp_path, prepare):
+    work = tmp_path / "cache" / ".preparing"
+    (work / ".partial-corpus").mkdir(parents=True)
+    (work / ".partial-1-0f3a.i16").write_bytes(b"half")
+    old, new = work / "0f3a.i16", work / "0f3b.i16"
+    for path in (old, new):
+        path.write_bytes(b"whole")
+    os.utime(old, ns=(0, 0))
+    prepare(write(tmp_path / "a.wav", noise(1)))
+    assert [path.name for path in work.iterdir()] == [new.name]
 
 
 def test_a_killed_process_leaves_a_cache_that_works(tmp_path, prepare):
@@ -95,7 +100,7 @@ preparing.prepare([{str(source)!r}], {str(tmp_path / "cache")!r})
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     left = sorted(path.name[:11] for path in (tmp_path / "cache").iterdir())
-    assert ".preparing-" in left
+    assert ".preparing" in left
     corpus = prepare(source)
     assert len(whole(corpus)) == 8000
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpus.fingerprint]
