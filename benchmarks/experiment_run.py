@@ -25,11 +25,10 @@ from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.layers.noisy_activation import NoisyActivation
 from keras_rawaudio.recipes import recipe_from_json
-from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.build import build_model, build_optimizer
 from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.gate_statistics import GateStatistics, saturation
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.trainer import OPTIMIZERS
 
 SCORED_SECONDS = 180  # of each part, at most
 VALIDATIONS = 5  # of a run, evenly spaced
@@ -51,7 +50,7 @@ class System:
         self.codec = fit_codec(parts=corpus.parts(), **self.recipe.codec.model_dump())
         self.model = build_model(self.recipe, self.codec)
         settings = self.recipe.training
-        optimizer = OPTIMIZERS[settings.optimizer](weight_decay=settings.weight_decay or None)
+        optimizer = build_optimizer(settings)
         self.step = TrainingStep(
             self.model,
             optimizer,

@@ -90,13 +90,12 @@ class Experiments:
 
     def __init__(self, options: argparse.Namespace) -> None:
         from keras_rawaudio.data.corpus import CorpusSettings, prepare
-        from keras_rawaudio.training.train import samples_sha256
 
         self.options = options
         options.work.mkdir(parents=True, exist_ok=True)
         settings = CorpusSettings(sample_rate=8000, channels=1)
         self.corpus = prepare(options.audio, options.cache, settings)
-        self.sha256 = samples_sha256(self.corpus)
+        self.sha256 = self.corpus.sha256()
         self.piece = Path(options.audio[0]).name
         self.system: Any = None
 

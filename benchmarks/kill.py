@@ -160,8 +160,9 @@ def fit(piece: Path, run: Path, epochs: int, writing: int) -> None:
     from keras_rawaudio.recipes import recipe_from_json
     from keras_rawaudio.training import throughput, trainer
     from keras_rawaudio.training.csv_log import CsvLog
+    from keras_rawaudio.training.resume import resume
     from keras_rawaudio.training.schedule import Budget
-    from keras_rawaudio.training.train import resume, train
+    from keras_rawaudio.training.train import train
     from keras_rawaudio.training.validation import ValidationPolicy
 
     throughput.LOOK_EVERY = 0.0

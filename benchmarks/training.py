@@ -26,15 +26,15 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.recipes import load_recipe, parse_overrides
+    from keras_rawaudio.training.build import build_optimizer
     from keras_rawaudio.training.step import TrainingStep
-    from keras_rawaudio.training.trainer import OPTIMIZERS
 
     recipe = load_recipe(options.recipe, parse_overrides(options.set))
     recipe = reshaped(recipe, options.tiers, options.width)
     model = fresh_model(recipe)
     rows, window = recipe.data.batch, recipe.data.length
     settings = recipe.training
-    optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate)
+    optimizer = build_optimizer(settings)
     step = TrainingStep(model, optimizer, rows, settings.clip_norm, settings.jit_compile)
     random = np.random.default_rng(0)
     audio = random.normal(size=(rows, model.context + window + 1)).astype(np.float32) / 10

@@ -29,9 +29,9 @@ import keras
 from keras import ops
 
 from keras_rawaudio.recipes import TrainingSettings
+from keras_rawaudio.training.build import build_optimizer
 from keras_rawaudio.training.schedule import learning_rate
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.trainer import OPTIMIZERS
 
 BATCH = 32
 SETTINGS = TrainingSettings(
@@ -150,7 +150,7 @@ def train(parts: Parts, settings: TrainingSettings, units: int, epochs: int, see
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     model = Digits(units, parts["train"][0].shape[1])
-    optimizer = OPTIMIZERS[settings.optimizer](weight_decay=settings.weight_decay or None)
+    optimizer = build_optimizer(settings)
     step = TrainingStep(model, optimizer, BATCH, settings.clip_norm, average=settings.average)
     pictures, digits = parts["train"]
     steps_an_epoch = len(digits) // BATCH

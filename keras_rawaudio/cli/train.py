@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
             return train_here(processes, options.arguments)
         strategy = _strategy(options, cluster, gpus)
 
-        from keras_rawaudio.training.train import resume
+        from keras_rawaudio.training.resume import resume
 
         callbacks = _callbacks(options, chief)
         ended = resume(options.run, budget, options.live, learning_rate, callbacks, strategy)

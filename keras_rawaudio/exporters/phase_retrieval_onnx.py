@@ -7,7 +7,7 @@ import onnx
 
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder, inner, node
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
-from keras_rawaudio.models.spectral_model import PHASES
+from keras_rawaudio.models.spectral_decoder import PHASES
 
 
 def hop_graph(builder: GraphBuilder, phases: PhaseRetrieval) -> onnx.GraphProto:

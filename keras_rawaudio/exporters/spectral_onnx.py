@@ -9,7 +9,9 @@ from keras_rawaudio.exporters.onnx_graph import GraphBuilder, choice, inner, nod
 from keras_rawaudio.exporters.phase_retrieval_onnx import hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
 from keras_rawaudio.models.controls import GAIN, LEVEL
-from keras_rawaudio.models.spectral_model import CODES, HISTORY, PHASES, SpectralModel
+from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_decoder import PHASES
+from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel
 
 
 def compose(model: SpectralModel) -> onnx.ModelProto:
@@ -65,7 +67,7 @@ class _Composer:
             choice("block/is_drawn", [after[CODES]], self._draw(hidden), self._read()),
             *spectra,
             scan(
-                hop_graph(self.builder, self.model.phases),
+                hop_graph(self.builder, self.model.decoder.phases),
                 [*(before[name] for name in PHASES), magnitudes, gains],
                 [*(after[name] for name in PHASES), "block/hops"],
                 2,

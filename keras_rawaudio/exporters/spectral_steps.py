@@ -11,7 +11,8 @@ from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
 from keras_rawaudio.models.controls import DENSITY, HOLD, TEMPO, with_level
-from keras_rawaudio.models.spectral_model import CODES, SpectralModel
+from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 class SpectralSteps:
@@ -86,12 +87,12 @@ class SpectralSteps:
     def _draw_step(self) -> Step:
         model = self.model
         # As constants: what draws from them would be computed again for each block.
-        keys = [tuple(np.asarray(part) for part in each) for each in model.drawing_keys()]
+        keys = [tuple(np.asarray(part) for part in each) for each in model.sampler.drawing_keys()]
 
         def draw(hidden: Any, chance: Any, temperature: Any, *state: Any) -> Any:
             column = ops.reshape(temperature, (-1, 1))
             named = dict(zip(self.drawing_states, state, strict=True))
-            return ops.cast(model.draw_codes(hidden, chance, column, keys, named), "float32")
+            return ops.cast(model.sampler.draw(hidden, chance, column, keys, named), "float32")
 
         given = [(None, model.prior.units), (None, model.frame), (None,)]
         shapes = [self._shapes[name] for name in self.drawing_states]
@@ -112,7 +113,7 @@ class SpectralSteps:
 
         def spectra(before: Any, codes: Any) -> list[Any]:
             both = ops.cast(before, "int32"), ops.cast(codes, "int32")
-            magnitudes, gains = self.model.hop_spectra(*both)
+            magnitudes, gains = self.model.decoder.hop_spectra(*both)
             return [magnitudes * twice, gains]
 
         return self._convert("spectra", spectra, [self._shapes[CODES]] * 2)

@@ -32,7 +32,7 @@ def advance(
     B = ops.shape(noise)[0]
     read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
     chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : model.frame]
-    temperature, keys = ops.reshape(temperature, (-1, 1)), model.drawing_keys()
+    temperature, keys = ops.reshape(temperature, (-1, 1)), model.sampler.drawing_keys()
 
     def read_block(t: Any, state: State) -> State:
         return _read(model, ops.take(read, t, axis=1), state)
@@ -52,7 +52,7 @@ def advance(
 def _read(model: SpectralModel, block: Any, state: State) -> State:
     _, state = model.next_hidden(state, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
-    _, state = model.play(codes, state)
+    _, state = model.decoder.block_of_audio(codes, state)
     return {**state, HISTORY: block}
 
 
@@ -60,8 +60,8 @@ def _draw(
     model: SpectralModel, chance: Any, temperature: Any, keys: list[Any], state: State
 ) -> tuple[Any, State]:
     hidden, state = model.next_hidden(state)
-    codes = model.draw_codes(hidden, chance, temperature, keys, state)
-    audio, state = model.play(codes, state)
+    codes = model.sampler.draw(hidden, chance, temperature, keys, state)
+    audio, state = model.decoder.block_of_audio(codes, state)
     return audio, {**state, HISTORY: audio}
 
 

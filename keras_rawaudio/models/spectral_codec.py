@@ -12,6 +12,7 @@ from keras import ops
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import BandCodebook, band_edges, fit_codebooks
 
+CODES = "codes"  # the state of a generator that holds the codes of the block before
 SOFTNESS = 0.06  # of the median squared distance between nearest entries
 
 

@@ -10,17 +10,16 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
-from keras_rawaudio.dsp.block_spectra import HOPS
-from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
-from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
+from keras_rawaudio.models.code_prior import CodePrior
+from keras_rawaudio.models.code_sampler import CodeSampler
 from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
-from keras_rawaudio.models.spectral_codec import SpectralCodec
+from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
+from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
 State = dict[str, Any]
-CODES, HISTORY = "codes", "history"
-PHASES = ("waiting", "total", "overlap")
+HISTORY = "history"  # the state that holds the block of audio before
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -28,7 +27,8 @@ class SpectralModel(FitWindows):
     """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
 
     In training it reads and predicts codes alone, one row after the other: those of a block, band
-    by band, then those of the next. `step` makes a block of audio.
+    by band, then those of the next. It generates block by block: `next_hidden`, then `sampler`
+    draws codes, and `decoder` makes audio of them.
 
     Args:
         rate: samples per second.
@@ -41,6 +41,8 @@ class SpectralModel(FitWindows):
         units: see `CodePrior`, and so the others.
 
     Attributes:
+        sampler: draws codes.
+        decoder: makes audio of codes.
         label_shares: `(labels,)`, what part of the train part each label is.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
@@ -99,7 +101,7 @@ class SpectralModel(FitWindows):
             name="tier0",
         )
         self.prior.build()
-        self.phases = PhaseRetrieval(self.spectral_codec.spectra.fft_size, channels)
+        self.decoder = SpectralDecoder(self.spectral_codec)
         self.code_bias = self.add_weight(
             (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
         )
@@ -107,6 +109,7 @@ class SpectralModel(FitWindows):
             self.label_shares = self.add_weight(
                 (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
             )
+        self.sampler = CodeSampler(self.spectral_codec, self.prior, self.code_bias)
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
         self.seed_generator = keras.random.SeedGenerator()
@@ -142,7 +145,7 @@ class SpectralModel(FitWindows):
     @property
     def delay(self) -> int:
         """Samples by which audio comes later than its codes."""
-        return self.phases.delay
+        return self.decoder.delay
 
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes (without the batch) of the recurrent state."""
@@ -173,7 +176,7 @@ class SpectralModel(FitWindows):
         before = ops.concatenate([first, before[:, 1:]], axis=1)
         points, names = self.spectral_codec.read_points(now), list(self.state_spec())
         values, tempo = [state[name] for name in names], state.get(TEMPO.name, 1.0)
-        keys = self.entry_keys()
+        keys = self.sampler.entry_keys()
         if training and self.own_draws:
             before = self._with_own_draws(before, points, keys, values, tempo)
             before = ops.stop_gradient(before)
@@ -211,12 +214,11 @@ class SpectralModel(FitWindows):
 
     def generator_state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Shape without the batch and first value of each tensor of the generator's state."""
-        shapes = self.phases.state_shapes()
         return {
             **{name: (shape, 0.0) for name, shape in self.state_spec().items()},
             CODES: ((self.frame,), -1.0),
             HISTORY: ((self.block, self.channels), 0.0),
-            **{name: (shape, 0.0) for name, shape in zip(PHASES, shapes, strict=True)},
+            **{name: (shape, 0.0) for name, shape in self.decoder.state_spec().items()},
             **{control.name: ((1,), control.default) for control in self.controls},
             GAIN: ((1,), 0.0),
         }
@@ -236,97 +238,6 @@ class SpectralModel(FitWindows):
             held = state[HOLD.name] * drawn > 0.5
             after = [ops.where(held, old, new) for old, new in zip(before, after, strict=True)]
         return hidden, {**state, **dict(zip(names, after, strict=True))}
-
-    def entry_keys(self) -> list[Any]:
-        """What queries are compared with: keys and biases of the entries of each band."""
-        codec = self.spectral_codec
-        return [self.prior.key(band, codec.points(band)) for band in range(codec.bands)]
-
-    def drawing_keys(self) -> list[Any]:
-        """`entry_keys` as the generator draws with them, and the entries' onset strengths.
-
-        `code_bias` is in the biases. All of it is computed once, before the blocks.
-        """
-        both = zip(self.entry_keys(), self.spectral_codec.onset_strengths(), strict=True)
-        return [
-            (key, bias + self.code_bias[band], onset)
-            for band, ((key, bias), onset) in enumerate(both)
-        ]
-
-    def draw_codes(
-        self,
-        hidden: Any,
-        chance: Any,
-        temperature: Any,
-        keys: list[Any],
-        state: State | None = None,
-    ) -> Any:
-        """Codes `(B, bands)` int32 of a block, band after band.
-
-        Args:
-            hidden: `(B, units)`.
-            chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
-            temperature: `(B, 1)`.
-            keys: from `drawing_keys`.
-            state: holds `density`, and `hold` with the codes of the block before; None: as trained.
-        """
-        known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
-        codes = []
-        for band in range(self.frame):
-            entries = self.spectral_codec.points(band)
-            logits = self.prior.logits(band, hidden, known, keys[band])
-            if state:
-                logits = logits + state[DENSITY.name] * keys[band][2]
-            scaled = logits / temperature
-            weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
-            below = ops.cumsum(weights, axis=-1)
-            reached = ops.cast(below <= chance[:, band : band + 1] * below[:, -1:], "int32")
-            # Rounding may leave nothing above the last entry.
-            last = self.spectral_codec.codebook_size - 1
-            code = ops.minimum(ops.sum(reached, axis=-1), last)
-            if state:
-                before = ops.cast(state[CODES][:, band], "int32")
-                code = ops.where(state[HOLD.name][:, 0] > 0.5, before, code)
-            codes.append(code)
-            if band < self.frame - 1:
-                known = known + self.prior.know(band, ops.take(entries, code, axis=0))
-        return ops.stack(codes, axis=1)
-
-    def play(self, codes: Any, state: State) -> tuple[Any, State]:
-        """A block of audio `(B, block, channels)`, `delay` samples late, and the new state.
-
-        Args:
-            codes: `(B, bands)` int32 of the new block.
-            state: holds those of the block before.
-        """
-        magnitudes, gains = self.hop_spectra(ops.cast(state[CODES], "int32"), codes)
-        phases, hops = [state[name] for name in PHASES], []
-        for hop in range(HOPS):
-            waiting = ops.unstack(magnitudes[hop], HOPS, axis=1)
-            audio, phases = self.phases.hop_of_audio(waiting, gains[hop], phases)
-            hops.append(audio)
-        after = dict(zip(PHASES, phases, strict=True))
-        return ops.concatenate(hops, axis=1), {
-            **state,
-            **after,
-            CODES: ops.cast(codes, "float32"),
-        }
-
-    def hop_spectra(self, before: Any, codes: Any) -> tuple[Any, Any]:
-        """What each hop of a block is made from.
-
-        Args:
-            before: `(B, bands)` int32 of the block before.
-            codes: of the block.
-
-        Returns:
-            Magnitudes `(4, B, 4, bins)` of the frames that wait and the new one, and the gains
-            `(4, B, channels, bins, 2)` of the oldest.
-        """
-        (m0, g0), (m1, g1) = self.spectral_codec.decode(before), self.spectral_codec.decode(codes)
-        both = ops.concatenate([m0, m1], axis=1)
-        magnitudes = ops.stack([both[:, h + 1 : h + 1 + HOPS] for h in range(HOPS)], axis=0)
-        return magnitudes, ops.stack([g0, g0, g0, g1], axis=0)
 
     def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:
         """Take the codebooks from stretches of audio, the clock's period, and the labels' shares.

@@ -14,7 +14,7 @@ from keras_rawaudio.reports.compare import compare
 from keras_rawaudio.sweeps import optuna_engine, ray_engine
 from keras_rawaudio.sweeps.settings import read_sweep
 from keras_rawaudio.sweeps.trial import budget, corpus_settings
-from keras_rawaudio.training.run_folder import read_json
+from keras_rawaudio.training.json_files import read_json
 
 ENGINES = {"optuna": optuna_engine.search, "ray": ray_engine.search}
 BEGUN = "sweep.json"

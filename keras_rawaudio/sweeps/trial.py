@@ -13,9 +13,10 @@ from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps.settings import SweepSettings
 from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 
 DEFAULT_MINUTES = 10.0
 

@@ -1,6 +1,8 @@
-"""From a recipe to a model."""
+"""From a recipe to a model and its optimizer."""
 
 from __future__ import annotations
+
+import keras
 
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
@@ -8,7 +10,13 @@ from keras_rawaudio.dsp.block_spectra import BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import codebook_size
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel, Refiner, SpectralModel
-from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe
+from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe, TrainingSettings
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
 
 
 def refiner_model(recipe: RefinerRecipe, codec: Codec) -> Refiner:
@@ -54,3 +62,10 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0
     return SpectralModel(corpus.sample_rate, corpus.channels, labels=labels, **settings)
+
+
+def build_optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
+    """Make the optimizer that the settings name."""
+    return OPTIMIZERS[settings.optimizer](
+        settings.learning_rate, weight_decay=settings.weight_decay or None
+    )

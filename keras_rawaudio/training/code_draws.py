@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rawaudio.generation.music import random_music
-from keras_rawaudio.models.spectral_model import CODES, SpectralModel
+from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 class CodeDraws:
@@ -33,14 +34,14 @@ class CodeDraws:
         return codes
 
     def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
-        model, keys = self.model, self.model.drawing_keys()
+        model, keys = self.model, self.model.sampler.drawing_keys()
         nothing = tf.fill((self.rows, model.frame), -1.0)
         state = {**model.zero_state(self.rows), CODES: nothing, **music}
         temperature = tf.ones((self.rows, 1))
         drawn = tf.TensorArray(tf.int32, self.blocks)
         for t in tf.range(self.blocks):
             hidden, state = model.next_hidden(state)
-            codes = model.draw_codes(hidden, chance[t], temperature, keys)
+            codes = model.sampler.draw(hidden, chance[t], temperature, keys)
             state = {**state, CODES: tf.cast(codes, tf.float32)}
             drawn = drawn.write(t, codes)
         return drawn.stack()

@@ -20,6 +20,7 @@ class Console:
     Args:
         measure: what a head is validated by, a key of `UNITS`.
         baselines: figures to print beside it.
+        unit: what a training loss is divided by to be in the unit of the measure.
         page: shows the lines, too.
         quiet: print nothing.
     """
@@ -28,10 +29,12 @@ class Console:
         self,
         measure: str,
         baselines: Mapping[str, float],
+        unit: float = 1.0,
         page: LivePage | None = None,
         quiet: bool = False,
     ) -> None:
-        self.measure, self.baselines, self.page, self.quiet = measure, baselines, page, quiet
+        self.measure, self.baselines, self.unit = measure, baselines, unit
+        self.page, self.quiet = page, quiet
         self._terminal = sys.stderr.isatty()
 
     def progress(self, text: str) -> None:
@@ -55,12 +58,12 @@ class Console:
             seconds_left: of the budget.
             step: how many were taken.
             speed: samples per second.
-            loss: training loss in the unit of the measure.
+            loss: of training, as it is minimised.
         """
         minutes, seconds = divmod(max(0, round(seconds_left)), 60)
         self.progress(
             f"{minutes}:{seconds:02d} left  step {step}  {speed / 1000:.0f} k/s  "
-            f"train {self._figure(loss, SHORT_UNITS)}"
+            f"train {self._figure(loss / self.unit, SHORT_UNITS)}"
         )
 
     def validation(
@@ -71,13 +74,13 @@ class Console:
         Args:
             minutes: of training.
             step: how many were taken.
-            loss: of training, in the unit of the measure.
-            value: of validation, in the same unit.
+            loss: of training, as it is minimised.
+            value: of validation, in the unit of the measure.
             terms: what the loss is made of, by name; may be empty.
         """
         beside = "".join(f"  {name.replace('_', ' ')} {term:.3f}" for name, term in terms.items())
         self.line(
-            f"{minutes:6.2f} min  step {step}  train {loss:.3f}  "
+            f"{minutes:6.2f} min  step {step}  train {loss / self.unit:.3f}  "
             f"validation {self._figure(value, UNITS)}{beside}"
         )
 

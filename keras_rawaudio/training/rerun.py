@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_rawaudio.training.checkpoint import DAMAGE
 from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.resume import start_over
 from keras_rawaudio.training.run_folder import RunFolder
-from keras_rawaudio.training.train import start_over
 
 
 @dataclass(frozen=True)

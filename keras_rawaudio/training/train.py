@@ -1,24 +1,21 @@
-"""From audio to a run folder: what `train.py` calls."""
+"""From audio to a new run."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_rawaudio.data.codecs import codec_from_json, fit_codec
+from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
-from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.provenance import git_revision, versions
-from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
+from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.arithmetic import require_float32
 from keras_rawaudio.training.baselines import EncodedSegment, baselines
 from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
@@ -26,7 +23,7 @@ from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import require_memory
-from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder, damaged_if_wrong
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.trainer import Trainer
 
@@ -110,43 +107,24 @@ def _train(
     if data and replicas.chief:
         with replacing(folder.codes) as partial:
             data.save(partial)
-    quick = baselines(data or corpus, model, "validation", orders=())
-    trainer = Trainer(
-        folder,
-        recipe,
-        corpus,
-        model,
-        budget,
-        seed,
-        quick,
-        page=page,
-        data=data,
-        callbacks=callbacks,
-        replicas=replicas,
+    description = {
+        "format_version": FORMAT_VERSION,
+        "corpus": str(corpus.folder.resolve()),
+        "data": corpus.describe(),
+        "samples_sha256": corpus.sha256(),
+        "sample_rate": corpus.sample_rate,
+        "codec": model.codec.to_json(),
+        **({"model": model.settings()} if isinstance(model, SpectralModel) else {}),
+        "measure": model.head.measure,
+        "baselines": baselines(data or corpus, model, "validation", orders=()),
+        "parameters": model.count_params(),
+        "seed": seed,
+        "versions": versions(),
+        "git_revision": git_revision(),
+    }
+    return fit_run(
+        folder, recipe, corpus, model, data, description, budget, page, callbacks, replicas
     )
-    if not replicas.chief:
-        return trainer.fit()
-    folder.write_json(folder.recipe, recipe.to_json())
-    folder.write_json(
-        folder.description,
-        {
-            "format_version": FORMAT_VERSION,
-            "corpus": str(corpus.folder.resolve()),
-            "data": corpus.describe(),
-            "samples_sha256": samples_sha256(corpus),
-            "sample_rate": corpus.sample_rate,
-            "codec": model.codec.to_json(),
-            **({"model": model.settings()} if isinstance(model, SpectralModel) else {}),
-            "measure": model.head.measure,
-            "baselines": quick,
-            "budget": asdict(budget),
-            "parameters": model.count_params(),
-            "seed": seed,
-            "versions": versions(),
-            "git_revision": git_revision(),
-        },
-    )
-    return trainer.fit()
 
 
 def _new_model(
@@ -172,147 +150,55 @@ def _new_model(
     return model, None
 
 
-def resume(
-    run: str | Path,
-    budget: Budget | None = None,
-    live: int | None = None,
-    learning_rate: float | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    strategy: tf.distribute.Strategy | None = None,
-) -> bool:
-    """Go on with a run where it stopped, as if it had not.
-
-    A run that was killed before its first checkpoint starts over.
-
-    Args:
-        run: its folder.
-        budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
-        live: as in `train`.
-        learning_rate: for the rest of the run, at the start of its schedule; `None`: its own.
-        callbacks: as in `train`.
-        strategy: as in `train`. It need not have the replicas that the run was begun with.
-
-    Returns:
-        As `train`.
-
-    Raises:
-        UserError: not a run folder, in use, its corpus is gone, or a port in use.
-    """
-    if RunFolder(run).can_start_over():
-        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks, strategy)
-    require_float32()
-    replicas = Replicas(strategy)
-    if not replicas.chief:
-        with replicas.complete():
-            return _resume(RunFolder.open(run), budget, None, learning_rate, (), replicas)
-    with RunFolder.resuming(run) as folder, live_page(folder, live) as page, replicas.complete():
-        return _resume(folder, budget, page, learning_rate, callbacks, replicas)
-
-
-def _resume(
+def fit_run(
     folder: RunFolder,
-    budget: Budget | None,
+    recipe: AnyRecipe,
+    corpus: Corpus,
+    model: Model,
+    data: CodeCorpus | None,
+    description: dict[str, Any],
+    budget: Budget,
     page: LivePage | None,
-    learning_rate: float | None,
     callbacks: Sequence[keras.callbacks.Callback],
     replicas: Replicas,
+    resume: bool = False,
 ) -> bool:
-    description = folder.describe()
-    recipe = _recipe(folder.read_recipe(), learning_rate)
-    require_memory(recipe)
-    replicas.rows(recipe.data.batch)
-    model: Model
-    data = None
-    with damaged_if_wrong(folder.description):
-        budget = budget or Budget(**description["budget"])
-    corpus = Corpus.open(Path(description["corpus"]))
-    seed, quick = description["seed"], description["baselines"]
-    keras.utils.set_random_seed(seed)
-    if isinstance(recipe, SpectralRecipe):
-        data = CodeCorpus.load(folder.codes)
-        with replicas.strategy.scope():
-            model = SpectralModel(**description["model"])
-    else:
-        with damaged_if_wrong(folder.description):
-            codec = codec_from_json(description["codec"])
-        with replicas.strategy.scope():
-            if isinstance(recipe, RefinerRecipe):
-                model = refiner_model(recipe, codec)
-            else:
-                model = build_model(recipe, codec)
+    """Train a model in its run folder, once what it is has been written there.
+
+    Args:
+        folder: of the run.
+        recipe: what is trained.
+        corpus: what it is trained on.
+        model: new, or with the weights that the checkpoint will replace.
+        data: the corpus as codes, for a model of codes.
+        description: what run.json holds, but for the budget.
+        budget: how long.
+        page: shows how it goes.
+        callbacks: as in `Trainer`.
+        replicas: as in `Trainer`.
+        resume: go on from the folder's checkpoint.
+
+    Returns:
+        Whether the budget was used; `False` after Ctrl-C.
+    """
     trainer = Trainer(
         folder,
         recipe,
         corpus,
         model,
         budget,
-        seed,
-        quick,
-        resume=True,
-        page=page,
-        data=data,
-        callbacks=callbacks,
-        replicas=replicas,
+        description["seed"],
+        description["baselines"],
+        resume,
+        page,
+        data,
+        callbacks,
+        replicas,
     )
-    if learning_rate is not None and replicas.chief:
-        folder.write_json(folder.recipe, recipe.to_json())
     if replicas.chief:
+        folder.write_json(folder.recipe, recipe.to_json())
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
     return trainer.fit()
-
-
-def start_over(
-    source: RunFolder,
-    run: str | Path,
-    budget: Budget | None = None,
-    live: int | None = None,
-    learning_rate: float | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    strategy: tf.distribute.Strategy | None = None,
-) -> bool:
-    """Train as another run, or the same one before its first checkpoint, was asked to.
-
-    Args:
-        source: the folder whose request is read.
-        run: the run folder to make.
-        budget: `None`: the one of the request.
-        live: as in `train`.
-        learning_rate: `None`: the one of the request.
-        callbacks: as in `train`.
-        strategy: as in `train`.
-
-    Returns:
-        As `train`.
-
-    Raises:
-        UserError: as `train`; or the request is damaged.
-    """
-    request = source.read_request()
-    recipe = _recipe(request["recipe"], learning_rate)
-    with damaged_if_wrong(source.request):
-        budget = budget or Budget(**request["budget"])
-        settings = CorpusSettings(**request["corpus_settings"])
-        audio = [str(path) for path in request["audio"]]
-        cache = None if request["cache"] is None else Path(request["cache"])
-    seed = request["seed"]
-    return train(audio, run, recipe, budget, settings, cache, seed, live, callbacks, strategy)
-
-
-def samples_sha256(corpus: Corpus) -> str:
-    """SHA-256 of all samples of a corpus, part by part: the same audio has the same one."""
-    digest = hashlib.sha256()
-    for part in PARTS:
-        for segment in corpus.segments(part):
-            digest.update(f"{part} {segment.shape}".encode())
-            digest.update(np.ascontiguousarray(segment).data)
-    return digest.hexdigest()
-
-
-def _recipe(values: dict[str, Any], learning_rate: float | None) -> AnyRecipe:
-    if learning_rate is not None:
-        training = values.get("training")
-        values = {**values, "training": {**(training or {}), "learning_rate": learning_rate}}
-    return recipe_from_json(values)
 
 
 def _absolute(path: str | Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any, NoReturn
 
 import keras
@@ -13,37 +12,26 @@ import keras
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import replacing
-from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.models.controls import TEMPO
 from keras_rawaudio.recipes import AnyRecipe
+from keras_rawaudio.training.build import build_optimizer
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
-from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.copy_guard import LONGEST_COPY, CopyGuard
-from keras_rawaudio.training.csv_log import DRAWN, CsvLog, numbers
-from keras_rawaudio.training.evaluator import Evaluator, loss_unit
-from keras_rawaudio.training.gate_statistics import GateStatistics
-from keras_rawaudio.training.generation_callback import GenerationCallback
+from keras_rawaudio.training.csv_log import numbers
+from keras_rawaudio.training.evaluator import loss_unit
 from keras_rawaudio.training.interrupt import Interrupt
 from keras_rawaudio.training.live import LivePage
+from keras_rawaudio.training.model_files import ModelFiles
 from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.tensorboard_log import TensorBoardLog
 from keras_rawaudio.training.throughput import LOOK_EVERY, ThroughputMeter
 from keras_rawaudio.training.validation import ValidationPolicy
-
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
-# Of the biases of a model of codes: when a model is kept, and at the end.
-UPDATES, FINAL_UPDATES = 2, 6
+from keras_rawaudio.training.validator import Validator
 
 
 class Trainer:
@@ -84,7 +72,6 @@ class Trainer:
         self.replicas = replicas = replicas or Replicas()
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
-        self.baselines = baselines or {}
         # What it learns from: the audio itself, or codes that were read off it.
         self.data = data or corpus
         self.segments = self.data.segments("train")
@@ -100,9 +87,7 @@ class Trainer:
             grid=model.frame if data else 1,
         )
         with replicas.strategy.scope():
-            optimizer = OPTIMIZERS[self.settings.optimizer](
-                self.settings.learning_rate, weight_decay=self.settings.weight_decay or None
-            )
+            optimizer = build_optimizer(self.settings)
         self.step = TrainingStep(
             model,
             optimizer,
@@ -115,38 +100,28 @@ class Trainer:
         )
         self.labels = data.labels("train") if data else None
         self.tempos = data.tempos("train") if data and TEMPO in model.controls else None
-        heldout = (
-            self.data.segments("validation"),
-            self.data.starts("validation"),
-            data.labels("validation") if data else None,
-        )
-        self.evaluator = Evaluator(model, *heldout)
-        self.gate_statistics = GateStatistics(model, *heldout)
-        self.generation = GenerationCallback(run, corpus, model, self.settings.sample_seconds)
-        self.balance = self.guard = None
-        if data and isinstance(model, SpectralModel):
-            self.balance, self.guard = CodeBalance(model, data), CopyGuard(model, data)
+        unit = loss_unit(model, corpus)
+        self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
+        self.files = ModelFiles(run, self.step, self.console, data)
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,
-            keep_latest=self.balance is not None or model.head.adversarial,
+            keep_latest=self.files.balance is not None or model.head.adversarial,
         )
-        self.log = CsvLog(run.log, *DRAWN, model.head.measure)
-        self.console = Console(model.head.measure, self.baselines, page, quiet=not replicas.chief)
         own = list(callbacks) if replicas.chief else []
         self.callbacks = keras.callbacks.CallbackList(own, model=model)
         self.interrupt = Interrupt()
         self._stopping = False  # of several processes, as of their last look
         self._next_look = 0
-        self.steps, self.seconds = 0, 0.0
-        self._saved = 0  # the step of the last checkpoint
+        self.steps, self.seconds, self._saved = 0, 0.0, 0  # saved: the last checkpoint's step
         self.resumed = resume
-        # What a training loss is divided by to stand beside the validation's measure.
-        self._unit = loss_unit(model, corpus)
         if resume:
             self._restore()
         if replicas.chief:
-            self.tensorboard = TensorBoardLog(run.tensorboard)  # last: it makes a file
+            seconds, resumed_at = self.settings.sample_seconds, self.steps if resume else None
+            self.validator = Validator(
+                run, corpus, self.step, self.console, data, seconds, resumed_at
+            )
 
     def fit(self) -> bool:
         """Train until the budget is used, the patience is over, or Ctrl-C.
@@ -180,7 +155,7 @@ class Trainer:
                 self.callbacks.on_train_end()
         if self._used_up() or self.validation.finished:
             if self.replicas.chief:
-                self._balance_best()
+                self.files.finish(self.steps)
             return True
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
@@ -189,7 +164,7 @@ class Trainer:
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads."""
         if self.replicas.chief:
-            self._save_model(self.run.last)
+            self.files.save_last()
         self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
@@ -223,9 +198,7 @@ class Trainer:
             self.seconds += self._look(meter)
             if not (isfinite(meter.loss) and isfinite(meter.norm)):
                 self._refuse(meter.loss, meter.norm, rate)
-            self.console.training(
-                self._seconds_left(), self.steps, meter.speed, meter.loss / self._unit
-            )
+            self.console.training(self._seconds_left(), self.steps, meter.speed, meter.loss)
             due = self.seconds >= next_validation or self._used_up()
             if due and not self._stop():
                 began = time.perf_counter()
@@ -261,102 +234,32 @@ class Trainer:
         row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
         accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
         if accepted and self.replicas.chief:
-            self._save_best(row.get("copied_seconds", 0.0))
+            self.files.save_best(row.get("copied_seconds", 0.0))
         if self.validation.finished:
             line = f"no better for {self.validation.since_best} validations: stopping early"
             self.console.line(line)
         self.save()
         if self.replicas.chief:
-            self._draw_curve()
+            self.validator.draw_curve()
             # Last, so that one that ends the training loses nothing.
             self.callbacks.on_epoch_end(self.steps, numbers(row))
 
     def _score(self, meter: ThroughputMeter, rate: float) -> dict[str, Any]:
-        """Validate, generate, and log it.
-
-        Returns:
-            The row of the log.
-        """
-        measure = self.model.head.measure
-        self.console.progress(f"step {self.steps}: validating and generating")
-        with self.step.averaged():
-            scores = self.evaluator()
-            self.tensorboard.gates(self.steps, self.gate_statistics())
-        if not isfinite(scores[measure]):
-            self._refuse(scores[measure], meter.norm, rate)
-        terms = {
-            name: value
-            for name, value in scores.items()
-            if name not in ("loss", "samples", measure)
-        }
-        row = {
+        """Validate, generate, and log it: the row of the log."""
+        scores = self.validator.scores(self.steps)
+        if not isfinite(score := scores[self.model.head.measure]):
+            self._refuse(score, meter.norm, rate)
+        training = {
             "step": self.steps,
             "minutes": round(self.seconds / 60, 3),
             "epoch": round(self.steps / self.plan.batches_per_epoch, 3),
             "train_loss": meter.loss,
-            "validation_loss": scores["loss"],
-            measure: scores[measure],
             "learning_rate": rate,
             "gradient_norm": meter.norm,
-            **{f"validation_{name}": value for name, value in terms.items()},
             "samples_per_second": round(meter.speed),
+            **self.files.balance_codes(self.steps),
         }
-        if self.balance and self.guard:
-            self.console.progress(f"step {self.steps}: balancing the codes")
-            with self.step.averaged():
-                self.balance.fit(UPDATES, self.steps)
-                row["copied_seconds"] = round(self.guard.longest(self.steps), 1)
-        measured = self._generate()
-        row |= measured | {f"baseline_{name}": value for name, value in self.baselines.items()}
-        self.log.append(row)
-        self.tensorboard.scalars(self.steps, row)
-        self.console.validation(
-            row["minutes"],
-            self.steps,
-            meter.loss / self._unit,
-            scores[measure],
-            terms,
-        )
-        if measured.get("verdict"):
-            self.console.line(" " * 12 + self.generation.summary(measured))
-        return row
-
-    def _generate(self) -> dict[str, Any]:
-        """A little free-running audio: a loss alone does not tell how a model sounds."""
-        if not self.settings.sample_seconds:
-            return {}
-        with self.step.averaged():
-            audio, picture = self.generation.generate(self.steps)
-        self.tensorboard.audio(self.steps, audio, self.corpus.sample_rate, picture)
-        return self.generation.measure(audio)
-
-    def _save_model(self, path: Path) -> None:
-        # Keras asks for the ending .keras, which the temporary name keeps.
-        with replacing(path) as partial, self.step.averaged():
-            self.model.save(partial)
-
-    def _save_best(self, copied: float) -> None:
-        """Keep the model, unless it copies for `copied` seconds and there is one already."""
-        if copied <= LONGEST_COPY or not self.run.best.is_file():
-            return self._save_model(self.run.best)
-        self.console.line(
-            f"{'':12}follows the train part for {copied:g} s: the model before it is kept"
-        )
-
-    def _balance_best(self) -> None:
-        """Set the biases of the model that was kept more closely."""
-        if self.balance and self.run.best.is_file():
-            self.console.progress("balancing the codes")
-            self.model.load_weights(self.run.best)
-            self.balance.fit(FINAL_UPDATES, self.steps)
-            with replacing(self.run.best) as partial:
-                self.model.save(partial)
-
-    def _draw_curve(self) -> None:
-        from keras_rawaudio.plots import learning_curve
-
-        with replacing(self.run.curve) as partial:
-            learning_curve(self.log.rows, partial, self.baselines)
+        return self.validator.record(scores, training)
 
     def _refuse(self, loss: float, norm: float, rate: float) -> NoReturn:
         """End a training whose weights are no numbers any more; its last checkpoint stays."""
@@ -396,5 +299,3 @@ class Trainer:
         steps, self.seconds, best, since = self.replicas.from_chief([progress[n] for n in names])
         self.steps = self._saved = int(steps)
         self.validation.best, self.validation.since_best = best, int(since)
-        if self.replicas.chief:
-            self.log.rewind(self.steps)

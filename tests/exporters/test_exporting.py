@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.advance import HISTORY
-from keras_rawaudio.models.spectral_model import PHASES
+from keras_rawaudio.models.spectral_decoder import PHASES
 
 from ..small_models import SPECTRAL_MODELS
 

@@ -50,8 +50,10 @@ def test_draws_follow_the_distribution(model):
     rows = 4000
     hidden = ops.zeros((rows, 12))
     chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
-    drawn = np.asarray(model.draw_codes(hidden, chance, ops.ones((rows, 1)), model.entry_keys()))
-    logits = model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), model.entry_keys()[0])
+    drawn = np.asarray(
+        model.sampler.draw(hidden, chance, ops.ones((rows, 1)), model.sampler.entry_keys())
+    )
+    logits = model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), model.sampler.entry_keys()[0])
     expected = np.asarray(ops.softmax(logits))[0]
     shares = np.bincount(drawn[:, 0], minlength=16) / rows
     assert np.abs(shares - expected).max() < 0.03
@@ -59,8 +61,8 @@ def test_draws_follow_the_distribution(model):
 
 def test_the_least_and_the_greatest_chance_draw_an_entry(model):
     chance = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
-    drawn = model.draw_codes(
-        ops.zeros((2, 12)), chance.astype("float32"), ops.ones((2, 1)), model.entry_keys()
+    drawn = model.sampler.draw(
+        ops.zeros((2, 12)), chance.astype("float32"), ops.ones((2, 1)), model.sampler.entry_keys()
     )
     assert (np.asarray(drawn) >= 0).all()
     assert (np.asarray(drawn) < 16).all()

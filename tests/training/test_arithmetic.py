@@ -8,9 +8,10 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.arithmetic import require_float32
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 
 
 def test_tf32_is_off_in_training_and_in_what_reads_a_model(tmp_path, piece, cache, tiny):

@@ -70,7 +70,7 @@ def test_all_of_the_part_without_noise_or_trace(trainer, tiny, corpus):
     trainer = trainer(tiny(noisy=True))
     trainer._loop()
     before = state_of(trainer)
-    first, second = trainer.evaluator(), trainer.evaluator()
+    first, second = trainer.validator.evaluator(), trainer.validator.evaluator()
     assert first == second
     assert first["samples"] == corpus.samples("validation")
     for a, b in zip(before, state_of(trainer), strict=True):

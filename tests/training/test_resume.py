@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 from keras_rawaudio.training.trainer import Trainer
 
 

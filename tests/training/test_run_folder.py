@@ -12,10 +12,11 @@ import pytest
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.csv_log import CsvLog, read_log
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 from keras_rawaudio.training.trainer import Trainer
 
 HOLD = """

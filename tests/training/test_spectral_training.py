@@ -17,9 +17,10 @@ from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.copy_guard import CopyGuard
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 
 RECIPE = {
     "name": "tiny",

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_rawaudio.data.windows import WindowPlan, read_batches
+from keras_rawaudio.training.build import OPTIMIZERS
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.trainer import OPTIMIZERS
 
 
 @pytest.fixture

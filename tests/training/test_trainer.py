@@ -15,10 +15,11 @@ from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training import console, throughput, validation
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
+from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.train import train
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def often(monkeypatch):
 def scripted(made, values):
     """Let a trainer's validations give these values."""
     results = [{"loss": value, "bits_per_sample": value, "samples": 1} for value in values]
-    made.evaluator = iter(results).__next__
+    made.validator.evaluator = iter(results).__next__
 
 
 def predictions(model):
@@ -45,8 +46,8 @@ def test_best_and_last(trainer, tiny, build, often):
     made = trainer(tiny(early_stopping=3, **often))
     seen = []
     scripted(made, [3.0, 2.0, 2.5, 2.009, 2.011, 1.0])
-    scores = made.evaluator
-    made.evaluator = lambda: seen.append(predictions(made.model)) or scores()
+    scores = made.validator.evaluator
+    made.validator.evaluator = lambda: seen.append(predictions(made.model)) or scores()
     assert made.fit()
     assert len(seen) == 5  # three without a new best end it
     assert made.validation.finished
@@ -56,7 +57,8 @@ def test_best_and_last(trainer, tiny, build, often):
     fresh = predictions(build(made.recipe))
     for other in (fresh, seen[4]):
         assert np.abs(predictions(best) - other).max() > 1e-4
-    assert [row["bits_per_sample"] for row in made.log.rows] == [3.0, 2.0, 2.5, 2.009, 2.011]
+    logged = [row["bits_per_sample"] for row in made.validator.log.rows]
+    assert logged == [3.0, 2.0, 2.5, 2.009, 2.011]
 
 
 def test_a_run_stopped_early_stays_stopped(trainer, tiny, often, capsys):
@@ -216,7 +218,7 @@ def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
     }
     assert kinds["generated"] == "audio"
     assert kinds["spectrogram"] == "images"
-    row = made.log.rows[-1]
+    row = made.validator.log.rows[-1]
     for name in ("gradient_norm", *(f"baseline_{name}" for name in beside)):
         assert kinds[name] == "scalars"
         assert row[name] > 0
@@ -231,10 +233,10 @@ def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
     made = trainer(tiny(sample_seconds=4.0))
     rate = made.corpus.sample_rate
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 4 * rate)).astype("float32")
-    monkeypatch.setattr(made.generation.sampler, "generate", lambda *args, **named: noise)
+    monkeypatch.setattr(made.validator.generation.sampler, "generate", lambda *args, **named: noise)
     made.fit()
     assert re.search(r"generates 4 s: noise from the start, tone", capsys.readouterr().err)
-    assert made.log.rows[-1]["verdict"] == "noise from the start"
+    assert made.validator.log.rows[-1]["verdict"] == "noise from the start"
 
 
 def test_windows_fit_a_short_piece(trainer, tiny, capsys):
@@ -270,6 +272,6 @@ def test_callbacks_get_each_validation(trainer, tiny, often):
     made = trainer(tiny(**often), callbacks=[Notes()])
     with pytest.raises(StopIteration):
         made.fit()
-    rows = [(row["step"], row["bits_per_sample"]) for row in made.log.rows]
+    rows = [(row["step"], row["bits_per_sample"]) for row in made.validator.log.rows]
     assert calls == ["begin", *rows, "end"]
     assert len(rows) == 2

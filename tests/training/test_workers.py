@@ -28,7 +28,8 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.train import resume, train
+from keras_rawaudio.training.resume import resume
+from keras_rawaudio.training.train import train
 piece, recipe, run, cache = sys.argv[1:]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 train([piece], run, load_recipe(recipe), Budget(epochs=1), cache=cache, strategy=strategy)

@@ -1,0 +1,77 @@
+"""Draws the codes of a block, band after band."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
+from keras_rawaudio.models.controls import DENSITY, HOLD
+from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
+
+
+class CodeSampler:
+    """Draws codes from the logits of a prior.
+
+    Args:
+        codec: has the entries.
+        prior: compares its queries with their keys.
+        bias: `(bands, codebook_size)`, added to the logits where the generator draws.
+    """
+
+    def __init__(self, codec: SpectralCodec, prior: CodePrior, bias: Any) -> None:
+        self.codec, self.prior, self.bias = codec, prior, bias
+
+    def entry_keys(self) -> list[Any]:
+        """What queries are compared with: keys and biases of the entries of each band."""
+        bands = range(self.codec.bands)
+        return [self.prior.key(band, self.codec.points(band)) for band in bands]
+
+    def drawing_keys(self) -> list[Any]:
+        """`entry_keys` as the generator draws with them, and the entries' onset strengths.
+
+        All of it is computed once, before the blocks.
+        """
+        both = zip(self.entry_keys(), self.codec.onset_strengths(), strict=True)
+        return [
+            (key, bias + self.bias[band], onset) for band, ((key, bias), onset) in enumerate(both)
+        ]
+
+    def draw(
+        self,
+        hidden: Any,
+        chance: Any,
+        temperature: Any,
+        keys: list[Any],
+        state: dict[str, Any] | None = None,
+    ) -> Any:
+        """Codes `(B, bands)` int32 of a block.
+
+        Args:
+            hidden: `(B, units)`.
+            chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
+            temperature: `(B, 1)`.
+            keys: from `drawing_keys`.
+            state: holds `density`, and `hold` with the codes of the block before; None: as trained.
+        """
+        known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
+        codes = []
+        for band in range(self.codec.bands):
+            logits = self.prior.logits(band, hidden, known, keys[band])
+            if state:
+                logits = logits + state[DENSITY.name] * keys[band][2]
+            scaled = logits / temperature
+            weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
+            below = ops.cumsum(weights, axis=-1)
+            reached = ops.cast(below <= chance[:, band : band + 1] * below[:, -1:], "int32")
+            # Rounding may leave nothing above the last entry.
+            code = ops.minimum(ops.sum(reached, axis=-1), self.codec.codebook_size - 1)
+            if state:
+                before = ops.cast(state[CODES][:, band], "int32")
+                code = ops.where(state[HOLD.name][:, 0] > 0.5, before, code)
+            codes.append(code)
+            if band < self.codec.bands - 1:
+                entry = ops.take(self.codec.points(band), code, axis=0)
+                known = known + self.prior.know(band, entry)
+        return ops.stack(codes, axis=1)

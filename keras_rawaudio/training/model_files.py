@@ -1,0 +1,83 @@
+"""The models that a run keeps: best.keras and last.keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keras_rawaudio.files import replacing
+from keras_rawaudio.models import SpectralModel
+from keras_rawaudio.training.code_balance import CodeBalance
+from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.console import Console
+from keras_rawaudio.training.copy_guard import LONGEST_COPY, CopyGuard
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.step import TrainingStep
+
+# Of the biases of a model of codes: when a model is kept, and at the end.
+UPDATES, FINAL_UPDATES = 2, 6
+
+
+class ModelFiles:
+    """Saves a model with the running average of its weights.
+
+    A model of codes is kept with biases that balance its codes, unless it copies the train part.
+
+    Args:
+        run: where they lie.
+        step: holds the model and the average.
+        console: says what takes its time.
+        data: the corpus as codes, for a model of codes.
+    """
+
+    def __init__(
+        self, run: RunFolder, step: TrainingStep, console: Console, data: CodeCorpus | None
+    ) -> None:
+        self.run, self.step, self.console, self.model = run, step, console, step.model
+        self.balance: CodeBalance | None = None
+        if data and isinstance(self.model, SpectralModel):
+            self.balance, self.guard = CodeBalance(self.model, data), CopyGuard(self.model, data)
+
+    def save_last(self) -> None:
+        """Write last.keras."""
+        self._save_average(self.run.last)
+
+    def balance_codes(self, steps: int) -> dict[str, float]:
+        """Balance the codes, and see how much is copied.
+
+        Args:
+            steps: how many were taken.
+
+        Returns:
+            `copied_seconds` of a model of codes; nothing of another.
+        """
+        if not self.balance:
+            return {}
+        self.console.progress(f"step {steps}: balancing the codes")
+        with self.step.averaged():
+            self.balance.fit(UPDATES, steps)
+            return {"copied_seconds": round(self.guard.longest(steps), 1)}
+
+    def save_best(self, copied: float) -> None:
+        """Write best.keras, unless the model copies for `copied` seconds and there is one."""
+        if copied <= LONGEST_COPY or not self.run.best.is_file():
+            return self._save_average(self.run.best)
+        self.console.line(
+            f"{'':12}follows the train part for {copied:g} s: the model before it is kept"
+        )
+
+    def finish(self, steps: int) -> None:
+        """Set the biases of the model that was kept more closely, at the end of training."""
+        if self.balance and self.run.best.is_file():
+            self.console.progress("balancing the codes")
+            self.model.load_weights(self.run.best)
+            self.balance.fit(FINAL_UPDATES, steps)
+            self._save(self.run.best)
+
+    def _save_average(self, path: Path) -> None:
+        with self.step.averaged():
+            self._save(path)
+
+    def _save(self, path: Path) -> None:
+        # Keras asks for the ending .keras, which the temporary name keeps.
+        with replacing(path) as partial:
+            self.model.save(partial)

@@ -1,0 +1,151 @@
+"""Go on with a run, or begin it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_rawaudio.data.codecs import codec_from_json
+from keras_rawaudio.data.corpus import Corpus, CorpusSettings
+from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
+from keras_rawaudio.training.arithmetic import require_float32
+from keras_rawaudio.training.build import build_model, refiner_model
+from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.json_files import damaged_if_wrong
+from keras_rawaudio.training.live import LivePage, live_page
+from keras_rawaudio.training.replicas import Replicas
+from keras_rawaudio.training.resource_estimate import require_memory
+from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import fit_run, train
+
+
+def resume(
+    run: str | Path,
+    budget: Budget | None = None,
+    live: int | None = None,
+    learning_rate: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
+) -> bool:
+    """Go on with a run where it stopped, as if it had not.
+
+    A run that was killed before its first checkpoint starts over.
+
+    Args:
+        run: its folder.
+        budget: the whole run's, not what is left of it; `None`: the one that it was begun with.
+        live: as in `train`.
+        learning_rate: for the rest of the run, at the start of its schedule; `None`: its own.
+        callbacks: as in `train`.
+        strategy: as in `train`. It need not have the replicas that the run was begun with.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        UserError: not a run folder, in use, its corpus is gone, or a port in use.
+    """
+    if RunFolder(run).can_start_over():
+        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks, strategy)
+    require_float32()
+    replicas = Replicas(strategy)
+    if not replicas.chief:
+        with replicas.complete():
+            return _resume(RunFolder.open(run), budget, None, learning_rate, (), replicas)
+    with RunFolder.resuming(run) as folder, live_page(folder, live) as page, replicas.complete():
+        return _resume(folder, budget, page, learning_rate, callbacks, replicas)
+
+
+def _resume(
+    folder: RunFolder,
+    budget: Budget | None,
+    page: LivePage | None,
+    learning_rate: float | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    replicas: Replicas,
+) -> bool:
+    description = folder.describe()
+    recipe = _recipe(folder.read_recipe(), learning_rate)
+    require_memory(recipe)
+    replicas.rows(recipe.data.batch)
+    model: Model
+    data = None
+    with damaged_if_wrong(folder.description):
+        budget = budget or Budget(**description["budget"])
+    corpus = Corpus.open(Path(description["corpus"]))
+    keras.utils.set_random_seed(description["seed"])
+    if isinstance(recipe, SpectralRecipe):
+        data = CodeCorpus.load(folder.codes)
+        with replicas.strategy.scope():
+            model = SpectralModel(**description["model"])
+    else:
+        with damaged_if_wrong(folder.description):
+            codec = codec_from_json(description["codec"])
+        with replicas.strategy.scope():
+            if isinstance(recipe, RefinerRecipe):
+                model = refiner_model(recipe, codec)
+            else:
+                model = build_model(recipe, codec)
+    return fit_run(
+        folder,
+        recipe,
+        corpus,
+        model,
+        data,
+        description,
+        budget,
+        page,
+        callbacks,
+        replicas,
+        resume=True,
+    )
+
+
+def start_over(
+    source: RunFolder,
+    run: str | Path,
+    budget: Budget | None = None,
+    live: int | None = None,
+    learning_rate: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
+) -> bool:
+    """Train as another run, or the same one before its first checkpoint, was asked to.
+
+    Args:
+        source: the folder whose request is read.
+        run: the run folder to make.
+        budget: `None`: the one of the request.
+        live: as in `train`.
+        learning_rate: `None`: the one of the request.
+        callbacks: as in `train`.
+        strategy: as in `train`.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        UserError: as `train`; or the request is damaged.
+    """
+    request = source.read_request()
+    recipe = _recipe(request["recipe"], learning_rate)
+    with damaged_if_wrong(source.request):
+        budget = budget or Budget(**request["budget"])
+        settings = CorpusSettings(**request["corpus_settings"])
+        audio = [str(path) for path in request["audio"]]
+        cache = None if request["cache"] is None else Path(request["cache"])
+    seed = request["seed"]
+    return train(audio, run, recipe, budget, settings, cache, seed, live, callbacks, strategy)
+
+
+def _recipe(values: dict[str, Any], learning_rate: float | None) -> AnyRecipe:
+    if learning_rate is not None:
+        training = values.get("training")
+        values = {**values, "training": {**(training or {}), "learning_rate": learning_rate}}
+    return recipe_from_json(values)
