@@ -66,6 +66,8 @@ class Key(BaseModel):
     def _asks_what_a_test_asks(self) -> Key:
         if any(clip not in self.clips for trial in self.trials for clip in trial.clips):
             raise ValueError("a question is about a clip that it does not know")
+        if len({trial.id for trial in self.trials}) < len(self.trials):
+            raise ValueError("two of its questions have one id")
         asked = {(trial.question, frozenset(self.sources(trial))) for trial in self.trials}
         needed: set[tuple[str, frozenset[str]]] = {
             *(("identify", frozenset({"recording", name})) for name in (*self.systems, "noise")),

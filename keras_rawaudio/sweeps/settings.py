@@ -60,6 +60,7 @@ class Range(Settings):
         return self
 
 
+AudioPath = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 Choices = Annotated[list[Scalar], Field(min_length=1)]
 
 
@@ -76,7 +77,7 @@ class SweepSettings(Settings):
         16
     """
 
-    audio: Annotated[list[str], Field(min_length=1)]
+    audio: Annotated[list[AudioPath], Field(min_length=1)]
     """Audio files, folders and addresses."""
     recipe: str = "default"
     """A recipe by name, or a YAML file."""

@@ -167,11 +167,15 @@ def spoil_systems(key):
     del key["systems"]["b"]
 
 
-@pytest.mark.parametrize("spoil", [spoil_clip, spoil_anchor, spoil_systems])
+def spoil_id(key):
+    key["trials"].append(key["trials"][0])
+
+
+@pytest.mark.parametrize("spoil", [spoil_clip, spoil_anchor, spoil_systems, spoil_id])
 def test_a_spoiled_key_is_one_line(key, spoil):
     values = json.loads(key.model_dump_json())
     spoil(values)
-    with pytest.raises(ValueError, match=r"a clip that it does not know|not those of a test"):
+    with pytest.raises(ValueError, match=r"does not know|not those of a test|one id"):
         Key.model_validate(values)
 
 

@@ -144,6 +144,8 @@ BAD = {
     "budgets": (lambda text: text + "minutes: 2\n", "two budgets"),
     "recipe": (lambda text: text.replace("tiny.yaml", "defalt"), "did you mean 'default'"),
     "audio": (lambda text: text.replace("song.wav", "sing.wav"), "no such file.*sing.wav"),
+    "no-audio": (lambda text: text.replace("song.wav", "''"), "audio.*at least 1 character"),
+    "null-byte": (lambda text: text.replace("song.wav", r'"song\0.wav"'), "audio.*should match"),
     "choices": (lambda text: text.replace("[4, 6]", "[]"), "at least 1 item"),
 }
 

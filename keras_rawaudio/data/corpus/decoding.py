@@ -42,8 +42,10 @@ def find_files(source: str | Path) -> list[Path]:
         Absolute paths with links followed, so that one file has one name.
 
     Raises:
-        UserError: if the source does not exist or is a folder that holds no audio file.
+        UserError: if the source is empty, does not exist or is a folder that holds no audio file.
     """
+    if not str(source):
+        raise UserError("the path of an audio file is empty; name a file or a folder")
     source = Path(source).expanduser()
     if not source.exists():
         raise UserError(f"no such file or folder: {source}")

@@ -30,6 +30,10 @@ from keras_rawaudio.files import PARTIAL, sync
 
 VERSION = 1  # of a shard's two files
 CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a warning
+FACTS = {
+    *("sha256", "sample_rate", "channels", "samples", "clipped", "peak", "sounding"),
+    "warnings",
+}
 SMALL = 1 << 26  # bytes of audio files in sum that one process decodes soon enough
 IDLE = 10.0  # seconds without work after which a process ends
 NOTE_EVERY = 30.0  # seconds between two lines about how far it is
@@ -76,10 +80,13 @@ class Shard:
             `warnings`.
         """
         try:
+            if not self._facts.is_file():  # a pipe would wait
+                return None
             facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
             size = facts["samples"] * self.channels * SAMPLE.itemsize
-            return facts if self.path.stat().st_size == size else None
-        except (OSError, ValueError, KeyError, TypeError):
+            whole = facts.keys() == FACTS and self.path.stat().st_size == size
+            return facts if whole else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def make(self) -> None:

@@ -71,6 +71,21 @@ def test_without_checksums_nothing_is_verified(tmp_path, prepare, files):
         Corpus.open(path.parent).verify()
 
 
+@pytest.mark.parametrize("damage", ["[" * 100_000, "[]", '{"samples": 8000}', "\xff", None])
+def test_a_shard_whose_facts_are_damaged_is_none(tmp_path, damage):
+    path = write(tmp_path / "a.wav", noise(1))
+    stamp = {"path": str(path), "bytes": path.stat().st_size, "mtime_ns": 0}
+    shard = shards.Shard(tmp_path, stamp, 8000, 1, 60.0)
+    shard.make()
+    assert shard.facts()["samples"] == 8000
+    facts = shard.path.with_suffix(".json")
+    facts.unlink()
+    os.mkfifo(facts) if damage is None else facts.write_text(damage, encoding="latin-1")
+    assert shard.facts() is None
+    shard.make()
+    assert shard.facts()["samples"] == 8000
+
+
 def test_after_kill_nine_finished_files_are_not_decoded_again(tmp_path, album, monkeypatch):
     """Those that decode for it may still finish the file that they are at."""
     script = tmp_path / "script.py"

@@ -37,6 +37,11 @@ def test_bad_sources_get_one_clear_line(tmp_path, prepare, make, message):
         assert "\n" not in str(caught.value)
 
 
+def test_an_empty_path_is_not_the_folder_that_one_is_in(prepare):
+    with pytest.raises(UserError, match="is empty; name a file or a folder"):
+        prepare("")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_a_truncated_file_the_rest_is_used_and_one_line_says_so(tmp_path, prepare, kind, capfd):
     path = write(tmp_path / f"a.{kind}", noise(20, 16000), 16000)
