@@ -54,6 +54,8 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
+    from experiment_questions import read_questions
+
     from keras_rawaudio.errors import UserError, nearest
 
     questions = read_questions(options.questions)
@@ -66,19 +68,6 @@ def main(options: argparse.Namespace) -> None:
             raise UserError("--audio is missing: name the files or folders to learn from")
         Experiments(options).ask([q for q in questions if q["name"] in (options.question or names)])
     write_page(questions, options.out)
-
-
-def read_questions(folder: Path) -> list[dict[str, Any]]:
-    """The questions, in the order of their files' numbers; their steps are those of each system."""
-    import yaml
-
-    paths = sorted(folder.glob("*.yaml"), key=lambda path: int(path.name.split("-")[0]))
-    questions = [yaml.safe_load(path.read_text()) for path in paths]
-    for question in questions:
-        for system in question["systems"].values():
-            if "steps" in question:
-                system["steps"] = question["steps"]
-    return questions
 
 
 class Experiments:
