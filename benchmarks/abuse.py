@@ -1,12 +1,12 @@
 """Bad input of all kinds to every command: how much of it is refused? One JSON line.
 
 python benchmarks/abuse.py
-python benchmarks/abuse.py --only run.json --show
+python benchmarks/abuse.py --only run.json --jobs 1 --show
 
 A case is right if it ends within ten seconds with exit code 2, one line on stderr beside notes and
 no traceback, and leaves no file; some may also end well, with exit code 0. All but those about the
-process itself run in this one, on a run of a few steps that is trained at the beginning. The exit
-code is 1 where a case is wrong.
+process itself run in the benchmark's own processes, each on a run of a few steps that it trains at
+the beginning. The exit code is 1 where a case is wrong.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import argparse
 import contextlib
 import io
 import itertools
+import json
 import logging
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import abuse_folders
 import abuse_inputs
@@ -43,11 +46,41 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="cases whose names hold this")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N, of each group")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="the first of these (0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--show", action="store_true", help="print each case's line")
     return parser
 
 
 def main(options: argparse.Namespace) -> int:
+    """Run the cases in several processes, each a part of each group, and sum up."""
+    if options.jobs == 1:
+        found = run(options)
+        print_line(found)
+        return 1 if found["wrong"] else 0
+    began = time.monotonic()
+    words = [sys.executable, __file__, "--jobs", "1", "--only", options.only]
+    words += ["--show"] if options.show else []
+    parts = []
+    for job in range(options.jobs):
+        every, first = options.every * options.jobs, options.first + options.every * job
+        command = [*words, "--every", str(every), "--first", str(first)]
+        parts.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    results = [json.loads(part.communicate()[0]) for part in parts]
+    wrong = [name for part in results for name in part["wrong"]]
+    print_line(
+        {
+            "benchmark": "abuse",
+            **{count: sum(part[count] for part in results) for count in ("tried", "right")},
+            "wrong": wrong,
+            "slowest": max(part["slowest"] for part in results),
+            "seconds": round(time.monotonic() - began),
+        }
+    )
+    return 1 if wrong else 0
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the cases in this process."""
     from keras_rawaudio.cli.quiet import load_tensorflow
 
     load_tensorflow()
@@ -72,17 +105,14 @@ def main(options: argparse.Namespace) -> int:
             if options.show or reason:
                 print(f"{case.name}: {reason or 'right'}: {line[:300]}", file=sys.stderr)
             wrong += [case.name] if reason else []
-    print_line(
-        {
-            "benchmark": "abuse",
-            "tried": tried,
-            "right": tried - len(wrong),
-            "wrong": wrong,
-            "slowest": slowest,
-            "seconds": round(time.monotonic() - began),
-        }
-    )
-    return 1 if wrong else 0
+    return {
+        "benchmark": "abuse",
+        "tried": tried,
+        "right": tried - len(wrong),
+        "wrong": wrong,
+        "slowest": slowest,
+        "seconds": round(time.monotonic() - began),
+    }
 
 
 def make_base(base: Path) -> None:

@@ -23,7 +23,7 @@ RATE = 2000
 RECIPE = """
 description: next to nothing
 codec: {name: mulaw, levels: 16}
-tiers: [{frame_size: 8, units: 4}]
+tiers: [{frame_size: 64, units: 4}]
 head: {kind: categorical, hidden_units: 8, layers: 1}
 data: {length: 64, batch: 2}
 training: {sample_seconds: 0.0}

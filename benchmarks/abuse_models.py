@@ -121,7 +121,7 @@ def archives() -> Group:
         configured(build_config={"input_shape": [10**9, 10**9]}),
         sized('"units": 4', '"units": 10000000000'),
         sized('"units": 4', '"units": 1000000'),
-        sized('"frame_size": 8', '"frame_size": 8000000000'),
+        sized('"frame_size": 64', '"frame_size": 8000000000'),
         sized('"hidden_units": 8', '"hidden_units": 8000000000'),
         model({"../owned": b"out"}),
         model({"/tmp/owned-by-abuse": b"out"}),
