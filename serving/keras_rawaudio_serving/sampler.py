@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .audio import seed_of_streams
+from .control_values import ControlValues
 from .errors import ServingError
 from .generator import Generator, States
 from .metadata import MUSIC, TEMPERATURE, Metadata
-from .music import random_music, read_music
+from .music import random_music
 from .noise import Noise
 
 MAX_STREAMS = 2**16
@@ -45,7 +46,6 @@ class Sampler:
         metadata: of the file.
         sample_rate, frame, channels: from the metadata.
         controls: what may be turned, by name.
-        music: float32 (streams, labels), the weights of the music that was named; None: unnamed.
         random_seed, streams, provider: as in use.
 
     Raises:
@@ -90,11 +90,8 @@ class Sampler:
         self._scores = score and self._generator.scores
         self.random_seed = secrets.randbits(32) if random_seed is None else random_seed
         self._noise = Noise(self.random_seed, streams)
-        self.controls = {control.name: control for control in self.metadata.controls}
-        self._turned: dict[str, np.ndarray] = {}
-        self.music: np.ndarray | None = None
-        if music:
-            self.music = self._each_stream("music", read_music(music, self.metadata.labels))
+        self._control_values = ControlValues(self.metadata, streams, music)
+        self.controls = self._control_values.known
         self._reset_state()
         for name, value in (controls or {}).items():
             self.set_control(name, [value])
@@ -121,34 +118,18 @@ class Sampler:
                 raise ServingError(f"temperature is {one:g}: it must be more than 0")
         self._temperature = np.array(np.broadcast_to(values, (self.streams,)))
 
+    @property
+    def music(self) -> np.ndarray | None:
+        """float32 (streams, labels), the weights of the music that was named; None: unnamed."""
+        return self._control_values.music
+
     def check_control(self, name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Float32 (streams,) of one value for all streams, or one per stream.
 
         Raises:
             ServingError: no such control, a wrong number of values, or one out of range.
         """
-        if name not in self.controls:
-            kind, slash, piece = name.partition("/")
-            if slash and kind == MUSIC:
-                read_music([piece], self.metadata.labels)
-            known = ", ".join(c for c in self.controls if "/" not in c) or "none"
-            raise ServingError(f"no control {name!r:.40}: this file has {known}")
-        control = self.controls[name]
-        checked = self._each_stream(name, np.asarray(values, np.float32))
-        for value in values:
-            if not control.minimum <= value <= control.maximum:
-                raise ServingError(
-                    f"{name} is {value:g}: it must be {control.minimum:g} to {control.maximum:g}"
-                )
-        return checked
-
-    def _each_stream(self, name: str, values: np.ndarray) -> np.ndarray:
-        if len(values) not in (1, self.streams):
-            raise ServingError(
-                f"{name}: {len(values)} values for {self.streams} streams: give one or one per "
-                "stream"
-            )
-        return np.array(np.broadcast_to(values, (self.streams, *values.shape[1:])))
+        return self._control_values.check(name, values)
 
     def set_control(self, name: str, values: Sequence[float] | np.ndarray) -> None:
         """Turn a control; it holds from the next block on, and through `reset`.
@@ -158,15 +139,10 @@ class Sampler:
         checked = self.check_control(name, values)
         if name == TEMPERATURE.name:
             self.temperature = checked
-        elif "/" in name:
-            names = [label.name for label in self.metadata.labels]
-            if self.music is None:
-                self.music = np.zeros((self.streams, len(names)), np.float32)
-            self.music[:, names.index(name.partition("/")[2])] = checked
-            self._generator.set_state(MUSIC, self.music)
-        else:
-            self._turned[name] = checked
-            self._generator.set_state(name, checked[:, None])
+            return
+        self._control_values.set(name, checked)
+        for state, value in self._control_values.states():
+            self._generator.set_state(state, value)
 
     @property
     def bits(self) -> np.ndarray | None:
@@ -273,13 +249,11 @@ class Sampler:
     def _reset_state(self, seeded: bool = False) -> None:
         self._generator.reset()
         labels = self.metadata.labels
-        if self.music is not None:
-            self._generator.set_state(MUSIC, self.music)
-        elif labels and not seeded:
+        if labels and not seeded:
             chosen = random_music(labels, self.random_seed, self.streams)
             self._generator.set_state(MUSIC, chosen)
-        for name, values in self._turned.items():
-            self._generator.set_state(name, values[:, None])
+        for name, value in self._control_values.states():
+            self._generator.set_state(name, value)
         self._left = self._generator.empty()
         self._late = self.metadata.delay
         self._blocks = self._scored = 0
