@@ -176,7 +176,7 @@ def overrides() -> Group:
         "head.hidden_units=65536 head.layers=5",
         "tiers.0.window=1048577",
     ):
-        # What does not fit into memory is said; on a large machine it fits.
+        # A recipe that does not fit into memory is refused; on a large machine it fits.
         yield [*train, "--set", *words.split()], nothing, False
 
 

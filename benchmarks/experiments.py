@@ -212,7 +212,7 @@ class Experiments:
 
 
 def key(system: dict[str, Any]) -> str:
-    """The recipe, what is laid over it, and how it is trained and played unlike others."""
+    """The recipe, what is laid over it, and what differs in its training and generation."""
     other = [f"{name}={system[name]}" for name in ("steps", "overlap") if name in system]
     return " ".join([system.get("recipe", REFERENCE), *system.get("set", []), *other])
 

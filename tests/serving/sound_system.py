@@ -17,7 +17,7 @@ class SoundSystem:
         speed: how much faster than real time its clock runs; 0 stands still.
 
     Attributes:
-        output: int16 (samples, channels), what the device has played.
+        output: int16 (samples, channels), what the device was given.
     """
 
     def __init__(self, rates: tuple[int, ...] = (8000,), speed: float = 20.0) -> None:

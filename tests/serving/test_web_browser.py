@@ -68,7 +68,7 @@ class Page:
         self.wait()
 
     def wait(self) -> None:
-        """Until a model is open, or the page has said what is wrong."""
+        """Until a model is open, or the page shows what is wrong."""
         self.page.wait_for_selector("#play:visible, #problem:not(:empty)")
 
     def open(self, name: str, data: bytes) -> str:

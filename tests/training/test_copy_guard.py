@@ -54,7 +54,7 @@ def test_a_copy_is_as_long_as_it_is(guard, model, codes):
 
 
 def test_what_held_out_audio_matches_is_no_copy(model, codes):
-    """A piece that repeats itself exactly copies itself, so nothing can be told."""
+    """A piece that repeats itself exactly copies itself, so the limit is above 1."""
     data = CodeCorpus({"train": [row(codes)], "validation": [row(codes[:150])]}, {"train": [0]})
     assert CopyGuard(model, data).limit > 1
 
