@@ -62,6 +62,10 @@ def test_every_file_of_an_album_is_a_label(album):
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
 
 
+def test_short_music_gets_more_dropout(run):
+    assert load_model(RunFolder(run)).settings()["dropout"] == 0.5
+
+
 def test_codes_of_a_corpus_without_labels_have_none(run):
     assert CodeCorpus.load(RunFolder(run).codes).labels("train") is None
 
@@ -80,6 +84,7 @@ def test_music_with_a_clock_is_read_at_several_speeds(run, album):
 def test_the_shipped_recipe_is_spectral():
     recipe = load_recipe("default", {"spectral.units": 64})
     assert recipe.spectral.units == 64
+    assert recipe.spectral.dropout is None
     assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
