@@ -202,13 +202,13 @@ def _play(command: Sequence[str], first_bytes: int) -> tuple[float, float | None
             read += len(chunk)
             if first is None and read >= first_bytes:
                 first = time.perf_counter() - begin
-            memory = _peak_memory(process.pid) or memory
+            memory = peak_memory(process.pid) or memory
     if process.returncode or first is None:
         raise SystemExit(f"{' '.join(command)} failed")
     return first, memory
 
 
-def _peak_memory(pid: int) -> float | None:
+def peak_memory(pid: int) -> float | None:
     # Not resource usage: that of a child begins at what its parent had.
     with contextlib.suppress(OSError):
         if found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
