@@ -233,3 +233,19 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines == ["quality.py: no recipe 'defualt'; did you mean 'default'?"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_corpus(tmp_path):
+    words = ["--hours", 1 / 6, "--processes", 1, 2, "--seconds", 0.2, "--work", tmp_path]
+    (line,) = run("corpus", *words, cwd=tmp_path)
+    for one in line["preparing"]:
+        assert 0.1 < one["disk_gb"] < one["peak_disk_gb"] < 2 * one["disk_gb"]
+        assert 10 < one["peak_mib"] < 500
+    assert line["extrapolated"][0]["disk_gb"] == pytest.approx(
+        100 * 3600 * 44100 * 6 / 1e9, rel=0.1
+    )
+    assert line["windows"]["gigabytes_of_the_train_part"] > 20
+    assert line["windows"]["more_memory_mib"] < 1000
+    assert not any(tmp_path.iterdir())
