@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -26,6 +26,19 @@ KINDS = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 snd w64 wav wave"
 BLOCK = 1 << 16  # samples of each channel of stereo, half a megabyte as float32
 
 
+class Audio(Protocol):
+    """What can be decoded: path or address, rate in Hz, channels, and blocks of samples."""
+
+    @property
+    def path(self) -> Path | str: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Float32 samples as they are, `(n, channels)`."""
+
+
 @dataclass(frozen=True)
 class AudioFile:
     """What a header says: path, rate in Hz, channels."""
@@ -33,6 +46,10 @@ class AudioFile:
     path: Path
     sample_rate: int
     channels: int
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The file's samples as they are, `(n, channels)`, by libsndfile."""
+        return _read(self)
 
 
 def find_files(source: str | Path) -> list[Path]:
@@ -87,7 +104,7 @@ def open_audio(path: Path) -> AudioFile:
     return audio
 
 
-def decode(audio: AudioFile, sample_rate: int, channels: int = 1) -> Iterator[np.ndarray]:
+def decode(audio: Audio, sample_rate: int, channels: int = 1) -> Iterator[np.ndarray]:
     """Decode, mix and resample one file.
 
     Mono is the mean of the channels, taken before the resampling (both are linear, and one channel
@@ -95,7 +112,7 @@ def decode(audio: AudioFile, sample_rate: int, channels: int = 1) -> Iterator[np
     lie beyond [-1, 1]. Of a file that is cut off, what can be decoded is used, with a warning.
 
     Args:
-        audio: from `open_audio`.
+        audio: from `open_audio`, or what tensorflow-io opens.
         sample_rate: the wanted rate in Hz.
         channels: 1 for mono, 2 for stereo.
 
@@ -105,7 +122,7 @@ def decode(audio: AudioFile, sample_rate: int, channels: int = 1) -> Iterator[np
     Raises:
         UserError: if nothing can be decoded or a sample is NaN or infinite.
     """
-    blocks = (_mix(block, channels) for block in _read(audio))
+    blocks = (_mix(block, channels) for block in _finite(audio))
     if audio.sample_rate == sample_rate:
         yield from blocks
         return
@@ -143,7 +160,6 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
                 count, reason = sound.tell() - position, str(error)
             if count <= 0:
                 break
-            _check_finite(block[:count], audio, position)
             position += count
             yield block[:count]
         # What an MP3 without a header of its own says of its length is an estimate.
@@ -176,14 +192,19 @@ def _is_cut(log: str) -> bool:
     return "lacks an end-of-stream bit" in log
 
 
-def _check_finite(block: np.ndarray, audio: AudioFile, position: int) -> None:
-    finite = np.isfinite(block).all(axis=1)
-    if not finite.all():
-        second = (position + int(np.argmin(finite))) / audio.sample_rate
-        raise UserError(
-            f"{audio.path} holds a sample that is not a finite number (NaN or infinity) at "
-            f"{second:.3f} s; repair it or leave the file out"
-        )
+def _finite(audio: Audio) -> Iterator[np.ndarray]:
+    """The blocks of samples, none of which may be NaN or infinite."""
+    position = 0
+    for block in audio.blocks():
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            second = (position + int(np.argmin(finite))) / audio.sample_rate
+            raise UserError(
+                f"{audio.path} holds a sample that is not a finite number (NaN or infinity) at "
+                f"{second:.3f} s; repair it or leave the file out"
+            )
+        position += len(block)
+        yield block
 
 
 def _looks_like_audio(path: Path, folder: Path) -> bool:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from keras_rawaudio.data.corpus.decoding import KINDS, open_audio
-from keras_rawaudio.data.corpus.gfile import Gfile
+from keras_rawaudio.data.corpus.gfile import Gfile, GfileAudio
 from keras_rawaudio.data.corpus.settings import is_sample_rate
 from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.quiet import silent_stderr
@@ -87,6 +87,8 @@ def header(url: str) -> tuple[int, int]:
     """
     import soundfile
 
+    if audio := open_lazily(url):
+        return audio.sample_rate, audio.channels
     start = io.BytesIO(next(_blocks(url, _system(url)), b""))
     try:
         with silent_stderr(), soundfile.SoundFile(start) as sound:
@@ -97,8 +99,22 @@ def header(url: str) -> tuple[int, int]:
     with TemporaryDirectory() as folder:
         path, _ = fetch(url, Path(folder))
         with named(url, path):
-            audio = open_audio(path)
-    return audio.sample_rate, audio.channels
+            copy = open_audio(path)
+    return copy.sample_rate, copy.channels
+
+
+def open_lazily(url: str) -> GfileAudio | None:
+    """A file that is decoded where it lies, where tensorflow-io reads it and knows its kind."""
+    system = _system(url)
+    return system.audio() if isinstance(system, Gfile) else None
+
+
+def sha256(url: str) -> str:
+    """SHA-256 of a remote file's bytes, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for block in _blocks(url, _system(url)):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

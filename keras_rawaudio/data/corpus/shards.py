@@ -23,7 +23,7 @@ import numpy as np
 
 from keras_rawaudio.data.corpus import remote
 from keras_rawaudio.data.corpus.corpus import FULL_SCALE, SAMPLE, read_floats, sha256, to_int16
-from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
+from keras_rawaudio.data.corpus.decoding import Audio, decode, open_audio
 from keras_rawaudio.data.corpus.splitting import sounding_range
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, sync
@@ -102,7 +102,7 @@ class Shard:
                 facts = self._from_store()
             else:
                 path = Path(self.stamp["path"])
-                facts = self._decode(path) | {"sha256": sha256(path)}
+                facts = self._decode(open_audio(path)) | {"sha256": sha256(path)}
         texts = [str(warning.message) for warning in caught]
         with _whole(self._facts) as partial:
             partial.write_text(json.dumps({**facts, "warnings": texts}), encoding="utf-8")
@@ -117,23 +117,25 @@ class Shard:
         return self.folder / f"{self.key}.json"
 
     def _from_store(self) -> dict[str, Any]:
-        """From a copy of the remote file, which is removed again."""
+        """From where it lies if that can be, or from a copy, which is removed again."""
         url = self.stamp["path"]
+        if audio := remote.open_lazily(url):
+            return self._decode(audio) | {"sha256": remote.sha256(url)}
         with TemporaryDirectory(prefix=PARTIAL, dir=self.folder) as folder:
             path, digest = remote.fetch(url, Path(folder))
             with remote.named(url, path):
-                return self._decode(path) | {"sha256": digest}
+                return self._decode(open_audio(path)) | {"sha256": digest}
 
-    def _decode(self, path: Path) -> dict[str, Any]:
-        audio = open_audio(path)
+    def _decode(self, audio: Audio) -> dict[str, Any]:
         with _whole(self.path) as partial:
             samples, clipped, peak = _decode_to(partial, audio, self.sample_rate, self.channels)
             if samples == 0:
-                raise UserError(f"{path} holds no audio (0 samples)")
-            if clipped > CLIPPED_WARNING * samples * self.channels:
+                raise UserError(f"{audio.path} holds no audio (0 samples)")
+            whole = samples * self.channels
+            if clipped > CLIPPED_WARNING * whole:
                 warnings.warn(
-                    f"{path}: {clipped} of {samples * self.channels} samples lie beyond full scale "
-                    "and were clipped; scale the file to [-1, 1]",
+                    f"{audio.path}: {clipped} of {whole} samples lie beyond full scale and were "
+                    "clipped; scale the file to [-1, 1]",
                     stacklevel=2,
                 )
             blocks = read_floats(partial, 0, samples, channels=self.channels)
@@ -214,7 +216,7 @@ def _make(shard: Shard, parent: int) -> None:
         shard.make()
 
 
-def _decode_to(raw: Path, audio: AudioFile, rate: int, channels: int) -> tuple[int, int, float]:
+def _decode_to(raw: Path, audio: Audio, rate: int, channels: int) -> tuple[int, int, float]:
     """One file to 16-bit samples on disk; returns samples, clipped samples and peak."""
     samples, clipped, peak = 0, 0, 0
     with raw.open("wb") as file:
