@@ -32,7 +32,7 @@ INSTALLS = {"playing": "keras-rawaudio-serving", "training": "keras-rawaudio"}
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--recipes", nargs="+", default=["raw", "default"])
+    add("--recipes", nargs="*", default=["raw", "default"], help="none: packages alone")
     add("--sample-rate", type=int, default=16_000)
     add("--streams", type=int, nargs="+", default=[1, 4, 16], help="generated at once")
     add("--seconds", type=float, nargs="+", default=[2.0, 8.0], help="of one stream")
@@ -58,7 +58,7 @@ def costs(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for recipe in options.recipes:
             yield from generating(recipe, Path(folder), options)
-        for hours in options.hours:
+        for hours in options.hours if options.recipes else ():
             piece = repeated_piece(Path(folder) / f"{hours:g}.wav", hours, options.sample_rate)
             for recipe in options.recipes:
                 yield training(recipe, piece, hours, options)

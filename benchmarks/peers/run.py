@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from common import machine, plain, run_main, say  # noqa: E402
 from systems import PEERS, SYSTEMS, code_of, python_of  # noqa: E402
 
-# The library does not see the machine's other cores, whatever it was built for.
+# One thread and no GPU, whatever a library was built for.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
 SHOWN_SECONDS = 10.0
 
@@ -146,7 +146,8 @@ def one_system(name: str, piece: Path, data: Path, options: argparse.Namespace) 
                 list(map(str, words)), env=os.environ | ONE_THREAD, stdout=log, stderr=log
             )
         if done.returncode:
-            raise UserError(f"{name} failed on {piece}; see {folder / 'log.txt'}")
+            code, log_file = done.returncode, folder / "log.txt"
+            raise UserError(f"{name} failed on {piece} (exit code {code}); see {log_file}")
     result = json.loads((folder / "result.json").read_text())
     measured = folder / "measures.json"
     if not measured.is_file():

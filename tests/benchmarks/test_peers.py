@@ -223,3 +223,23 @@ def test_a_wrong_interpreter_is_one_line(peers, capsys):
         peers.run.arguments().parse_args(words)
     assert exit.value.code == 2
     assert "'raw=python3' is not SYSTEM=PATH" in capsys.readouterr().err
+
+
+def test_a_failed_system_is_one_line_and_runs_again(peers, data, tmp_path, monkeypatch):
+    from keras_rawaudio.errors import UserError
+
+    words = ["--pieces", str(data / "train.wav"), "--out", str(tmp_path / "out")]
+    options = peers.run.arguments().parse_args(words)
+    left = []
+
+    def fake_run(command, **_):
+        out = Path(command[command.index("--out") + 1])
+        left.append(sorted(path.name for path in out.iterdir()))
+        (out / "half").touch()
+        return SimpleNamespace(returncode=-9)
+
+    monkeypatch.setattr(peers.run.subprocess, "run", fake_run)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"exit code -9\); see .*log\.txt"):
+            peers.run.one_system("raw", Path("song.wav"), data, options)
+    assert left == [["log.txt"], ["log.txt"]]  # nothing of the run before
