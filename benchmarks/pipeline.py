@@ -70,7 +70,8 @@ def preparing(audio: list[Path], folder: Path) -> tuple[list[np.ndarray], dict[s
     from keras_rawaudio.data.corpus import CorpusSettings, prepare
 
     begin, cpu = time.perf_counter(), time.process_time()
-    corpus = prepare(audio, folder, CorpusSettings(max_sample_rate=16_000, channels=1))
+    settings = CorpusSettings(max_sample_rate=16_000, channels=1)
+    corpus = prepare(audio, folder, settings, processes=1)  # whose memory and time are looked at
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     parts = ("train", "validation", "test")
     hours = sum(corpus.samples(part) for part in parts) / corpus.sample_rate / 3600

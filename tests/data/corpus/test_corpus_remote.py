@@ -3,6 +3,7 @@
 import builtins
 import hashlib
 import http.server
+import shutil
 import sys
 import threading
 from contextlib import contextmanager
@@ -175,6 +176,21 @@ def test_a_folder_in_memory(song, tmp_path):
     finally:
         memory.rm("/album", recursive=True)
         memory.rm("/words", recursive=True)
+
+
+def test_a_corpus_copied_from_another_machine_is_found(song, tmp_path, monkeypatch):
+    """The name of a corpus of addresses depends on nothing of the machine."""
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe("/album/a.wav", song.read_bytes())
+    try:
+        one = prepare(["memory://album"], tmp_path / "one")
+        shutil.copytree(one.folder, tmp_path / "two" / one.folder.name)
+        monkeypatch.setattr(remote, "fetch", lambda *_: pytest.fail("read again"))
+        two = prepare(["memory://album"], tmp_path / "two")
+        two.verify()
+        same_samples(one, two)
+    finally:
+        memory.rm("/album", recursive=True)
 
 
 def test_a_bucket_of_a_server_that_speaks_s3(song, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ from threading import Thread
 from keras_rawaudio.data.corpus import prepare, shards
 cache = Path({str(tmp_path / "cache")!r})
 def kill():
-    while not any(cache.glob(".preparing/*.json")):
+    while not any(cache.glob(".preparing/[!.]*.json")):
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGKILL)
 Thread(target=kill).start()
@@ -105,7 +105,7 @@ prepare([{str(album)!r}], cache, processes=2)
 """
     )
     assert subprocess.run([sys.executable, script]).returncode == -signal.SIGKILL
-    finished = {path.stem for path in (tmp_path / "cache" / ".preparing").glob("*.json")}
+    finished = {path.stem for path in (tmp_path / "cache" / ".preparing").glob("[!.]*.json")}
     assert finished
     decoded, once = [], shards.Shard.make
     monkeypatch.setattr(
