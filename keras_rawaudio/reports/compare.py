@@ -23,6 +23,7 @@ NOT_COMPARED = ("description",)
 COLUMNS = (
     "",
     "run",
+    "by sound",
     "best",
     "baseline",
     "gain",
@@ -33,6 +34,8 @@ COLUMNS = (
     "KAD (musicnn)",
     "copied",
 )
+# What the rank by sound is made of, beside the verdict.
+SOUND = ("tonal_prominence_db", "beat_strength")
 COSTS = ("minutes", "training", "drawing", "parameters")
 
 
@@ -45,19 +48,24 @@ class Row:
         task: prediction or reconstruction, and the unit of the score. Runs of one task are ranked.
         gain: the best of its own baselines less its best validation score; None before the first
             validation. Scores of two frame sizes do not compare, and gains do.
-        cells: text for `COLUMNS` (but the first two) and `COSTS`.
+        sound: sorts by generated audio: the healthy first, then by how far tone and beat are from
+            the piece's own, relative to it; None where that is unknown.
+        cells: text for `COLUMNS` (but the first three) and `COSTS`.
         settings: recipe and data by dotted names.
     """
 
     name: str
     task: str
     gain: float | None
+    sound: tuple[bool, float] | None
     cells: Sequence[str]
     settings: dict[str, str]
 
 
 def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, list[str]]:
     """Compare runs, task by task, the one that gains most over its own baselines first.
+
+    Beside it stands their rank by sound: by verdict, tone and beat of what they generate.
 
     Validation figures are from each run's log. Figures of generated audio are from its last report,
     or from the best validation where there is no report.
@@ -90,7 +98,7 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
             Table(
                 [*COLUMNS, *COSTS],
                 [
-                    [n, r.name, *r.cells]
+                    [n, r.name, _rank(r, rows), *r.cells]
                     for n, r in zip(numbers, rows, strict=True)
                     if r.task == task
                 ],
@@ -103,7 +111,8 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
     if out is not None:
         note = (
             "Ranked within a task by the gain over the best of each run's own baselines. "
-            "Gains compare on the same audio at the same rate only."
+            "Gains compare on the same audio at the same rate only. By sound: the healthy first, "
+            "then those whose tone and beat are nearest to the piece's own."
         )
         sections = [
             Section(title, note if number == 0 else "", tables=[table])
@@ -111,6 +120,14 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
         ]
         write_page(out, f"{len(rows)} runs", ", ".join(row.name for row in rows), sections)
     return "\n\n".join(f"{title}\n{text(table)}" for title, table in titled), skipped
+
+
+def _rank(row: Row, rows: Sequence[Row]) -> str:
+    """The rank of a run by sound among those of its task."""
+    if row.sound is None:
+        return ABSENT
+    better = [r for r in rows if r.task == row.task and r.sound is not None and r.sound < row.sound]
+    return str(1 + len(better))
 
 
 def differences(settings: Sequence[dict[str, str]]) -> list[list[str]]:
@@ -178,7 +195,13 @@ def _row(run: RunFolder) -> Row:
     }
     kind = "reconstruction" if recipe.get("head", {}).get("reconstruct") else "prediction"
     kind = "restoration" if "refiner" in recipe else kind
-    return Row(str(run.path), f"{kind}: {UNITS[measure]}", gain, cells, own)
+    return Row(str(run.path), f"{kind}: {UNITS[measure]}", gain, _sound(figures, ill), cells, own)
+
+
+def _sound(figures: dict[str, Any], ill: Sequence[str]) -> tuple[bool, float] | None:
+    pairs = [(figures.get(name), figures.get(f"piece_{name}")) for name in SOUND]
+    far = [abs(value / own - 1) for value, own in pairs if value is not None and own]
+    return (bool(ill), sum(far) / len(far)) if far else None
 
 
 def _figures(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +210,7 @@ def _figures(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
         return {"findings": [], **read_json(run.measures)}
     known = {
         key: best[key]
-        for key in ("tonal_prominence_db", "beat_strength")
+        for key in (*SOUND, *(f"piece_{name}" for name in SOUND))
         if best.get(key, "") != ""
     }
     return {**known, "findings": [[best["verdict"]]] if best.get("verdict") else []}

@@ -68,19 +68,21 @@ class GenerationCallback:
         return audio, picture
 
     def measure(self, audio: np.ndarray) -> dict[str, Any]:
-        """Figures for the log: `tonal_prominence_db`, `beat_strength` and `verdict`, or blanks."""
+        """Figures for the log, or blanks: `verdict`, and tone and beat beside the piece's own."""
         from keras_rawaudio.dsp.spectra import mono
         from keras_rawaudio.metrics.beat_strength import beat_strength
         from keras_rawaudio.metrics.collapse import verdict
         from keras_rawaudio.metrics.tonal_prominence import tonal_prominence
 
         rate, audio = self.corpus.sample_rate, mono(audio)
+        names = ("tonal_prominence_db", "beat_strength")
         if self.seconds < SHORTEST:
-            return {"tonal_prominence_db": "", "beat_strength": "", "verdict": ""}
+            return dict.fromkeys((*names, "verdict", *(f"piece_{name}" for name in names)), "")
         return {
             "tonal_prominence_db": round(tonal_prominence(audio, rate), 2),
             "beat_strength": round(beat_strength(audio, rate), 3),
             "verdict": str(verdict(audio, rate, self.reference)),
+            **{f"piece_{name}": round(self.reference.figures[name], 3) for name in names},
         }
 
     def summary(self, measured: dict[str, Any]) -> str:

@@ -125,6 +125,31 @@ def test_ranks_are_within_a_task_and_against_its_own_baselines(make_run, capfd):
     }
 
 
+def test_the_rank_by_sound_is_one_of_its_own(make_run, capfd):
+    """Health first, then nearness of tone and beat to the piece's own; unknown where nothing is."""
+    own = {"piece_tonal_prominence_db": 20.0, "piece_beat_strength": 0.5, "findings": [["healthy"]]}
+    near = own | {"tonal_prominence_db": 19.0, "beat_strength": 0.5}
+    far = own | {"tonal_prominence_db": 22.0, "beat_strength": 0.3}
+    ill = near | {"findings": [["healthy"], ["turns to noise after 4 s"]]}
+    runs = [
+        make_run("ill", 3.0, measures=ill),
+        make_run("far", 3.1, measures=far),
+        make_run("near", 3.2, measures=near),
+        make_run("unknown", 3.3),
+        make_run("frames", 0.7, measure=UNEXPLAINED, measures=far),
+    ]
+    assert main(["compare", *runs]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines()]
+    ranks = {row[1].rpartition("/")[2]: row[2] for row in rows if row and row[0].isdigit()}
+    assert ranks == {
+        "ill": "3",
+        "far": "2",
+        "near": "1",
+        "unknown": "-",
+        "frames": "1",
+    }
+
+
 @pytest.mark.parametrize("damage", ["[1]", "{", '{"findings": 3}', '{"distances": 3}'])
 def test_a_damaged_report_costs_its_own_run_alone(make_run, tmp_path, capfd, damage):
     good, bad = make_run("good", 4.0), make_run("bad", 3.0)
@@ -140,7 +165,7 @@ def test_a_real_run_is_compared_by_its_report(run, capfd):
     assert main(["compare", str(run.path)]) == 0
     title, header, line = capfd.readouterr().out.splitlines()
     assert title == "prediction: bits per sample"
-    assert header.split()[:5] == ["run", "best", "baseline", "gain", "verdict"]
+    assert header.split()[:6] == ["run", "by", "sound", "best", "baseline", "gain"]
     measures = json.loads(run.measures.read_text())
     assert (
         f"{measures['tonal_prominence_db']:.1f} ({measures['piece_tonal_prominence_db']:.1f})"
