@@ -98,20 +98,35 @@ class Generator:
         """
 
         def run(group: int) -> np.ndarray:
-            states = self.states[group]
-            audio, *after = self._run(group, self._outputs, forced, noise, temperature, states)
-            expected = [state.shape for state in states.values()]
-            if audio.shape[1:] != (noise.shape[1], *forced.shape[2:]) or expected != [
-                state.shape for state in after
-            ]:
-                raise ServingError(f"{self.path} gives tensors of wrong shapes: export it again")
-            self.states[group] = dict(zip(states, after, strict=True))
+            rows = self._groups[group]
+            audio, self.states[group] = self.step(
+                self.states[group], forced[rows], noise[rows], temperature[rows]
+            )
             return audio
 
-        audio = self._each_group(run)
+        return self._each_group(run)
+
+    def step(
+        self,
+        states: dict[str, np.ndarray],
+        forced: np.ndarray,
+        noise: np.ndarray,
+        temperature: np.ndarray,
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """As `advance`, for any number of streams whose states the caller holds.
+
+        Returns:
+            The audio, and the states after it.
+        """
+        audio, *after = self._run(self._outputs, forced, noise, temperature, states)
+        expected = [state.shape for state in states.values()]
+        if audio.shape[1:] != (noise.shape[1], *forced.shape[2:]) or expected != [
+            state.shape for state in after
+        ]:
+            raise ServingError(f"{self.path} gives tensors of wrong shapes: export it again")
         if not np.isfinite(audio).all():
             raise ServingError("the model gave NaN or infinite samples: train it again, or longer")
-        return audio
+        return audio, dict(zip(states, after, strict=True))
 
     def score(self, audio: np.ndarray, states: States, temperature: np.ndarray) -> np.ndarray:
         """float64 (streams,): bits of `audio` in sum, where it was generated from `states`."""
@@ -119,8 +134,9 @@ class Generator:
         score = np.array(True)
 
         def read(group: int) -> np.ndarray:
+            rows = self._groups[group]
             (bits,) = self._run(
-                group, ["bits"], audio, none, temperature, states[group], score=score
+                ["bits"], audio[rows], none[rows], temperature[rows], states[group], score=score
             )
             return bits.reshape(len(bits), -1).sum(axis=1, dtype=np.float64)
 
@@ -128,7 +144,6 @@ class Generator:
 
     def _run(
         self,
-        group: int,
         outputs: list[str],
         forced: np.ndarray,
         noise: np.ndarray,
@@ -136,13 +151,7 @@ class Generator:
         states: dict[str, np.ndarray],
         **more: np.ndarray,
     ) -> list[np.ndarray]:
-        rows = self._groups[group]
-        feeds = {
-            "forced": forced[rows],
-            "noise": noise[rows],
-            "temperature": temperature[rows],
-            **states,
-        }
+        feeds = {"forced": forced, "noise": noise, "temperature": temperature, **states}
         # A deterministic graph may have no use for, and so no input for, the temperature.
         feeds = {name: value for name, value in feeds.items() if name in self._inputs}
         try:
