@@ -27,10 +27,10 @@ BLOCK = 1 << 16  # samples of each channel of stereo, half a megabyte as float32
 
 
 class Audio(Protocol):
-    """What can be decoded: path or address, rate in Hz, channels, and blocks of samples."""
+    """What can be decoded: its name for messages, rate in Hz, channels, and blocks of samples."""
 
     @property
-    def path(self) -> Path | str: ...
+    def name(self) -> str: ...
     @property
     def sample_rate(self) -> int: ...
     @property
@@ -41,11 +41,12 @@ class Audio(Protocol):
 
 @dataclass(frozen=True)
 class AudioFile:
-    """What a header says: path, rate in Hz, channels."""
+    """What a header says: path, rate in Hz, channels; and what messages call the file."""
 
     path: Path
     sample_rate: int
     channels: int
+    name: str
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The file's samples as they are, `(n, channels)`, by libsndfile."""
@@ -74,8 +75,12 @@ def find_files(source: str | Path) -> list[Path]:
     return [path.resolve() for path in inside]
 
 
-def open_audio(path: Path) -> AudioFile:
+def open_audio(path: Path, name: str | None = None) -> AudioFile:
     """Read a file's header.
+
+    Args:
+        path: the file.
+        name: what messages call it; its path by default.
 
     Raises:
         UserError: if the file is empty, cannot be read, is not audio, or claims a sample rate that
@@ -83,22 +88,25 @@ def open_audio(path: Path) -> AudioFile:
     """
     import soundfile
 
+    name = name or str(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
-            raise UserError(f"{path} is not a file; name an audio file or a folder of them")
+            raise UserError(f"{name} is not a file; name an audio file or a folder of them")
         if status.st_size == 0:
-            raise UserError(f"{path} is empty (0 bytes)")
+            raise UserError(f"{name} is empty (0 bytes)")
         with _open(path) as sound:
-            audio = AudioFile(path, sound.samplerate, sound.channels)
+            audio = AudioFile(path, sound.samplerate, sound.channels, name)
+    except UserError:  # a ValueError, too
+        raise
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {name}: {error.strerror or error}") from error
     except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error)).splitlines()[0]
-        raise UserError(f"{path} is not an audio file that can be decoded: {reason}") from error
+        raise UserError(f"{name} is not an audio file that can be decoded: {reason}") from error
     if not is_sample_rate(audio.sample_rate):
         raise UserError(
-            f"{path} claims a sample rate of {audio.sample_rate} Hz, which no audio has; repair it "
+            f"{name} claims a sample rate of {audio.sample_rate} Hz, which no audio has; repair it "
             "or leave the file out"
         )
     return audio
@@ -166,10 +174,10 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
         cut = cut or reason is not None or position < 0.99 * sound.frames
     second = position / audio.sample_rate
     if reason and not position:
-        raise UserError(f"cannot decode {audio.path}: {reason}")
+        raise UserError(f"cannot decode {audio.name}: {reason}")
     if cut and position:
         warnings.warn(
-            f"{audio.path} is cut off or damaged: its first {second:.1f} s are used", stacklevel=2
+            f"{audio.name} is cut off or damaged: its first {second:.1f} s are used", stacklevel=2
         )
 
 
@@ -200,7 +208,7 @@ def _finite(audio: Audio) -> Iterator[np.ndarray]:
         if not finite.all():
             second = (position + int(np.argmin(finite))) / audio.sample_rate
             raise UserError(
-                f"{audio.path} holds a sample that is not a finite number (NaN or infinity) at "
+                f"{audio.name} holds a sample that is not a finite number (NaN or infinity) at "
                 f"{second:.3f} s; repair it or leave the file out"
             )
         position += len(block)

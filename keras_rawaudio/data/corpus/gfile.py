@@ -45,9 +45,9 @@ class Gfile:
             ) from error
         self.url, self.gfile = url, io.gfile
 
-    def find(self) -> list[str]:
-        """The file itself; folders are fsspec's."""
-        return [self.url]
+    def find(self) -> dict[str, dict[str, Any]]:
+        """The file itself and its stamp; folders are fsspec's."""
+        return {self.url: self.stamp()}
 
     def stamp(self) -> dict[str, Any]:
         """Size and time of change."""
@@ -79,7 +79,7 @@ class GfileAudio:
     def __init__(self, url: str) -> None:
         from tensorflow_io import audio
 
-        self.path = url
+        self.name = url
         try:
             self._samples = audio.AudioIOTensor(url)
             self.sample_rate = int(self._samples.rate)
@@ -102,4 +102,4 @@ class GfileAudio:
 
     def _failed(self, error: Exception) -> UserError:
         reason = one_line((str(error).splitlines() or [type(error).__name__])[0])
-        return UserError(f"cannot decode {self.path}: {reason}; check the address and the file")
+        return UserError(f"cannot decode {self.name}: {reason}; check the address and the file")

@@ -8,6 +8,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,7 @@ from keras_rawaudio.files import PARTIAL, sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
 
 PREPARING = ".preparing"  # the folder in a cache where shards and a corpus are made
+HEADERS = 8  # that are read at the same time: a store takes its time for each
 KEPT_SECONDS = 7 * 24 * 3600  # for so long shards that nobody has used are kept
 
 
@@ -155,7 +157,8 @@ def _tidy(work: Path) -> None:
 
 def _shards(folder: Path, stamps: list[dict[str, Any]], settings: CorpusSettings) -> list[Shard]:
     """A shard for each source, at the rate and with the channels that suit all of them."""
-    headers = [_header(stamp["path"]) for stamp in stamps]
+    with ThreadPoolExecutor(HEADERS) as pool:
+        headers = list(pool.map(_header, [stamp["path"] for stamp in stamps]))
     rate = settings.sample_rate or min(settings.max_sample_rate, *(rate for rate, _ in headers))
     channels = settings.channels or max(2 if count == 2 else 1 for _, count in headers)
     return [Shard(folder, stamp, rate, channels, settings.trim_decibels) for stamp in stamps]

@@ -6,9 +6,7 @@ import hashlib
 import io
 import re
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,10 +38,10 @@ def find(url: str) -> list[dict[str, Any]]:
         UserError: no package for this kind of address, nothing there, or no audio in the folder.
     """
     try:
-        urls = _system(url).find()
-        if not urls:
+        stamps = _system(url).find()
+        if not stamps:
             raise UserError(f"no audio file (WAV, FLAC, OGG, MP3, ...) in the folder {url}")
-        return [{"path": each, **_system(each).stamp()} for each in urls]
+        return [{"path": each, **stamp} for each, stamp in stamps.items()]
     except UserError:
         raise
     except Exception as error:  # each kind of store has errors of its own
@@ -97,9 +95,7 @@ def header(url: str) -> tuple[int, int]:
     except (soundfile.SoundFileRuntimeError, TypeError, ValueError):
         pass
     with TemporaryDirectory() as folder:
-        path, _ = fetch(url, Path(folder))
-        with named(url, path):
-            copy = open_audio(path)
+        copy = open_audio(fetch(url, Path(folder))[0], url)
     return copy.sample_rate, copy.channels
 
 
@@ -115,19 +111,6 @@ def sha256(url: str) -> str:
     for block in _blocks(url, _system(url)):
         digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def named(url: str, path: Path) -> Iterator[None]:
-    """Errors and warnings in the block about a local copy name the address instead."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        except UserError as error:
-            raise UserError(str(error).replace(str(path), url)) from error
-    for warning in caught:
-        warnings.warn(str(warning.message).replace(str(path), url), stacklevel=3)
 
 
 def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
@@ -170,13 +153,14 @@ class _Fsspec:
         self.url = url
         self.store, self.path = fsspec.core.url_to_fs(url)
 
-    def find(self) -> list[str]:
-        """The file itself, or the audio files of the folder."""
+    def find(self) -> dict[str, dict[str, Any]]:
+        """The file itself, or the audio files of the folder, with their stamps."""
         if _is_audio(self.url) or not self.store.isdir(self.path):
-            return [self.url]
+            return {self.url: self.stamp()}
         self.store.invalidate_cache()
-        inside = sorted(path for path in self.store.find(self.path) if _is_audio(path))
-        return [self.store.unstrip_protocol(path) for path in inside]
+        inside = sorted(self.store.find(self.path, detail=True).items())
+        files = ((path, status) for path, status in inside if _is_audio(path))
+        return {self.store.unstrip_protocol(path): _stamp(status) for path, status in files}
 
     def stamp(self) -> dict[str, Any]:
         """Size, and what the store has of a version or a time of change."""
@@ -184,9 +168,7 @@ class _Fsspec:
         status = self.store.info(self.path)
         if status["type"] != "file":
             raise FileNotFoundError("it is a folder without audio")
-        keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created")
-        version = next((status[key] for key in keys if status.get(key) is not None), "")
-        return {"bytes": status["size"], "version": str(version)}
+        return _stamp(status)
 
     def read(self, begin: int) -> Iterator[bytes]:
         """The bytes from a position to the end, block by block."""
@@ -206,6 +188,13 @@ def _system(url: str) -> _Fsspec | Gfile:
         raise _failed(url, error) from error
     except ValueError as error:
         raise _failed(url, error) from error
+
+
+def _stamp(status: dict[str, Any]) -> dict[str, Any]:
+    """What tells whether a file changed, of what the store says about it."""
+    keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created")
+    version = next((status[key] for key in keys if status.get(key) is not None), "")
+    return {"bytes": status["size"], "version": str(version)}
 
 
 def _is_audio(path: str) -> bool:

@@ -123,18 +123,17 @@ class Shard:
             return self._decode(audio) | {"sha256": remote.sha256(url)}
         with TemporaryDirectory(prefix=PARTIAL, dir=self.folder) as folder:
             path, digest = remote.fetch(url, Path(folder))
-            with remote.named(url, path):
-                return self._decode(open_audio(path)) | {"sha256": digest}
+            return self._decode(open_audio(path, url)) | {"sha256": digest}
 
     def _decode(self, audio: Audio) -> dict[str, Any]:
         with _whole(self.path) as partial:
             samples, clipped, peak = _decode_to(partial, audio, self.sample_rate, self.channels)
             if samples == 0:
-                raise UserError(f"{audio.path} holds no audio (0 samples)")
+                raise UserError(f"{audio.name} holds no audio (0 samples)")
             whole = samples * self.channels
             if clipped > CLIPPED_WARNING * whole:
                 warnings.warn(
-                    f"{audio.path}: {clipped} of {whole} samples lie beyond full scale and were "
+                    f"{audio.name}: {clipped} of {whole} samples lie beyond full scale and were "
                     "clipped; scale the file to [-1, 1]",
                     stacklevel=2,
                 )

@@ -66,12 +66,16 @@ def test_two_at_once_agree(tmp_path, prepare, monkeypatch, capsys):
 
     def slowly(*arguments):
         decoded.append(arguments)
-        time.sleep(0.2)
+        time.sleep(0.5)
         return once(*arguments)
 
     monkeypatch.setattr(shards, "decode", slowly)
     with ThreadPoolExecutor(4) as pool:
-        corpora = list(pool.map(lambda _: prepare(source), range(4)))
+        futures = [pool.submit(prepare, source)]
+        while not decoded:
+            time.sleep(0.001)
+        futures += [pool.submit(prepare, source) for _ in range(3)]
+        corpora = [future.result() for future in futures]
     assert len({corpus.folder for corpus in corpora}) == len(decoded) == 1
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [corpora[0].fingerprint]
     assert whole(corpora[0]).shape == (220500,)

@@ -211,6 +211,7 @@ def test_a_bucket_of_a_server_that_speaks_s3(song, tmp_path, monkeypatch):
         bucket = boto3.resource("s3").create_bucket(Bucket="songs")
         bucket.upload_file(str(song), "album/song.wav")
         corpus = prepare(["s3://songs/album"], tmp_path / "cache")
+        assert remote.find("s3://songs/album") == remote.find("s3://songs/album/song.wav")
         same_samples(corpus, prepare([song], tmp_path / "cache"))
         (source,) = corpus.describe()["sources"]
         assert source["path"] == "s3://songs/album/song.wav"
@@ -229,3 +230,30 @@ def test_tensorflow_io_reads_what_fsspec_reads(song):
     assert system.stamp()["bytes"] == song.stat().st_size
     assert b"".join(system.read(0)) == song.read_bytes()
     assert b"".join(system.read(100)) == song.read_bytes()[100:]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"no audio" * 1000, "is not an audio file"), (b"RIFF", "is not an audio")],
+)
+def test_what_is_no_audio_is_named_by_its_address(tmp_path, content, message):
+    """Not by the copy, which is gone."""
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe("/odd/a.wav", content)
+    try:
+        with pytest.raises(UserError, match=rf"^memory:///odd/a\.wav {message}"):
+            prepare(["memory://odd"], tmp_path / "cache")
+    finally:
+        memory.rm("/odd", recursive=True)
+
+
+def test_a_header_behind_a_large_picture_is_read_from_a_copy(song, tmp_path):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    data = song.read_bytes()
+    size = (1 << 20).to_bytes(4, "little")
+    memory.pipe("/pictures/a.wav", data[:12] + b"JUNK" + size + bytes(1 << 20) + data[12:])
+    try:
+        corpus = prepare(["memory://pictures"], tmp_path / "cache")
+        same_samples(corpus, prepare([song], tmp_path / "cache"))
+    finally:
+        memory.rm("/pictures", recursive=True)
