@@ -5,7 +5,8 @@ python benchmarks/kill.py --minutes 10 --add-to kills.json
 
 A tiny model validates and saves after every step, and does little else, so that most moments lie
 inside a write. Each
-process is killed by SIGKILL, a few of them before the first step. Whenever a run comes to its end,
+process is killed by SIGKILL, a few of them before the first step, the others after a random time of
+the processor, which does not depend on what else the machine does. Whenever a run comes to its end,
 its checkpoint and its log are compared with those of an undisturbed run, bit for bit. With
 `--add-to`, each call takes the next seed, adds what it found to a file, and prints the sum.
 """
@@ -44,7 +45,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--epochs", type=int, default=4, help="of each run")
-    parser.add_argument("--longest", type=float, default=2.0, help="seconds of steps before a kill")
+    parser.add_argument(
+        "--longest", type=float, default=1.0, help="processor seconds from the first step"
+    )
     parser.add_argument("--seed", type=int, help="0, or the one after those that ran")
     parser.add_argument("--add-to", type=Path, metavar="FILE.json", help="what each seed found")
     return parser
@@ -75,7 +78,8 @@ def main(options: argparse.Namespace) -> int:
             child, stepping = start(piece, run, options.epochs)
             early = chance.random() < EARLY
             wait(stepping, chance.uniform(0, 1) if early else None)
-            time.sleep(0 if early else chance.uniform(0, options.longest))
+            if not early:
+                use(child, chance.uniform(0, options.longest))
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
             os.close(stepping)
@@ -160,6 +164,7 @@ def fit(piece: Path, run: Path, epochs: int, writing: int) -> None:
     from keras_rawaudio.recipes import recipe_from_json
     from keras_rawaudio.training import throughput, trainer
     from keras_rawaudio.training.csv_log import CsvLog
+    from keras_rawaudio.training.gate_statistics import GateStatistics
     from keras_rawaudio.training.resume import resume
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train
@@ -171,7 +176,7 @@ def fit(piece: Path, run: Path, epochs: int, writing: int) -> None:
     tf.config.run_functions_eagerly(True)
     trainer.announce = lambda *arguments: None  # type: ignore[attr-defined]
     plots.learning_curve = lambda rows, path, *rest: path.write_text(str(len(rows)))  # type: ignore[assignment]
-    trainer.GateStatistics.__call__ = lambda self: {}  # type: ignore[method-assign]
+    GateStatistics.__call__ = lambda self: {}  # type: ignore[method-assign]
     append = CsvLog.append
 
     def stepping(self: CsvLog, row: dict[str, Any]) -> None:
@@ -191,6 +196,20 @@ def wait(stepping: int, seconds: float | None) -> None:
     import select
 
     select.select([stepping], [], [], seconds)
+
+
+def use(child: int, seconds: float) -> None:
+    """Until the process has used so many more seconds of the processor, or has ended."""
+    end = processor_seconds(child) + seconds
+    while processor_seconds(child) < end:
+        time.sleep(0.002)
+
+
+def processor_seconds(child: int) -> float:
+    """How long a process has run, as Linux counts it; infinite where it has ended."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    ticks = float("inf") if fields[0] == "Z" else int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def finish(child: int) -> None:
