@@ -82,8 +82,12 @@ class CodeCorpus:
         self._tempos[part].append(tempo)
 
     @classmethod
-    def load(cls, path: Path) -> CodeCorpus:
+    def load(cls, path: Path, levels: int) -> CodeCorpus:
         """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            levels: entries of each codebook.
 
         Raises:
             UserError: the file is missing or damaged.
@@ -98,21 +102,19 @@ class CodeCorpus:
             with np.load(path, allow_pickle=False) as saved:
                 for part in PARTS:
                     rows, lengths = saved[f"{part}_codes"], saved[f"{part}_lengths"]
-                    starts[part] = saved[f"{part}_starts"].tolist()
                     if rows.dtype != np.int16 or rows.ndim != 1 or lengths.min() < 0:
                         raise ValueError("it holds no codes")
-                    if lengths.sum() != len(rows) or len(starts[part]) != len(lengths):
+                    if rows.min() < 1 or rows.max() > levels:
+                        raise ValueError(f"it holds codes that are not from 1 to {levels}")
+                    if lengths.sum() != len(rows):
                         raise ValueError("its lengths are not those of its codes")
                     codes[part] = np.split(rows, np.cumsum(lengths)[:-1])
-                    if f"{part}_labels" in saved:
-                        labels[part] = saved[f"{part}_labels"].tolist()
-                        if len(labels[part]) != len(lengths):
-                            raise ValueError("its labels are not those of its codes")
+                    starts[part] = _facts(saved, f"{part}_starts", len(lengths), "i", 0)
                     tempos[part] = [1.0] * len(lengths)
+                    if f"{part}_labels" in saved:
+                        labels[part] = _facts(saved, f"{part}_labels", len(lengths), "i", 0)
                     if f"{part}_tempos" in saved:
-                        tempos[part] = saved[f"{part}_tempos"].tolist()
-                        if len(tempos[part]) != len(lengths):
-                            raise ValueError("its tempos are not those of its codes")
+                        tempos[part] = _facts(saved, f"{part}_tempos", len(lengths), "f", 0.1)
         except DAMAGE as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"cannot read {path}: {reason}; train into a new folder") from None
@@ -160,6 +162,15 @@ class CodeCorpus:
     def samples(self, part: str) -> int:
         """How many codes a part has."""
         return sum(map(len, self._codes[part]))
+
+
+def _facts(saved: Any, name: str, count: int, kind: str, least: float) -> list[Any]:
+    """A number for each stretch, of a kind of NumPy's, and no less than some value."""
+    values = saved[name]
+    if values.shape != (count,) or values.dtype.kind != kind or not (values >= least).all():
+        raise ValueError(f"{name} does not fit its codes")
+    found: list[Any] = values.tolist()
+    return found
 
 
 def code_frequencies(corpus: CodeCorpus, part: str, bands: int, levels: int) -> float:

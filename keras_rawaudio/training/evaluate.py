@@ -70,7 +70,9 @@ def evaluate(
     folder = RunFolder.open(run)
     corpus = Corpus.open(Path(folder.describe()["corpus"]))
     model = load_model(folder, checkpoint)
-    data = CodeCorpus.load(folder.codes) if isinstance(model, SpectralModel) else corpus
+    data: CodeCorpus | Corpus = corpus
+    if isinstance(model, SpectralModel):
+        data = CodeCorpus.load(folder.codes, model.spectral_codec.codebook_size)
     labels = data.labels(split) if isinstance(data, CodeCorpus) else None
     part = data.segments(split), data.starts(split), labels
     scores = Evaluator(model, *part)()

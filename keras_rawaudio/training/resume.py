@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings
-from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
 from keras_rawaudio.training.arithmetic import require_float32
-from keras_rawaudio.training.build import build_model, refiner_model
+from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.json_files import damaged_if_wrong
 from keras_rawaudio.training.live import LivePage, live_page
@@ -81,9 +81,9 @@ def _resume(
     corpus = Corpus.open(Path(description["corpus"]))
     keras.utils.set_random_seed(description["seed"])
     if isinstance(recipe, SpectralRecipe):
-        data = CodeCorpus.load(folder.codes)
         with replicas.strategy.scope():
-            model = SpectralModel(**description["model"])
+            model = spectral_model(recipe, corpus)
+        data = CodeCorpus.load(folder.codes, model.spectral_codec.codebook_size)
     else:
         with damaged_if_wrong(folder.description):
             codec = codec_from_json(description["codec"])

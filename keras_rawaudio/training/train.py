@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
 from keras_rawaudio.files import replacing
-from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.models import Model
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.arithmetic import require_float32
@@ -114,7 +114,6 @@ def _train(
         "samples_sha256": corpus.sha256(),
         "sample_rate": corpus.sample_rate,
         "codec": model.codec.to_json(),
-        **({"model": model.settings()} if isinstance(model, SpectralModel) else {}),
         "measure": model.head.measure,
         "baselines": baselines(data or corpus, model, "validation", orders=()),
         "parameters": model.count_params(),

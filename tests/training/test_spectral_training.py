@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
@@ -56,7 +57,7 @@ def test_every_file_of_an_album_is_a_label(album):
     model = load_model(RunFolder(album))
     assert list(model.labels) == ["night", "day"]
     np.testing.assert_allclose(model.label_shares, [0.25, 0.75], atol=0.02)
-    codes = CodeCorpus.load(RunFolder(album).codes)
+    codes = CodeCorpus.load(RunFolder(album).codes, 1 << 14)
     assert codes.labels("train") == [0, 0, 0, 0, 1, 1, 1, 1]
     assert codes.labels("validation") == [0, 1]
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
@@ -67,18 +68,18 @@ def test_short_music_gets_more_dropout(run):
 
 
 def test_codes_of_a_corpus_without_labels_have_none(run):
-    assert CodeCorpus.load(RunFolder(run).codes).labels("train") is None
+    assert CodeCorpus.load(RunFolder(run).codes, 1 << 14).labels("train") is None
 
 
 def test_music_with_a_clock_is_read_at_several_speeds(run, album):
-    codes = CodeCorpus.load(RunFolder(run).codes)
+    codes = CodeCorpus.load(RunFolder(run).codes, 1 << 14)
     assert codes.tempos("train") == [1.0] * 4 + [0.8, 1.5]
     assert codes.tempos("validation") == [1.0]
     lengths = [len(c) for c in codes.segments("train")]
     np.testing.assert_allclose(np.multiply(lengths, codes.tempos("train")), lengths[0], rtol=0.1)
     assert len(codes.as_recorded("train")) == 4
     # Too short for a steady pulse, so without a clock.
-    assert set(CodeCorpus.load(RunFolder(album).codes).tempos("train")) == {1.0}
+    assert set(CodeCorpus.load(RunFolder(album).codes, 1 << 14).tempos("train")) == {1.0}
 
 
 def test_the_shipped_recipe_is_spectral():
@@ -105,9 +106,34 @@ def test_a_run_is_scored_in_bits_per_code(run):
     scores = evaluate(run)
     assert 0 < scores["bits_per_code"] < 10
     assert scores["baselines"]["code_frequencies"] > 0
-    codes = CodeCorpus.load(RunFolder(run).codes)
+    codes = CodeCorpus.load(RunFolder(run).codes, 1 << 14)
     assert scores["samples"] == codes.samples("test")
     assert all(c.min() >= 1 for c in codes.segments("train"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_codes", np.int16(0)),
+        ("train_codes", np.int16(17)),
+        ("train_starts", -1),
+        ("train_starts", 0.5),
+        ("train_tempos", float("nan")),
+        ("train_tempos", 0.0),
+        ("train_tempos", "x"),
+        ("train_labels", -1),
+    ],
+)
+def test_codes_that_do_not_fit_are_one_line(tmp_path, name, value):
+    path = tmp_path / "codes.npz"
+    codes = {part: [np.array([1, 16], np.int16)] for part in PARTS}
+    zeros = {part: [0] for part in PARTS}
+    CodeCorpus(codes, zeros, zeros).save(path)
+    assert CodeCorpus.load(path, 16).starts("train") == [0]
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, name: np.full(arrays[name].shape, value)})
+    with pytest.raises(UserError, match=r"cannot read .*codes\.npz: .*; train into a new folder"):
+        CodeCorpus.load(path, 16)
 
 
 def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_heart(run):
