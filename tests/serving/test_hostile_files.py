@@ -118,6 +118,28 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
         Sampler.load(path)
 
 
+@pytest.mark.parametrize("levels", [20, 40, 5000])
+def test_graphs_in_graphs_are_read_to_a_depth(tmp_path: Path, levels: int) -> None:
+    """As many as protobuf reads; the scan of more would end in Python's own limit."""
+
+    def field(number: int, content: bytes) -> bytes:
+        size, length = len(content), b""
+        while size >> 7:
+            length, size = length + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+    graph = b""
+    for _ in range(levels):  # a node, its attribute, and the graph in it
+        graph = field(1, field(5, field(6, graph)))
+    path = tmp_path / "deep.onnx"
+    path.write_bytes(field(7, graph))
+    if 3 * levels < 100:
+        assert read_model(path) == path.read_bytes()
+    else:
+        with pytest.raises(ServingError, match="is not an ONNX file"):
+            read_model(path)
+
+
 @given(data=st.binary(max_size=300))
 @settings(
     max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
