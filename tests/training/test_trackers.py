@@ -30,9 +30,13 @@ def trained(tmp_path, piece, cache, tiny, monkeypatch):
 
 
 @pytest.mark.slow
-def test_mlflow_has_figures_samples_and_the_model_and_goes_on(trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("store", ["sqlite:///{}/mlflow.db", "file://{}/mlruns"])
+def test_mlflow_has_figures_samples_and_the_model_and_goes_on(
+    trained, tmp_path, monkeypatch, store
+):
     mlflow = pytest.importorskip("mlflow")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri(store.format(tmp_path))
     run = trained("mlflow")
     client = mlflow.MlflowClient()
     (found,) = client.search_runs(["0"])
