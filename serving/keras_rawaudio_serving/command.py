@@ -35,7 +35,11 @@ def run_command(program: str, work: Callable[[], None]) -> int:
         0, 2 for bad input, 130 for Ctrl-C.
     """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            # What is ignored stays ignored, as SIGHUP under nohup.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _stop)
     try:
         work()
     except ServingError as error:

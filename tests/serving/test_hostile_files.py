@@ -41,6 +41,11 @@ def in_a_constant(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Constant", [], ["stolen"], value=external()))
 
 
+def after_a_real_number(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Constant", [], ["half"], value_float=0.5))
+    in_a_constant(model)
+
+
 def in_a_branch(model: onnx.ModelProto) -> None:
     inner = helper.make_node("If", ["x"], [], then_branch=branch(inits=(external(),)))
     model.graph.node.append(helper.make_node("If", ["x"], [], else_branch=branch(inner)))
@@ -66,6 +71,7 @@ def by_location_alone(model: onnx.ModelProto) -> None:
     [
         in_the_graph,
         in_a_constant,
+        after_a_real_number,
         in_a_branch,
         in_a_sparse_tensor,
         in_a_function,

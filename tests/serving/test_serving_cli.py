@@ -151,7 +151,9 @@ def test_closed_pipe_stops_cleanly(toy: Toy) -> None:
     process.stderr.close()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted_leaves_nothing(
     toy: Toy, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -164,7 +166,7 @@ def test_interrupted_leaves_nothing(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 300
-    while not any(p.stat().st_size > 1000 for p in folder.iterdir()):
+    while not any(p.stat().st_size > 1000 for p in folder.rglob("*.wav")):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
