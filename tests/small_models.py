@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_rawaudio.models import AudioModel, SpectralModel
@@ -154,6 +155,16 @@ REPRESENTATIVES = [
     "mixture",
     "predictive, two tiers",
 ]
+
+
+def each(names):
+    """A parameter for each model; those that are no representatives in `make test-all` alone."""
+    return [
+        pytest.param(name, marks=[] if name in REPRESENTATIVES else pytest.mark.slow)
+        for name in names
+    ]
+
+
 SPECTRAL_RATE = 2000
 SPECTRAL_MODELS = {"spectral, mono": 1, "spectral, stereo": 2}  # channels
 

@@ -17,7 +17,7 @@ from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.generation import ReferenceSampler, fresh_state, generator_state_spec
 from keras_rawaudio.models import Model
 
-from ..small_models import LATENT_MODELS, MODELS, REPRESENTATIVES, SPECTRAL_MODELS, make
+from ..small_models import LATENT_MODELS, MODELS, REPRESENTATIVES, SPECTRAL_MODELS, each, make
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
 
@@ -89,14 +89,9 @@ def exported(tmp_path_factory) -> Callable[[str], Generator]:
 PARITY = [n for n in [*MODELS, *LATENT_MODELS, *SPECTRAL_MODELS] if n != "spectrum, amplitude"]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=[] if name in REPRESENTATIVES else pytest.mark.slow)
-        for name in PARITY
-    ]
-)
+@pytest.fixture(params=each(PARITY))
 def any_generator(request, exported) -> Generator:
-    """Every small model; those that are no representatives in `make test-all` alone."""
+    """Every small model."""
     return exported(request.param)
 
 

@@ -7,7 +7,7 @@ from keras import ops
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.advance import HISTORY
 
-from ..small_models import MODELS, make
+from ..small_models import MODELS, each, make
 
 # One that gives back the frame just read predicts no sample that it draws; found phases differ.
 DRAWING = [
@@ -17,8 +17,14 @@ DRAWING = [
 ]
 
 
-@pytest.fixture(params=DRAWING, scope="module")
+@pytest.fixture(params=each(DRAWING), scope="module")
 def model(request):
+    return make(request.param)
+
+
+@pytest.fixture(params=DRAWING, scope="module")
+def every_model(request):
+    """Also in `make test`, those that are no representatives among them."""
     return make(request.param)
 
 

@@ -109,8 +109,9 @@ def test_reading_moves_the_state_as_a_training_window_does(model):
     )
 
 
-def test_drawn_values_are_what_a_training_window_would_predict(model, monkeypatch):
+def test_drawn_values_are_what_a_training_window_would_predict(every_model, monkeypatch):
     """Pitfall 17: teacher forcing on the generator's own output gives the values it drew."""
+    model = every_model
     if model.head.kind == "predictive":
         # A drawn code stays what it was, whatever the samples then sound like: have but one,
         # and correct no sample's level.

@@ -1,6 +1,7 @@
 """A spectral model from audio files to an exported file: trains, resumes, scores, plays."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.report import Report
+from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.copy_guard import CopyGuard
 from keras_rawaudio.training.csv_log import read_log
@@ -30,6 +32,14 @@ RECIPE = {
     "data": {"length": 8, "batch": 2},
     "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_draws():
+    """Balances codes by a few blocks: how well is tested in test_code_balance.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code_balance, "BLOCKS", 20)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +148,7 @@ def test_codes_that_do_not_fit_are_one_line(tmp_path, name, value):
 
 def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_heart(run):
     report = Report(RunFolder(run), load_model(RunFolder(run)))
-    report.log[-1] |= {"bits_per_code": 0.5, "copied_seconds": 0.0}
+    report.log[-1] |= {"minutes": 0.0, "bits_per_code": 0.5, "copied_seconds": 0.0}
     words = report.summary(None).words
     assert words.startswith("kept: the model after 0.0 minutes, 0.500 bits per code on validation;")
     assert "by heart" not in words
@@ -154,11 +164,11 @@ def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_hea
 
 
 @pytest.mark.parametrize("copied", [1.0, 9.0])
-def test_a_model_that_copies_is_not_kept(piece, tmp_path, monkeypatch, capsys, copied):
-    train([piece], tmp_path / "run", recipe_from_json(RECIPE), Budget(epochs=1), cache=tmp_path)
+def test_a_model_that_copies_is_not_kept(run, tmp_path, monkeypatch, capsys, copied):
+    shutil.copytree(run, tmp_path / "run")
     before = load_model(RunFolder(tmp_path / "run"))
     monkeypatch.setattr(CopyGuard, "longest", lambda self, seed: copied)
-    resume(tmp_path / "run", Budget(epochs=2))
+    resume(tmp_path / "run", Budget(epochs=3))
     assert read_log(RunFolder(tmp_path / "run").log)[-1]["copied_seconds"] == copied
     after = load_model(RunFolder(tmp_path / "run"))
     same = [np.array_equal(*pair) for pair in zip(before.weights, after.weights, strict=True)]
