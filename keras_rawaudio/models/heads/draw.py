@@ -22,12 +22,13 @@ from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
 class DRAWHead(WholeFrameHead):
     """Draws the next frame on a canvas, step by step, each step from its own latent numbers.
 
-    The canvas begins as a linear function of the tier's output. In each step a decoder reads the
-    latent numbers and the tier's output, and adds to the canvas through a grid of Gaussian filters.
-    Samples are Gaussian around the last canvas. In training an encoder reads the true frame and
-    what is still wrong with the canvas, through a grid of its own, and gives the posterior of the
-    step's latent numbers. The loss is the negative evidence lower bound. Samples are floats
-    relative to the train part's peak, and bits are counted on mu-law cells, as for the mixture.
+    The canvas and the unit of what is drawn on it begin as linear functions of the tier's output.
+    In each step a decoder reads the latent numbers and the tier's output, and adds to the canvas
+    through a grid of Gaussian filters. Samples are Gaussian around the last canvas. In training an
+    encoder reads the true frame and what is still wrong with the canvas, in that unit, through a
+    grid of its own, and gives the posterior of the step's latent numbers. The loss is the negative
+    evidence lower bound. Samples are floats relative to the train part's peak, and bits are counted
+    on mu-law cells, as for the mixture.
 
     Args:
         frame_size: samples per frame.
@@ -74,6 +75,7 @@ class DRAWHead(WholeFrameHead):
         self.noise_per_sample = 2 * (1 + self._shares)
         self.seed_generator = keras.random.SeedGenerator()
         self.first_canvas = keras.layers.Dense(frame_size, name="first_canvas")
+        self.log_unit = keras.layers.Dense(1, name="log_unit")
         self.read_grid = GaussianGrid(frame_size, filters, name="read_grid")
         self.write_grid = GaussianGrid(frame_size, filters, name="write_grid")
         self.encoder = keras.layers.LSTMCell(hidden_units, name="encoder")
@@ -85,6 +87,8 @@ class DRAWHead(WholeFrameHead):
     def build(self, history_shape: Any, condition_shape: Any) -> None:
         width, units = condition_shape[-1], self.hidden_units
         self.first_canvas.build((None, width))
+        self.log_unit.build((None, width))
+        self.log_unit.bias.assign([FIRST_LOG_SCALE])
         self.encoder.build((None, 2 * self.filters + units))
         self.decoder.build((None, self.latent + width))
         for layer in (
@@ -95,7 +99,6 @@ class DRAWHead(WholeFrameHead):
             self.log_scale,
         ):
             layer.build((None, units))
-        self.log_scale.bias.assign([FIRST_LOG_SCALE])
 
     def call(
         self, history: Any, condition: Any, state: list[Any], training: bool = False
@@ -184,13 +187,15 @@ class DRAWHead(WholeFrameHead):
             frames: `(R, frame_size)` true frames; `None`: draw from the prior.
         """
         canvas = self.first_canvas(condition)
+        log_unit = ops.clip(self.log_unit(condition), *LOG_SCALE_RANGE)
+        unit = ops.exp(log_unit)
         idle = ops.zeros_like(condition[:, :1]) * ops.ones((1, self.hidden_units))
         reader, writer = [idle, idle], [idle, idle]
         kl = ratio = ops.zeros_like(condition[:, 0])
         for step in range(self.steps):
             latent = noise[:, step]
             if frames is not None:
-                seen = self._read(frames, frames - canvas, writer[0])
+                seen = self._read(frames, (frames - canvas) / unit, writer[0])
                 read, reader = self.encoder(ops.concatenate([seen, writer[0]], axis=-1), reader)
                 mean, log_deviation = ops.split(self.posterior(read), 2, axis=-1)
                 log_deviation = ops.clip(log_deviation, *LOG_SCALE_RANGE)
@@ -202,9 +207,9 @@ class DRAWHead(WholeFrameHead):
                 ratio = ratio + ops.sum(gain, axis=-1)
             _, writer = self.decoder(ops.concatenate([latent, condition], axis=-1), writer)
             bank, intensity = self.write_grid(writer[0])
-            patch = self.patch(writer[0]) / intensity
+            patch = self.patch(writer[0]) * unit / intensity
             canvas = canvas + ops.sum(patch[:, :, None] * bank, axis=1) * self._spread
-        log_scale = ops.clip(self.log_scale(writer[0]), *LOG_SCALE_RANGE)
+        log_scale = ops.clip(log_unit + self.log_scale(writer[0]), *LOG_SCALE_RANGE)
         return canvas, log_scale, kl, ratio
 
     @property
