@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 from scipy.ndimage import median_filter
-from scipy.signal import find_peaks
+from scipy.signal import correlate, find_peaks
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.metrics.beat_strength import beat_strength
@@ -35,8 +35,8 @@ def mean_figures(
         reference: what the piece itself scores.
 
     Returns:
-        Tone, level and the share of the prompt's lines at `MOMENTS`; beat; for how long all is
-        well, and what goes wrong: shares of the streams.
+        Tone, level and the share of the prompt's lines at `MOMENTS`; beat; repetition; for how long
+        all is well, and what goes wrong: shares of the streams.
     """
     rows = []
     for audio, prompt in zip(streams, prompts, strict=True):
@@ -48,12 +48,12 @@ def mean_figures(
             row[f"level_{end}"] = 10 * np.log10(power + 1e-12)
             row[f"lines_{end}"] = lines_kept(prompt[-rate:], second, rate)
         row["beat"] = beat_strength(audio, rate)
+        row["repetition"] = repetition(audio, rate)
         found = verdict(audio, rate, reference)
         row["healthy"] = float(found.healthy)
         row["good_seconds"] = GENERATED_SECONDS if found.start is None else found.start
         for kind in ("silence", "noise", "one endless tone", "loops", "bursts"):
             row[kind] = float(found.kind == kind)
-        row["stuck"] = row["one endless tone"] + row["loops"]
         rows.append(row)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
@@ -82,6 +82,23 @@ def lines_kept(prompt: np.ndarray, second: np.ndarray, rate: int) -> float:
         return 0.0
     nearest = np.abs(given[:, None] - found[None]).min(axis=1)
     return float(np.mean(nearest <= TOLERANCE))
+
+
+def repetition(audio: np.ndarray, rate: int) -> float:
+    """How nearly the last second is the same as one that ended 1/32 to 1 s before: 1 if exactly.
+
+    What is stuck in a fixed point or a short cycle repeats itself, be it loud or soft.
+
+    Example:
+        >>> lap = np.random.default_rng(0).normal(size=250)
+        >>> round(repetition(np.tile(lap, 80), 8000), 6)
+        1.0
+    """
+    two = audio[-2 * rate :].astype(np.float64)
+    earlier, last = two[: -(rate // 32)], two[rate:]
+    upto = np.concatenate([[0.0], np.cumsum(np.square(earlier))])
+    energy = upto[rate:] - upto[:-rate] + np.sum(np.square(last))
+    return float(np.max(2 * correlate(earlier, last, mode="valid") / (energy + 1e-12)))
 
 
 def seam(audio: np.ndarray, frame: int) -> float:

@@ -13,8 +13,8 @@ import numpy as np
 from keras_rawaudio.metrics.bootstrap import mean_interval
 
 STEPS, COMPUTE = "equal steps", "equal compute"
-# "stuck" is what was predicted, not what is good.
-MORE_IS_BETTER = {"tone_5", "tone_20", "good_seconds", "healthy", "beat", "lines_5", "stuck"}
+# "repetition" is what was predicted, not what is good.
+MORE_IS_BETTER = {"tone_5", "tone_20", "good_seconds", "healthy", "beat", "lines_5", "repetition"}
 NAMES = {
     "test": "variance unexplained on the test part",
     "train": "variance unexplained on the train part",
@@ -23,7 +23,7 @@ NAMES = {
     "good_seconds": "seconds before free running fails",
     "seam": "steps where frames meet, over those elsewhere, dB",
     "lines_5": "share of the prompt's ten strongest lines that are there after 5 s",
-    "stuck": "share of streams that loop or hold one tone",
+    "repetition": "how nearly the last second repeats what came up to a second before",
     "early": "variance unexplained on the validation part after a fifth of the steps",
 }
 FEWEST = 3  # seeds of a row
@@ -240,7 +240,7 @@ def draw(question: dict[str, Any], rows: dict[str, dict[str, Any]], path: Path) 
         axis.tick_params(labelsize=8)
     labels = [question["systems"][label]["words"] for label in rows]
     panels[0].set_yticks(range(len(rows)), labels, fontsize=8)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(rows) - 0.6, -0.4)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, loc="outside upper right", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,15 @@ from keras_rawaudio.settings import Settings, checked, read_settings
 Count = Annotated[int, Field(ge=1)]
 
 
+class Refiner(Settings):
+    """What revises the audio that a system generates."""
+
+    recipe: str
+    """By name."""
+    steps: Count
+    """Of training."""
+
+
 class System(Settings):
     """One system: a recipe, and what is laid over it."""
 
@@ -24,6 +33,8 @@ class System(Settings):
     """`KEY=VALUE`, as on the command line."""
     overlap: Count | None = None
     """Predictions whose mean each sample is, in generation."""
+    refiner: Refiner | None = None
+    """Trained with each seed; `null`: nothing is revised."""
     steps: Count | None = None
     """Of training; `null`: those of the command line."""
 

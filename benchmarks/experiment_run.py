@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from experiment_measures import (
@@ -17,48 +16,35 @@ from experiment_measures import (
     seam,
     spread,
 )
+from experiment_refiner import TrainedRefiner
+from experiment_training import Training, shortened
 
-from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.layers.noisy_activation import NoisyActivation
 from keras_rawaudio.recipes import recipe_from_json
-from keras_rawaudio.training.build import build_model, build_optimizer
 from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.gate_statistics import GateStatistics, saturation
-from keras_rawaudio.training.step import TrainingStep
 
-SCORED_SECONDS = 180  # of each part, at most
 VALIDATIONS = 5  # of a run, evenly spaced
 TIMED_STEPS = 20
 MEASURE = "variance_unexplained"
 
 
-class System:
+class System(Training):
     """A recipe on a corpus.
 
     Args:
         values: the recipe, as its `to_json` gives it; its head predicts samples.
         corpus: mono.
+        scored: seconds of each part that scores come from, at most.
     """
 
-    def __init__(self, values: dict[str, Any], corpus: Corpus) -> None:
-        self.values, self.corpus = values, corpus
-        self.recipe = recipe_from_json(values)
-        self.codec = fit_codec(parts=corpus.parts(), **self.recipe.codec.model_dump())
-        self.model = build_model(self.recipe, self.codec)
-        settings = self.recipe.training
-        optimizer = build_optimizer(settings)
-        self.step = TrainingStep(
-            self.model,
-            optimizer,
-            self.recipe.data.batch,
-            settings.clip_norm,
-            weight_noise=settings.weight_noise,
-        )
-        most = SCORED_SECONDS * corpus.sample_rate
+    def __init__(self, values: dict[str, Any], corpus: Corpus, scored: int) -> None:
+        super().__init__(recipe_from_json(values), corpus)
+        self.values, self.scored = values, scored
+        most = scored * corpus.sample_rate
         heldout = shortened(corpus.segments("validation"), most)
         start = max(corpus.segments("train"), key=len)[: max(map(len, heldout))]
         test = shortened(corpus.segments("test"), most)
@@ -66,30 +52,8 @@ class System:
         self.evaluators = {part: Evaluator(self.model, parts[part]) for part in parts}
         self.gates = GateStatistics(self.model, heldout)
         self.players: dict[int, tuple[Any, Any]] = {}
+        self.refiners: dict[str, TrainedRefiner] = {}
         self.predict = tf.function(self._predict)
-
-    def batches(self, seed: int) -> Any:
-        """Training batches in the order that the seed gives."""
-        data, segments = self.recipe.data, self.corpus.segments("train")
-        plan = WindowPlan.fitting(
-            [len(s) for s in segments],
-            frame=self.model.frame,
-            frames=data.length // self.model.frame,
-            batch=data.batch,
-            shift=data.shift,
-            seed=seed,
-            sequence=data.sequence,
-        )
-        return iter(window_dataset(segments, self.codec.encode, plan, self.model.context))
-
-    def reset(self, seed: int) -> None:
-        """Fresh weights, random state and optimizer, under the compiled functions."""
-        keras.utils.set_random_seed(seed)
-        fresh = build_model(self.recipe, self.codec)
-        for variable, value in zip(self.model.variables, fresh.variables, strict=True):
-            variable.assign(value)
-        for variable in (*self.step.optimizer.variables, *self.step.carried.variables.values()):
-            variable.assign(tf.zeros_like(variable))
 
     def step_seconds(self) -> float:
         """Processor time of a step: the median of `TIMED_STEPS`."""
@@ -103,7 +67,12 @@ class System:
         return float(np.median(taken[5:]))
 
     def train(
-        self, rate: float, seed: int, budgets: dict[str, int], overlap: int
+        self,
+        rate: float,
+        seed: int,
+        budgets: dict[str, int],
+        overlap: int,
+        refiner: dict[str, Any] | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Train once; the best checkpoint within each budget is scored.
 
@@ -115,6 +84,8 @@ class System:
             budgets: steps by name.
             overlap: predictions whose mean each sample of free running is; 0: score the validation
                 part alone, and let nothing run free.
+            refiner: `recipe` and `steps` of one that revises what runs free; it is trained with
+                the same seed. None: nothing is revised.
 
         Returns:
             Figures by budget; a training that diverged has None for its scores.
@@ -148,7 +119,7 @@ class System:
                 variable.assign(value)
             found[name] |= {part: self.evaluators[part]()[MEASURE] for part in ("train", "test")}
             if len(found) == 1:
-                found[name] |= self.gate_figures() | self.free_running(overlap)
+                found[name] |= self.gate_figures() | self.free_running(overlap, refiner, seed)
                 found[name] |= {"shift_error": self.shift_error(), "early": early_score}
         return found
 
@@ -160,8 +131,10 @@ class System:
         slopes = [np.mean(unit.p) for unit in units if unit.noise]
         return found | ({"p": float(np.mean(slopes))} if slopes else {})
 
-    def free_running(self, overlap: int = 1) -> dict[str, float]:
-        """Means over `POSITIONS` seeds from the validation part, `overlap` predictions averaged."""
+    def free_running(
+        self, overlap: int, refiner: dict[str, Any] | None, seed: int
+    ) -> dict[str, float]:
+        """Means over `POSITIONS` seeds from the validation part; arguments as of `train`."""
         rate = self.corpus.sample_rate
         prompts = spread(self.corpus, "validation", PROMPT_SECONDS * rate)
         player, play = self.player(overlap)
@@ -176,8 +149,22 @@ class System:
             part, state = play(prompts[:, :0], noise, state)
             parts.append(np.asarray(part))
         audio = np.clip(np.concatenate(parts, axis=1)[:, : GENERATED_SECONDS * rate], -1, 1)
-        figures = mean_figures(audio, prompts, rate, reference_of(self.corpus))
+        restoring: dict[str, float] = {}
+        if refiner:
+            audio, restoring = self.refined(audio, refiner, seed)
+        figures = restoring | mean_figures(audio, prompts, rate, reference_of(self.corpus))
         return figures | {"seam": float(np.mean([seam(row, self.model.frame) for row in audio]))}
+
+    def refined(
+        self, audio: np.ndarray, refiner: dict[str, Any], seed: int
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """Audio that a refiner of this seed revised, and how well that restores true audio."""
+        recipe = recipe_from_json(refiner["recipe"])
+        if recipe.name not in self.refiners:
+            self.refiners = {recipe.name: TrainedRefiner(recipe, self.corpus, self.scored)}
+        trained = self.refiners[recipe.name]
+        restoring = trained.train(refiner["steps"], seed)
+        return trained.refine(audio), restoring
 
     def player(self, overlap: int) -> tuple[Any, Any]:
         """A generator, and its `advance` compiled; the last one is kept."""
@@ -216,14 +203,3 @@ class System:
 
     def _predict(self, x: Any) -> Any:
         return self.model(x, self.model.zero_state(1), training=False)[0]
-
-
-def shortened(segments: Any, most: int) -> list[np.ndarray]:
-    """The first segments, `most` samples of them together."""
-    found: list[np.ndarray] = []
-    for segment in segments:
-        found.append(segment[:most])
-        most -= len(found[-1])
-        if not most:
-            break
-    return found

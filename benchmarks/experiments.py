@@ -32,7 +32,8 @@ REFERENCE = "frame-gru"
 BASE = ["tiers.0.units=128", "data.length=5000"]
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 TUNING_SEED = 1000
-FIGURES = 2  # changes with what is measured of a trained system
+FIGURES = 3  # changes with what is measured of a trained system
+SCORED = 180  # seconds of each part, at most
 MOST = 4  # times the steps, or a fourth of them, at equal compute
 
 
@@ -44,6 +45,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--steps", type=int, default=200, help="of training, for each system (200)")
     add("--seeds", type=int, default=5, help="runs of each system after tuning (5)")
     add("--rates", type=float, nargs="+", default=RATES, help="learning rates to choose from")
+    add("--scored", type=int, default=SCORED, metavar="S", help="seconds of each part (180)")
     add("--set", nargs="+", default=BASE, metavar="KEY=VALUE", help="laid over every system")
     add("--render", action="store_true", help="write the page from what is known; train nothing")
     add("--questions", type=Path, default=HERE, metavar="FOLDER", help="of the questions' files")
@@ -160,10 +162,15 @@ class Experiments:
         depends = {"rate": rate, "seed": seed, "budgets": budgets, "full": full}
         if full:
             depends |= {"figures": FIGURES, "overlap": system.get("overlap", 1)}
+        if self.options.scored != SCORED:
+            depends["scored"] = self.options.scored
+        refiner = self.refiner(system) if full else None
+        if refiner:
+            depends["refiner"] = refiner
         return self.cached(
             {**depends, "recipe": self.recipe(system)},
             lambda: self.built(system).train(
-                rate, seed, budgets, system.get("overlap", 1) if full else 0
+                rate, seed, budgets, system.get("overlap", 1) if full else 0, refiner
             ),
         )
 
@@ -193,6 +200,15 @@ class Experiments:
         values = parse_overrides([*self.options.set, *system.get("set", [])])
         return load_recipe(system.get("recipe", REFERENCE), values).to_json()
 
+    def refiner(self, system: dict[str, Any]) -> dict[str, Any] | None:
+        """Recipe and steps of what revises a system's audio, if anything does."""
+        from keras_rawaudio.recipes import load_recipe
+
+        if "refiner" not in system:
+            return None
+        recipe = load_recipe(system["refiner"]["recipe"]).to_json()
+        return {"recipe": recipe, "steps": system["refiner"]["steps"]}
+
     def built(self, system: dict[str, Any]) -> Any:
         """The system, compiled; the one before is dropped."""
         import keras
@@ -202,7 +218,7 @@ class Experiments:
         if self.system is None or self.system.values != recipe:
             self.system = None
             keras.backend.clear_session()
-            self.system = System(recipe, self.corpus)
+            self.system = System(recipe, self.corpus, self.options.scored)
         return self.system
 
     def measure_piece(self) -> dict[str, Any]:
@@ -214,6 +230,8 @@ class Experiments:
 def key(system: dict[str, Any]) -> str:
     """The recipe, what is laid over it, and what differs in its training and generation."""
     other = [f"{name}={system[name]}" for name in ("steps", "overlap") if name in system]
+    if "refiner" in system:
+        other.append("refiner={recipe} after {steps} steps".format(**system["refiner"]))
     return " ".join([system.get("recipe", REFERENCE), *system.get("set", []), *other])
 
 

@@ -136,6 +136,7 @@ systems:
   squared: {words: squares}
   huber: {words: Huber, set: [head.cost=huber]}
   mean: {words: two predictions, overlap: 2}
+  revised: {words: revised, refiner: {recipe: refiner, steps: 2}}
 """
 LATER = """
 name: later
@@ -158,16 +159,20 @@ def test_experiments(tmp_path):
     run("experiments", *words, *where, cwd=tmp_path)
     known = json.loads((tmp_path / "docs/answers.json").read_text())["piece.wav"]
     names = {"frame-gru", "frame-gru head.cost=huber", "frame-gru overlap=2"}
+    names.add("frame-gru refiner=refiner after 2 steps")
     assert set(known["systems"]) == names
     seeds = known["systems"]["frame-gru"]["seeds"]
     assert len({seed["equal steps"]["test"] for seed in seeds}) == 3
-    measured = {"tone_1", "tone_20", "lines_5", "seam", "stuck", "early", "shift_error"}
+    measured = {"tone_1", "tone_20", "lines_5", "seam", "repetition", "early", "shift_error"}
     assert measured <= set(seeds[0]["equal steps"])
-    # The mean of two predictions of the same models: they score the same, and play otherwise.
-    (mean,) = (of["seeds"] for name, of in known["systems"].items() if "overlap" in name)
-    for one, two in zip(seeds, mean, strict=True):
-        assert one["equal steps"]["test"] == two["equal steps"]["test"]
-        assert one["equal steps"]["seam"] != two["equal steps"]["seam"]
+    # Predictions of the same models, averaged or revised: they score the same, and play otherwise.
+    for change in ("overlap", "refiner"):
+        (changed,) = (of["seeds"] for name, of in known["systems"].items() if change in name)
+        for one, two in zip(seeds, changed, strict=True):
+            assert one["equal steps"]["test"] == two["equal steps"]["test"]
+            assert one["equal steps"]["seam"] != two["equal steps"]["seam"]
+            restored = {"restored", "unrefined"} <= set(two["equal steps"])
+            assert restored == (change == "refiner")
     page = (tmp_path / "docs/answers.md").read_text()
     assert "Huber is better" in page
     assert "Not run yet: `--question later`" in page
@@ -197,7 +202,7 @@ def test_the_questions_name_what_there_is():
     """Every system can be built; every prediction names systems of its question."""
     import yaml
 
-    from keras_rawaudio.recipes import load_recipe, parse_overrides
+    from keras_rawaudio.recipes import RefinerRecipe, load_recipe, parse_overrides
 
     files = sorted((BENCHMARKS / "experiments").glob("*.yaml"))
     assert len(files) >= 7
@@ -205,6 +210,8 @@ def test_the_questions_name_what_there_is():
         question = yaml.safe_load(file.read_text())
         for system in question["systems"].values():
             load_recipe(system.get("recipe", "frame-gru"), parse_overrides(system.get("set", [])))
+            if "refiner" in system:
+                assert isinstance(load_recipe(system["refiner"]["recipe"]), RefinerRecipe)
         for prediction in question["predictions"]:
             pair = prediction.get("same") or [prediction["better"], prediction["than"]]
             assert set(pair) <= set(question["systems"])

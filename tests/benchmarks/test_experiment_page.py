@@ -60,22 +60,22 @@ PIECE = {f"{name}_{end}": 1.0 for name in ("tone", "level") for end in (1, 5, 20
 
 def test_a_question_of_other_measures(page, tmp_path):
     """Where tasks differ, scores are left out; what a prediction is about has a column."""
-    claim = {"claim": "it loops", "measure": "stuck", "better": "huber", "than": "squared"}
+    claim = {"claim": "it loops", "measure": "repetition", "better": "huber", "than": "squared"}
     question = QUESTION | {"scored": False, "predictions": [claim], "note": "Tasks differ."}
     systems = {"frame-gru": system([0.5, 0.5, 0.5]), "frame-gru head.cost=huber": system([0.5] * 3)}
-    for figures, stuck in zip(systems.values(), ([0.0, 0.25, 0.0], [1.0, 1.0, 0.75]), strict=True):
+    for figures, found in zip(systems.values(), ([0.0, 0.25, 0.0], [1.0, 1.0, 0.75]), strict=True):
         figures["tuning"] = {"0.001": 0.5, "0.0001": 0.6}
-        for seed, share in zip(figures["seeds"], stuck, strict=True):
-            seed["equal steps"]["stuck"] = share
+        for seed, value in zip(figures["seeds"], found, strict=True):
+            seed["equal steps"]["repetition"] = value
     known = {"song.flac": {"piece": PIECE, "systems": systems}}
     (tmp_path / "answers.json").write_text(json.dumps(known))
     page.write_page([question], tmp_path)
     text = (tmp_path / "answers.md").read_text()
-    assert "| system | share of streams that loop or hold one tone | tone" in text
+    assert f"| system | {page.NAMES['repetition']} | tone" in text
     assert "rate 0.001, the highest tried, 1.0 ms per step | 0.917<br>+0.833 [" in text
     assert "\nTasks differ.\n" in text
     assert "variance unexplained" not in text.partition("## Which cost?")[2]
-    assert "| it loops | share of streams that loop or hold one tone: huber less squared" in text
+    assert f"| it loops | {page.NAMES['repetition']}: huber less squared" in text
 
 
 def test_a_page_from_figures(page, tmp_path):
