@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+LEAST_RANGE = 1e-30  # of a smaller one, the factor of `encode` is no float32
+
+
 class MinMaxSettings(CodecSettings):
     """Samples scaled to [-1, 1] by their range."""
 
@@ -37,7 +40,7 @@ class MinMax(Continuous):
         high: its greatest sample, over `low`.
 
     Raises:
-        UserError: if an argument is not finite or `high` is not over `low`.
+        UserError: if an argument is not finite, or `high` is not over `low` by 1e-30 or more.
 
     Example:
         >>> codec = MinMax(low=-0.25, high=0.75)
@@ -56,7 +59,7 @@ class MinMax(Continuous):
 
     def __post_init__(self) -> None:
         require_finite(self, low=self.low, high=self.high)
-        if self.low >= self.high:
+        if self.high - self.low < LEAST_RANGE:
             raise UserError(f"low of a 'minmax' codec must be under high: {self.low}, {self.high}")
 
     @classmethod
