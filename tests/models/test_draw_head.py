@@ -130,6 +130,7 @@ def test_a_trained_bound_is_just_below_the_importance_sampled_likelihood():
     assert below < sampled < below + 0.1
 
 
+@pytest.mark.slow
 def test_soft_frames_are_drawn_from_latent_numbers_too():
     """How loud a frame is, by chance, is in the latent numbers of frames a tenth as loud, too."""
     head, _ = trained(0.1)
