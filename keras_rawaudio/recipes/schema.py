@@ -118,9 +118,8 @@ class SpectralSettings(Settings):
     """Of each recurrent layer."""
     layers: Annotated[int, Field(ge=1, le=5)] = 2
     """Recurrent layers."""
-    dropout: Share | None = None
-    """Share of what the prior reads and makes that is left out in training; `null`: 0.5 for less
-    than ten minutes of audio, else 0.25."""
+    dropout: Share = 0.25
+    """Share of what the prior reads and makes that is left out in training."""
     input_noise: Deviation = 0.1
     """Standard deviation of the noise on what it reads, in training."""
     own_draws: Share = 0.4
@@ -159,6 +158,14 @@ class CodeDataSettings(DataSettings):
         return replace(super().corpus(settings), split_each=True)
 
 
+class CodeTrainingSettings(TrainingSettings):
+    """How the weights of a model of codes are found."""
+
+    longest_copy: Annotated[float, Field(ge=0, le=1e5)] | None = None
+    """Seconds for which a model may follow one place of the train part and still be kept; `null`:
+    any. Copies are measured and said in any case."""
+
+
 class SpectralRecipe(Settings):
     """A spectral model, with the settings that train it."""
 
@@ -170,7 +177,7 @@ class SpectralRecipe(Settings):
     """The model."""
     data: CodeDataSettings = CodeDataSettings()
     """How codes become batches."""
-    training: TrainingSettings = TrainingSettings()
+    training: CodeTrainingSettings = CodeTrainingSettings()
     """How the weights are found."""
 
     def to_json(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
-from keras_rawaudio.training.copy_guard import kept_row
+from keras_rawaudio.training.copy_meter import NOTED_COPY, kept_row
 from keras_rawaudio.training.csv_log import DRAWN, read_log
 from keras_rawaudio.training.evaluate import load_model
 from keras_rawaudio.training.nll import sample_bits
@@ -131,21 +132,27 @@ class Report:
         return Section("Verdict", words, findings=found)
 
     def _kept(self) -> str:
-        """Which model of codes is kept: the latest one that does not copy the train part."""
-        kept = kept_row(self.log)
+        """Which model of codes is kept, and for how long it copies the train part."""
+        kept = self._kept_row
         words = (
             f"kept: the model after {kept['minutes']:.1f} minutes, {kept['bits_per_code']:.3f} "
             "bits per code on validation"
         )
-        if kept is not self.log[-1]:
-            copied = self.log[-1]["copied_seconds"]
-            words += f". The latest follows the train part for {copied:g} s at a stretch"
+        which = "It" if kept is self.log[-1] else "The latest"
+        copied = self.log[-1]["copied_seconds"]
+        if copied > NOTED_COPY:
+            words += f". {which} follows the train part for {copied:g} s at a stretch"
         return words
+
+    @property
+    def _kept_row(self) -> Mapping[str, Any]:
+        """The validation of the model of codes that is kept."""
+        return kept_row(self.log, self.recipe["training"]["longest_copy"])
 
     def _by_heart(self) -> bool:
         """Whether codes that it never saw cost more than by their frequencies."""
         by_frequency = self.description["baselines"].get("code_frequencies")
-        return by_frequency is not None and kept_row(self.log)["bits_per_code"] > by_frequency
+        return by_frequency is not None and self._kept_row["bits_per_code"] > by_frequency
 
     def learning(self) -> Section:
         """Learning curves beside the baselines."""

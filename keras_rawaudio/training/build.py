@@ -18,9 +18,6 @@ OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
 }
 
-SHORT_SECONDS = 600.0  # a train part below this is soon learned by heart
-SHORT_DROPOUT, DROPOUT = 0.5, 0.25
-
 
 def refiner_model(recipe: RefinerRecipe, codec: Codec) -> Refiner:
     """Make the refiner that a recipe describes; arguments as of `build_model`."""
@@ -50,8 +47,8 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
 def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     """Make the spectral model that a recipe describes, for a corpus.
 
-    Codebooks and dropout follow the length of the train part. It tells the corpus' labels apart,
-    and has a clock for each, or one alone where the corpus is one recording.
+    Its codebooks are as large as the train part carries. It tells the corpus' labels apart, and has
+    a clock for each, or one alone where the corpus is one recording.
 
     Args:
         recipe: the point of the model space.
@@ -61,22 +58,10 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
     blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
-    if settings["dropout"] is None:
-        settings["dropout"] = dropout_for(blocks * spectra.block / corpus.sample_rate)
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0
     return SpectralModel(corpus.sample_rate, corpus.channels, labels=labels, **settings)
-
-
-def dropout_for(seconds: float) -> float:
-    """Dropout of a spectral model for so much audio: more where little is soon learned by heart.
-
-    Example:
-        >>> dropout_for(180.0), dropout_for(3600.0)
-        (0.5, 0.25)
-    """
-    return SHORT_DROPOUT if seconds < SHORT_SECONDS else DROPOUT
 
 
 def build_optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:

@@ -9,7 +9,7 @@ from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.copy_guard import LONGEST_COPY, CopyGuard
+from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
@@ -20,22 +20,29 @@ UPDATES, FINAL_UPDATES = 2, 6
 class ModelFiles:
     """Saves a model with the running average of its weights.
 
-    A model of codes is kept with biases that balance its codes, unless it copies the train part.
+    A model of codes is kept with biases that balance its codes, unless it copies for too long.
 
     Args:
         run: where they lie.
         step: holds the model and the average.
         console: says what takes its time.
         data: the corpus as codes, for a model of codes.
+        longest_copy: seconds for which one that is kept may follow the train part; `None`: any.
     """
 
     def __init__(
-        self, run: RunFolder, step: TrainingStep, console: Console, data: CodeCorpus | None
+        self,
+        run: RunFolder,
+        step: TrainingStep,
+        console: Console,
+        data: CodeCorpus | None,
+        longest_copy: float | None = None,
     ) -> None:
+        self.longest_copy = longest_copy
         self.run, self.step, self.console, self.model = run, step, console, step.model
         self.balance: CodeBalance | None = None
         if data and isinstance(self.model, SpectralModel):
-            self.balance, self.guard = CodeBalance(self.model, data), CopyGuard(self.model, data)
+            self.balance, self.copies = CodeBalance(self.model, data), CopyMeter(self.model, data)
 
     def save_last(self) -> None:
         """Write last.keras."""
@@ -55,15 +62,17 @@ class ModelFiles:
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
             self.balance.fit(UPDATES, steps)
-            return {"copied_seconds": round(self.guard.longest(steps), 1)}
+            return {"copied_seconds": round(self.copies.longest(steps), 1)}
 
     def save_best(self, copied: float) -> None:
         """Write best.keras, unless the model copies for `copied` seconds and there is one."""
-        if copied <= LONGEST_COPY or not self.run.best.is_file():
-            return self._save_average(self.run.best)
-        self.console.line(
-            f"{'':12}follows the train part for {copied:g} s: the model before it is kept"
-        )
+        kept = self.longest_copy is None or copied <= self.longest_copy
+        kept = kept or not self.run.best.is_file()
+        if copied > NOTED_COPY or not kept:
+            words = "" if kept else ": the model before it is kept"
+            self.console.line(f"{'':12}follows the train part for {copied:g} s{words}")
+        if kept:
+            self._save_average(self.run.best)
 
     def finish(self, steps: int) -> None:
         """Set the biases of the model that was kept more closely, at the end of training."""

@@ -17,7 +17,7 @@ from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.report import Report
 from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
-from keras_rawaudio.training.copy_guard import CopyGuard
+from keras_rawaudio.training.copy_meter import CopyMeter
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.evaluate import evaluate, load_model
 from keras_rawaudio.training.resume import resume
@@ -73,10 +73,6 @@ def test_every_file_of_an_album_is_a_label(album):
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
 
 
-def test_short_music_gets_more_dropout(run):
-    assert load_model(RunFolder(run)).settings()["dropout"] == 0.5
-
-
 def test_codes_of_a_corpus_without_labels_have_none(run):
     assert CodeCorpus.load(RunFolder(run).codes, 1 << 14).labels("train") is None
 
@@ -95,7 +91,6 @@ def test_music_with_a_clock_is_read_at_several_speeds(run, album):
 def test_the_shipped_recipe_is_spectral():
     recipe = load_recipe("default", {"spectral.units": 64})
     assert recipe.spectral.units == 64
-    assert recipe.spectral.dropout is None
     assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
@@ -153,6 +148,9 @@ def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_hea
     assert words.startswith("kept: the model after 0.0 minutes, 0.500 bits per code on validation;")
     assert "by heart" not in words
     report.log.append(report.log[-1] | {"bits_per_code": 99.0, "copied_seconds": 9.0})
+    assert "It follows the train part for 9 s at a stretch" in report.summary(None).words
+    assert "by heart" in report.summary(None).words
+    report.recipe["training"]["longest_copy"] = 4.0
     words = report.summary(None).words
     assert ", 0.500 bits per code" in words
     assert "The latest follows the train part for 9 s at a stretch" in words
@@ -163,17 +161,23 @@ def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_hea
     assert ["a block", "128 samples, 2 codes"] in sizes
 
 
-@pytest.mark.parametrize("copied", [1.0, 9.0])
-def test_a_model_that_copies_is_not_kept(run, tmp_path, monkeypatch, capsys, copied):
+@pytest.mark.parametrize(("copied", "limit"), [(1.0, 4.0), (9.0, 4.0), (9.0, None)])
+def test_a_model_that_copies_for_too_long_is_not_kept(
+    run, tmp_path, monkeypatch, capsys, copied, limit
+):
     shutil.copytree(run, tmp_path / "run")
+    path = RunFolder(tmp_path / "run").recipe
+    recipe = json.loads(path.read_text())
+    recipe["training"]["longest_copy"] = limit
+    path.write_text(json.dumps(recipe))
     before = load_model(RunFolder(tmp_path / "run"))
-    monkeypatch.setattr(CopyGuard, "longest", lambda self, seed: copied)
+    monkeypatch.setattr(CopyMeter, "longest", lambda self, seed: copied)
     resume(tmp_path / "run", Budget(epochs=3))
     assert read_log(RunFolder(tmp_path / "run").log)[-1]["copied_seconds"] == copied
     after = load_model(RunFolder(tmp_path / "run"))
     same = [np.array_equal(*pair) for pair in zip(before.weights, after.weights, strict=True)]
     kept = all(equal for equal, weight in zip(same, after.weights, strict=True) if weight.trainable)
-    assert kept == (copied > 4)
+    assert kept == (limit is not None and copied > limit)
     assert ("follows the train part for 9 s" in capsys.readouterr().err) == (copied > 4)
 
 

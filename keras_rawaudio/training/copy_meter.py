@@ -15,14 +15,14 @@ from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
 
-LONGEST_COPY = 4.0  # seconds; a model that follows the train part for longer is not kept
+NOTED_COPY = 4.0  # seconds; what follows the train part for longer is said
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 MEL_BANDS = 40
 
 
-class CopyGuard:
+class CopyMeter:
     """Measures copies as the report does, on the log mel spectra of codes instead of audio.
 
     What the validation part has in common with the train part is no copy.
@@ -62,13 +62,14 @@ class CopyGuard:
         return np.log(power + 1e-8).astype(np.float32)
 
 
-def kept_row(log: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The row of the model that is kept: the last one that does not copy, or else the first.
+def kept_row(log: Sequence[Mapping[str, Any]], longest: float | None) -> Mapping[str, Any]:
+    """The row of the model that is kept: the last one that copies for no longer, or the first.
 
     Args:
         log: rows with `copied_seconds`; one at least.
+        longest: `training.longest_copy` of the recipe.
     """
-    may = [row for row in log if row["copied_seconds"] <= LONGEST_COPY]
+    may = [row for row in log if longest is None or row["copied_seconds"] <= longest]
     return may[-1] if may else log[0]
 
 
