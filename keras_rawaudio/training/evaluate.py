@@ -12,7 +12,7 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.training.arithmetic import require_float32
-from keras_rawaudio.training.baselines import baselines
+from keras_rawaudio.training.baseline_scores import baselines
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.gate_statistics import GateStatistics, report

@@ -113,8 +113,7 @@ class Trainer:
         own = list(callbacks) if replicas.chief else []
         self.callbacks = keras.callbacks.CallbackList(own, model=model)
         self.interrupt = Interrupt()
-        self._stopping = False  # of several processes, as of their last look
-        self._next_look = 0
+        self._stopping, self._next_look = False, 0  # of several processes, as of their last look
         self.steps, self.seconds, self._saved = 0, 0.0, 0  # saved: the last checkpoint's step
         self.resumed = resume
         if resume:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.training import evaluator
-from keras_rawaudio.training.baselines import baselines
+from keras_rawaudio.training.baseline_scores import baselines
 from keras_rawaudio.training.evaluator import Evaluator
 
 
