@@ -90,7 +90,9 @@ class Report:
         self.description, self.recipe = run.describe(), run.read_recipe()
         self.corpus = Corpus.open(Path(self.description["corpus"]))
         self.rate = self.corpus.sample_rate
-        self.log = read_log(run.log, *DRAWN, self.description["measure"])
+        measure = self.description["measure"]
+        copied = ["copied_seconds"] if measure == "bits_per_code" else []
+        self.log = read_log(run.log, *DRAWN, measure, *copied)
 
     @cached_property
     def reference(self) -> Reference:

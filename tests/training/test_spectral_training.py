@@ -161,6 +161,14 @@ def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_hea
     assert ["a block", "128 samples, 2 codes"] in sizes
 
 
+def test_a_log_without_copies_is_damaged(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    log = RunFolder(tmp_path / "run").log
+    log.write_text(log.read_text().replace("copied_seconds", "copied"))
+    with pytest.raises(UserError, match="no number under 'copied_seconds'"):
+        Report(RunFolder(tmp_path / "run"), load_model(RunFolder(tmp_path / "run")))
+
+
 @pytest.mark.parametrize(("copied", "limit"), [(1.0, 4.0), (9.0, 4.0), (9.0, None)])
 def test_a_model_that_copies_for_too_long_is_not_kept(
     run, tmp_path, monkeypatch, capsys, copied, limit
