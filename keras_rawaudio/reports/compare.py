@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
             with damaged_if_wrong(run.path):
                 rows.append(_row(run))
         except UserError:
-            skipped.append(str(path))
+            skipped.append(os.fsencode(path).decode(errors="replace"))
     if not rows:
         raise UserError(f"no run folder among {', '.join(skipped)}; give folders of trained runs")
     rows.sort(key=lambda row: (row.task, math.inf if row.gain is None else -row.gain))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.files import refuse_other_kinds
 from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.findings import clock
@@ -57,6 +58,7 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     folder = RunFolder.open(run)
     report = Report(folder, load_model(folder))
     path = out or folder.report
+    refuse_other_kinds(path)
     if seconds is None:
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)

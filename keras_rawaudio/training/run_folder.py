@@ -87,9 +87,14 @@ class RunFolder:
         """The folder of an existing run.
 
         Raises:
-            UserError: not a folder, not one that a training made, or damaged.
+            UserError: not a folder, not one that a training made, damaged, or a name that libraries
+                cannot write down.
         """
         run = cls(path)
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"the name {str(path)!a} is not UTF-8; rename the folder") from None
         if not os.path.isdir(path):
             raise UserError(f"no such run folder: {path}; give the folder that train.py --run made")
         if not run.description.is_file() or not run.recipe.is_file():

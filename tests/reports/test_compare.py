@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -158,6 +159,14 @@ def test_a_damaged_report_costs_its_own_run_alone(make_run, tmp_path, capfd, dam
     out, err = capfd.readouterr()
     assert ranked(out) == {"prediction: bits per sample": ["good"]}
     assert "skipped" in err
+
+
+def test_a_name_that_is_not_utf_8_costs_its_own_run_alone(make_run, tmp_path, capfd):
+    good = make_run("good", 4.0)
+    bad = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"run-\xff"))
+    os.rename(make_run("bad", 3.0), bad)
+    assert main(["compare", bad, good, "--out", str(tmp_path / "page.html")]) == 0
+    assert "run-\N{REPLACEMENT CHARACTER}" in capfd.readouterr().err
 
 
 @pytest.mark.slow

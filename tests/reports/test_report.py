@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +11,9 @@ import soundfile
 
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.reports import report
-from keras_rawaudio.reports.report import Report
+from keras_rawaudio.reports.report import Report, write_report
 from keras_rawaudio.settings import flat
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -57,6 +59,14 @@ def test_a_page_elsewhere_without_sound(run, tmp_path, capfd):
 
 
 @pytest.mark.slow
+def test_a_page_in_place_of_a_folder_is_refused_before_anything_is_written(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "measures.json").unlink(missing_ok=True)
+    with pytest.raises(UserError, match="it is no file"):
+        write_report(tmp_path / "run", tmp_path / "run")
+    assert not (tmp_path / "run" / "measures.json").exists()
+
+
 def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     """Nothing is drawn by chance, and next to nothing follows the seed."""
     write_demo_piece(tmp_path / "song.wav", 5.0, 2000)

@@ -72,7 +72,9 @@ def test_frames_and_sequences(hour, tmp_path, monkeypatch, capsys, frame, frames
     assert (np.diff(begins) % (frame * frames) == 0).all()
     assert step_memory(made.step, made.plan) < AT_REST + 0.5e9
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(made.validator, "evaluator", lambda: {"loss": 1.0, "variance_unexplained": 1.0})
+    monkeypatch.setattr(
+        made.validator, "evaluator", lambda: {"loss": 1.0, "variance_unexplained": 1.0}
+    )
     monkeypatch.setattr(made.validator, "gate_statistics", dict)
     assert made.fit()
     assert made.steps >= 2

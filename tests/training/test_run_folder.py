@@ -306,3 +306,8 @@ def test_true_is_no_version(tmp_path):
     (tmp_path / "run.json").write_text('{"format_version": true}')
     with pytest.raises(UserError, match="has format True"):
         RunFolder(tmp_path).describe()
+
+
+def test_a_name_that_is_not_utf_8_is_refused():
+    with pytest.raises(UserError, match=r"'run-\\udcff' is not UTF-8; rename the folder"):
+        RunFolder.open("run-\udcff")
