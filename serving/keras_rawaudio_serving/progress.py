@@ -11,7 +11,7 @@ class ProgressBar:
     def __init__(self, args: argparse.Namespace, sample_rate: int) -> None:
         self.rate, self.streams = sample_rate, args.streams
         self.bar: Any = None
-        if not args.quiet and sys.stderr.isatty():
+        if not args.quiet and sys.stderr and sys.stderr.isatty():
             from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
             ends = "{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}{postfix}]"

@@ -127,6 +127,16 @@ def test_quiet_is_quiet(toy: Toy, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_a_closed_console_costs_no_audio(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert main([str(toy()), "--seconds", "0.1", "--out", str(tmp_path / "new.wav")]) == 0
+    assert (tmp_path / "new.wav").is_file()
+
+
 def test_pipe(toy: Toy) -> None:
     done = _run(*_words(toy(), "--seconds 0.5001 --streams 2 --random-seed 4", out="-"))
     assert done.returncode == 0, done.stderr
