@@ -163,7 +163,7 @@ class CodeTrainingSettings(TrainingSettings):
 
     longest_copy: Annotated[float, Field(ge=0, le=1e5)] | None = None
     """Seconds for which a model may follow one place of the train part and still be kept; `null`:
-    any. Copies are measured and said in any case."""
+    any. Copies are measured and logged in any case."""
 
 
 class SpectralRecipe(Settings):

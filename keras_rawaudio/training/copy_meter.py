@@ -15,7 +15,7 @@ from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
 
-NOTED_COPY = 4.0  # seconds; what follows the train part for longer is said
+NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the report
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
