@@ -60,7 +60,7 @@ def test_a_page_elsewhere_without_sound(run, tmp_path, capfd):
 
 @pytest.mark.slow
 def test_a_page_in_place_of_a_folder_is_refused_before_anything_is_written(run, tmp_path):
-    shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(run.path, tmp_path / "run")
     (tmp_path / "run" / "measures.json").unlink(missing_ok=True)
     with pytest.raises(UserError, match="it is no file"):
         write_report(tmp_path / "run", tmp_path / "run")
