@@ -81,7 +81,7 @@ def main(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the cases in this process."""
-    from keras_rawaudio.cli.quiet import load_tensorflow
+    from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 
     load_tensorflow()
     # It counts what many cases do in one process, and warns on a stream that is closed by then.

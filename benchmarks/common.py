@@ -198,7 +198,7 @@ def say(words: str) -> None:
 
 def run_main(parser: argparse.ArgumentParser, main: Any) -> int:
     """Parse and run; a user's mistake is one line on stderr."""
-    from keras_rawaudio.cli.quiet import load_tensorflow
+    from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
     from keras_rawaudio.errors import UserError
 
     options = parser.parse_args()

@@ -52,7 +52,7 @@ def main(options: argparse.Namespace) -> int:
         fuzz(options)
     from abuse import make_base
 
-    from keras_rawaudio.cli.quiet import load_tensorflow
+    from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 
     load_tensorflow()
     out, script = options.out.resolve(), Path(__file__).resolve()

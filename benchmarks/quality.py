@@ -67,8 +67,8 @@ def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.metrics.brackets import compare_with_piece
     from keras_rawaudio.metrics.reference import Reference
     from keras_rawaudio.metrics.train_set_similarity import own_similarity
-    from keras_rawaudio.training.evaluate import evaluate
     from keras_rawaudio.training.run_folder import RunFolder
+    from keras_rawaudio.training.run_scores import evaluate
 
     if not options.run and not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")

@@ -127,7 +127,7 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
         >>> keras_rawaudio.evaluate("runs/song")["bits_per_sample"]  # doctest: +SKIP
         3.01
     """
-    from keras_rawaudio.training.evaluate import evaluate as evaluate_run
+    from keras_rawaudio.training.run_scores import evaluate as evaluate_run
 
     return evaluate_run(run, split, checkpoint)
 
@@ -157,7 +157,7 @@ def load(run: str | Path, checkpoint: str = "best", overlap: int = 1) -> Generat
     from keras_rawaudio.generation import Generator
     from keras_rawaudio.generation.overlapping import overlapping
     from keras_rawaudio.models import Refiner
-    from keras_rawaudio.training.evaluate import load_model
+    from keras_rawaudio.training.model_files import load_model
     from keras_rawaudio.training.run_folder import RunFolder
 
     folder = RunFolder.open(run)

@@ -54,7 +54,7 @@ class Recipe:
         return {"steps": steps, "samples": samples, "seconds": 60 * float(last["minutes"])}
 
     def test_bits(self) -> float | None:
-        from keras_rawaudio.training.evaluate import evaluate
+        from keras_rawaudio.training.run_scores import evaluate
 
         bits: float | None = evaluate(self.run, "test").get("bits_per_sample")
         self.levels = None if bits is None else "256 mu-law levels"

@@ -192,8 +192,7 @@ def piece_of(data: Path, samples: int) -> dict[str, Any]:
     """What the piece itself scores, once for all systems; brackets for streams of this length."""
     import soundfile
 
-    from keras_rawaudio.metrics.brackets import Brackets
-    from keras_rawaudio.metrics.comparison import available_comparisons
+    from keras_rawaudio.metrics.brackets import Brackets, available_comparisons
     from keras_rawaudio.metrics.reference import Reference
     from keras_rawaudio.metrics.train_set_similarity import own_similarity
 

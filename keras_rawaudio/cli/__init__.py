@@ -10,8 +10,10 @@ import io
 import os
 import reprlib
 import sys
+import warnings
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras_rawaudio
 from keras_rawaudio.cli import (
@@ -29,7 +31,6 @@ from keras_rawaudio.cli import (
     train,
 )
 from keras_rawaudio.cli.arguments import Parser
-from keras_rawaudio.cli.quiet import warnings_as_notes
 from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
@@ -47,6 +48,8 @@ COMMANDS = (
     sweep,
     spectrogram,
 )
+
+OF_LIBRARIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             options = _parse(sys.argv[1:] if arguments is None else arguments)
             command += f" {options.command}"
-            with ending_as_ctrl_c(), warnings_as_notes():
+            with ending_as_ctrl_c(), _warnings_as_notes():
                 return int(options.run_command(options) or 0)
         finally:
             sys.stdout.flush()  # what cannot be written is found here, not as Python leaves
@@ -104,6 +107,24 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         if not argument or "\0" in argument:
             parser.error("an argument is empty or holds a null byte")
     return parser.parse_args(arguments, Namespace(arguments=list(arguments)))
+
+
+@contextlib.contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print a warning in one line, without the place in the code that gave it.
+
+    What libraries tell each other's authors is left out, however Python is set.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for category in OF_LIBRARIES:
+            warnings.simplefilter("ignore", category)
+
+        def note(message: Any, *place: Any, **more: Any) -> None:
+            print(f"note: {one_line(message)}", file=sys.stderr)
+
+        warnings.showwarning = note
+        yield
 
 
 def _open_streams() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
     load_tensorflow()
 
-    from keras_rawaudio.training.evaluate import evaluate
+    from keras_rawaudio.training.run_scores import evaluate
 
     scores = evaluate(options.run, options.split, options.checkpoint, options.diagnose)
     print(json.dumps(scores))

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise UserError(f"missing: {', '.join(missing)}; or read answers with --results")
 
-    from keras_rawaudio.cli.quiet import load_tensorflow
+    from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
     from keras_rawaudio.listening.make_test import KEY, PAGE, make_test
     from keras_rawaudio.listening.proportion import answers_needed
 

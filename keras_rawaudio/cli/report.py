@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from keras_rawaudio.cli.arguments import number
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 
 SECONDS = 10.0
 

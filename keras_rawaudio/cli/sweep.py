@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

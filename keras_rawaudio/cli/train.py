@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.cli.arguments import SET, whole
-from keras_rawaudio.cli.quiet import gpu_names, load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import gpu_names, load_tensorflow
 from keras_rawaudio.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import numpy as np
 CENTRES = tuple(1000 * 2.0**k for k in range(-5, 5))  # hertz; the nominal octaves of IEC 61260
 TOP = 20_000.0
 SECONDS, EVERY = 1.0, 0.5
+FLOOR = 1e-11  # -110 dB of full scale, below the rounding of 16 bits in any octave
 
 
 def octaves_below(rate: int) -> tuple[float, ...]:

@@ -35,7 +35,7 @@ from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import Model, Refiner, SpectralModel
 from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
-from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1

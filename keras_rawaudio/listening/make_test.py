@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,11 @@ from keras_rawaudio.listening.design import (
 )
 from keras_rawaudio.listening.excerpts import cut_excerpts, fade, mp3_anchor, noise_anchor
 from keras_rawaudio.listening.loudness import match_loudness
-from keras_rawaudio.listening.page import page
 from keras_rawaudio.listening.systems import AudioFiles, Model, Prompt, open_system
+from keras_rawaudio.reports.page import Player
 
 PAGE, KEY = "index.html", "key.json"
+TEMPLATE = Path(__file__).with_name("page.html")  # it fetches nothing
 PROMPT_SECONDS = 1.0
 
 
@@ -115,7 +116,28 @@ def _compose(
         trials=design_trials(by_source, generator),
     )
     audio_of = dict(zip(ids, matched[1:], strict=True))
-    return key, page(key, {i: audio_of[i] for i in key.clips}, matched[0])
+    return key, _page(key, {i: audio_of[i] for i in key.clips}, matched[0])
+
+
+def _page(key: Key, clips: Mapping[str, np.ndarray], level_check: np.ndarray) -> str:
+    """The page's text; it holds the questions and the audio, and not where a clip comes from.
+
+    Args:
+        key: of the test.
+        clips: audio of each id, `(n,)` or `(n, 2)` in [-1, 1].
+        level_check: an excerpt of the recording, named as such, by which listeners set the level.
+    """
+    import jinja2
+
+    test = {
+        "test": key.test,
+        "trials": [trial.model_dump() for trial in key.trials],
+        "level_check": Player("", level_check, key.sample_rate).uri,
+        "clips": {name: Player("", clip, key.sample_rate).uri for name, clip in clips.items()},
+    }
+    templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(test=test, questions=len(key.trials))
 
 
 def _prompt(audio: np.ndarray, rate: int) -> Prompt:

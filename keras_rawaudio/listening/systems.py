@@ -86,7 +86,7 @@ def open_system(path: Path) -> AudioFiles | Model:
 
 def _trained(run: RunFolder) -> Model:
     from keras_rawaudio.generation import ReferenceSampler
-    from keras_rawaudio.training.evaluate import load_model
+    from keras_rawaudio.training.model_files import load_model
 
     model = load_model(run)
     rate = int(run.describe()["sample_rate"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,14 +11,34 @@ from keras_rawaudio.dsp.spectra import excerpts, windows_of
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.bootstrap import mean_interval
 from keras_rawaudio.metrics.bracket_audio import shuffled_grains, through_mp3, white_noise
-from keras_rawaudio.metrics.comparison import Comparison, available_comparisons
-from keras_rawaudio.metrics.timed import join
+from keras_rawaudio.metrics.embedding_comparison import EmbeddingComparison
+from keras_rawaudio.metrics.note_comparison import NoteComparison
+from keras_rawaudio.metrics.octave_comparison import OctaveComparison
+from keras_rawaudio.metrics.timed import Timed, join
 
 SHORTEST = 10.0  # seconds of a stream
 TRAIN_SECONDS = 1200.0  # compared with at most, as evenly spaced excerpts
 OWN = 16  # excerpts of the train part
 QUANTILES = (0.1, 0.5, 0.9)
 MADE = 4  # streams of grains, of MP3 and of noise
+
+
+class Comparison(Protocol):
+    """Features that are computed once of each audio, and what is read off two of them."""
+
+    def features(self, audio: np.ndarray, rate: int) -> Timed:
+        """Of `(n,)` or `(n, channels)` in [-1, 1]."""
+        ...
+
+    def distances(self, train: Timed, other: Timed) -> dict[str, float | None]:
+        """Figures by their names; None where there is nothing to compare."""
+        ...
+
+
+def available_comparisons() -> list[Comparison]:
+    """All that can be computed here: octaves always, the others where their extra is installed."""
+    every = (OctaveComparison(), EmbeddingComparison(), NoteComparison())
+    return [comparison for comparison in every if comparison.installed()]
 
 
 class Brackets:
@@ -43,7 +63,6 @@ class Brackets:
         UserError: the train part is empty.
 
     Example:
-        >>> from keras_rawaudio.metrics.octave_comparison import OctaveComparison
         >>> piece = np.random.default_rng(0).normal(size=400_000) / 10
         >>> brackets = Brackets(OctaveComparison(), [piece[:320_000]], [piece[320_000:]], 8000, 10)
         >>> table = brackets.compare([piece[:80_000], 2 * piece[:80_000]])

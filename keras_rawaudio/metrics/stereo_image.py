@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_rawaudio.metrics.octave_levels import FLOOR
+from keras_rawaudio.dsp.octave_bands import FLOOR
 
 
 def inter_channel_correlation(powers: np.ndarray) -> np.ndarray:

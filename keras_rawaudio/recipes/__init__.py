@@ -10,6 +10,7 @@ from keras_rawaudio.recipes.load import (
 )
 from keras_rawaudio.recipes.refiner import RefinerRecipe
 from keras_rawaudio.recipes.schema import (
+    CodeTrainingSettings,
     DataSettings,
     Recipe,
     SpectralRecipe,
@@ -20,6 +21,7 @@ from keras_rawaudio.recipes.tiers import TierSettings
 
 __all__ = [
     "AnyRecipe",
+    "CodeTrainingSettings",
     "DataSettings",
     "Recipe",
     "RefinerRecipe",

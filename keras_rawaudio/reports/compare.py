@@ -15,8 +15,7 @@ from keras_rawaudio.reports.page import Section, Table, write_page
 from keras_rawaudio.settings import flat
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.json_files import damaged_if_wrong, read_json
-from keras_rawaudio.training.run_folder import RunFolder
-from keras_rawaudio.training.units import SHORT_UNITS, UNITS
+from keras_rawaudio.training.run_folder import SHORT_UNITS, UNITS, RunFolder
 
 ABSENT = "-"
 # Free text about a run, and no setting.

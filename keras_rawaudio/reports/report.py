@@ -26,10 +26,9 @@ from keras_rawaudio.reports.generation_report import GenerationReport, generate_
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
 from keras_rawaudio.training.copy_meter import NOTED_COPY, kept_row
 from keras_rawaudio.training.csv_log import DRAWN, read_log
-from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.nll import sample_bits
-from keras_rawaudio.training.run_folder import RunFolder
-from keras_rawaudio.training.units import UNITS
+from keras_rawaudio.training.run_folder import UNITS, RunFolder
 
 QUICK_SAMPLES = 1 << 15  # of each stream, unless a length is given
 SHORTEST = 1.0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from keras_rawaudio.training.units import SHORT_UNITS, UNITS
+from keras_rawaudio.training.run_folder import SHORT_UNITS, UNITS
 
 if TYPE_CHECKING:
     from keras_rawaudio.training.live import LivePage

@@ -1,11 +1,17 @@
-"""The models that a run keeps: best.keras and last.keras."""
+"""The models that a run keeps, best.keras and last.keras: saved and loaded."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
+import keras
+
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
-from keras_rawaudio.models import SpectralModel
+from keras_rawaudio.models import Model, SpectralModel
+from keras_rawaudio.recipes import CodeTrainingSettings, TrainingSettings
+from keras_rawaudio.training.build import require_float32
 from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
@@ -15,6 +21,7 @@ from keras_rawaudio.training.step import TrainingStep
 
 # Of the biases of a model of codes: when a model is kept, and at the end.
 UPDATES, FINAL_UPDATES = 2, 6
+LARGEST_RATIO = 10  # of what an archive holds to its own size
 
 
 class ModelFiles:
@@ -27,7 +34,7 @@ class ModelFiles:
         step: holds the model and the average.
         console: says what takes its time.
         data: the corpus as codes, for a model of codes.
-        longest_copy: seconds for which one that is kept may follow the train part; `None`: any.
+        settings: of a model of codes, how long a copy may be.
     """
 
     def __init__(
@@ -36,9 +43,11 @@ class ModelFiles:
         step: TrainingStep,
         console: Console,
         data: CodeCorpus | None,
-        longest_copy: float | None = None,
+        settings: TrainingSettings,
     ) -> None:
-        self.longest_copy = longest_copy
+        self.longest_copy: float | None = None
+        if isinstance(settings, CodeTrainingSettings):
+            self.longest_copy = settings.longest_copy
         self.run, self.step, self.console, self.model = run, step, console, step.model
         self.balance: CodeBalance | None = None
         if data and isinstance(self.model, SpectralModel):
@@ -90,3 +99,31 @@ class ModelFiles:
         # Keras asks for the ending .keras, which the temporary name keeps.
         with replacing(path) as partial:
             self.model.save(partial)
+
+
+def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
+    """The model of a run.
+
+    Args:
+        run: the folder.
+        checkpoint: `"best"` or `"last"`.
+
+    Raises:
+        UserError: it has not been saved yet, or is damaged; or Keras is set to other arithmetic.
+    """
+    require_float32()
+    path = run.best if checkpoint == "best" else run.last
+    if not path.is_file():
+        raise UserError(f"{run.path} has no {path.name} yet; train until its first validation")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > LARGEST_RATIO * path.stat().st_size:  # Keras does not compress
+            raise ValueError("it is much larger inside than outside")
+        model: Model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever Keras meets in a file that may hold anything
+        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise UserError(
+            f"cannot read {path}: {reason}; the file is damaged, or of another version"
+        ) from None
+    return model

@@ -10,8 +10,9 @@ import numpy as np
 
 from keras_rawaudio.training.checkpoint import DAMAGE
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.resume import start_over
+from keras_rawaudio.training.resume import requested
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.train import train
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def rerun(run: str | Path, out: str | Path, live: int | None = None) -> list[Agr
         UserError: not a run folder, audio that is gone, or as `train`.
     """
     first = RunFolder.open(run)
-    if not start_over(first, out, live=live):
+    if not train(run=out, live=live, **requested(first)):
         return None
     return compare_runs(first, RunFolder.open(out))
 

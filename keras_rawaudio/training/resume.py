@@ -13,8 +13,12 @@ from keras_rawaudio.data.codecs import codec_from_json
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings
 from keras_rawaudio.models import Model
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
-from keras_rawaudio.training.arithmetic import require_float32
-from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
+from keras_rawaudio.training.build import (
+    build_model,
+    refiner_model,
+    require_float32,
+    spectral_model,
+)
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.json_files import damaged_if_wrong
 from keras_rawaudio.training.live import LivePage, live_page
@@ -52,7 +56,8 @@ def resume(
         UserError: not a run folder, in use, its corpus is gone, or a port in use.
     """
     if RunFolder(run).can_start_over():
-        return start_over(RunFolder(run), run, budget, live, learning_rate, callbacks, strategy)
+        request = requested(RunFolder(run), budget, learning_rate)
+        return train(run=run, live=live, callbacks=callbacks, strategy=strategy, **request)
     require_float32()
     replicas = Replicas(strategy)
     if not replicas.chief:
@@ -107,41 +112,32 @@ def _resume(
     )
 
 
-def start_over(
-    source: RunFolder,
-    run: str | Path,
-    budget: Budget | None = None,
-    live: int | None = None,
-    learning_rate: float | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    strategy: tf.distribute.Strategy | None = None,
-) -> bool:
-    """Train as another run, or the same one before its first checkpoint, was asked to.
+def requested(
+    source: RunFolder, budget: Budget | None = None, learning_rate: float | None = None
+) -> dict[str, Any]:
+    """Read what a run was asked for.
 
     Args:
-        source: the folder whose request is read.
-        run: the run folder to make.
-        budget: `None`: the one of the request.
-        live: as in `train`.
-        learning_rate: `None`: the one of the request.
-        callbacks: as in `train`.
-        strategy: as in `train`.
+        source: its folder.
+        budget: another one; `None`: the one of the request.
+        learning_rate: likewise.
 
     Returns:
-        As `train`.
+        The arguments of `train` that say what is trained.
 
     Raises:
-        UserError: as `train`; or the request is damaged.
+        UserError: the request is missing or damaged.
     """
     request = source.read_request()
-    recipe = _recipe(request["recipe"], learning_rate)
     with damaged_if_wrong(source.request):
-        budget = budget or Budget(**request["budget"])
-        settings = CorpusSettings(**request["corpus_settings"])
-        audio = [str(path) for path in request["audio"]]
-        cache = None if request["cache"] is None else Path(request["cache"])
-    seed = request["seed"]
-    return train(audio, run, recipe, budget, settings, cache, seed, live, callbacks, strategy)
+        return {
+            "audio": [str(path) for path in request["audio"]],
+            "recipe": _recipe(request["recipe"], learning_rate),
+            "budget": budget or Budget(**request["budget"]),
+            "corpus_settings": CorpusSettings(**request["corpus_settings"]),
+            "cache": None if request["cache"] is None else Path(request["cache"]),
+            "seed": request["seed"],
+        }
 
 
 def _recipe(values: dict[str, Any], learning_rate: float | None) -> AnyRecipe:

@@ -13,9 +13,19 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, refuse_other_kinds, replacing
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.training.json_files import JsonObject, Kinds, damaged_if_wrong, read_json
-from keras_rawaudio.training.units import UNITS
 
 FORMAT_VERSION = 1
+# What a run is measured by, and its unit in words.
+UNITS = {
+    "bits_per_sample": "bits per sample",
+    "bits_per_code": "bits per code",
+    "variance_unexplained": "of variance unexplained",
+}
+SHORT_UNITS = {
+    "bits_per_sample": "bits",
+    "bits_per_code": "bits",
+    "variance_unexplained": "unexplained",
+}
 # What run.json holds, beside `format_version`.
 DESCRIPTION: Kinds = {
     "corpus": str,

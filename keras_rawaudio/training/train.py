@@ -16,9 +16,13 @@ from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
-from keras_rawaudio.training.arithmetic import require_float32
 from keras_rawaudio.training.baseline_scores import EncodedSegment, baselines
-from keras_rawaudio.training.build import build_model, refiner_model, spectral_model
+from keras_rawaudio.training.build import (
+    build_model,
+    refiner_model,
+    require_float32,
+    spectral_model,
+)
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
 from keras_rawaudio.training.replicas import Replicas

@@ -102,9 +102,7 @@ class Trainer:
         self.tempos = data.tempos("train") if data and TEMPO in model.controls else None
         unit = loss_unit(model, corpus)
         self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
-        self.files = ModelFiles(
-            run, self.step, self.console, data, getattr(self.settings, "longest_copy", None)
-        )
+        self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,

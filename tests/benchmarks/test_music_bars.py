@@ -22,24 +22,14 @@ def music_bars():
 
 
 @pytest.fixture
-def result():
+def result(healthy):
     """Of a piece that meets each bar by its own figures."""
     own = {"own 50 %": 10.0, "held-out": 15.0}
     return {
-        "piece": "song",
+        **healthy,
         "sample_rate": 44_100,
         "test_bits_per_sample": 3.0,
         "realtime_factor": 2.5,
-        "collapsed": 0,
-        "beat_strength": 0.5,
-        "piece_beat_strength": 0.6,
-        "tonal_prominence_db": 12.0,
-        "piece_tonal_prominence_db": 13.0,
-        "pitch_persistence": 0.5,
-        "piece_pitch_persistence": 0.55,
-        "cepstral_ratio_by_third": [1.0, 1.1, 1.2],
-        "train_set_similarity": 0.6,
-        "own_similarity": 0.7,
         "streams": [{"beat_strength_by_10_s": [0.5] * 6, "longest_copy": None}] * 8,
         "distances": {
             "KAD (musicnn)": {"mean": 19.0, **own},

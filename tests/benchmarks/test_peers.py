@@ -149,25 +149,15 @@ def test_a_failed_fetch_is_one_line(peers, tmp_path):
         peers.systems.code_of("prism-samplernn", tmp_path / "out", tmp_path)
 
 
-def result_of(system, levels, bits):
+def result_of(healthy, system, levels, bits):
     """A result of no piece."""
     own = {"own 50 %": 10.0, "held-out": 15.0, "grains": 20.0, "noise": 200.0}
     return {
-        "piece": "song",
+        **healthy,
         "asked": {"system": system},
         "sample_rate": 8000,
         "levels": levels,
         "test_bits_per_sample": bits,
-        "collapsed": 0,
-        "beat_strength": 0.5,
-        "piece_beat_strength": 0.6,
-        "tonal_prominence_db": 12.0,
-        "piece_tonal_prominence_db": 13.0,
-        "pitch_persistence": 0.5,
-        "piece_pitch_persistence": 0.55,
-        "cepstral_ratio_by_third": [1.0, 1.1, 1.2],
-        "train_set_similarity": 0.6,
-        "own_similarity": 0.7,
         "streams": [{"beat_strength_by_10_s": [0.5], "longest_copy": None}] * 2,
         "distances": {"KAD (musicnn)": {"mean": 19.0, "low": 17.0, "high": 21.0, **own}},
         "seconds_per_second_of_sound": 0.5,
@@ -178,11 +168,11 @@ def result_of(system, levels, bits):
     }
 
 
-def test_the_table_marks_bits_of_other_levels_and_who_exports(peers, tmp_path):
+def test_the_table_marks_bits_of_other_levels_and_who_exports(peers, healthy, tmp_path):
     results = [
-        result_of("raw", "256 mu-law levels", 4.0),
-        result_of("samplernn-pytorch", "256 linear levels", 3.0),
-        result_of("default", None, None),
+        result_of(healthy, "raw", "256 mu-law levels", 4.0),
+        result_of(healthy, "samplernn-pytorch", "256 linear levels", 3.0),
+        result_of(healthy, "default", None, None),
     ]
     header, *rows = peers.run.table(results)
     columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}

@@ -72,7 +72,7 @@ def test_exported_beside_a_generator_it_revises(trained, tmp_path, capsys):
     audio = rng.uniform(-0.5, 0.5, (2, 333)).astype("float32")
     blocks = np.split(audio, [100, 101, 250], axis=1)
     served = list(ServedRefiner(out / "refiner.onnx", 2000).stream(blocks))
-    from keras_rawaudio.training.evaluate import load_model
+    from keras_rawaudio.training.model_files import load_model
     from keras_rawaudio.training.run_folder import RunFolder
 
     model = load_model(RunFolder.open(trained))

@@ -88,7 +88,7 @@ def test_a_recipe_whose_name_is_not_utf8(tmp_path, capsys):
 
 
 LOAD = """
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 from keras_rawaudio.errors import UserError
 try:
     load_tensorflow()

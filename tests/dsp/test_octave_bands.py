@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.dsp.octave_bands import CENTRES, octave_powers, octaves_below
-from keras_rawaudio.metrics.octave_levels import octave_levels
+from keras_rawaudio.metrics.octave_comparison import octave_levels
 from keras_rawaudio.metrics.stereo_image import inter_channel_correlation, side_mid_ratio
 
 RATE = 44_100

@@ -6,8 +6,7 @@ import pytest
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics import embedding_comparison, note_comparison
 from keras_rawaudio.metrics.bracket_audio import shuffled_grains, through_mp3, white_noise
-from keras_rawaudio.metrics.brackets import Brackets
-from keras_rawaudio.metrics.comparison import available_comparisons
+from keras_rawaudio.metrics.brackets import Brackets, available_comparisons
 from keras_rawaudio.metrics.embedding_comparison import EmbeddingComparison
 from keras_rawaudio.metrics.note_comparison import NoteComparison
 from keras_rawaudio.metrics.octave_comparison import OctaveComparison

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training.arithmetic import require_float32
+from keras_rawaudio.training.build import require_float32
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget

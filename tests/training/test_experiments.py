@@ -11,7 +11,7 @@ from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training import throughput
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.evaluate import load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resource_estimate import AT_REST, step_memory
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget

@@ -12,7 +12,7 @@ import pytest
 COMMAND = """
 import resource, sys
 from keras_rawaudio.cli import main
-from keras_rawaudio.cli.quiet import load_tensorflow
+from keras_rawaudio.cli.tensorflow_loader import load_tensorflow
 load_tensorflow()
 from keras_rawaudio.training import trainer
 limit = int(sys.argv[1])

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.training.evaluate import evaluate
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.run_scores import evaluate
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 

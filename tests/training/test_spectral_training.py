@@ -19,9 +19,10 @@ from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.copy_meter import CopyMeter
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.evaluate import evaluate, load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.run_scores import evaluate
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 

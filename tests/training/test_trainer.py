@@ -14,9 +14,10 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training import console, throughput, validation
 from keras_rawaudio.training.csv_log import read_log
-from keras_rawaudio.training.evaluate import evaluate, load_model
+from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
+from keras_rawaudio.training.run_scores import evaluate
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.train import train

@@ -15,7 +15,7 @@ from keras_rawaudio.models.distributions import (
     standard_normal,
 )
 from keras_rawaudio.models.gaussian_grid import GaussianGrid
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

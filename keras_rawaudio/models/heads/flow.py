@@ -16,7 +16,7 @@ from keras_rawaudio.models.distributions import (
     cell_edges,
     standard_normal,
 )
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 LEAST_WIDTH = 1e-6
 

@@ -13,7 +13,7 @@ from keras_rawaudio.layers.discriminator import (
     generator_loss,
 )
 from keras_rawaudio.models.distributions import standard_normal
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 FAKES = ("generated", "noise")
 

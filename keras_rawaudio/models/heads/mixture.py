@@ -16,7 +16,7 @@ from keras_rawaudio.models.distributions import (
     one_hot_argmax,
     standard_normal,
 )
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

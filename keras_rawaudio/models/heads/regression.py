@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_rawaudio.layers.overlap import overlap_add, sum_to_one
 from keras_rawaudio.models.costs import weighted
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

@@ -18,7 +18,7 @@ from keras_rawaudio.layers.fourier import (
 from keras_rawaudio.layers.griffin_lim import GriffinLim
 from keras_rawaudio.layers.overlap import cut, overlap_add, sum_to_one
 from keras_rawaudio.layers.time_loop import scan_time
-from keras_rawaudio.models.heads.whole_frame import WholeFrameHead
+from keras_rawaudio.models.heads.base import WholeFrameHead
 
 FORMS = {"parts": 2, "polar": 3, "amplitude": 1}  # numbers that a bin takes
 LEAST = 1e-3  # amplitudes below this are silence to the logarithm

@@ -1,36 +1,12 @@
-"""What a command prints on stderr: lines of ours alone."""
+"""Load TensorFlow; what it writes on stderr stays out of sight."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
-from keras_rawaudio.errors import UserError, one_line
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.quiet import silent_stderr
-
-OF_LIBRARIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
-
-
-@contextlib.contextmanager
-def warnings_as_notes() -> Iterator[None]:
-    """Print a warning in one line, without the place in the code that gave it.
-
-    What libraries tell each other's authors is left out, however Python is set.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        for category in OF_LIBRARIES:
-            warnings.simplefilter("ignore", category)
-
-        def note(message: Any, *place: Any, **more: Any) -> None:
-            print(f"note: {one_line(message)}", file=sys.stderr)
-
-        warnings.showwarning = note
-        yield
 
 
 def gpu_names() -> list[str]:
