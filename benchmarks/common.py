@@ -119,7 +119,9 @@ def export_fresh(recipe: Recipe, folder: Path, sample_rate: int, int8: bool = Fa
     return path
 
 
-def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> dict[str, Any]:
+def generation_speed(
+    path: Path, streams: int, threads: int, seconds: float, provider: str = "cpu"
+) -> dict[str, Any]:
     """Play an exported file and look at the clock.
 
     Returns:
@@ -131,7 +133,7 @@ def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> 
     """
     from keras_rawaudio_serving import Sampler
 
-    sampler = Sampler.load(path, streams=streams, threads=threads, random_seed=0, provider="cpu")
+    sampler = Sampler.load(path, streams=streams, threads=threads, random_seed=0, provider=provider)
     sampler.generate(0.2)  # the first runs allocate
     blocks: list[tuple[int, float]] = []
     cpu = time.process_time()
@@ -152,6 +154,7 @@ def generation_speed(path: Path, streams: int, threads: int, seconds: float) -> 
         "realtime_factor_per_stream": round(samples / sampler.sample_rate / wall, 3),
         "block_p999": round(float(np.percentile(per_sample, 99.9)) * sampler.sample_rate, 3),
         "sample_rate": sampler.sample_rate,
+        "provider": provider,
         "streams": streams,
         "threads": threads,
         "seconds": seconds,

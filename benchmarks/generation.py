@@ -2,7 +2,7 @@
 
 python benchmarks/generation.py --tiers 64 16 --width 256 --streams 1 --threads 1 --seconds 5
 python benchmarks/generation.py --recipe raw --streams 1 4 16 --threads 1 2 --plot speed.png
-python benchmarks/generation.py --model generator.onnx
+python benchmarks/generation.py --model generator.onnx --streams 16 256 --provider cpu cuda
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from common import (
 FIRST_AUDIO_SECONDS = 0.1
 COLUMNS = (
     "what",
+    "provider",
     "streams",
     "threads",
     "us_per_sample",
@@ -68,6 +69,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--sample-rate", type=int, default=16_000, help="of fresh weights (16000)")
     add("--streams", type=int, nargs="+", default=[1])
     add("--threads", type=int, nargs="+", default=[1])
+    add("--provider", nargs="+", default=["cpu"], choices=("cpu", "cuda"))
     add("--seconds", type=float, default=5.0, help="of audio, for each setting (5)")
     add("--plot", type=Path, metavar="FILE", help="draw speed over what is varied")
     return parser
@@ -78,14 +80,14 @@ def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for what, path in files(options, Path(folder)):
             nodes = count_nodes(path)
-            for threads in options.threads:
-                for streams in options.streams:
-                    say(f"{what['what']}: {streams} streams, {threads} threads")
-                    speed = generation_speed(path, streams, threads, options.seconds)
-                    cold = cold_start(path, speed)
-                    row = {"benchmark": "generation", **what, **speed, **cold, **nodes}
-                    rows.append(row | {"machine": machine()})
-                    print_line(rows[-1])
+            ways = product(options.provider, options.threads, options.streams)
+            for provider, threads, streams in ways:
+                say(f"{what['what']}: {streams} streams, {threads} threads, {provider}")
+                speed = generation_speed(path, streams, threads, options.seconds, provider)
+                cold = cold_start(path, speed)
+                row = {"benchmark": "generation", **what, **speed, **cold, **nodes}
+                rows.append(row | {"machine": machine()})
+                print_line(rows[-1])
     print_table(rows, COLUMNS)
     if options.plot:
         plot(rows, options.plot)
@@ -93,11 +95,11 @@ def main(options: argparse.Namespace) -> None:
 
 def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any], Path]]:
     """What to measure: a description and an ONNX file of each."""
+    if options.model:
+        return [({"what": path.name, "model": str(path)}, path) for path in options.model]
     from keras_rawaudio.models.heads import HEADS
     from keras_rawaudio.recipes import load_recipe
 
-    if options.model:
-        return [({"what": path.name, "model": str(path)}, path) for path in options.model]
     found: list[tuple[dict[str, Any], Path]] = []
     widths = options.width or ([None] if options.recipe else [256])
     for width, levels in product(widths, [256] if options.recipe else options.levels):
@@ -187,7 +189,7 @@ def cold_start(path: Path, speed: dict[str, Any]) -> dict[str, Any]:
     streams, threads, seconds = speed["streams"], speed["threads"], speed["seconds"]
     command = [sys.executable, str(ROOT / "serving" / "generate.py"), str(path), "--out", "-"]
     command += ["--streams", str(streams), "--threads", str(threads), "--quiet"]
-    command += ["--provider", "cpu", "--random-seed", "0"]
+    command += ["--provider", speed["provider"], "--random-seed", "0"]
     _play([*command, "--seconds", "0.1"], 1)  # the files are in memory after this
     size = 2 * streams * round(min(seconds, FIRST_AUDIO_SECONDS) * speed["sample_rate"])
     first, memory = _play([*command, "--seconds", str(seconds)], size)

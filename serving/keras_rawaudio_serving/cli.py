@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--provider",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto takes CUDA where it is available and pays: 64 streams or more",
+        help="auto takes CUDA where it is available and faster: 16 streams per thread or more",
     )
     add("--threads", type=int, default=1, metavar="N", help="processor threads (1)")
     add(
@@ -287,13 +287,13 @@ def _introduce(args: argparse.Namespace, sampler: "Sampler", say: Say) -> None:
     elif args.random_seed is None:
         say(f"--random-seed {sampler.random_seed} makes the same again")
     if args.provider == "auto":
-        from .generator import CUDA_STREAMS, cuda_is_available
+        from .generator import cuda_is_available
 
         streams = f"{args.streams} stream" + "s" * (args.streams > 1)
         if sampler.provider == "cuda":
             say(f"{streams}: on CUDA")
-        elif cuda_is_available() and args.streams < CUDA_STREAMS:
-            say(f"{streams}: on the CPU, the faster one below {CUDA_STREAMS} streams")
+        elif cuda_is_available():
+            say(f"{streams}: on the CPU, the faster one for so few, or for models of codes")
 
 
 if __name__ == "__main__":

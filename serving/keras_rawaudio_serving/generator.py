@@ -1,5 +1,6 @@
 """An exported generator in ONNX Runtime: its session, its state, and its checks."""
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .errors import ServingError
-from .metadata import check_graph, declared, parse_metadata
+from .metadata import Metadata, check_graph, declared, parse_metadata
 from .model_file import read_model
 
-# A recurrent step is too small for a GPU until many streams share it.
-CUDA_STREAMS = 64
+# Streams per processor thread from which CUDA is faster (docs/how-to/generate.md).
+CUDA_STREAMS_PER_THREAD = 16
 
 States = list[dict[str, np.ndarray]]
 
@@ -22,12 +23,12 @@ class Generator:
     """The graph of an exported file, with the state of each stream.
 
     The states go on from call to call. Threads divide the streams between them, because streams
-    are independent and one step is too small to be divided.
+    are independent and one step is too small to be divided. On CUDA all streams go together.
 
     Args:
         path: the ONNX file.
         streams: rows of the batch.
-        provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
+        provider: "cpu", "cuda", or "auto": CUDA where it is available and `cuda_pays`.
         threads: processor threads.
 
     Attributes:
@@ -41,13 +42,12 @@ class Generator:
     """
 
     def __init__(self, path: Path, streams: int, provider: str, threads: int) -> None:
+        if provider not in ("auto", "cpu", "cuda"):
+            raise ServingError(f"unknown provider {provider!r}: choose auto, cpu or cuda")
         self.path, self.streams = path, streams
         groups = min(threads, streams)
-        edges = np.linspace(0, streams, groups + 1).astype(int)
-        self._groups = [slice(a, b) for a, b in pairwise(edges)]
-        self._pool = ThreadPoolExecutor(groups) if groups > 1 else None
-        self._session = open_session(path, provider, streams, max(1, threads // groups))
-        self.provider = "cuda" if "CUDA" in self._session.get_providers()[0] else "cpu"
+        self.provider = "cuda" if provider == "cuda" else "cpu"
+        self._session = open_session(path, self.provider, max(1, threads // groups))
         try:
             properties = self._session.get_modelmeta().custom_metadata_map
             inputs = declared(self._session.get_inputs())
@@ -56,6 +56,15 @@ class Generator:
             raise ServingError(f"{path} holds names that are not UTF-8: export it again") from None
         self.metadata = parse_metadata(properties, str(path))
         check_graph(self.metadata, inputs, outputs, str(path))
+        pays = provider == "auto" and cuda_pays(self.metadata, streams, threads)
+        if pays and cuda_is_available():
+            with contextlib.suppress(ServingError):  # listed, but without a driver or a card
+                self._session = open_session(path, "cuda", 1)
+                self.provider = "cuda"
+        groups = 1 if self.provider == "cuda" else groups
+        edges = np.linspace(0, streams, groups + 1).astype(int)
+        self._groups = [slice(a, b) for a, b in pairwise(edges)]
+        self._pool = ThreadPoolExecutor(groups) if groups > 1 else None
         self._inputs = inputs.keys()
         self.scores = "bits" in outputs
         self._outputs = ["audio", *(f"{s.name}_next" for s in self.metadata.states)]
@@ -172,36 +181,53 @@ def cuda_is_available() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def open_session(path: Path, provider: str, streams: int, threads: int) -> Any:
+def cuda_pays(metadata: Metadata, streams: int, threads: int) -> bool:
+    """Whether so many streams are generated faster on CUDA than by so many processor threads.
+
+    A recurrent step is too small for a GPU until many streams share it. Models of codes never
+    gain, because their Fourier transforms run on the processor.
+
+    Example:
+        >>> text = ('{"format_version": 1, "sample_rate": 16000, "frame": 16, "states": [],'
+        ...         ' "noise_per_sample": 1, "deterministic": false}')
+        >>> metadata = parse_metadata({"keras_rawaudio": text}, "generator.onnx")
+        >>> [cuda_pays(metadata, streams, threads=4) for streams in (63, 64)]
+        [False, True]
+    """
+    return metadata.raw.get("head") != "codes" and streams >= CUDA_STREAMS_PER_THREAD * threads
+
+
+def open_session(path: Path, provider: str, threads: int) -> Any:
     """An `onnxruntime.InferenceSession` of a file that `read_model` lets through.
 
+    Args:
+        path: the ONNX file.
+        provider: "cpu" or "cuda".
+        threads: processor threads within a step.
+
     Raises:
-        ServingError: a bad file, an unknown provider, or CUDA that is not available.
+        ServingError: a bad file, or CUDA that is not available.
     """
-    if provider not in ("auto", "cpu", "cuda"):
-        raise ServingError(f"unknown provider {provider!r}: choose auto, cpu or cuda")
     data = read_model(path)
     import onnxruntime
 
-    available = cuda_is_available()
-    if provider == "cuda" and not available:
+    if provider == "cuda" and not cuda_is_available():
         raise ServingError(
             "this onnxruntime has no CUDA: install onnxruntime-gpu, or use --provider cpu"
         )
-    use_cuda = provider == "cuda" or (provider == "auto" and available and streams >= CUDA_STREAMS)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # errors come as exceptions; nothing more on stderr
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ["CUDAExecutionProvider"] * use_cuda + ["CPUExecutionProvider"]
+    # TF32 keeps 10 bits of each factor, and long filters need more.
+    cuda = ("CUDAExecutionProvider", {"use_tf32": "0"})
+    wanted = [*([cuda] if provider == "cuda" else []), "CPUExecutionProvider"]
     try:
         # Without onnxruntime's own fallback, which writes to stdout, where audio may be going.
         session = onnxruntime.InferenceSession(data, options, providers=wanted, enable_fallback=0)
     except Exception as error:  # onnxruntime's own have no common class
-        if provider == "auto" and use_cuda:
-            return open_session(path, "cpu", streams, threads)
         text = _one_line(error)
         if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
             raise ServingError(f"{path} is not an ONNX file") from None

@@ -40,7 +40,7 @@ class Refiner:
 
     def __init__(self, path: str | Path, sample_rate: int, threads: int = 1) -> None:
         self.path = Path(path)
-        self._session = open_session(self.path, "cpu", 1, threads)
+        self._session = open_session(self.path, "cpu", threads)
         described = _metadata(self._session, self.path)
         self.hop, self.delay = described["hop"], described["delay"]
         if described["sample_rate"] != sample_rate:

@@ -38,7 +38,8 @@ class Sampler:
             each stream, by its share of the train part; after `prime`, what the seed leads to.
         random_seed: same seed, same audio, bit for bit (same file, settings and machine); stream i
             has a sequence of its own, the same however many there are. Default: a fresh one.
-        provider: "cpu", "cuda", or "auto": CUDA where it is available and pays (64 streams).
+        provider: "cpu", "cuda", or "auto": CUDA where it is available and faster, from 16
+            streams per thread on.
         threads: processor threads; several streams are divided between them.
         score: whether to compute the likelihood of generated audio, see `bits`.
 

@@ -314,10 +314,10 @@ def test_auto_takes_the_cpu_for_few_streams_and_says_so(
 ) -> None:
     names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
-    for streams, note in ((1, "1 stream: on the CPU"), (63, "63 streams: on the CPU")):
-        words = f"--seconds 0.1 --streams {streams} --provider"
+    for streams, note in ((1, "1 stream: on the CPU"), (31, "31 streams: on the CPU")):
+        words = f"--seconds 0.1 --streams {streams} --threads 2 --provider"
         assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
-        assert f"{note}, the faster one below 64 streams" in capsys.readouterr().err
+        assert f"{note}, the faster one for so few" in capsys.readouterr().err
         assert main(_words(toy(), f"{words} cpu", out=tmp_path / "a.wav")) == 0
         assert "on the CPU" not in capsys.readouterr().err
 
