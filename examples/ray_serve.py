@@ -38,6 +38,19 @@ class Options(BaseModel):
     max_replicas: int = 4
 
 
+def turn(stream, values) -> None:
+    """Turn the controls of a stream: values by name.
+
+    It stands before `Streams`: Ray Serve pickles the app, and the functions that it calls, when the
+    class is decorated.
+    """
+    try:
+        for name, value in values.items():
+            stream.set_control(name, float(value))
+    except (AttributeError, TypeError, ValueError):
+        raise ServingError('give numbers by name, such as {"temperature": 0.9}') from None
+
+
 @serve.deployment
 @serve.ingress(api)
 class Streams:
@@ -108,15 +121,6 @@ class Streams:
             # What was missed is not made up for.
             due = max(due + self.block / self.about["sample_rate"], time.monotonic())
             await asyncio.sleep(due - time.monotonic())
-
-
-def turn(stream, values) -> None:
-    """Turn the controls of a stream: values by name."""
-    try:
-        for name, value in values.items():
-            stream.set_control(name, float(value))
-    except (AttributeError, TypeError, ValueError):
-        raise ServingError('give numbers by name, such as {"temperature": 0.9}') from None
 
 
 def build(options: Options) -> serve.Application:

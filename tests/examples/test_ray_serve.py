@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "serving")]
 from ..serving.conftest import build_toy  # noqa: E402
 
 PORT = 8124
+PATIENCE = 300  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +110,16 @@ def test_a_wrong_message_ends_the_connection_with_a_reason(replica, message):
         receive(f"{replica}?seed=7", 9, message)
 
 
+@pytest.fixture
+def patience(ray_serve, monkeypatch):
+    """Deadlines by which Ray's own processes start on a busy machine, too."""
+    for check in ("READY", "HEALTH"):
+        monkeypatch.setenv(f"RAY_SERVE_PROXY_{check}_CHECK_TIMEOUT_S", str(PATIENCE))
+    monkeypatch.setattr("ray.serve._private.api.HTTP_PROXY_TIMEOUT", PATIENCE)
+
+
 @pytest.mark.slow
-def test_the_load_test_prints_its_table(ray_serve, model, capsys):
+def test_the_load_test_prints_its_table(ray_serve, patience, model, capsys):
     """The first slow test here: it starts a Ray of its own."""
     load = importlib.import_module("examples.ray_serve_load")
     ((streams, slowest, *_),) = load.main([str(model), "--streams", "2", "--seconds", "2"])
@@ -120,7 +129,7 @@ def test_the_load_test_prints_its_table(ray_serve, model, capsys):
 
 
 @pytest.fixture
-def cluster(ray_serve, model):
+def cluster(ray_serve, patience, model):
     """The app's address on a local Ray; two streams per replica, two replicas at most."""
     import ray
     from ray import serve
