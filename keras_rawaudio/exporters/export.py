@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.data.corpus import open_corpus
 from keras_rawaudio.dsp.spectra import excerpts, mono
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
@@ -241,7 +241,7 @@ def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:
     """What 8 bits cost on the test part: bits per sample with them, and without."""
     if not model.head.quantizable:
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
-    segments = Corpus.open(Path(run.describe()["corpus"])).segments("test")
+    segments = open_corpus(run.describe()["corpus"]).segments("test")
     exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
     return {
         "layers": f"int8 from {LEAST_WEIGHTS} weights",
@@ -257,7 +257,7 @@ def limits(run: RunFolder) -> dict[str, float]:
         Nothing, and says so, where the corpus is gone or silent: the generator plays without.
     """
     try:
-        corpus = Corpus.open(Path(run.describe()["corpus"]))
+        corpus = open_corpus(run.describe()["corpus"])
         parts = excerpts(corpus.segments("train"), corpus.sample_rate, TRAIN_SECONDS)
         return thresholds(join([health(mono(part), corpus.sample_rate) for part in parts]))
     except UserError as error:

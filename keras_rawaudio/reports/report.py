@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.data.corpus import open_corpus
 from keras_rawaudio.files import refuse_other_kinds
 from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
@@ -89,7 +89,7 @@ class Report:
     def __init__(self, run: RunFolder, model: Model) -> None:
         self.run, self.model = run, model
         self.description, self.recipe = run.describe(), run.read_recipe()
-        self.corpus = Corpus.open(Path(self.description["corpus"]))
+        self.corpus = open_corpus(self.description["corpus"])
         self.rate = self.corpus.sample_rate
         measure = self.description["measure"]
         copied = ["copied_seconds"] if measure == "bits_per_code" else []

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_rawaudio.data.codecs import codec_from_json
-from keras_rawaudio.data.corpus import Corpus, CorpusSettings
+from keras_rawaudio.data.corpus import CorpusSettings, open_corpus
 from keras_rawaudio.models import Model
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe, recipe_from_json
 from keras_rawaudio.training.build import (
@@ -83,7 +83,7 @@ def _resume(
     data = None
     with damaged_if_wrong(folder.description):
         budget = budget or Budget(**description["budget"])
-    corpus = Corpus.open(Path(description["corpus"]))
+    corpus = open_corpus(description["corpus"])
     keras.utils.set_random_seed(description["seed"])
     if isinstance(recipe, SpectralRecipe):
         with replicas.strategy.scope():

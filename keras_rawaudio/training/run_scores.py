@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.data.corpus import Corpus, open_corpus
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.training.baseline_scores import baselines
 from keras_rawaudio.training.code_corpus import CodeCorpus
@@ -34,7 +34,7 @@ def evaluate(
         UserError: not a run folder, no such part, no checkpoint yet.
     """
     folder = RunFolder.open(run)
-    corpus = Corpus.open(Path(folder.describe()["corpus"]))
+    corpus = open_corpus(folder.describe()["corpus"])
     model = load_model(folder, checkpoint)
     data: CodeCorpus | Corpus = corpus
     if isinstance(model, SpectralModel):

@@ -113,7 +113,7 @@ def _train(
             data.save(partial)
     description = {
         "format_version": FORMAT_VERSION,
-        "corpus": str(corpus.folder.resolve()),
+        "corpus": corpus.address,
         "data": corpus.describe(),
         "samples_sha256": corpus.sha256(),
         "sample_rate": corpus.sample_rate,

@@ -3,5 +3,6 @@
 from keras_rawaudio.data.corpus.corpus import Corpus
 from keras_rawaudio.data.corpus.preparing import default_cache, prepare
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
+from keras_rawaudio.data.corpus.stored import open_corpus
 
-__all__ = ["PARTS", "Corpus", "CorpusSettings", "default_cache", "prepare"]
+__all__ = ["PARTS", "Corpus", "CorpusSettings", "default_cache", "open_corpus", "prepare"]

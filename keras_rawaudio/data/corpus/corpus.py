@@ -22,6 +22,7 @@ DESCRIPTION = "corpus.json"
 SAMPLE = np.dtype("<i2")  # 16 bits, low byte first on every machine
 FULL_SCALE = 32768
 LARGEST_DESCRIPTION = 1 << 28  # bytes; an audio file takes a few hundred
+HASHED = 1 << 20  # samples at a time
 
 
 class Corpus:
@@ -36,7 +37,7 @@ class Corpus:
     per channel.
 
     Attributes:
-        folder: where it lies.
+        folder: where it lies; the address, of a `StoredCorpus`.
         sample_rate: in Hz.
         channels: 1 or 2.
         fingerprint: the name of the sources and settings that made it.
@@ -47,7 +48,7 @@ class Corpus:
         [1563352]
     """
 
-    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | str, description: dict[str, Any]) -> None:
         self.folder = folder
         self._description = description
         self.sample_rate: int = description["sample_rate"]
@@ -73,21 +74,12 @@ class Corpus:
             path = folder / DESCRIPTION
             if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
                 raise ValueError("not a file of this size")
-            description = json.loads(path.read_text(encoding="utf-8"))
-            version = description["format_version"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
-        if version != FORMAT_VERSION or version is True:
-            raise UserError(
-                f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
-                "prepare it again"
-            )
-        if not _is_whole(description):
-            raise UserError(f"the corpus {folder} is damaged ({DESCRIPTION}); delete the folder")
-        corpus = cls(folder, description)
+        corpus = cls(folder, read_description(text, folder))
         for part, mono in itertools.product(PARTS, (False, True)):
-            path, channels = corpus._file(part, mono)
-            size = corpus.samples(part) * channels * SAMPLE.itemsize
+            path, size = corpus._path(part, mono), corpus._size(part, mono)
             if not path.is_file() or path.stat().st_size != size:
                 raise UserError(f"the corpus {folder} is damaged ({path.name}); delete the folder")
         return corpus
@@ -104,10 +96,10 @@ class Corpus:
             >>> Corpus.open("~/.cache/keras_rawaudio/0f3a").verify()  # doctest: +SKIP
         """
         checksums = self._description.get("files")
-        names = {self._file(part, mono)[0] for part in PARTS for mono in (False, True)}
-        if not isinstance(checksums, dict) or {path.name for path in names} != set(checksums):
+        paths = {self._path(part, mono) for part in PARTS for mono in (False, True)}
+        if not isinstance(checksums, dict) or {path.name for path in paths} != set(checksums):
             raise UserError(f"the corpus {self.folder} has no checksums; delete the folder")
-        for path in sorted(names):
+        for path in sorted(paths):
             if sha256(path) != checksums[path.name]:
                 raise UserError(
                     f"the corpus {self.folder} is damaged ({path.name}); delete the folder"
@@ -129,9 +121,9 @@ class Corpus:
             Divide by 32768 for audio.
         """
         lengths = self._lengths(part)
-        path, channels = self._file(part, mono)
+        channels = self._file(part, mono)[1]
         shape = (sum(lengths),) if channels == 1 else (sum(lengths), channels)
-        samples = np.memmap(path, SAMPLE, mode="r", shape=shape)
+        samples = np.memmap(self._path(part, mono), SAMPLE, mode="r", shape=shape)
         return np.split(samples, np.cumsum(lengths)[:-1])
 
     def starts(self, part: str) -> list[int]:
@@ -183,8 +175,8 @@ class Corpus:
             float32 `(n,)` if mono, `(n, 2)` if stereo, in [-1, 1).
         """
         self._lengths(part)
-        path, channels = self._file(part, mono)
-        yield from read_floats(path, 0, self.samples(part), size, channels)
+        channels = self._file(part, mono)[1]
+        yield from read_floats(self._path(part, mono), 0, self.samples(part), size, channels)
 
     def parts(self) -> dict[str, Callable[[], Iterator[np.ndarray]]]:
         """Each part's `chunks`, as `Codec.fit` wants them."""
@@ -200,7 +192,8 @@ class Corpus:
         for part in PARTS:
             for segment in self.segments(part):
                 digest.update(f"{part} {segment.shape}".encode())
-                digest.update(np.ascontiguousarray(segment).data)
+                for first in range(0, len(segment), HASHED):
+                    digest.update(np.ascontiguousarray(segment[first : first + HASHED]).data)
         return digest.hexdigest()
 
     def _lengths(self, part: str) -> list[int]:
@@ -208,11 +201,48 @@ class Corpus:
             raise UserError(f"no part '{part}' in a corpus; there are {', '.join(PARTS)}")
         return [segment["samples"] for segment in self._description["parts"][part]["segments"]]
 
-    def _file(self, part: str, mono: bool) -> tuple[Path, int]:
-        """A part's file and its channels."""
+    @property
+    def address(self) -> str:
+        """What `open_corpus` finds it by."""
+        return str(Path(self.folder).resolve())
+
+    def _file(self, part: str, mono: bool) -> tuple[str, int]:
+        """The name of a part's file, and its channels."""
         if mono and self.channels > 1:
-            return self.folder / f"{part}.mono.i16", 1
-        return self.folder / f"{part}.i16", self.channels
+            return f"{part}.mono.i16", 1
+        return f"{part}.i16", self.channels
+
+    def _path(self, part: str, mono: bool) -> Path:
+        return Path(self.folder) / self._file(part, mono)[0]
+
+    def _size(self, part: str, mono: bool) -> int:
+        """Bytes of a part's file."""
+        return self.samples(part) * self._file(part, mono)[1] * SAMPLE.itemsize
+
+
+def read_description(text: str | bytes, folder: Path | str) -> dict[str, Any]:
+    """What `corpus.json` says.
+
+    Args:
+        text: of the file.
+        folder: where it lies, for messages.
+
+    Raises:
+        UserError: it is another file, of an unknown version, or damaged.
+    """
+    try:
+        description: dict[str, Any] = json.loads(text)
+        version = description["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
+    if version != FORMAT_VERSION or version is True:
+        raise UserError(
+            f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
+            "prepare it again"
+        )
+    if not _is_whole(description):
+        raise UserError(f"the corpus {folder} is damaged ({DESCRIPTION}); delete the folder")
+    return description
 
 
 def _is_whole(description: dict[str, Any]) -> bool:

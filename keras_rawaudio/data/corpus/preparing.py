@@ -30,6 +30,7 @@ from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
 from keras_rawaudio.data.corpus.shards import Shard, make_shards
 from keras_rawaudio.data.corpus.splitting import Span, split_each_in_time, split_in_time
+from keras_rawaudio.data.corpus.stored import open_corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
@@ -56,7 +57,8 @@ def prepare(
 
     Args:
         sources: files, folders (searched recursively) and addresses such as s3://bucket/folder
-            (see `corpus.remote`).
+            (see `corpus.remote`). Or the one path or address of a `corpus.json`: a corpus that is
+            prepared already, and stays where it is.
         cache: a folder; by default that of `default_cache`.
         settings: rate, trimming and split; `CorpusSettings()` by default.
         processes: how many decode at the same time, see `make_shards`. The corpus is the same.
@@ -66,7 +68,8 @@ def prepare(
 
     Raises:
         UserError: if a source does not exist, is empty, is not audio, or holds a NaN; if all
-            audio is silent or too short to split; if the cache cannot be written.
+            audio is silent or too short to split; if the cache cannot be written; if a prepared
+            corpus was made with other settings.
 
     Example:
         >>> corpus = prepare(["song.flac"])  # doctest: +SKIP
@@ -74,6 +77,8 @@ def prepare(
         16000
     """
     settings = settings or CorpusSettings()
+    if len(sources) == 1 and str(sources[0]).endswith(f"/{DESCRIPTION}"):
+        return _prepared(str(sources[0]), settings)
     cache = Path(cache) if cache is not None else default_cache()
     stamps = _stamps(sources)
     fingerprint = _fingerprint(stamps, settings)
@@ -103,6 +108,19 @@ def prepare(
         finally:
             _tidy(work)
     return Corpus.open(folder)
+
+
+def _prepared(manifest: str, settings: CorpusSettings) -> Corpus:
+    """The corpus beside a manifest, if it is what these settings make."""
+    corpus = open_corpus(manifest.removesuffix(f"/{DESCRIPTION}"))
+    found, wanted = corpus.describe()["settings"], json.loads(json.dumps(asdict(settings)))
+    if other := sorted(name for name in wanted if found.get(name) != wanted[name]):
+        name = other[0]
+        raise UserError(
+            f"{manifest} was prepared with {name} {found.get(name)}, not {wanted[name]}; "
+            "prepare the audio for this recipe"
+        )
+    return corpus
 
 
 def default_cache() -> Path:

@@ -45,7 +45,7 @@ def find(url: str) -> list[dict[str, Any]]:
     except UserError:
         raise
     except Exception as error:  # each kind of store has errors of its own
-        raise _failed(url, error) from error
+        raise read_error(url, error) from error
 
 
 def fetch(url: str, folder: Path) -> tuple[Path, str]:
@@ -120,7 +120,7 @@ def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
         total = system.stamp()["bytes"]
         source = system.read(0)
     except Exception as error:
-        raise _failed(url, error) from error
+        raise read_error(url, error) from error
     while total is None or done < total:
         try:
             block = next(source, b"")
@@ -129,7 +129,7 @@ def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
         except Exception as error:
             failures += 1
             if failures > RETRIES or isinstance(error, (FileNotFoundError, PermissionError)):
-                raise _failed(url, error) from error
+                raise read_error(url, error) from error
             time.sleep(PAUSE * 2 ** (failures - 1))
             source = system.read(done)
             continue
@@ -185,9 +185,9 @@ def _system(url: str) -> _Fsspec | Gfile:
     except ImportError as error:
         if error.name == "fsspec":
             return Gfile(url)
-        raise _failed(url, error) from error
+        raise read_error(url, error) from error
     except ValueError as error:
-        raise _failed(url, error) from error
+        raise read_error(url, error) from error
 
 
 def _stamp(status: dict[str, Any]) -> dict[str, Any]:
@@ -202,6 +202,7 @@ def _is_audio(path: str) -> bool:
     return suffix.lower().lstrip(".") in KINDS.split()
 
 
-def _failed(url: str, error: Exception) -> UserError:
+def read_error(url: str, error: Exception) -> UserError:
+    """The one line for whatever a store raised."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(f"cannot read {url}: {one_line(reason)}; check the address and the network")

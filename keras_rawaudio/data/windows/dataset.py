@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ MAP_NORESERVE = 0x4000  # of Linux; `mmap` has it from Python 3.13 on
 
 
 def read_batches(
-    segments: Sequence[npt.NDArray[np.int16]],
+    segments: Sequence[Any],
     encode: Encode,
     plan: WindowPlan | StreamPlan,
     context: int,
@@ -39,6 +40,7 @@ def read_batches(
     starts: Sequence[int] | None = None,
     labels: Sequence[int] | None = None,
     tempos: Sequence[float] | None = None,
+    rows: slice = ALL_ROWS,
 ) -> Iterator[dict[str, Array]]:
     """Yields the batches of `window_dataset` as plain NumPy arrays, without TensorFlow.
 
@@ -53,15 +55,16 @@ def read_batches(
     """
     _check(segments, plan, context)
     # Plain views: slicing a memmap object itself costs several times as much.
-    plain = [np.asarray(segment).view(np.ndarray) for segment in segments]
+    plain = [s.view(np.ndarray) if isinstance(s, np.ndarray) else s for s in segments]
     channels = plain[0].shape[1:]
     codes = code_table(encode)
     begins = _places(segments, starts)[1]
     lead = context + 1  # y's first sample has `context` + 1 samples before it
     maps, unreleased = _maps(segments), 0
     for block in _blocks(plan, epoch, skip_batches, repeat):
-        for segment, offset, reset, valid in zip(*block, strict=True):
-            audio = np.zeros((plan.batch, lead + plan.window, *channels), np.int16)
+        read = (part[:, rows] for part in block)
+        for segment, offset, reset, valid in zip(*read, strict=True):
+            audio = np.zeros((len(segment), lead + plan.window, *channels), np.int16)
             for row, s, first in zip(audio, segment.tolist(), offset.tolist(), strict=True):
                 begin = first - lead
                 stretch = plain[s][max(begin, 0) : first + plan.window]
@@ -83,7 +86,7 @@ def read_batches(
 
 
 def window_dataset(
-    segments: Sequence[npt.NDArray[np.int16]],
+    segments: Sequence[Any],
     encode: Encode,
     plan: WindowPlan | StreamPlan,
     context: int,
@@ -98,7 +101,8 @@ def window_dataset(
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
 
     Python plans where the rows read, for many batches at once. The batches themselves are cut and
-    encoded by graph operations, from a map of the prepared file.
+    encoded by graph operations, from a map of the prepared file. Only where segments lie in a store
+    (`StoredSegment`), Python cuts them.
 
     With `s` a window's first target sample in its segment and `N = plan.window`:
     `y[i] = signal[s : s + N]` and `x[i] = signal[s - context - 1 : s + N - 1]`, so that `y[i, j]`
@@ -110,7 +114,8 @@ def window_dataset(
 
     Args:
         segments: int16 arrays (memory-mapped, if large), each a contiguous stretch of audio:
-            `(n,)`, or `(n, channels)`, which gives `x` and `y` channels as their last axis.
+            `(n,)`, or `(n, channels)`, which gives `x` and `y` channels as their last axis. Or
+            `StoredSegment`s.
         encode: From float32 audio in [-1, 1) of any shape to values of that shape, elementwise.
         plan: A `WindowPlan` for training or a `StreamPlan` for evaluation, made for these segments.
         context: Samples of `x` before the window's own, C.
@@ -141,6 +146,15 @@ def window_dataset(
     import tensorflow as tf
 
     _check(segments, plan, context)
+    if not isinstance(segments[0], np.ndarray):
+        reading = partial(
+            read_batches,
+            *(segments, encode, plan, context, epoch, skip_batches, repeat),
+            *(starts, labels, tempos, rows),
+        )
+        specs = {k: tf.TensorSpec(v.shape, v.dtype) for k, v in next(reading()).items()}
+        stored = tf.data.Dataset.from_generator(reading, output_signature=specs)
+        return _finished(stored, plan, skip_batches, repeat)
     lengths, begins = (tf.constant(values, tf.int64) for values in _places(segments, starts))
     joined, first, mapped = _joined(segments)
     firsts = tf.constant(first, tf.int64)
@@ -190,6 +204,15 @@ def window_dataset(
     signature = Windows(*(tf.TensorSpec((None, read), each) for each in types))
     dataset = tf.data.Dataset.from_generator(blocks, output_signature=tuple(signature))
     dataset = dataset.unbatch().map(cut, num_parallel_calls=READERS, deterministic=True)
+    return _finished(dataset, plan, skip_batches, repeat)
+
+
+def _finished(
+    dataset: tf.data.Dataset, plan: WindowPlan | StreamPlan, skip_batches: int, repeat: bool
+) -> tf.data.Dataset:
+    """Batches ahead of time, and how many there are."""
+    import tensorflow as tf
+
     if not repeat:
         left = plan.batches_per_epoch - skip_batches % plan.batches_per_epoch
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(left))
