@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_rawaudio.data.corpus import CorpusSettings, prepare
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
@@ -13,11 +14,12 @@ from keras_rawaudio.training.train import train
 
 
 @pytest.mark.slow
-def test_a_run_is_that_of_a_local_copy(corpus, piece, cache, tiny, tmp_path):
+def test_a_run_is_that_of_a_local_copy(piece, cache, tiny, tmp_path):
     """It is trained, gone on with and evaluated from the store."""
     store = pytest.importorskip("fsspec").filesystem("memory")
-    store.put(str(corpus.folder), "/prepared", recursive=True)
     recipe = tiny(schedule="constant", sample_seconds=0.2)
+    corpus = prepare([piece], cache, recipe.data.corpus(CorpusSettings()))
+    store.put(str(corpus.folder), "/prepared", recursive=True)
     try:
         train(["memory://prepared/corpus.json"], tmp_path / "a", recipe, Budget(epochs=1))
         resume(tmp_path / "a", Budget(epochs=2))
