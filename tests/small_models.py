@@ -173,7 +173,9 @@ def make(name, spread=0.3):
     """The model of that name, all of whose weights are far from their initial values."""
     keras.utils.set_random_seed(0)
     if name in SPECTRAL_MODELS:
-        return make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2)
+        model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2)
+        model.memory.assign(3)
+        return model
     tiers, head, codec = (MODELS | LATENT_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)
 

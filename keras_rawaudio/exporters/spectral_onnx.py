@@ -56,7 +56,12 @@ class _Composer:
         after = {name: f"block/{name}_after" for name in self.states}
         nodes, (hidden, *recurrent) = self.steps.hidden.inline(
             "block/hidden",
-            [before[CODES], "block/drawn", *(before[n] for n in self.steps.hidden_states)],
+            [
+                before[CODES],
+                "block/noise",
+                "block/drawn",
+                *(before[n] for n in self.steps.hidden_states),
+            ],
         )
         after.update(zip(self.steps.recurrent, recurrent, strict=True))
         spectra, (magnitudes, gains) = self.steps.spectra.inline(

@@ -12,7 +12,7 @@ from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
 from keras_rawaudio.models.controls import DENSITY, HOLD, TEMPO, with_level
 from keras_rawaudio.models.spectral_codec import CODES
-from keras_rawaudio.models.spectral_model import SpectralModel
+from keras_rawaudio.models.spectral_model import AGE, SpectralModel
 
 
 class SpectralSteps:
@@ -26,7 +26,8 @@ class SpectralSteps:
 
     Attributes:
         layout: all blocks by time: audio, noise, and 1 where a block is drawn.
-        hidden_states: names of the states that `hidden` takes; it returns the recurrent ones.
+        recurrent: names of the states that `hidden` returns.
+        hidden_states: names of those that it takes.
         hidden: what the prior makes of the codes before, and its state.
         drawing_states: names of the states that `draw` takes.
         draw: new codes.
@@ -38,7 +39,7 @@ class SpectralSteps:
     def __init__(self, model: SpectralModel, builder: GraphBuilder) -> None:
         self.model = model
         self._convert = builder.step
-        self.recurrent = list(model.state_spec())
+        self.recurrent = [*model.state_spec(), AGE]
         turned = [HOLD.name, *([TEMPO.name] if TEMPO.name in builder.spec else [])]
         self.hidden_states = [*self.recurrent, *turned]
         self.drawing_states = [CODES, DENSITY.name, HOLD.name]
@@ -58,7 +59,7 @@ class SpectralSteps:
         return self._convert("level", level, [self._audio, (None, 1), (None, 1)])
 
     def _layout_step(self) -> Step:
-        S, F, C = self.model.frame, self.model.block, self.model.channels
+        S, F, C = self.model.chances, self.model.block, self.model.channels
 
         def layout(forced: Any, noise: Any) -> list[Any]:
             B = ops.shape(noise)[0]
@@ -76,13 +77,14 @@ class SpectralSteps:
         return self._convert("layout", layout, [self._audio, (None, None, 1)])
 
     def _hidden_step(self) -> Step:
-        def hidden(codes: Any, drawn: Any, *state: Any) -> list[Any]:
+        def hidden(codes: Any, chance: Any, drawn: Any, *state: Any) -> list[Any]:
             named = {CODES: codes, **dict(zip(self.hidden_states, state, strict=True))}
-            after = self.model.next_hidden(named, drawn)
+            after = self.model.next_hidden(named, chance, drawn)
             return [after[0], *(after[1][name] for name in self.recurrent)]
 
         shapes = [self._shapes[name] for name in self.hidden_states]
-        return self._convert("hidden", hidden, [self._shapes[CODES], (), *shapes])
+        given = [self._shapes[CODES], (None, self.model.chances), ()]
+        return self._convert("hidden", hidden, [*given, *shapes])
 
     def _draw_step(self) -> Step:
         model = self.model
@@ -94,7 +96,7 @@ class SpectralSteps:
             named = dict(zip(self.drawing_states, state, strict=True))
             return ops.cast(model.sampler.draw(hidden, chance, column, keys, named), "float32")
 
-        given = [(None, model.prior.units), (None, model.frame), (None,)]
+        given = [(None, model.prior.units), (None, model.chances), (None,)]
         shapes = [self._shapes[name] for name in self.drawing_states]
         return self._convert("draw", draw, [*given, *shapes])
 

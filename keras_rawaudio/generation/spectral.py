@@ -21,7 +21,7 @@ def advance(
         model: the model.
         forced: `(B, P)`, or `(B, P, 2)` in stereo; `P` is a multiple of `model.block`.
         noise: `(B, N, 1)` in [0, 1); `N` is a multiple of `model.block`. The first numbers of
-            each block decide, one for each band.
+            each block decide (`model.chances`).
         temperature: `(B,)`.
         state: by `model.generator_state_spec()`.
 
@@ -31,11 +31,12 @@ def advance(
     F, C = model.block, model.channels
     B = ops.shape(noise)[0]
     read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
-    chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : model.frame]
+    chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : model.chances]
+    undrawn = ops.zeros((B, model.chances))
     temperature, keys = ops.reshape(temperature, (-1, 1)), model.sampler.drawing_keys()
 
     def read_block(t: Any, state: State) -> State:
-        return _read(model, ops.take(read, t, axis=1), state)
+        return _read(model, ops.take(read, t, axis=1), undrawn, state)
 
     def draw_block(t: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         audio, state = both
@@ -49,8 +50,8 @@ def advance(
     return (audio[..., 0] if C == 1 else audio), {**state, GAIN: gain}
 
 
-def _read(model: SpectralModel, block: Any, state: State) -> State:
-    _, state = model.next_hidden(state, drawn=0.0)
+def _read(model: SpectralModel, block: Any, chance: Any, state: State) -> State:
+    _, state = model.next_hidden(state, chance, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
     _, state = model.decoder.block_of_audio(codes, state)
     return {**state, HISTORY: block}
@@ -59,7 +60,7 @@ def _read(model: SpectralModel, block: Any, state: State) -> State:
 def _draw(
     model: SpectralModel, chance: Any, temperature: Any, keys: list[Any], state: State
 ) -> tuple[Any, State]:
-    hidden, state = model.next_hidden(state)
+    hidden, state = model.next_hidden(state, chance)
     codes = model.sampler.draw(hidden, chance, temperature, keys, state)
     audio, state = model.decoder.block_of_audio(codes, state)
     return audio, {**state, HISTORY: audio}

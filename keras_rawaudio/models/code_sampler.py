@@ -50,7 +50,8 @@ class CodeSampler:
 
         Args:
             hidden: `(B, units)`.
-            chance: `(B, bands)` in [0, 1): where in each cumulative distribution.
+            chance: `(B, bands)` or more columns, in [0, 1): where in each cumulative
+                distribution.
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
             state: holds `density`, and `hold` with the codes of the block before; None: as trained.

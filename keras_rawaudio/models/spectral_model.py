@@ -20,6 +20,7 @@ from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
 State = dict[str, Any]
 HISTORY = "history"  # the state that holds the block of audio before
+AGE = "age"  # the state that counts blocks drawn since the prior's state began
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -46,6 +47,8 @@ class SpectralModel(FitWindows):
         label_shares: `(labels,)`, what part of the train part each label is.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
+        memory: blocks after which the recurrent state begins anew at the latest, where codes are
+            drawn; 0: never. `training.copy_meter` sets it for a model that copies.
 
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
@@ -105,6 +108,7 @@ class SpectralModel(FitWindows):
         self.code_bias = self.add_weight(
             (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
         )
+        self.memory = self.add_weight((), initializer="zeros", trainable=False, name="memory")
         if self.labels:
             self.label_shares = self.add_weight(
                 (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
@@ -217,27 +221,46 @@ class SpectralModel(FitWindows):
         return {
             **{name: (shape, 0.0) for name, shape in self.state_spec().items()},
             CODES: ((self.frame,), -1.0),
+            AGE: ((1,), 0.0),
             HISTORY: ((self.block, self.channels), 0.0),
             **{name: (shape, 0.0) for name, shape in self.decoder.state_spec().items()},
             **{control.name: ((1,), control.default) for control in self.controls},
             GAIN: ((1,), 0.0),
         }
 
-    def next_hidden(self, state: State, drawn: Any = 1.0) -> tuple[Any, State]:
+    @property
+    def chances(self) -> int:
+        """Numbers in [0, 1) that decide a block: one for each band, and one for `memory`."""
+        return self.frame + 1
+
+    def next_hidden(self, state: State, chance: Any, drawn: Any = 1.0) -> tuple[Any, State]:
         """Hidden `(B, units)` for the next block, and the recurrent state after it.
 
         Args:
-            state: of the generator, or the recurrent state and `CODES`, without controls.
+            state: of the generator, or the recurrent state, `CODES` and `AGE`, without controls.
+            chance: `(B, chances)` in [0, 1).
             drawn: 1 where the block is drawn, so that it may be held; 0 where it is read.
         """
-        points = self.spectral_codec.read_points(ops.cast(state[CODES], "int32"))
         names = list(self.state_spec())
-        before = [state[name] for name in names]
+        kept = 1.0 - self._begins_anew(state[AGE], chance[:, self.frame :]) * drawn
+        recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
+        before = [state[name] * kept if name in recurrent else state[name] for name in names]
+        # Who has read nothing knows no block before.
+        codes = ops.where(kept > 0.5, state[CODES], -1.0)
+        points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
         hidden, after = self.prior.step(points, before, state.get(TEMPO.name, 1.0))
+        names, after = [*names, AGE], [*after, (state[AGE] * kept + 1.0) * drawn]
         if HOLD.name in state:
             held = state[HOLD.name] * drawn > 0.5
-            after = [ops.where(held, old, new) for old, new in zip(before, after, strict=True)]
+            pairs = zip(names, after, strict=True)
+            after = [ops.where(held, state[name], new) for name, new in pairs]
         return hidden, {**state, **dict(zip(names, after, strict=True))}
+
+    def _begins_anew(self, age: Any, chance: Any) -> Any:
+        """`(B, 1)`: 1 where the state begins anew, after `memory / 2` to `memory` blocks alike."""
+        left = ops.maximum(self.memory - age, 1.0)
+        due = ops.logical_and(2.0 * age >= self.memory, chance * left < 1.0)
+        return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
 
     def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:
         """Take the codebooks from stretches of audio, the clock's period, and the labels' shares.

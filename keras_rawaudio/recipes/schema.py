@@ -161,9 +161,9 @@ class CodeDataSettings(DataSettings):
 class CodeTrainingSettings(TrainingSettings):
     """How the weights of a model of codes are found."""
 
-    longest_copy: Annotated[float, Field(ge=0, le=1e5)] | None = None
-    """Seconds for which a model may follow one place of the train part and still be kept; `null`:
-    any. Copies are measured and logged in any case."""
+    longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
+    """Seconds for which a model may follow one place of the train part. One that does so for longer
+    forgets what it drew a second before that time is over, at the latest; `null`: never."""
 
 
 class SpectralRecipe(Settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ from keras_rawaudio.metrics.findings import clock
 from keras_rawaudio.metrics.nll_over_time import bits_by_loudness, bits_by_second
 from keras_rawaudio.metrics.over_time import Track
 from keras_rawaudio.metrics.reference import Reference
-from keras_rawaudio.models import Model, Refiner
+from keras_rawaudio.models import Model, Refiner, SpectralModel
 from keras_rawaudio.plots import learning_curve, tracks_figure
 from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
 from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
-from keras_rawaudio.training.copy_meter import NOTED_COPY, kept_row
+from keras_rawaudio.training.copy_meter import NOTED_COPY
 from keras_rawaudio.training.csv_log import DRAWN, read_log
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.nll import sample_bits
@@ -136,26 +135,22 @@ class Report:
 
     def _kept(self) -> str:
         """Which model of codes is kept, and for how long it copies the train part."""
-        kept = self._kept_row
+        kept = self.log[-1]
         words = (
             f"kept: the model after {kept['minutes']:.1f} minutes, {kept['bits_per_code']:.3f} "
             "bits per code on validation"
         )
-        which = "It" if kept is self.log[-1] else "The latest"
-        copied = self.log[-1]["copied_seconds"]
-        if copied > NOTED_COPY:
-            words += f". {which} follows the train part for {copied:g} s at a stretch"
+        if kept["copied_seconds"] > NOTED_COPY:
+            words += f". It follows the train part for {kept['copied_seconds']:g} s at a stretch"
+        if isinstance(self.model, SpectralModel) and self.model.memory > 0:
+            seconds = float(self.model.memory) * self.model.block / self.rate
+            words += f". Its state begins anew after {seconds:.1f} s at the latest, lest it copies"
         return words
-
-    @property
-    def _kept_row(self) -> Mapping[str, Any]:
-        """The validation of the model of codes that is kept."""
-        return kept_row(self.log, self.recipe["training"]["longest_copy"])
 
     def _by_heart(self) -> bool:
         """Whether codes that it never saw cost more than by their frequencies."""
         by_frequency = self.description["baselines"].get("code_frequencies")
-        return by_frequency is not None and self._kept_row["bits_per_code"] > by_frequency
+        return by_frequency is not None and self.log[-1]["bits_per_code"] > by_frequency
 
     def learning(self) -> Section:
         """Learning curves beside the baselines."""

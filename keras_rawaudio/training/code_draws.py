@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_rawaudio.generation.music import random_music
 from keras_rawaudio.models.spectral_codec import CODES
-from keras_rawaudio.models.spectral_model import SpectralModel
+from keras_rawaudio.models.spectral_model import AGE, SpectralModel
 
 
 class CodeDraws:
@@ -27,7 +27,7 @@ class CodeDraws:
 
     def __call__(self, rng: np.random.Generator) -> np.ndarray:
         """Codes `(blocks, rows, bands)` int32 from 0."""
-        shape = (self.blocks, self.rows, self.model.frame)
+        shape = (self.blocks, self.rows, self.model.chances)
         chance = rng.random(shape, dtype=np.float32)
         music = random_music(self.model, self.rows, rng)
         codes: np.ndarray = self._draw(tf.constant(chance), music).numpy()
@@ -36,11 +36,12 @@ class CodeDraws:
     def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
         model, keys = self.model, self.model.sampler.drawing_keys()
         nothing = tf.fill((self.rows, model.frame), -1.0)
-        state = {**model.zero_state(self.rows), CODES: nothing, **music}
+        age = tf.zeros((self.rows, 1))
+        state = {**model.zero_state(self.rows), CODES: nothing, AGE: age, **music}
         temperature = tf.ones((self.rows, 1))
         drawn = tf.TensorArray(tf.int32, self.blocks)
         for t in tf.range(self.blocks):
-            hidden, state = model.next_hidden(state)
+            hidden, state = model.next_hidden(state, chance[t])
             codes = model.sampler.draw(hidden, chance[t], temperature, keys)
             state = {**state, CODES: tf.cast(codes, tf.float32)}
             drawn = drawn.write(t, codes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from keras_rawaudio.training.code_draws import CodeDraws
 NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the report
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
+MARGIN = 1.0  # seconds; a stretch that is sought may reach over both ends of a copy
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 MEL_BANDS = 40
 
@@ -36,7 +36,7 @@ class CopyMeter:
     """
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
-        self.mel = _mel_power(model)
+        self.model, self.mel = model, _mel_power(model)
         hop = model.block / model.rate
         train, heldout = (
             [self._log_mel(codes) for codes in data.read_once(part, model.frame)]
@@ -56,21 +56,21 @@ class CopyMeter:
         copies = [match.longest_copy(self.limit) for match in matches]
         return max((copy.seconds for copy in copies if copy), default=0.0)
 
+    def limit_memory(self, longest: float) -> float:
+        """Limit the model's memory, so that copies last no longer than `longest` seconds.
+
+        Returns:
+            Seconds after which its state begins anew at the latest.
+        """
+        block = self.model.block / self.model.rate
+        blocks = max(2, int((longest - MARGIN) / block))
+        self.model.memory.assign(blocks)
+        return blocks * block
+
     def _log_mel(self, codes: np.ndarray) -> np.ndarray:
         """Natural log of mel-band power `(blocks, 40)` of codes `(blocks, bands)` from 0."""
         power = sum(mel[code] for mel, code in zip(self.mel, codes.T, strict=True))
         return np.log(power + 1e-8).astype(np.float32)
-
-
-def kept_row(log: Sequence[Mapping[str, Any]], longest: float | None) -> Mapping[str, Any]:
-    """The row of the model that is kept: the last one that copies for no longer, or the first.
-
-    Args:
-        log: rows with `copied_seconds`; one at least.
-        longest: `training.longest_copy` of the recipe.
-    """
-    may = [row for row in log if longest is None or row["copied_seconds"] <= longest]
-    return may[-1] if may else log[0]
 
 
 def _mel_power(model: SpectralModel) -> list[np.ndarray]:

@@ -27,7 +27,8 @@ LARGEST_RATIO = 10  # of what an archive holds to its own size
 class ModelFiles:
     """Saves a model with the running average of its weights.
 
-    A model of codes is kept with biases that balance its codes, unless it copies for too long.
+    A model of codes is kept with biases that balance its codes. Where it copies the train part for
+    too long, its memory is limited.
 
     Args:
         run: where they lie.
@@ -58,7 +59,7 @@ class ModelFiles:
         self._save_average(self.run.last)
 
     def balance_codes(self, steps: int) -> dict[str, float]:
-        """Balance the codes, and see how much is copied.
+        """Balance the codes, see how much is copied, and limit the memory if that is too much.
 
         Args:
             steps: how many were taken.
@@ -66,22 +67,25 @@ class ModelFiles:
         Returns:
             `copied_seconds` of a model of codes; nothing of another.
         """
-        if not self.balance:
+        if not (self.balance and isinstance(self.model, SpectralModel)):
             return {}
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
             self.balance.fit(UPDATES, steps)
-            return {"copied_seconds": round(self.copies.longest(steps), 1)}
+            copied, longest = self.copies.longest(steps), self.longest_copy
+            if longest is not None and copied > longest and not self.model.memory > 0:
+                seconds = self.copies.limit_memory(longest)
+                words = f"follows the train part for {copied:g} s: from now on it begins anew"
+                self.console.line(f"{'':12}{words} after {seconds:.1f} s at the latest")
+                self.balance.fit(UPDATES, steps)
+                copied = self.copies.longest(steps)
+        if copied > NOTED_COPY:
+            self.console.line(f"{'':12}follows the train part for {copied:g} s")
+        return {"copied_seconds": round(copied, 1)}
 
-    def save_best(self, copied: float) -> None:
-        """Write best.keras, unless the model copies for `copied` seconds and there is one."""
-        kept = self.longest_copy is None or copied <= self.longest_copy
-        kept = kept or not self.run.best.is_file()
-        if copied > NOTED_COPY or not kept:
-            words = "" if kept else ": the model before it is kept"
-            self.console.line(f"{'':12}follows the train part for {copied:g} s{words}")
-        if kept:
-            self._save_average(self.run.best)
+    def save_best(self) -> None:
+        """Write best.keras."""
+        self._save_average(self.run.best)
 
     def finish(self, steps: int) -> None:
         """Set the biases of the model that was kept more closely, at the end of training."""

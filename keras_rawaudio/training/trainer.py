@@ -233,7 +233,7 @@ class Trainer:
         row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
         accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
         if accepted and self.replicas.chief:
-            self.files.save_best(row.get("copied_seconds", 0.0))
+            self.files.save_best()
         if self.validation.finished:
             line = f"no better for {self.validation.since_best} validations: stopping early"
             self.console.line(line)

@@ -6,6 +6,10 @@ from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state
+from keras_rawaudio.models.controls import HOLD
+from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_model import AGE
+from keras_rawaudio.models.tier import CLOCK
 
 from ..small_models import make_spectral
 from ..small_models import spectral_piece as piece
@@ -66,6 +70,51 @@ def test_the_least_and_the_greatest_chance_draw_an_entry(model):
     )
     assert (np.asarray(drawn) >= 0).all()
     assert (np.asarray(drawn) < 16).all()
+
+
+def ages(model, chance, drawn=1.0, blocks=60, rows=1000, **controls):
+    """How old the state of each row is after each block `(blocks, rows)`."""
+    state = {**model.zero_state(rows), CODES: ops.ones((rows, model.frame)), **controls}
+    state[AGE] = ops.zeros((rows, 1))
+    found = []
+    for _ in range(blocks):
+        numbers = chance((rows, model.chances)).astype("float32")
+        _, state = model.next_hidden(state, numbers, drawn)
+        found.append(np.asarray(state[AGE])[:, 0])
+    return np.array(found)
+
+
+def test_a_memory_lasts_between_half_of_its_blocks_and_all_alike(model):
+    random = np.random.default_rng(0).random
+    model.memory.assign(8)
+    found = ages(model, random)
+    lasted = found[:-1][found[1:] == 1]
+    assert set(lasted) == {4, 5, 6, 7}
+    counts = np.bincount(lasted.astype(int))[4:]
+    assert counts.min() > 0.8 * counts.mean()
+    assert ages(model, random, drawn=0.0, blocks=10).max() == 0
+    held = {HOLD.name: ops.ones((1000, 1))}
+    assert ages(model, random, blocks=10, **held).max() == 0
+    model.memory.assign(0)
+    assert (ages(model, np.zeros, blocks=20)[-1] == 20).all()
+
+
+def test_a_state_that_begins_anew_knows_its_clock_alone(model):
+    """What comes next is as at the start of a stream, at another time of the clock."""
+    rng = np.random.default_rng(1)
+    model.memory.assign(1)
+    state = {name: rng.random((2, *shape)) for name, shape in model.state_spec().items()}
+    state = {name: ops.cast(value, "float32") for name, value in state.items()}
+    full = {**state, CODES: ops.ones((2, model.frame)), AGE: ops.ones((2, 1))}
+    fresh = {**model.zero_state(2), CODES: -ops.ones((2, model.frame)), AGE: ops.zeros((2, 1))}
+    fresh[f"tier0_{CLOCK}"] = state[f"tier0_{CLOCK}"]
+    chance = np.zeros((2, model.chances), "float32")
+    anew, _ = model.next_hidden(full, chance)
+    model.memory.assign(0)
+    expected, _ = model.next_hidden(fresh, chance)
+    known, _ = model.next_hidden(full, chance)
+    np.testing.assert_allclose(anew, expected, atol=1e-6)
+    assert np.abs(np.asarray(known) - np.asarray(expected)).max() > 1e-3
 
 
 def test_many_short_calls_play_as_one_long_call(model):

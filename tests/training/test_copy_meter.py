@@ -7,7 +7,7 @@ import pytest
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.training import copy_meter
 from keras_rawaudio.training.code_corpus import CodeCorpus
-from keras_rawaudio.training.copy_meter import CopyMeter, kept_row
+from keras_rawaudio.training.copy_meter import CopyMeter
 
 RATE = 2000
 PIECE = np.random.default_rng(0).normal(size=60 * RATE).astype(np.float32) / 10
@@ -59,8 +59,9 @@ def test_what_held_out_audio_matches_is_no_copy(model, codes):
     assert CopyMeter(model, data).limit > 1
 
 
-def test_the_last_that_does_not_copy_is_kept():
-    log = [{"step": i, "copied_seconds": c} for i, c in enumerate([5.0, 2.0, 4.0, 9.0])]
-    assert kept_row(log, 4.0)["step"] == 2
-    assert kept_row(log[:1], 4.0)["step"] == 0
-    assert kept_row(log, None)["step"] == 3
+def test_a_memory_is_a_second_shorter_than_a_copy_may_be(meter, model):
+    seconds = meter.limit_memory(4.0)
+    block = model.block / RATE
+    assert 3.0 - block < seconds <= 3.0
+    assert float(model.memory) == round(seconds / block)
+    model.memory.assign(0)
