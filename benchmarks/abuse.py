@@ -33,6 +33,7 @@ import abuse_inputs
 import abuse_models
 import abuse_processes
 import abuse_recipes
+import abuse_settings
 import abuse_uses
 import numpy as np
 from abuse_case import LONGEST, RATE, RECIPE, Case, attempt
@@ -149,7 +150,14 @@ def chosen(options: argparse.Namespace) -> Iterator[Case]:
 
 def cases() -> Iterator[Case]:
     """All of them."""
-    tables = (abuse_recipes, abuse_inputs, abuse_folders, abuse_models, abuse_uses)
+    tables = (
+        abuse_recipes,
+        abuse_inputs,
+        abuse_folders,
+        abuse_models,
+        abuse_uses,
+        abuse_settings,
+    )
     for group in itertools.chain.from_iterable(table.GROUPS for table in tables):
         for number, (command, prepare, harmless) in enumerate(group()):
             shown = " ".join(command)[:70]

@@ -28,6 +28,8 @@ head: {kind: categorical, hidden_units: 8, layers: 1}
 data: {length: 64, batch: 2}
 training: {sample_seconds: 0.0}
 """
+TINY = "--recipe tiny.yaml --run new --epochs 1"
+GENERATE = "generate exported/generator.onnx --seconds 0.1 --out new.wav"
 # What libraries print, and Python when it fails.
 CHATTER = re.compile(r"WARNING|Note: |Traceback|Exception |[EWI]\d{4} |\[\w+:|.*Warning: ")
 # The command, what damages the files, and whether exit code 0 is right, too.
@@ -36,6 +38,12 @@ Group = Iterator[tuple[list[str], Callable[[], Any], bool]]
 
 def nothing() -> None:
     """Damage nothing."""
+
+
+def written(name: str, content: str | bytes) -> Callable[[], Any]:
+    """Make a file of that name."""
+    data = content if isinstance(content, bytes) else content.encode()
+    return lambda: Path(name).write_bytes(data)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from abuse_case import Case, Process, nothing
+from abuse_case import GENERATE, Case, Process, nothing
 
 TRAIN = "train --audio song.wav --recipe tiny.yaml --run new --epochs 1"
-GENERATE = "generate exported/generator.onnx --seconds 0.1 --out new.wav"
 SPECTROGRAM = "spectrogram song.wav --out new.png"
 
 

@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "serving")]
 
-from ..serving.conftest import build_toy  # noqa: E402
+from ..serving.toy_generators import build_toy  # noqa: E402
 
 PORT = 8124
 PATIENCE = 300  # seconds

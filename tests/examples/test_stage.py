@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 import pytest
 
-from ..serving.conftest import RATE, SERVING, build_toy
+from ..serving.conftest import SERVING
+from ..serving.toy_generators import RATE, build_toy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "stage"
 

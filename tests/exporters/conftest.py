@@ -12,10 +12,16 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from keras_rawaudio.data.codecs import codec_from_json
+from keras_rawaudio.data.corpus import prepare
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.generation import ReferenceSampler, fresh_state, generator_state_spec
 from keras_rawaudio.models import Model
+from keras_rawaudio.recipes import load_recipe
+from keras_rawaudio.training.build import build_model
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
 from ..small_models import LATENT_MODELS, MODELS, REPRESENTATIVES, SPECTRAL_MODELS, each, make
 
@@ -98,3 +104,30 @@ def any_generator(request, exported) -> Generator:
 @pytest.fixture(params=REPRESENTATIVES)
 def generator(request, exported) -> Generator:
     return exported(request.param)
+
+
+NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.hidden_units": 8}
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    return prepare([write_demo_piece(folder / "piece.wav", 4.0, 2000)], folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, corpus):
+    """A run folder as training leaves it: best and last checkpoints that differ."""
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "song")
+    recipe = load_recipe("categorical", NARROW)
+    run.write_json(run.recipe, recipe.to_json())
+    description = {"format_version": FORMAT_VERSION, "sample_rate": 11025}
+    run.write_json(run.description, {**description, "corpus": str(corpus.folder)})
+    model = build_model(recipe, codec_from_json({"name": "mulaw", "peak": 0.7, "levels": 256}))
+    for path, scale in ((run.last, 0.0), (run.best, 1.0)):
+        rng = np.random.default_rng(0)
+        for weight in model.trainable_weights:
+            value = ops.convert_to_numpy(weight)
+            weight.assign(value + scale * rng.normal(size=value.shape))
+        model.save(path)
+    return run, model, recipe

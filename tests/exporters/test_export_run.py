@@ -1,11 +1,7 @@
 """`export`: from a run folder to files that say what they are."""
 
-import errno
-import itertools
 import json
-import os
 import shutil
-import signal
 
 import numpy as np
 import onnx
@@ -15,43 +11,12 @@ import tensorflow as tf
 from keras import ops
 
 import keras_rawaudio
-from keras_rawaudio.data.codecs import codec_from_json
-from keras_rawaudio.data.corpus import prepare
-from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.export import FILES, _made_whole, export, limits
+from keras_rawaudio.exporters.export import export, limits
 from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
-from keras_rawaudio.locks import exclusive
 from keras_rawaudio.metrics.health import health, thresholds
-from keras_rawaudio.recipes import load_recipe, recipe_from_json
-from keras_rawaudio.training.build import build_model
-from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
-
-NARROW = {"tiers.0.units": 4, "tiers.1.units": 5, "head.hidden_units": 8}
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("audio")
-    return prepare([write_demo_piece(folder / "piece.wav", 4.0, 2000)], folder / "cache")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, corpus):
-    """A run folder as training leaves it: best and last checkpoints that differ."""
-    run = RunFolder(tmp_path_factory.mktemp("runs") / "song")
-    recipe = load_recipe("categorical", NARROW)
-    run.write_json(run.recipe, recipe.to_json())
-    description = {"format_version": FORMAT_VERSION, "sample_rate": 11025}
-    run.write_json(run.description, {**description, "corpus": str(corpus.folder)})
-    model = build_model(recipe, codec_from_json({"name": "mulaw", "peak": 0.7, "levels": 256}))
-    for path, scale in ((run.last, 0.0), (run.best, 1.0)):
-        rng = np.random.default_rng(0)
-        for weight in model.trainable_weights:
-            value = ops.convert_to_numpy(weight)
-            weight.assign(value + scale * rng.normal(size=value.shape))
-        model.save(path)
-    return run, model, recipe
+from keras_rawaudio.recipes import recipe_from_json
+from keras_rawaudio.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -166,132 +131,17 @@ def test_bad_folders_are_one_line(run, tmp_path):
         export(run[0].path, tmp_path / "file")
 
 
-@pytest.fixture
-def quick(exported, monkeypatch):
-    """Exports whose files are text, each export with a text of its own."""
-    number = itertools.count()
-
-    def write_onnx(model, metadata, path, int8):
-        path.write_text(f"graph {next(number)}")
-
-    def write_saved(model, metadata, path):
-        path.mkdir()
-        (path / "saved_model.pb").write_text(f"model {next(number)}")
-
-    monkeypatch.setattr("keras_rawaudio.exporters.export.export_onnx", write_onnx)
-    monkeypatch.setattr("keras_rawaudio.exporters.export.export_saved_model", write_saved)
-
-
-@pytest.mark.usefixtures("quick")
-def test_an_export_is_whole_or_the_one_before(run, tmp_path, monkeypatch):
-    """However it ends: an error while it is made, and one between the two names."""
-    out = tmp_path / "out"
-    export(run[0].path, out)
-    (out / ".partial-1").mkdir()  # of an export that was killed
-    (out / ".partial-1" / "generator.onnx").write_bytes(b"half")
-    (out / "notes.txt").write_text("mine")
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and ".part" not in str(p)}
-
-    def files():
-        return {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-
-    def full(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("keras_rawaudio.exporters.export.export_saved_model", full)
-        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
-            export(run[0].path, out)
-        assert files() == before
-        with pytest.raises(UserError, match="No space left on device"):
-            export(run[0].path, tmp_path / "new" / "out")
-        assert not (tmp_path / "new").exists()
-    replace = os.replace
-
-    def interrupted(source, target):
-        if target == out / "generator.onnx" and source.parent.name != "old":
-            raise KeyboardInterrupt
-        replace(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            export(run[0].path, out)
-    assert files() == before
-    export(run[0].path, out)
-    assert files().keys() == before.keys()
-    assert files() != before
-    assert (out / "notes.txt").read_text() == "mine"
-
-
-PLAIN = FILES[2:]
-
-
-@pytest.mark.parametrize("renames", range(11))
-@pytest.mark.parametrize(
-    ("before", "after"), [((), FILES), (FILES, FILES), (FILES, PLAIN), (PLAIN, FILES)]
-)
-def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, renames):
-    """Files never come from two exports; the next export completes it, and says so."""
-
-    def paths(folder):
-        return {n: folder / n if "." in n else folder / n / "pb" for n in FILES}
-
-    def write(folder, names, text):
-        for name in names:
-            path = paths(folder)[name]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-
-    def found():
-        return {n: p.read_text() for n, p in paths(tmp_path).items() if p.exists()}
-
-    def killed():
-        replace, done = os.replace, []
-
-        def counting(source, target):
-            if len(done) == renames:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done.append(target)
-            replace(source, target)
-
-        os.replace = counting
-        with _made_whole(tmp_path) as making:
-            write(making, after, "new")
-
-    write(tmp_path, before, "old")
-    if child := os.fork():
-        os.waitpid(child, 0)
-    else:
-        try:
-            killed()
-        finally:
-            os._exit(0)
-    assert len(set(found().values())) <= 1
-    with pytest.raises(RuntimeError), _made_whole(tmp_path):
-        raise RuntimeError("the next export fails")
-    # The first rename makes it complete.
-    expected = dict.fromkeys(after, "new") if renames else dict.fromkeys(before, "old")
-    assert found() == expected
-    noted = "finished the export" in capsys.readouterr().err
-    assert noted == (0 < renames < 2 + len(before) + len(after))
-    assert not list(tmp_path.glob(".partial-*"))
-
-
-def test_an_export_folder_in_use_is_refused(run, tmp_path):
-    with exclusive(tmp_path / "out"), pytest.raises(UserError, match="is in use by process"):
-        export(run[0].path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.usefixtures("quick")
 def test_a_page_comes_and_goes_with_its_model(run, exported, tmp_path, monkeypatch):
     from keras_rawaudio_serving import web_page
 
     def write_onnx(model, metadata, path, int8):  # a page is made of a real one
         shutil.copy(exported, path)
 
+    def write_saved(model, metadata, path):
+        path.mkdir()
+
     monkeypatch.setattr("keras_rawaudio.exporters.export.export_onnx", write_onnx)
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_saved_model", write_saved)
     monkeypatch.setattr(web_page, "FOLDER", tmp_path / "web")
     with pytest.raises(UserError, match="make web"):
         export(run[0].path, tmp_path / "out", web=True)

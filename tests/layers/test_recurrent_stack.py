@@ -1,4 +1,4 @@
-"""The recurrent stack: parity, causality, carried state, noise, saving."""
+"""The recurrent stack: parity, causality, carried state, settings, saving."""
 
 import keras
 import numpy as np
@@ -7,34 +7,8 @@ from keras import ops
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers import RecurrentStack
-from keras_rawaudio.layers.time_loop import scan_time
 
-CELLS = ["gru", "lstm", "deep-gate-lstm"]
-
-
-def normal(*shape, seed=0, scale=1.0):
-    return (scale * np.random.default_rng(seed).normal(size=shape)).astype("float32")
-
-
-def built(*args, width=3, **kwargs):
-    """A stack with weights that differ from their initial values, biases included."""
-    stack = RecurrentStack(*args, **kwargs)
-    stack.build((None, None, width))
-    for seed, weight in enumerate(stack.trainable_weights):
-        weight.assign(weight + normal(*weight.shape, seed=seed, scale=0.1))
-    return stack
-
-
-def state_of(stack, rows, seed=7):
-    return [
-        normal(rows, *shape, seed=seed + i, scale=0.3)
-        for i, (_, shape) in enumerate(stack.state_shapes())
-    ]
-
-
-def run(stack, inputs, state, **kwargs):
-    outputs, state = stack(inputs, state, **kwargs)
-    return ops.convert_to_numpy(outputs), [ops.convert_to_numpy(x) for x in state]
+from .recurrent import CELLS, built, normal, run, state_of
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -157,101 +131,6 @@ def test_seed_and_names():
     assert [tuple(x.shape) for x in stack.zero_state(3)] == [(3, 4), (3, 4), (3, 2), (3, 2)]
 
 
-@pytest.mark.parametrize("steps", [1, 7, 8, 9, 30])
-@pytest.mark.parametrize("block", [1, 4, 64])
-def test_scan_time(steps, block):
-    values = normal(steps, 2)
-    (sums,) = scan_time(lambda c, x: (c[0] + x[0],), (np.ones(2, "float32"),), [values], block)
-    expected = 1 + np.cumsum(values, axis=0)
-    np.testing.assert_allclose(ops.convert_to_numpy(sums), expected, atol=1e-5)
-
-
-def gradients(stack, inputs, state, whole):
-    """Gradients of a loss on outputs and last states, for weights, inputs and state.
-
-    `whole` takes the sequence in one call; else step by step, where autodiff does the work.
-    """
-
-    def loss(inputs, state):
-        if whole:
-            outputs, after = stack(inputs, state)
-        else:
-            outputs, after = [], state
-            for t in range(inputs.shape[1]):
-                output, after = stack.step(inputs[:, t], after)
-                outputs.append(output)
-            outputs = ops.stack(outputs, axis=1)
-        weights = normal(*outputs.shape, seed=3)
-        return ops.sum(ops.sin(2 * outputs) * weights) + sum(ops.sum(ops.sin(x)) for x in after)
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        inputs, state = tf.constant(inputs), [tf.constant(x) for x in state]
-        sources = [v.value for v in stack.trainable_weights] + [inputs, *state]
-        with tf.GradientTape() as tape:
-            tape.watch([inputs, *state])
-            value = loss(inputs, state)
-        return tape.gradient(value, sources)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        def pure(weights, inputs, state):
-            mapping = zip(stack.trainable_weights, weights, strict=True)
-            with keras.StatelessScope(state_mapping=list(mapping)):
-                return loss(inputs, state)
-
-        weights = [v.value for v in stack.trainable_weights]
-        return jax.tree.leaves(jax.grad(pure, argnums=(0, 1, 2))(weights, inputs, state))
-    pytest.skip("no gradients written for this backend")
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("length", [1, 5, 37])
-def test_fast_gradient_equals_autodiff(cell, length):
-    stack = built(cell, [4, 5], skips=True)
-    inputs, state = normal(3, length, 3), state_of(stack, 3)
-    fast = gradients(stack, inputs, state, whole=True)
-    slow = gradients(stack, inputs, state, whole=False)
-    assert len(fast) == len(slow) > 0
-    for mine, theirs in zip(fast, slow, strict=True):
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(mine), ops.convert_to_numpy(theirs), rtol=1e-4, atol=1e-4
-        )
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(
-    "noise",
-    [
-        {"preactivation_noise": 0.05},
-        {"activation_noise": "half-normal"},
-        {"activation_noise": "normal"},
-        {"activation_noise": "binary"},
-        {"activation_noise": "half-normal", "preactivation_noise": 0.05},
-    ],
-)
-def test_noise_only_in_training(cell, noise):
-    """Pitfall 11: noise is on in training, off in evaluation and in `step`."""
-    stack = built(cell, 6, layers=2, seed=5, **noise)
-    # Far enough out that hard units saturate.
-    if cell == "deep-gate-lstm":
-        for layer in stack.cells:
-            layer.gate_kernels.assign(8 * layer.gate_kernels)
-    inputs, state = 8 * normal(2, 6, 3), state_of(stack, 2)
-    outputs, _ = run(stack, inputs, state)
-    np.testing.assert_array_equal(run(stack, inputs, state)[0], outputs)
-    again = run(stack, inputs, state, training=False)[0]
-    np.testing.assert_array_equal(again, outputs)
-    noisy = run(stack, inputs, state, training=True)[0]
-    other = run(stack, inputs, state, training=True)[0]
-    assert np.abs(noisy - outputs).max() > 1e-4
-    assert np.abs(noisy - other).max() > 1e-4
-    for t in range(6):
-        output, state = stack.step(ops.convert_to_tensor(inputs[:, t]), state)
-        np.testing.assert_allclose(ops.convert_to_numpy(output), outputs[:, t], atol=1e-4)
-
-
 def test_gates_of_two_layers_by_hand():
     """A step of the deep-gate LSTM in plain NumPy."""
     cell = built("deep-gate-lstm", 4, width=3).cells[0]
@@ -273,26 +152,6 @@ def test_gates_of_two_layers_by_hand():
     expected = kept * c + taken * np.tanh(sums[2])
     np.testing.assert_allclose(ops.convert_to_numpy(memory), expected, atol=1e-6)
     np.testing.assert_allclose(ops.convert_to_numpy(shown), out * np.tanh(expected), atol=1e-6)
-
-
-def test_same_seed_same_noise():
-    inputs = normal(2, 5, 3)
-    runs = []
-    for seed in (1, 1, 2):
-        keras.utils.set_random_seed(0)
-        stack = RecurrentStack("gru", 4, preactivation_noise=0.1, seed=seed)
-        runs.append(run(stack, inputs, stack.zero_state(2), training=True)[0])
-    np.testing.assert_array_equal(runs[0], runs[1])
-    assert np.abs(runs[0] - runs[2]).max() > 1e-4
-
-
-def test_preactivation_noise_has_the_given_deviation():
-    cell = RecurrentStack("lstm", 50, preactivation_noise=0.05, seed=1).cells[0]
-    cell.build((None, 3))
-    inputs = normal(40, 10, 3)
-    noise = ops.convert_to_numpy(cell.project(inputs, training=True) - cell.project(inputs))
-    assert abs(noise.std() - 0.05) < 0.001
-    assert abs(noise.mean()) < 0.001
 
 
 @pytest.mark.parametrize("forget_bias", [None, 0.0, 2.5])
@@ -352,27 +211,3 @@ def test_save_and_load(tmp_path, cell, noise, length):
         strict=True,
     ):
         np.testing.assert_array_equal(ops.convert_to_numpy(mine), ops.convert_to_numpy(theirs))
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(
-    "noise",
-    [None, *(pytest.param(noise, marks=pytest.mark.slow) for noise in ("normal", "binary"))],
-)
-def test_trains_in_a_compiled_step(cell, noise):
-    """The loss falls, and the noise is not drawn once and for all when the step is traced."""
-    keras.utils.set_random_seed(1)
-    stack = RecurrentStack(cell, 8, activation_noise=noise, preactivation_noise=0.02, seed=1)
-    inputs = keras.Input((9, 3))
-    state = [keras.Input(shape) for _, shape in stack.state_shapes()]
-    outputs = keras.layers.Dense(1)(stack(inputs, state)[0])
-    model = keras.Model([inputs, *state], outputs)
-    compiled_by_xla = keras.backend.backend() == "jax"
-    model.compile(keras.optimizers.Adam(0.03), "mse", jit_compile=compiled_by_xla)
-    values = [normal(16, 9, 3), *[0 * x for x in state_of(stack, 16)]]
-    target = np.cumsum(values[0][..., :1], axis=1) / 3
-    losses = [float(model.train_on_batch(values, target)) for _ in range(80)]
-    assert losses[-1] < losses[0] / 2
-    seed_state = ops.convert_to_numpy(stack.cells[0].seed_generator.state)
-    model.train_on_batch(values, target)
-    assert (ops.convert_to_numpy(stack.cells[0].seed_generator.state) != seed_state).any()

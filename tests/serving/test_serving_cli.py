@@ -1,6 +1,5 @@
 """The real command line, mostly in a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,29 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import soundfile
 from keras_rawaudio_serving import Sampler
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.output import to_pcm16
 
+from .command_line import COMMAND, FRONT_DOOR, run, words_of
+
 Toy = Callable[..., Path]
 Tone = Callable[..., Path]
 RATE = 8000
-FRONT_DOOR = Path(__file__).resolve().parents[2] / "serving" / "generate.py"
-COMMAND = [sys.executable, str(FRONT_DOOR)]
-
-
-def _run(*words: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
-    command = [*COMMAND, *map(str, words)]
-    return subprocess.run(command, capture_output=True, timeout=600, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def test_a_file_from_the_checkout(toy: Toy, tmp_path: Path) -> None:
     """Pitfall 15: 0.7777 s are round(0.7777 * rate) samples, at the rate."""
     out = tmp_path / "new.wav"
-    done = _run(toy(frame=250), "--seconds", 0.7777, "--out", out, cwd=tmp_path)
+    done = run(toy(frame=250), "--seconds", 0.7777, "--out", out, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
     info = soundfile.info(str(out))
@@ -39,15 +32,10 @@ def test_a_file_from_the_checkout(toy: Toy, tmp_path: Path) -> None:
     assert (info.channels, info.subtype) == (1, "PCM_16")
     # A note names the random seed, so that it can be used again.
     number = done.stderr.split(b"--random-seed ")[1].split()[0].decode()
-    assert main(_words(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=out)) == 0
+    assert main(words_of(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=out)) == 0
     again = tmp_path / "again.wav"
-    assert main(_words(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=again)) == 0
+    assert main(words_of(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=again)) == 0
     assert again.read_bytes() == out.read_bytes()
-
-
-def _words(model: Path, text: str, *more: object, out: Path | str | None = None) -> list[str]:
-    tail = [] if out is None else ["--out", str(out)]
-    return [str(model), *text.split(), *map(str, more), *tail]
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "ogg"])
@@ -55,7 +43,7 @@ def test_same_random_seed_same_file(toy: Toy, tmp_path: Path, extension: str) ->
     files = []
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         out = tmp_path / f"{name}.{extension}"
-        assert main(_words(toy(), "--seconds 1 --quiet --random-seed", seed, out=out)) == 0
+        assert main(words_of(toy(), "--seconds 1 --quiet --random-seed", seed, out=out)) == 0
         files.append(out.read_bytes())
     assert files[0] == files[1] != files[2]
 
@@ -63,7 +51,7 @@ def test_same_random_seed_same_file(toy: Toy, tmp_path: Path, extension: str) ->
 def test_streams_temperatures_and_numbered_files(toy: Toy, tmp_path: Path) -> None:
     for n, text in enumerate(["0.5,1", "0.5 1"]):
         words = f"--seconds 0.3 --random-seed 2 --streams 2 --temperature {text}"
-        assert main(_words(toy(), words, out=tmp_path / f"new{n}.wav")) == 0
+        assert main(words_of(toy(), words, out=tmp_path / f"new{n}.wav")) == 0
     sampler = Sampler.load(toy(), random_seed=2, streams=2, temperature=[0.5, 1])
     expected = to_pcm16(sampler.generate(0.3))
     for n in range(2):
@@ -76,8 +64,8 @@ def test_the_seed_is_read_but_not_in_the_output(toy: Toy, tone: Tone, tmp_path: 
     """Pitfall 16: new audio alone, unless --keep-seed, which puts the (resampled) seed first."""
     model, seed = toy(deterministic=True, frame=6), tone(seconds=2, rate=44100)
     words = f"--seconds 0.1 --seed-audio {seed} --seed-start 0.5 --seed-seconds 0.501"
-    assert main(_words(model, words, out=tmp_path / "new.flac")) == 0
-    assert main(_words(model, f"{words} --keep-seed", out=tmp_path / "kept.flac")) == 0
+    assert main(words_of(model, words, out=tmp_path / "new.flac")) == 0
+    assert main(words_of(model, f"{words} --keep-seed", out=tmp_path / "kept.flac")) == 0
     new, _ = soundfile.read(tmp_path / "new.flac")
     kept, _ = soundfile.read(tmp_path / "kept.flac")
     assert len(new) == 800
@@ -97,13 +85,15 @@ def test_a_short_seed_is_padded_with_a_note(
 ) -> None:
     seed = tone(seconds=0.5, rate=RATE)
     words = f"--seconds 0.1 --seed-audio {seed} --seed-start 0.25 --seed-seconds 1"
-    assert main(_words(toy(), words, out=tmp_path / "new.wav")) == 0
+    assert main(words_of(toy(), words, out=tmp_path / "new.wav")) == 0
     assert "0.75 s shorter than asked" in capsys.readouterr().err
 
 
 def test_clipping_in_the_file(toy: Toy, tmp_path: Path) -> None:
     """Pitfall 18: a model that is too loud is clipped, with no sample of the wrong sign."""
-    assert main(_words(toy(gain=50.0), "--seconds 1 --random-seed 1", out=tmp_path / "a.wav")) == 0
+    assert (
+        main(words_of(toy(gain=50.0), "--seconds 1 --random-seed 1", out=tmp_path / "a.wav")) == 0
+    )
     audio = Sampler.load(toy(gain=50.0), random_seed=1).generate(1.0)[0]
     data, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert np.abs(audio).max() > 1
@@ -116,14 +106,14 @@ def test_deterministic_model_says_that_temperature_does_nothing(
     toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "--seconds 0.1 --temperature 0.9"
-    assert main(_words(toy(deterministic=True), words, out=tmp_path / "a.wav")) == 0
+    assert main(words_of(toy(deterministic=True), words, out=tmp_path / "a.wav")) == 0
     err = capsys.readouterr().err
     assert "--temperature has no effect" in err
     assert "random-seed" not in err
 
 
 def test_quiet_is_quiet(toy: Toy, tmp_path: Path) -> None:
-    done = _run(toy(), "--seconds", 0.1, "--out", tmp_path / "a.wav", "--quiet")
+    done = run(toy(), "--seconds", 0.1, "--out", tmp_path / "a.wav", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -138,7 +128,7 @@ def test_a_closed_console_costs_no_audio(
 
 
 def test_pipe(toy: Toy) -> None:
-    done = _run(*_words(toy(), "--seconds 0.5001 --streams 2 --random-seed 4", out="-"))
+    done = run(*words_of(toy(), "--seconds 0.5001 --streams 2 --random-seed 4", out="-"))
     assert done.returncode == 0, done.stderr
     pcm = np.frombuffer(done.stdout, "<i2").reshape(-1, 2)
     sampler = Sampler.load(toy(), random_seed=4, streams=2)
@@ -185,158 +175,6 @@ def test_interrupted_leaves_nothing(
     assert process.returncode == code
     assert b"Traceback" not in err
     assert list(folder.iterdir()) == []
-
-
-def _error(code: int, err: str, *pieces: str) -> None:
-    assert code == 2
-    assert err.count("\n") == 1, err
-    assert err.startswith("keras-rawaudio-generate: ")
-    for piece in pieces:
-        assert piece in err
-
-
-ERRORS = [
-    ("--out OUT", "--seconds"),
-    ("--seconds 1", "--out"),
-    ("--seconds 0 --out OUT", "more than 0"),
-    ("--seconds -1 --out OUT", "more than 0"),
-    ("--seconds 1 --block 0 --out OUT", "--block"),
-    ("--seconds 1 --temperature 0 --out OUT", "temperature is 0"),
-    ("--seconds 1 --temperature warm --out OUT", "not a number"),
-    ("--seconds 1 --temperature 1,1,1 --streams 2 --out OUT", "3 temperatures for 2 streams"),
-    ("--seconds 1 --streams 0 --out OUT", "streams is 0"),
-    ("--seconds 1 --out none/new.wav", "no such folder"),
-    ("--seconds 1 --out new.xyz", "unknown extension"),
-    ("--seconds 1 --keep-seed --out OUT", "--seed-audio"),
-    ("--seconds 1 --seed-audio none.wav --out OUT", "no such seed audio"),
-    ("--seconds 1 --seed-audio TONE --seed-start 9 --out OUT", "beyond the end"),
-]
-
-
-@pytest.mark.parametrize(("words", "message"), ERRORS)
-def test_errors(
-    toy: Toy,
-    tone: Tone,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    words: str,
-    message: str,
-) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    words = words.replace("OUT", str(folder / "new.wav")).replace("TONE", str(tone(rate=RATE)))
-    _error(main(_words(toy(), words)), capsys.readouterr().err, message)
-    assert list(folder.iterdir()) == []
-
-
-def test_model_errors(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "text.onnx").write_text("hello")
-    for model, message in [
-        (tmp_path / "none.onnx", "no such model"),
-        (tmp_path / "text.onnx", "not an ONNX file"),
-        (toy("other.onnx", metadata=None), "not a keras-rawaudio generator"),
-        (toy("new.onnx", format_version=99), "format version 99"),
-    ]:
-        code = main(_words(model, "--seconds 1", out=tmp_path / "new.wav"))
-        _error(code, capsys.readouterr().err, message)
-
-
-@pytest.mark.parametrize("model", ["a\nb", "a\0b", "", "\x1b[2J", "x" * 5000])
-def test_odd_names_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str
-) -> None:
-    try:
-        code = main([model, "--seconds", "1", "--out", str(tmp_path / "new.wav")])
-    except SystemExit as error:
-        code = int(error.code or 0)
-    line = capsys.readouterr().err
-    _error(code, line)
-    assert line.rstrip("\n").isprintable()
-    assert len(line) < 700
-
-
-def test_errors_in_a_process(tmp_path: Path, toy: Toy) -> None:
-    (tmp_path / "text.onnx").write_text("hello")
-    for words in (["--seconds", "x", "m"], ["m", "--bogus"], [tmp_path / "text.onnx"], []):
-        done = _run(*words, "--out", tmp_path / "new.wav", "--seconds", "1")
-        _error(done.returncode, done.stderr.decode())
-
-
-def test_unwritable_output_is_refused_before_the_work(
-    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*args: object, **options: object) -> None:
-        raise AssertionError("the model was opened")
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", never)
-    assert main(_words(toy(), "--seconds 1", out=tmp_path / "none" / "new.wav")) == 2
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_folder_without_permission(toy: Toy, tmp_path: Path) -> None:
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    assert main(_words(toy(), "--seconds 1", out=folder / "new.wav")) == 2
-
-
-def test_a_full_disk_is_one_line_and_no_file(
-    toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*args: object) -> None:
-        raise soundfile.LibsndfileError(2, "disk full: ")
-
-    monkeypatch.setattr(soundfile.SoundFile, "write", full)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    code = main(_words(toy(), "--seconds 1 --quiet", out=folder / "new.wav"))
-    _error(code, capsys.readouterr().err, "cannot write")
-    assert list(folder.iterdir()) == []
-
-
-@pytest.mark.skipif(
-    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is there"
-)
-@pytest.mark.filterwarnings("ignore:Specified provider")
-def test_cuda_that_does_not_start(
-    toy: Toy, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Listed but not startable: auto takes the CPU, without a word on stdout; cuda says so."""
-    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
-    words = "--seconds 0.1 --quiet --streams 64 --provider"
-    assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
-    assert main(_words(toy(), f"{words} cuda", out=tmp_path / "a.wav")) == 2
-    assert capfd.readouterr().out == ""
-
-
-def test_auto_takes_the_cpu_for_few_streams_and_says_so(
-    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
-    for streams, note in ((1, "1 stream: on the CPU"), (31, "31 streams: on the CPU")):
-        words = f"--seconds 0.1 --streams {streams} --threads 2 --provider"
-        assert main(_words(toy(), f"{words} auto", out=tmp_path / "a.wav")) == 0
-        assert f"{note}, the faster one for so few" in capsys.readouterr().err
-        assert main(_words(toy(), f"{words} cpu", out=tmp_path / "a.wav")) == 0
-        assert "on the CPU" not in capsys.readouterr().err
-
-
-def test_cuda_that_is_not_there(
-    toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    words = "--seconds 1 --provider cuda"
-    _error(main(_words(toy(), words, out=tmp_path / "a.wav")), capsys.readouterr().err, "no CUDA")
-    words = "--seconds 1 --provider auto --streams 64"
-    assert main(_words(toy(), words, out=tmp_path / "a.wav")) == 0
-
-
-def test_play_without_sounddevice(toy: Toy, tmp_path: Path) -> None:
-    (tmp_path / "sounddevice.py").write_text("raise ImportError")
-    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = _run(toy(), "--play", "--seconds", 1, env=env)
-    _error(done.returncode, done.stderr.decode(), "[play]")
 
 
 def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:

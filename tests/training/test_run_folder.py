@@ -2,20 +2,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training.csv_log import CsvLog, read_log
-from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.train import train
 from keras_rawaudio.training.trainer import Trainer
 
@@ -120,66 +115,6 @@ def test_only_what_a_run_makes_is_removed(tmp_path, piece, cache, tiny, monkeypa
     assert {p.name for p in run.iterdir()} == {"thesis.txt"}
 
 
-def test_a_checkpoint_exists_before_the_first_step(trainer, monkeypatch):
-    made = trainer()
-
-    def step(*arguments):
-        assert made.run.training_state.is_file()
-        raise RuntimeError("seen")
-
-    monkeypatch.setattr(TrainingStep, "__call__", step)
-    with pytest.raises(RuntimeError, match="seen"):
-        made.fit()
-
-
-def flipped(path, where):
-    data = bytearray(path.read_bytes())
-    data[int(where * len(data))] ^= 255
-    path.write_bytes(bytes(data))
-
-
-def test_the_checkpoint_before_is_used(trainer, tiny, capsys):
-    """With a line that says so; the run ends as if nothing had happened."""
-    made = trainer(tiny(), Budget(epochs=1))
-    assert made.fit()
-    end = {name: np.array(value) for name, value in made.step.variables().items()}
-    path = made.run.training_state
-    damages = [
-        lambda: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-        lambda: flipped(path, 0.3),
-        path.unlink,
-    ]
-    for damage in damages:
-        damage()
-        capsys.readouterr()
-        again = Trainer(made.run, made.recipe, made.corpus, made.model, made.budget, resume=True)
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("note: ")
-        assert line.endswith("going on from the one before, of step 0")
-    assert again.fit()
-    for name, value in again.step.variables().items():
-        np.testing.assert_array_equal(np.array(value), end[name], err_msg=name)
-
-
-def test_a_claim_of_20_terabytes_is_refused_without_memory(trainer, tmp_path):
-    made = trainer()
-    made.fit()
-    made.run.previous_state.unlink()
-    with np.load(made.run.training_state) as saved:
-        arrays = {name: saved[name] for name in saved.files}
-    name = next(name for name, value in arrays.items() if value.ndim == 2)
-    old = str(arrays[name].shape).encode()
-    np.savez(made.run.training_state.open("wb"), **arrays)
-    data = made.run.training_state.read_bytes()
-    huge = b"(5000000, 1000000)"
-    padded = data.replace(old + b", }" + b" " * (len(huge) - len(old)), huge + b", }", 1)
-    assert len(padded) == len(data)
-    assert padded != data
-    made.run.training_state.write_bytes(padded)
-    with pytest.raises(UserError, match="cannot resume from"):
-        Trainer(made.run, made.recipe, made.corpus, made.model, made.budget, resume=True)
-
-
 WHOLE = {"format_version": FORMAT_VERSION, "corpus": "x", "sample_rate": 8000, "seed": 0}
 
 
@@ -217,40 +152,6 @@ def test_a_missing_value_is_named(tmp_path):
         run.describe()["measure"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"step,loss\n1,2,3\n",
-        b"loss\n1\n",
-        b"no log at all",
-        b"",
-        b"step\nabc\n",
-        b"step,loss\n1.5,2\n",
-        b"step,loss\nnan,2\n",
-        b"step,loss\n1,\x00\n",
-        b"step,loss\n1," + b"x" * 200_000,
-        b"\xff\xfe\xff",
-        b"step,loss\n1\n",
-    ],
-)
-def test_a_damaged_log_is_one_line(tmp_path, content):
-    (tmp_path / "log.csv").write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot read .*log\.csv: .*") as error:
-        read_log(tmp_path / "log.csv", "loss")
-    assert "\n" not in str(error.value)
-
-
-def test_a_log_goes_on_with_other_columns(tmp_path):
-    """A newer version may log more, or less."""
-    (tmp_path / "log.csv").write_text("step,loss,old\n1,2.0,3\n")
-    CsvLog(tmp_path / "log.csv", "loss").append({"step": 2, "loss": 1.0, "new": 4})
-    assert (tmp_path / "log.csv").read_text().splitlines() == [
-        "step,loss,old,new",
-        "1,2.0,3,",
-        "2,1.0,,4",
-    ]
-
-
 @pytest.mark.parametrize("seed", [-1, 1 << 32, 10**30, True, "1"])
 @pytest.mark.parametrize("name", ["request.json", "run.json"])
 def test_a_seed_that_no_training_has_is_damage(tmp_path, name, seed):
@@ -258,27 +159,6 @@ def test_a_seed_that_no_training_has_is_damage(tmp_path, name, seed):
     run = RunFolder(tmp_path)
     with pytest.raises(UserError, match=rf"{name}: 'seed' is wrong"):
         run.read_request() if name == "request.json" else run.describe()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_clear_up_as_ctrl_c(number):
-    before = signal.signal(number, signal.SIG_DFL)  # nohup ignores SIGHUP
-    try:
-        with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
-            os.kill(os.getpid(), number)
-        assert signal.getsignal(number) == signal.SIG_DFL
-    finally:
-        signal.signal(number, before)
-
-
-def test_an_ignored_signal_stays_ignored(monkeypatch):
-    """As SIGHUP under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with ending_as_ctrl_c():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("values", [{}, {"name": ["a"], "description": ""}])

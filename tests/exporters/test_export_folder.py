@@ -1,0 +1,130 @@
+"""The folder of an export: whole, or the one before."""
+
+import errno
+import itertools
+import os
+import signal
+
+import pytest
+
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.exporters.export import FILES, _made_whole, export
+from keras_rawaudio.locks import exclusive
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Exports whose files are text, each export with a text of its own."""
+    number = itertools.count()
+
+    def write_onnx(model, metadata, path, int8):
+        path.write_text(f"graph {next(number)}")
+
+    def write_saved(model, metadata, path):
+        path.mkdir()
+        (path / "saved_model.pb").write_text(f"model {next(number)}")
+
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_onnx", write_onnx)
+    monkeypatch.setattr("keras_rawaudio.exporters.export.export_saved_model", write_saved)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_is_whole_or_the_one_before(run, tmp_path, monkeypatch):
+    """However it ends: an error while it is made, and one between the two names."""
+    out = tmp_path / "out"
+    export(run[0].path, out)
+    (out / ".partial-1").mkdir()  # of an export that was killed
+    (out / ".partial-1" / "generator.onnx").write_bytes(b"half")
+    (out / "notes.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and ".part" not in str(p)}
+
+    def files():
+        return {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("keras_rawaudio.exporters.export.export_saved_model", full)
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+            export(run[0].path, out)
+        assert files() == before
+        with pytest.raises(UserError, match="No space left on device"):
+            export(run[0].path, tmp_path / "new" / "out")
+        assert not (tmp_path / "new").exists()
+    replace = os.replace
+
+    def interrupted(source, target):
+        if target == out / "generator.onnx" and source.parent.name != "old":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(run[0].path, out)
+    assert files() == before
+    export(run[0].path, out)
+    assert files().keys() == before.keys()
+    assert files() != before
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+PLAIN = FILES[2:]
+
+
+@pytest.mark.parametrize("renames", range(11))
+@pytest.mark.parametrize(
+    ("before", "after"), [((), FILES), (FILES, FILES), (FILES, PLAIN), (PLAIN, FILES)]
+)
+def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, renames):
+    """Files never come from two exports; the next export completes it, and says so."""
+
+    def paths(folder):
+        return {n: folder / n if "." in n else folder / n / "pb" for n in FILES}
+
+    def write(folder, names, text):
+        for name in names:
+            path = paths(folder)[name]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+    def found():
+        return {n: p.read_text() for n, p in paths(tmp_path).items() if p.exists()}
+
+    def killed():
+        replace, done = os.replace, []
+
+        def counting(source, target):
+            if len(done) == renames:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done.append(target)
+            replace(source, target)
+
+        os.replace = counting
+        with _made_whole(tmp_path) as making:
+            write(making, after, "new")
+
+    write(tmp_path, before, "old")
+    if child := os.fork():
+        os.waitpid(child, 0)
+    else:
+        try:
+            killed()
+        finally:
+            os._exit(0)
+    assert len(set(found().values())) <= 1
+    with pytest.raises(RuntimeError), _made_whole(tmp_path):
+        raise RuntimeError("the next export fails")
+    # The first rename makes it complete.
+    expected = dict.fromkeys(after, "new") if renames else dict.fromkeys(before, "old")
+    assert found() == expected
+    noted = "finished the export" in capsys.readouterr().err
+    assert noted == (0 < renames < 2 + len(before) + len(after))
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_an_export_folder_in_use_is_refused(run, tmp_path):
+    with exclusive(tmp_path / "out"), pytest.raises(UserError, match="is in use by process"):
+        export(run[0].path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

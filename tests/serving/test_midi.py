@@ -1,0 +1,127 @@
+"""MIDI: knobs that turn controls, how they are learned, and files of them."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import mido
+import numpy as np
+import pytest
+from keras_rawaudio_serving import ServingError
+from keras_rawaudio_serving.cli import main
+from keras_rawaudio_serving.live_controls import LiveControls
+from keras_rawaudio_serving.midi import (
+    Knob,
+    MidiInput,
+    default_knobs,
+    learn_knobs,
+    read_knobs,
+    write_knobs,
+)
+
+Toy = Callable[..., Path]
+
+
+def test_knobs_turn_controls(live: LiveControls, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(mido, "get_input_names", lambda: ["nanoKONTROL2 20:0", "Keystation 24:0"])
+    monkeypatch.setattr(mido, "open_input", lambda name, callback: port)
+    with MidiInput("nano", {"temperature": Knob(21, 3)}, live) as midi:
+        for channel, control, value in ((2, 21, 64), (2, 22, 0), (3, 21, 0)):
+            midi.receive(
+                mido.Message("control_change", channel=channel, control=control, value=value)
+            )
+        midi.receive(mido.Message("note_on", note=21))
+        np.testing.assert_allclose(live.values["temperature"], [1.0, 1.0])
+        midi.receive(mido.Message("control_change", channel=2, control=21, value=127))
+        maximum = live.known["temperature"].maximum
+        np.testing.assert_allclose(live.values["temperature"], [maximum, maximum])
+    with pytest.raises(ServingError, match="no such port: nanoKONTROL2"):
+        MidiInput("Harp", {}, live)
+    with pytest.raises(ServingError, match="2 ports of this name"):
+        MidiInput(":0", {}, live)
+
+
+def test_no_midi_system_is_one_line(live: LiveControls, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("error creating\nALSA client")
+
+    monkeypatch.setattr(mido, "get_input_names", broken)
+    with pytest.raises(ServingError, match="no MIDI system: error creating ALSA client"):
+        MidiInput("nano", {}, live)
+
+
+def test_knobs_are_learned_and_read_again(tmp_path: Path) -> None:
+    moves = [
+        mido.Message("note_off", note=1),
+        mido.Message("control_change", channel=0, control=7, value=1),
+        mido.Message("control_change", channel=0, control=7, value=2),  # still the first knob
+        mido.Message("note_on", note=60, velocity=9),  # leaves out the second
+        mido.Message("control_change", channel=9, control=7, value=1),
+    ]
+    shown: list[str] = []
+    knobs = learn_knobs(moves, ["temperature", "tempo", "level"], shown.append)
+    assert knobs == {"temperature": Knob(7, 1), "level": Knob(7, 10)}
+    assert shown[0] == "temperature: move its knob, or press a key to leave it out"
+    write_knobs(tmp_path / "knobs.json", knobs)
+    assert read_knobs(tmp_path / "knobs.json", ["temperature", "tempo", "level"]) == knobs
+    assert [path.name for path in tmp_path.iterdir()] == ["knobs.json"]
+    with pytest.raises(ServingError, match="cannot write"):
+        write_knobs(tmp_path / "none" / "knobs.json", knobs)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tempo: 1", "is not JSON"),
+        ("[1]", "give"),
+        ('{"tempi": {"cc": 1}}', "no control tempi"),
+        ('{"temperature": 3}', "temperature: give"),
+        ('{"temperature": {"channel": 3}}', "temperature: give"),
+        ('{"temperature": {"cc": 128}}', "cc is 128, not 0 to 127"),
+        ('{"temperature": {"cc": 1, "channel": 0}}', "channel is 0, not 1 to 16"),
+        ('{"temperature": {"cc": true}}', "cc is True"),
+        ('{"temperature": {"cc": 1}, "level": {"cc": 1}}', "another control has this knob"),
+    ],
+)
+def test_a_bad_map_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "knobs.json"
+    path.write_text(text)
+    with pytest.raises(ServingError, match=expected):
+        read_knobs(path, ["temperature", "level"])
+    with pytest.raises(ServingError, match="cannot read"):
+        read_knobs(tmp_path / "none.json", ["temperature"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs and devices")
+def test_a_map_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "large.json").touch()
+    os.truncate(tmp_path / "large.json", 1 << 40)
+    for path in (tmp_path / "fifo.json", tmp_path / "large.json", Path("/dev/zero")):
+        with pytest.raises(ServingError, match="cannot read"):
+            read_knobs(path, ["temperature"])
+
+
+def test_learning_from_the_command_line(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Port(list):  # type: ignore[type-arg]
+        def __enter__(self) -> "Port":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    moved = Port([mido.Message("control_change", channel=4, control=33, value=1)])
+    monkeypatch.setattr(mido, "get_input_names", lambda: ["nano"])
+    monkeypatch.setattr(mido, "open_input", lambda name: moved)
+    path = tmp_path / "knobs.json"
+    assert main([str(toy()), "--midi", "nano", "--midi-learn", str(path)]) == 0
+    assert json.loads(path.read_text())["temperature"] == {"cc": 33, "channel": 5}
+    assert "temperature: move its knob" in capsys.readouterr().err
+
+
+def test_default_knobs_follow_the_file() -> None:
+    assert default_knobs(["a", "b"]) == {"a": Knob(20), "b": Knob(21)}

@@ -1,0 +1,115 @@
+"""The page in a real Chromium, as a user sees it, and an exported model for it."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from keras_rawaudio_serving.web_page import page_server
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of the default recipe's kind, exported."""
+    import keras
+
+    from keras_rawaudio.exporters.onnx_model import export_onnx
+    from keras_rawaudio.generation import generator_state_spec
+    from keras_rawaudio.models import AudioModel
+
+    from ...small_models import far_from_fresh
+
+    keras.utils.set_random_seed(0)
+    tier = {"frame_size": 32, "units": 12, "input": "codes", "clock_harmonics": 3}
+    sizes = {"codebook_size": 8, "filters": 3, "lpc_order": 16, "hidden_units": 8}
+    head = {"kind": "predictive", "num_mixtures": 2, **sizes}
+    model = far_from_fresh(AudioModel([tier], head, {"name": "peak", "peak": 0.9}), spread=0.3)
+    spec = generator_state_spec(model)
+    metadata = {
+        "format_version": 1,
+        "sample_rate": 8000,
+        "frame": model.frame,
+        "noise_per_sample": model.head.noise_per_sample,
+        "deterministic": False,
+        "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],
+    }
+    path = tmp_path_factory.mktemp("exported") / "generator.onnx"
+    export_onnx(model, metadata, path)
+    return path
+
+
+class Page:
+    """The page with a model on it, as a user sees it."""
+
+    def __init__(self, browser: Any, url: str, width: int = 1000) -> None:
+        self.asked: list[str] = []
+        self.wrong: list[str] = []
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        self.page = page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.wrong.append(message.text))
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.goto(url)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until a model is open, or the page shows what is wrong."""
+        self.page.wait_for_selector("#play:visible, #problem:not(:empty)")
+
+    def open(self, name: str, data: bytes) -> str:
+        """Choose a file; returns what the page complains of."""
+        file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+        self.page.evaluate("document.getElementById('problem').textContent = ''")
+        self.page.evaluate("document.getElementById('instrument').hidden = true")
+        self.page.set_input_files("#model", file)
+        self.wait()
+        return str(self.page.inner_text("#problem"))
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def recorded(self) -> float:
+        """Seconds, as the page's meter shows them."""
+        found = re.search(r"recorded ([\d.]+) s", self.page.inner_text("#meter"))
+        return float(found[1]) if found else 0.0
+
+    def record(self, seconds: float, path: Path) -> tuple[np.ndarray, int]:
+        """Play from the beginning and save that much: (samples, channels), and the rate."""
+        self.press("Record")
+        self.press("Play")
+        # By the audio, not by the clock: a busy machine may take longer.
+        while self.recorded() < seconds:
+            self.page.wait_for_timeout(50)
+        with self.page.expect_download() as download:
+            self.press("Stop and save")
+        download.value.save_as(path)
+        self.press("Pause")
+        return soundfile.read(path, dtype="float32", always_2d=True)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Page]]:
+    """open_page(model, width=1000) -> Page, from a server as `--web` starts it."""
+    stack: list[Any] = []
+
+    def make(model: Path, **options: int) -> Page:
+        server = page_server(model)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        stack.append((server, thread))
+        return Page(browser, f"http://127.0.0.1:{server.server_port}/", **options)
+
+    yield make
+    for context in browser.contexts:
+        context.close()
+    for server, thread in stack:
+        server.shutdown()
+        thread.join()
+        server.server_close()
