@@ -83,7 +83,7 @@ def convert(
     signature = [tf.TensorSpec(s, tf.float32, name=f"arg{i}") for i, s in enumerate(shapes)]
     with tf.device("/cpu:0"):  # a GPU would put its own fused operations into the graph
         model, _ = tf2onnx.convert.from_function(
-            tf.function(function), input_signature=signature, opset=OPSET
+            tf.function(function, autograph=False), input_signature=signature, opset=OPSET
         )
     simplify(model)
     graph = model.graph

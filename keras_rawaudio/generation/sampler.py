@@ -51,6 +51,7 @@ class ReferenceSampler:
             }
             step = tf.function(
                 step,
+                autograph=False,
                 input_signature=[
                     tf.TensorSpec((None, None, *self._channels)),
                     tf.TensorSpec((None, None, K)),

@@ -55,7 +55,7 @@ class Evaluator:
             starts=starts,
             labels=labels,
         )
-        self._function = tf.function(self._score)
+        self._function = tf.function(self._score, autograph=False)
 
     def __call__(self) -> dict[str, float]:
         """The measures of the model as it stands.

@@ -50,7 +50,7 @@ class GateStatistics:
         batch = next(read_batches([segment], encode, plan, context, starts=begins, labels=label))
         names = [name for name in ("x", "reset", "position", "label") if name in batch]
         self._inputs = [tf.constant(batch[name]) for name in names]
-        self._function = tf.function(self._observe)
+        self._function = tf.function(self._observe, autograph=False)
 
     def __call__(self) -> dict[str, dict[str, np.ndarray]]:
         """The values of each recurrent layer.

@@ -48,7 +48,7 @@ def sample_bits(
     fresh = tf.ones(streams, tf.bool)
     start = tf.constant(np.zeros(streams) if positions is None else positions, tf.int64)
     state: Any = reset_state(model, model.zero_state(streams), fresh, start)
-    compiled = tf.function(score)
+    compiled = tf.function(score, autograph=False)
     bits = []
     for first in range(0, n, window):
         x = whole[:, first : first + model.context + window]

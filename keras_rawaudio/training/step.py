@@ -79,7 +79,7 @@ class TrainingStep:
                 name: tf.Variable(tf.zeros((batch, *v.shape[1:])))
                 for name, v in self.carried.variables.items()
             }
-        self.function = tf.function(self._replicated, jit_compile=jit_compile)
+        self.function = tf.function(self._replicated, autograph=False, jit_compile=jit_compile)
 
     def __call__(self, batch: dict[str, Any], learning_rate: float) -> tuple[Any, Any]:
         """Take a step on one batch.
