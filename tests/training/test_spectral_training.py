@@ -203,15 +203,6 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(run, piece, tmp_path):
             np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
 
 
-def test_lanes_of_every_epoch_begin_with_a_whole_block():
-    from keras_rawaudio.data.windows import WindowPlan
-
-    plan = WindowPlan([103, 61], frame=4, frames=2, batch=2, grid=4)
-    for epoch in range(5):
-        for block in plan.epoch(epoch):
-            assert (block.offset % 4 == 0).all()
-
-
 @pytest.mark.slow
 def test_music_is_the_same_in_keras_savedmodel_and_onnx(album, tmp_path):
     import onnxruntime

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
 from keras_rawaudio.data.corpus.labels import label_files
-from keras_rawaudio.data.corpus.settings import PARTS, is_sample_rate
+from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.errors import UserError
 
-FORMAT_VERSION = 1
-DESCRIPTION = "corpus.json"
 SAMPLE = np.dtype("<i2")  # 16 bits, low byte first on every machine
 FULL_SCALE = 32768
 LARGEST_DESCRIPTION = 1 << 28  # bytes; an audio file takes a few hundred
@@ -218,49 +216,6 @@ class Corpus:
     def _size(self, part: str, mono: bool) -> int:
         """Bytes of a part's file."""
         return self.samples(part) * self._file(part, mono)[1] * SAMPLE.itemsize
-
-
-def read_description(text: str | bytes, folder: Path | str) -> dict[str, Any]:
-    """What `corpus.json` says.
-
-    Args:
-        text: of the file.
-        folder: where it lies, for messages.
-
-    Raises:
-        UserError: it is another file, of an unknown version, or damaged.
-    """
-    try:
-        description: dict[str, Any] = json.loads(text)
-        version = description["format_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
-    if version != FORMAT_VERSION or version is True:
-        raise UserError(
-            f"the corpus {folder} is of format {version}, this program reads {FORMAT_VERSION}; "
-            "prepare it again"
-        )
-    if not _is_whole(description):
-        raise UserError(f"the corpus {folder} is damaged ({DESCRIPTION}); delete the folder")
-    return description
-
-
-def _is_whole(description: dict[str, Any]) -> bool:
-    """Whether `corpus.json` holds what a corpus reads, each of its kind."""
-    try:
-        sources = [source["path"] for source in description["sources"]]
-        segments = [description["parts"][part]["segments"] for part in PARTS]
-        counts = [s[k] for part in segments for s in part for k in ("samples", "start", "source")]
-        return (
-            is_sample_rate(description["sample_rate"])
-            and description.get("channels", 1) in (1, 2)
-            and all(isinstance(text, str) for text in (description["fingerprint"], *sources))
-            and all(type(count) is int and count >= 0 for count in counts)
-            and all(sum(s["samples"] for s in part) for part in segments)
-            and all(s["source"] < len(sources) for part in segments for s in part)
-        )
-    except (KeyError, TypeError, AttributeError):
-        return False
 
 
 def sha256(path: Path) -> str:

@@ -18,14 +18,9 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from keras_rawaudio.data.corpus import remote
-from keras_rawaudio.data.corpus.corpus import (
-    DESCRIPTION,
-    FORMAT_VERSION,
-    Corpus,
-    read_floats,
-    to_int16,
-)
+from keras_rawaudio.data.corpus.corpus import Corpus, read_floats, to_int16
 from keras_rawaudio.data.corpus.decoding import find_files, open_audio
+from keras_rawaudio.data.corpus.description import DESCRIPTION, FORMAT_VERSION
 from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
 from keras_rawaudio.data.corpus.shards import Shard, make_shards

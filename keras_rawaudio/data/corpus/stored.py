@@ -10,13 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.data.corpus.corpus import (
-    DESCRIPTION,
-    FULL_SCALE,
-    SAMPLE,
-    Corpus,
-    read_description,
-)
+from keras_rawaudio.data.corpus.corpus import FULL_SCALE, SAMPLE, Corpus
+from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
 from keras_rawaudio.data.corpus.remote import PAUSE, RETRIES, is_url, read_error
 from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.errors import UserError

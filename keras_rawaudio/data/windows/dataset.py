@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_rawaudio.data.windows.memory_maps import join_segments, maps_of, release_pages
 from keras_rawaudio.data.windows.plan import WindowPlan, Windows
 from keras_rawaudio.data.windows.stream import StreamPlan
 
@@ -26,7 +25,6 @@ READERS = 2  # batches that are cut at the same time
 # Samples read between two releases: at most 64 MB of a map of hours stay in memory.
 RELEASE_EVERY = 1 << 25
 ALL_ROWS = slice(None)
-MAP_NORESERVE = 0x4000  # of Linux; `mmap` has it from Python 3.13 on
 
 
 def read_batches(
@@ -60,7 +58,7 @@ def read_batches(
     codes = code_table(encode)
     begins = _places(segments, starts)[1]
     lead = context + 1  # y's first sample has `context` + 1 samples before it
-    maps, unreleased = _maps(segments), 0
+    maps, unreleased = maps_of(segments), 0
     for block in _blocks(plan, epoch, skip_batches, repeat):
         read = (part[:, rows] for part in block)
         for segment, offset, reset, valid in zip(*read, strict=True):
@@ -82,7 +80,7 @@ def read_batches(
             unreleased += audio.size
             if unreleased > RELEASE_EVERY:
                 unreleased = 0
-                _release_pages(maps)
+                release_pages(maps)
 
 
 def window_dataset(
@@ -156,7 +154,7 @@ def window_dataset(
         stored = tf.data.Dataset.from_generator(reading, output_signature=specs)
         return _finished(stored, plan, skip_batches, repeat)
     lengths, begins = (tf.constant(values, tf.int64) for values in _places(segments, starts))
-    joined, first, mapped = _joined(segments)
+    joined, first, mapped = join_segments(segments)
     firsts = tf.constant(first, tf.int64)
     kinds = None if labels is None else tf.constant(labels, tf.int32)
     speeds = None if tempos is None else tf.constant(tempos, tf.float32)
@@ -197,7 +195,7 @@ def window_dataset(
         for block in _blocks(plan, epoch, skip_batches, repeat):
             for i in range(0, len(block.segment), most):
                 yield tuple(part[i : i + most, rows] for part in block)
-                _release_pages([] if mapped is None else [mapped])
+                release_pages([] if mapped is None else [mapped])
 
     read = len(range(plan.batch)[rows])
     types = (tf.int64, tf.int64, tf.bool, tf.int64)
@@ -260,42 +258,3 @@ def _places(segments: Sequence[Array], starts: Sequence[int] | None) -> tuple[Ar
     """The length of each segment, and where in its own file it begins."""
     lengths = np.array([len(segment) for segment in segments], np.int64)
     return lengths, np.zeros_like(lengths) if starts is None else np.asarray(starts, np.int64)
-
-
-def _joined(segments: Sequence[Array]) -> tuple[Array, Array, mmap.mmap | None]:
-    """All samples as one array, where in it each segment begins, and the map that it is, if any."""
-    one, maps = segments[0], _maps(segments)
-    path = getattr(one, "filename", None)
-    if len(maps) != 1 or path is None or getattr(one, "offset", None) != 0:
-        ends = np.cumsum([len(segment) for segment in segments])
-        return np.concatenate(segments), np.append(0, ends[:-1]), None
-    private = _private_map(path, len(maps[0]))
-    begin = np.frombuffer(maps[0], np.uint8).ctypes.data
-    whole = np.frombuffer(private, one.dtype).reshape(-1, *one.shape[1:])
-    return whole, np.array([(s.ctypes.data - begin) // whole.strides[0] for s in segments]), private
-
-
-def _private_map(path: str, size: int) -> mmap.mmap:
-    """A map of a file that TensorFlow takes as it is, because it may be written to.
-
-    Nothing is written, and nothing would reach the file. So Linux need not set memory aside for it,
-    which a file larger than memory would not get.
-    """
-    options = {"access": mmap.ACCESS_COPY}
-    if sys.platform.startswith("linux"):
-        flags, access = mmap.MAP_PRIVATE | MAP_NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE
-        options = {"flags": flags, "prot": access}
-    with open(path, "rb") as file:
-        return mmap.mmap(file.fileno(), size, **options)
-
-
-def _maps(segments: Sequence[Array]) -> list[mmap.mmap]:
-    """The memory maps that segments lie in."""
-    maps = (getattr(segment, "_mmap", None) for segment in segments)
-    return list({id(each): each for each in maps if each is not None}.values())
-
-
-def _release_pages(maps: Sequence[mmap.mmap]) -> None:
-    """Give back the pages that were read; the next read finds them in the cache."""
-    for each in maps if hasattr(mmap, "MADV_DONTNEED") else ():
-        each.madvise(mmap.MADV_DONTNEED)

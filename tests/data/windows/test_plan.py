@@ -162,3 +162,10 @@ def test_blocks_join_without_a_seam():
     found = [[(s, o) for s, o, _ in steps] for steps in batches(plan)]
     begin = 0 if order[0] == 0 else plan.batches_per_epoch - len(flat)
     assert found[begin : begin + len(flat)] == [list(b) for b in flat]
+
+
+def test_lanes_of_every_epoch_begin_with_a_whole_block():
+    plan = WindowPlan([103, 61], frame=4, frames=2, batch=2, grid=4)
+    for epoch in range(5):
+        for block in plan.epoch(epoch):
+            assert (block.offset % 4 == 0).all()
