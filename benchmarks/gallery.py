@@ -68,7 +68,7 @@ SHOWS = (
     Show(
         "continued",
         "A second of the piece, and on",
-        "Above the piece, below the model: it hears one second, then nothing but itself.",
+        "Above the piece, below the model: it reads one second, then nothing but its own audio.",
         "default",
         SEEDED,
         ("default, after one second of seed",),
