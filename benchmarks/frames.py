@@ -33,7 +33,7 @@ SEQUENCES = (
 RATE, SHIFT = 8000, 1000
 LONGEST_WINDOW = 400_000  # samples
 MOST_STEPS = 100  # of truncated backpropagation
-FORECAST = re.compile(r"an epoch: (\d+) steps, about ([\d:]+); memory: about ([\d.]+) GB")
+ESTIMATE = re.compile(r"an epoch: (\d+) steps, about ([\d:]+); memory: about ([\d.]+) GB")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def measure(
         process.returncode = os.waitstatus_to_exitcode(status)
         stderr.seek(0)
         text = stderr.read()
-    found = FORECAST.search(text)
+    found = ESTIMATE.search(text)
     if process.returncode or not found:
         return {"frame": frame, "frames": frames, "failed": text.strip()[-300:]}
     forecast_seconds = 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import soundfile
 
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.trainer import Trainer
 
@@ -104,9 +106,10 @@ def test_ctrl_c_stops_a_process_of_its_own(home):
 
 def test_resume_export_evaluate_generate(stopped, home, capfd):
     run = RunFolder.open(home / "run")
-    last = run.log.read_text().splitlines()[-1]
-    assert main(["train", "--resume", "--run", str(run.path), "--epochs", "100"]) == 0
-    assert int(run.log.read_text().splitlines()[-1].split(",")[0]) > int(last.split(",")[0])
+    last = read_log(run.log)[-1]
+    epochs = str(math.ceil(last["epoch"]) + 2)
+    assert main(["train", "--resume", "--run", str(run.path), "--epochs", epochs]) == 0
+    assert read_log(run.log)[-1]["step"] > last["step"]
     assert main(["export", "--run", str(run.path), "--out", str(home / "exported")]) == 0
     assert capfd.readouterr().out == ""
 

@@ -190,7 +190,7 @@ def test_streams_of_a_batch_do_not_meet(generator):
     agree(generator, permuted, audio[order])
 
 
-def test_chance_comes_in_from_outside(generator):
+def test_noise_comes_in_from_outside(generator):
     """Pitfall 22: no random operation in the graph; the same noise gives the same bits."""
     inputs, state = generator.inputs(2, read=2, drawn=8), generator.fresh_state(2)
     audio, _ = generator.onnx(*inputs, state)

@@ -26,7 +26,13 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=list(MODELS), scope="module")
+FIRST, *OTHERS = MODELS
+
+
+@pytest.fixture(
+    params=[FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
+    scope="module",
+)
 def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refiner")
     keras.utils.set_random_seed(0)

@@ -53,14 +53,17 @@ def test_magnitudes_and_levels_come_back(audio):
 
 
 def test_more_iterations_and_momentum_agree_better(audio):
+    short = audio[:5120, :1]
+
     def error(iterations, momentum=0.0):
-        made, spectra = resynthesise(audio[:, :1], iterations=iterations, momentum=momentum)
+        made, spectra = resynthesise(short, iterations=iterations, momentum=momentum)
         n = len(made) // spectra.block * spectra.block
-        a, b = (np.sqrt(spectra.power(x[:n]))[1:-1] for x in (made, audio[:, :1]))
+        a, b = (np.sqrt(spectra.power(x[:n]))[1:-1] for x in (made, short))
         return np.linalg.norm(a - b)
 
-    assert error(4) < error(2) < error(1)
-    assert error(2, 1.0) < error(2)
+    twice = error(2)
+    assert error(4) < twice < error(1)
+    assert error(2, 1.0) < twice
 
 
 def test_silence_stays_silent():

@@ -1,4 +1,4 @@
-"""A small predictive head, what it hears and says, and what it draws."""
+"""A small predictive head, what it reads and predicts, and what it draws."""
 
 import keras
 import numpy as np

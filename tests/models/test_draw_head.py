@@ -98,22 +98,22 @@ def trained(level):
     head = DRAWHead(F, steps=2, latent=2, hidden_units=16, filters=4)
     head.build((None, None), (None, None, W))
     optimizer = keras.optimizers.Adam(1e-2)
+    optimizer.build(head.trainable_weights)
     values = [w.value for w in head.trainable_weights]
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(target):
         condition = tf.zeros((64, 1, W))
         with tf.GradientTape() as tape:
             prediction, _ = head(target, condition, [], training=True)
             loss = tf.reduce_mean(head.loss(prediction, target))
-        return loss, tape.gradient(loss, values)
+        optimizer.apply(tape.gradient(loss, values), head.trainable_weights)
+        return loss
 
     losses = []
     for i in range(250):
         _, target = frames(64, 1, seed=i)
-        loss, gradients = step(tf.constant(level * target))
-        optimizer.apply(gradients, head.trainable_weights)
-        losses.append(float(loss))
+        losses.append(float(step(tf.constant(level * target))))
     return head, losses
 
 

@@ -1,4 +1,4 @@
-"""The envelope's size: read off audio, paid for and drawn as one softmax says."""
+"""The envelope codebook: codes read off audio, their cost and their draws by one softmax."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def numbers(x):
     return ops.convert_to_numpy(x)
 
 
-def test_what_a_code_stands_for_is_that_word():
+def test_the_centre_of_a_code_is_encoded_as_that_code():
     envelope = make()
     centres = np.random.default_rng(0).normal(size=envelope.codebook.shape).astype("float32")
     envelope.codebook.assign(centres)
@@ -54,14 +54,14 @@ def test_sounds_of_a_piece_become_its_codes():
     t = np.arange(n)
     sounds = [np.zeros(n), 0.5 * np.sin(0.3 * t), 0.5 * np.sin(2.0 * t), noise(n)]
     envelope.fit([sound.astype("float32") for sound in sounds])
-    size = [
+    codes = [
         numbers(envelope.encode(envelope.features(sound[None].astype("float32"))))[0].argmax(
             axis=-1
         )
         for sound in sounds
     ]
-    assert all((code == code[0]).all() for code in size)
-    assert len({int(code[0]) for code in size}) == 4
+    assert all((code == code[0]).all() for code in codes)
+    assert len({int(code[0]) for code in codes}) == 4
 
 
 def test_fitting_is_deterministic():
@@ -71,8 +71,8 @@ def test_fitting_is_deterministic():
     np.testing.assert_array_equal(first.codebook, second.codebook)
 
 
-def test_a_vocabulary_of_fewer_moments_than_codes():
-    """Some codes are there twice; every moment still has a code, and that code is the moment."""
+def test_a_piece_of_fewer_frames_than_codes():
+    """Some centres are there twice; every frame still has a code, whose centre is its features."""
     envelope = make()
     piece = noise(4 * FRAME)
     envelope.fit([piece])
@@ -88,9 +88,9 @@ def test_features_are_two_frames_each_one_frame_apart():
     x = noise(5 * FRAME)
     features = numbers(envelope.features(x[None]))[0]
     assert features.shape == (4, 22)
-    for i, moment in enumerate(features):
+    for i, found in enumerate(features):
         expected = envelope.extract(x[i * FRAME : (i + 2) * FRAME])
-        np.testing.assert_allclose(moment, expected, atol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_code_costs_what_the_softmax_says():

@@ -69,7 +69,7 @@ def test_every_band_is_a_mean_of_bins(window):
     assert (np.diff(centres) >= 0).all()
 
 
-def test_moments_are_described_one_by_one():
+def test_each_window_has_its_own_features():
     x = np.random.default_rng(2).normal(size=(2, 3, WINDOW))
     together = levels(x)
     assert together.shape == (2, 3, BANDS + 2)

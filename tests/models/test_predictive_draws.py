@@ -89,12 +89,12 @@ def test_codes_are_drawn_and_samples_follow_them():
         p = softmax(numbers(head.codes.lpc.gain_logits(given_index))[0])
         # Three standard deviations of a share, at most.
         np.testing.assert_allclose(these.mean(axis=0), p, atol=1.5 / np.sqrt(len(these)))
-    heeded = np.concatenate([index, gain], axis=1)
-    logits = numbers(head.codes.envelope.logits(conditioning)) + heeded @ numbers(
+    index_and_gain = np.concatenate([index, gain], axis=1)
+    logits = numbers(head.codes.envelope.logits(conditioning)) + index_and_gain @ numbers(
         head.codes.lpc.code_bias
     )
     np.testing.assert_allclose(code.mean(axis=0), softmax(logits).mean(axis=0), atol=0.03)
-    # The same chance for the samples, another code, index or gain: another frame.
+    # The same noise for the samples, another code, index or gain: another frame.
     wanted = [np.eye(n)[[0, 1, 0, 0]] for n in (CODES, FILTERS, NUM_GAINS)]
     wanted[1], wanted[2] = np.roll(wanted[1], 1, axis=0), np.roll(wanted[2], 2, axis=0)
     noise = np.repeat(uniform(head, 1), 4, axis=0)
@@ -130,13 +130,13 @@ def test_a_frame_is_drawn_with_the_filter_of_its_index_alone(uncorrected):
         np.testing.assert_allclose(drawn[0], x[-FRAME:], atol=1e-6)
 
 
-def quiet_net(word_level):
+def quiet_head(code_level):
     """A head that draws about zero whatever it reads, for one code of this loudness."""
     head = make(sure=True)
     head.filter_bank.set_filters(np.zeros((head.filters, head.lpc_order)))
     for layer in (head.network.entry, head.network.mixture):
         layer.kernel.assign(ops.zeros_like(layer.kernel))
-    head.codes.envelope.codebook.assign([[word_level] * 22] * CODES)
+    head.codes.envelope.codebook.assign([[code_level] * 22] * CODES)
     head.codes.lpc.decode = lambda gain: 1e-3 * ops.sum(gain, axis=-1, keepdims=True)
     return head
 
@@ -152,8 +152,8 @@ def test_draws_are_as_much_louder_or_quieter_as_the_code_is(
     monkeypatch.setattr(level_control, "MAX_EXCITATION_GAIN", 1.25)
     past = audio(make().context)
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4
-    just = quiet_net(level)
-    head = quiet_net(level + np.log(wanted) / 2)
+    just = quiet_head(level)
+    head = quiet_head(level + np.log(wanted) / 2)
     free, _ = draw(just, past, conditioning_of(1)[:, 0], uniform(just, 1))
     drawn, _ = draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))
     np.testing.assert_allclose(drawn[:, :8], factor * free[:, :8], rtol=2e-3)
@@ -162,26 +162,26 @@ def test_draws_are_as_much_louder_or_quieter_as_the_code_is(
 @pytest.mark.parametrize(
     ("wanted", "factor"), [(1.0, 1.0), (1.5, 1.5**0.05), (0.8, 0.8**0.05), (50, 1.05), (0.02, 0.95)]
 )
-def test_what_rings_is_led_to_the_level_of_its_word(wanted, factor, monkeypatch):
-    """A twentieth of the way in a turn, at most by a twentieth; here nothing is drawn."""
+def test_what_rings_is_moved_to_the_level_of_its_code(wanted, factor, monkeypatch):
+    """A twentieth of the way per bunch, at most by a twentieth; here nothing is drawn."""
     monkeypatch.setattr(lpc_filter_bank, "BANDWIDTH_EXPANSION", 0.0)
-    past, turn = audio(make().context), 8
+    past, bunch = audio(make().context), 8
     level = np.log(np.mean(np.square(past[:, -64:]))) / 4 + np.log(wanted) / 2
     frames = []
-    for lead in (level_control.LEVEL_CORRECTION_RATE, 0.0):
-        monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", lead)
-        head = quiet_net(level)
+    for rate in (level_control.LEVEL_CORRECTION_RATE, 0.0):
+        monkeypatch.setattr(level_control, "LEVEL_CORRECTION_RATE", rate)
+        head = quiet_head(level)
         head.filter_bank.set_filters(
-            np.repeat(np.eye(head.lpc_order)[turn - 1 : turn], FILTERS, axis=0)
+            np.repeat(np.eye(head.lpc_order)[bunch - 1 : bunch], FILTERS, axis=0)
         )
         head.residual_limit.assign([0.0])
-        frames.append(draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))[0][:, :turn])
-    if wanted > 0.1:  # else no turn may be as loud as that
-        np.testing.assert_allclose(frames[1], past[:, -turn:], atol=1e-6)
+        frames.append(draw(head, past, conditioning_of(1)[:, 0], uniform(head, 1))[0][:, :bunch])
+    if wanted > 0.1:  # else no bunch may be as loud as that
+        np.testing.assert_allclose(frames[1], past[:, -bunch:], atol=1e-6)
     np.testing.assert_allclose(frames[0], factor * frames[1], rtol=1e-4)
 
 
-def test_chance_is_gumbel_and_logistic_times_the_temperature():
+def test_noise_is_gumbel_and_logistic_times_the_temperature():
     head = make()
     noise = uniform(head, 1)
     whole, given = (

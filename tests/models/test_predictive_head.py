@@ -70,8 +70,8 @@ def test_the_samples_of_a_frame_carry_the_nats_of_its_codes():
     gains = np.eye(NUM_GAINS)[gains]
     for code in (envelopes, indices, gains):
         assert len(np.unique(code.argmax(axis=1))) > 1
-    heeded = np.concatenate([indices, gains], axis=1)
-    logits = numbers(head.codes.envelope.logits(conditioning))[0] + heeded @ numbers(
+    index_and_gain = np.concatenate([indices, gains], axis=1)
+    logits = numbers(head.codes.envelope.logits(conditioning))[0] + index_and_gain @ numbers(
         head.codes.lpc.code_bias
     )
     expected = (softmax(logits) * envelopes).sum(axis=1)
@@ -81,7 +81,9 @@ def test_the_samples_of_a_frame_carry_the_nats_of_its_codes():
     given_index = np.concatenate([conditioning[0], indices], axis=1).astype("float32")
     expected *= (softmax(numbers(head.codes.lpc.gain_logits(given_index))) * gains).sum(axis=1)
     np.testing.assert_allclose(np.exp(-costs.sum(axis=1)), expected, rtol=1e-4)
-    np.testing.assert_array_equal(state[-1][0], np.concatenate([envelopes, heeded], axis=1)[-1])
+    np.testing.assert_array_equal(
+        state[-1][0], np.concatenate([envelopes, index_and_gain], axis=1)[-1]
+    )
 
 
 def test_given_its_code_a_sample_is_predicted_from_what_was_before_it():

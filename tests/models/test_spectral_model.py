@@ -63,7 +63,7 @@ def test_draws_follow_the_distribution(model):
     assert np.abs(shares - expected).max() < 0.03
 
 
-def test_the_least_and_the_greatest_chance_draw_an_entry(model):
+def test_the_least_and_the_greatest_noise_draw_an_entry(model):
     chance = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
     drawn = model.sampler.draw(
         ops.zeros((2, 12)), chance.astype("float32"), ops.ones((2, 1)), model.sampler.entry_keys()

@@ -10,6 +10,7 @@ from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.train import train
 from keras_rawaudio.training.trainer import Trainer
 
 DISCRETE = {
@@ -33,6 +34,7 @@ NOISY = DISCRETE | {
         }
     ],
     "head": {"kind": "regression"},
+    "data": {"length": 16, "batch": 4},
 }
 # The clock's period, the filters and the codebooks are found on the train part, not learned.
 CLOCK = DISCRETE | {
@@ -87,6 +89,14 @@ def build(corpus):
         return build_model(recipe, codec)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained(piece, cache, tiny, tmp_path_factory):
+    """The folder of a finished run; tests that change it copy it."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert train([piece], run, tiny(), Budget(epochs=1), cache=cache)
+    return run
 
 
 @pytest.fixture

@@ -45,7 +45,9 @@ def test_layers_and_names():
     assert {len(v) for v in layers["tier1_layer0"].values()} == {6 * 4000 // 4}
 
 
-@pytest.mark.parametrize("noise", [None, "half-normal", "binary"])
+@pytest.mark.parametrize(
+    "noise", [None, *(pytest.param(n, marks=pytest.mark.slow) for n in ("half-normal", "binary"))]
+)
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize(("bias", "share"), [(20.0, 1.0), (-20.0, 1.0), (0.0, 0.0)])
 def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share):

@@ -7,7 +7,7 @@ from keras_rawaudio.training.evaluator import Evaluator
 from keras_rawaudio.training.nll import sample_bits
 
 
-@pytest.mark.parametrize("clock", [False, True])
+@pytest.mark.parametrize("clock", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_mean_is_the_validations(corpus, tiny, build, clock, monkeypatch):
     """Sample by sample, in windows of any length, it is what validation counts."""
     model = build(tiny(clock=clock))

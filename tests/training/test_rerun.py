@@ -42,12 +42,14 @@ def test_the_same_audio_gives_the_same_weights(first, capsys):
 
 
 def test_other_audio_and_versions_are_named(first):
-    write_demo_piece(first.path.parent / "piece.wav", 4.5, 2000)
+    other = RunFolder(first.path.parent / "new")
+    shutil.copytree(first.path, other.path)
     values = first.describe()
+    other.write_json(other.description, {**values, "samples_sha256": "0" * 64})
     values["versions"]["keras"] = "2.0"
     first.write_json(first.description, values)
-    assert main(["rerun", str(first.path), "--out", str(first.path.parent / "new")]) == 0
-    data, versions, result = compare_runs(first, RunFolder(first.path.parent / "new"))
+    other.training_state.unlink()
+    data, versions, result = compare_runs(first, other)
     assert not any(compared.agrees for compared in (data, versions, result))
     assert "keras 2.0 then, 3." in str(versions)
     assert str(result).startswith("result: differ; best bits_per_sample ")

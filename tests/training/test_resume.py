@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -54,25 +55,32 @@ def log(run):
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("stops", "kind"),
     [
-        {},
-        pytest.param({"noisy": True}, marks=pytest.mark.slow),
-        pytest.param({"clock": True, "weight_decay": 0.01}, marks=pytest.mark.slow),
-        pytest.param({"average": None}, marks=pytest.mark.slow),
-        pytest.param({"weight_noise": 0.01}, marks=pytest.mark.slow),
+        ([5], {}),
+        pytest.param([-3, 5], {}, marks=pytest.mark.slow),
+        pytest.param([-3, 5], {"noisy": True}, marks=pytest.mark.slow),
+        pytest.param([-3, 5], {"clock": True, "weight_decay": 0.01}, marks=pytest.mark.slow),
+        pytest.param([-3, 5], {"average": None}, marks=pytest.mark.slow),
+        pytest.param([-3, 5], {"weight_noise": 0.01}, marks=pytest.mark.slow),
     ],
 )
-def test_resumed_is_uninterrupted(tmp_path, piece, cache, tiny, interrupt, monkeypatch, kind):
-    """Pitfall 13: weights, optimizer, data order, carried state, random state and schedule."""
+def test_resumed_is_uninterrupted(
+    tmp_path, piece, cache, tiny, interrupt, monkeypatch, stops, kind
+):
+    """Pitfall 13: weights, optimizer, data order, carried state, random state and schedule.
+
+    `stops` are steps after the first epoch.
+    """
     recipe, budget = tiny(**kind), Budget(epochs=2)
     assert recipe.training.average == kind.get("average", 0.998)
     assert train([piece], tmp_path / "whole", recipe, budget, cache=cache)
     per_epoch = int(log(tmp_path / "whole")[-1]["step"]) // 2
     with monkeypatch.context():
-        for steps in (per_epoch - 3, per_epoch + 5):
+        for stop in stops:
+            steps = per_epoch + stop
             interrupt(steps)
-            if steps < per_epoch:
+            if stop == stops[0]:
                 assert not train([piece], tmp_path / "parts", recipe, budget, cache=cache)
             else:
                 assert not resume(tmp_path / "parts")
@@ -119,9 +127,8 @@ def test_a_used_budget_is_printed_and_can_be_raised(tmp_path, piece, cache, tiny
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a zip file at all"])
-def test_no_snapshot_or_a_broken_one(tmp_path, piece, cache, tiny, interrupt, content):
-    interrupt(1)
-    train([piece], tmp_path / "run", tiny(), Budget(epochs=1), cache=cache)
+def test_no_checkpoint_or_a_broken_one(tmp_path, trained, content):
+    shutil.copytree(trained, tmp_path / "run")
     state = RunFolder(tmp_path / "run").training_state
     RunFolder(tmp_path / "run").previous_state.unlink()
     state.unlink()

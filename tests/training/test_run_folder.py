@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -59,9 +60,9 @@ def test_two_trainings_in_one_folder(tmp_path, piece, cache, tiny, held):
     assert files(run) == before
 
 
-def test_two_resumes_in_one_folder(tmp_path, piece, cache, tiny, held):
+def test_two_resumes_in_one_folder(tmp_path, trained, held):
     run = tmp_path / "run"
-    train([piece], run, tiny(), Budget(epochs=1), cache=cache)
+    shutil.copytree(trained, run)
     pid = held(run)
     before = files(run)
     with pytest.raises(UserError, match=f"in use by process {pid};"):
@@ -92,7 +93,7 @@ def killed_early(tmp_path, piece, cache, tiny, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("by", ["train", "resume"])
+@pytest.mark.parametrize("by", [pytest.param("train", marks=pytest.mark.slow), "resume"])
 def test_a_run_killed_before_its_first_checkpoint_starts_over(killed_early, piece, cache, tiny, by):
     if by == "train":
         assert train([piece], killed_early, tiny(), Budget(epochs=1), cache=cache)

@@ -51,7 +51,7 @@ def piece(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(piece, tmp_path_factory):
     folder = tmp_path_factory.mktemp("spectral")
-    train([piece], folder / "run", recipe_from_json(RECIPE), Budget(epochs=2), cache=folder)
+    train([piece], folder / "run", recipe_from_json(RECIPE), Budget(epochs=1), cache=folder)
     return folder / "run"
 
 
@@ -64,6 +64,7 @@ def album(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_every_file_of_an_album_is_a_label(album):
     model = load_model(RunFolder(album))
     assert list(model.labels) == ["night", "day"]
@@ -72,21 +73,21 @@ def test_every_file_of_an_album_is_a_label(album):
     assert codes.labels("train") == [0, 0, 0, 0, 1, 1, 1, 1]
     assert codes.labels("validation") == [0, 1]
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
+    # Too short for a steady pulse, so without a clock.
+    assert set(codes.tempos("train")) == {1.0}
 
 
 def test_codes_of_a_corpus_without_labels_have_none(run):
     assert CodeCorpus.load(RunFolder(run).codes, 1 << 14).labels("train") is None
 
 
-def test_music_with_a_clock_is_read_at_several_speeds(run, album):
+def test_music_with_a_clock_is_read_at_several_speeds(run):
     codes = CodeCorpus.load(RunFolder(run).codes, 1 << 14)
     assert codes.tempos("train") == [1.0] * 4 + [0.8, 1.5]
     assert codes.tempos("validation") == [1.0]
     lengths = [len(c) for c in codes.segments("train")]
     np.testing.assert_allclose(np.multiply(lengths, codes.tempos("train")), lengths[0], rtol=0.1)
     assert len(codes.as_recorded("train")) == 4
-    # Too short for a steady pulse, so without a clock.
-    assert set(CodeCorpus.load(RunFolder(album).codes, 1 << 14).tempos("train")) == {1.0}
 
 
 def test_the_shipped_recipe_is_spectral():
@@ -165,6 +166,7 @@ def test_a_log_without_copies_is_damaged(run, tmp_path):
         Report(RunFolder(tmp_path / "run"), load_model(RunFolder(tmp_path / "run")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("copied", "limit"), [(1.0, 4.0), (9.0, 4.0), (9.0, None)])
 def test_a_model_that_copies_for_too_long_forgets(
     run, tmp_path, monkeypatch, capsys, copied, limit
@@ -179,7 +181,7 @@ def test_a_model_that_copies_for_too_long_forgets(
         return 2.0 if meter.model.memory > 0 else copied
 
     monkeypatch.setattr(CopyMeter, "longest", longest)
-    resume(tmp_path / "run", Budget(epochs=3))
+    resume(tmp_path / "run", Budget(epochs=2))
     forgets = limit is not None and copied > limit
     row = read_log(RunFolder(tmp_path / "run").log)[-1]
     assert row["copied_seconds"] == (2.0 if forgets else copied)

@@ -115,7 +115,7 @@ def test_noise_is_on_in_training(build, tiny, batches):
     """Pitfall 11: the same batch from the same state gives another loss every time."""
     model = build(tiny(noisy=True))
     step = still(model)
-    batch = batches(model, 1)[0]
+    batch = batches(model, 1, window=16)[0]
     batch["reset"] = np.ones(4, bool)
     assert float(step(batch, 0.0)[0]) != float(step(batch, 0.0)[0])
 
@@ -149,11 +149,11 @@ def test_averages_follow_the_weights(build, tiny, batches):
 
 def test_the_average_of_weights_that_stand_still(build, tiny, batches):
     model = build(tiny())
-    step = still(model, average=0.9)
+    step = still(model, average=0.5)
     for variable in model.trainable_variables:
         variable.assign(variable + 1.0)  # the averages begin elsewhere
     batch = batches(model, 1)[0]
-    for _ in range(150):
+    for _ in range(40):
         step(batch, 0.0)
     for variable, average in zip(model.trainable_variables, step.averages, strict=True):
         np.testing.assert_allclose(average, variable, atol=1e-4)
