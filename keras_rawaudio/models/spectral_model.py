@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
+from keras_rawaudio.models.clock_seconds import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import CodeSampler
 from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
@@ -276,19 +277,9 @@ class SpectralModel(FitWindows):
             lengths = np.bincount(labels, [len(s) for s in segments], len(self.labels))
             self.label_shares.assign(lengths / lengths.sum())
         if self.prior.clock_harmonics:
-            from keras_rawaudio.dsp.tempo import pulse_period, steady_pulse
-
             codes = self.rate / self.block * self.frame  # per second
-            if self.labels:
-                own = [
-                    [s for s, of in zip(segments, labels, strict=True) if of == label]
-                    for label in range(len(self.labels))
-                ]
-                pulses = [len(s) == 1 and steady_pulse(_mono(s[0]), self.rate) for s in own]
-                self.prior.set_period([8 * (pulse or 0.0) * codes for pulse in pulses])
-            else:
-                bar = 8 * pulse_period([_mono(s) for s in segments], self.rate)
-                self.prior.set_period(bar * codes)
+            turns = np.array(clock_seconds(segments, labels, len(self.labels), self.rate))
+            self.prior.set_period((turns * codes).tolist())
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""
@@ -306,8 +297,3 @@ class SpectralModel(FitWindows):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings()}
-
-
-def _mono(segment: np.ndarray) -> np.ndarray:
-    audio = np.asarray(segment, np.float32).reshape(len(segment), -1).mean(axis=1)
-    return audio / np.float32(32768) if np.asarray(segment[:1]).dtype.kind == "i" else audio
