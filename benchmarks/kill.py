@@ -168,7 +168,7 @@ def fit(piece: Path, run: Path, epochs: int, writing: int) -> None:
     from keras_rawaudio.training.resume import resume
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train
-    from keras_rawaudio.training.validation import ValidationPolicy
+    from keras_rawaudio.training.validation_policy import ValidationPolicy
 
     throughput.LOOK_EVERY = 0.0
     ValidationPolicy.pause = lambda *arguments: 0.0  # type: ignore[method-assign]

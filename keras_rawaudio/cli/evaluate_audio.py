@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if (options.keep_seed or about_seed != (None, None)) and not options.seed_audio:
         raise UserError("--seed-audio is missing: name the file that the seed came from")
 
-    from keras_rawaudio.reports.evaluate_audio import Seed, evaluate_audio
+    from keras_rawaudio.reports.audio_report import Seed, evaluate_audio
 
     seed = None
     if options.seed_audio:

@@ -30,7 +30,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.throughput import LOOK_EVERY, ThroughputMeter
-from keras_rawaudio.training.validation import ValidationPolicy
+from keras_rawaudio.training.validation_policy import ValidationPolicy
 from keras_rawaudio.training.validator import Validator
 
 

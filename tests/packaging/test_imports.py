@@ -94,7 +94,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_what_needs_no_model_loads_no_tensorflow() -> None:
-    run_light("import keras_rawaudio.reports.evaluate_audio, keras_rawaudio.reports.compare")
+    run_light("import keras_rawaudio.reports.audio_report, keras_rawaudio.reports.compare")
 
 
 @pytest.mark.parametrize("words", [[], ["default"], ["--schema"]])

@@ -67,6 +67,7 @@ def test_a_page_in_place_of_a_folder_is_refused_before_anything_is_written(run, 
     assert not (tmp_path / "run" / "measures.json").exists()
 
 
+@pytest.mark.slow
 def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     """Nothing is drawn by chance, and next to nothing follows the seed."""
     write_demo_piece(tmp_path / "song.wav", 5.0, 2000)

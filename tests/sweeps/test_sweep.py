@@ -11,7 +11,7 @@ from keras_rawaudio.cli import main
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps import optuna_engine, read_sweep
 from keras_rawaudio.sweeps.trial import Validations
-from keras_rawaudio.training import throughput, validation
+from keras_rawaudio.training import throughput, validation_policy
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -94,7 +94,7 @@ def test_a_trial_that_was_cut_off_goes_on(here, monkeypatch):
 def test_what_is_worse_than_the_median_is_pruned(here, monkeypatch):
     """Optuna's median rule begins after five trials."""
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
+    monkeypatch.setattr(validation_policy, "VALIDATION_SHARE", 1.0)
     scores = iter([1.0, 2.0, 3.0, 1.5, 2.5, 9.0])
 
     def trial(settings, run, values, report):

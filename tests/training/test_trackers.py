@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training import throughput, validation
+from keras_rawaudio.training import throughput, validation_policy
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -18,7 +18,7 @@ def trained(tmp_path, piece, cache, tiny, monkeypatch):
     """Trains a run of one epoch with a tracker; validates after each step."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
+    monkeypatch.setattr(validation_policy, "VALIDATION_SHARE", 1.0)
 
     def train_with(name):
         recipe = tiny(sample_seconds=0.25)

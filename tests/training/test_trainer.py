@@ -12,7 +12,7 @@ from tensorboard.util import tensor_util
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes import recipe_from_json
-from keras_rawaudio.training import console, throughput, validation
+from keras_rawaudio.training import console, throughput, validation_policy
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
@@ -27,7 +27,7 @@ from keras_rawaudio.training.train import train
 def often(monkeypatch):
     """A validation after every step."""
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(validation, "VALIDATION_SHARE", 1.0)
+    monkeypatch.setattr(validation_policy, "VALIDATION_SHARE", 1.0)
     return {"validate_every": 1e-9}
 
 
@@ -188,13 +188,13 @@ def test_the_latest_model_is_kept_where_asked():
     """A model of codes generates better long after it predicts held-out codes worse."""
     losses = (3.0, 4.0, 5.0)
     for keep, kept in ((False, [True, False, False]), (True, [True, True, True])):
-        policy = validation.ValidationPolicy(every=1.0, patience=2, keep_latest=keep)
+        policy = validation_policy.ValidationPolicy(every=1.0, patience=2, keep_latest=keep)
         assert [policy.accept(loss) for loss in losses] == kept
         assert policy.finished
 
 
 def test_long_validations_become_rarer():
-    policy = validation.ValidationPolicy(every=0.5)
+    policy = validation_policy.ValidationPolicy(every=0.5)
     assert policy.pause() == 30
     assert policy.pause(cost=5.0) == 30
     assert policy.pause(cost=60.0) == pytest.approx(240)  # a fifth of all time
