@@ -12,6 +12,7 @@ of the replica, and of Ray's proxy. Other programs on the machine change these c
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -90,7 +91,8 @@ def main(argv=None):
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--seconds", type=float, default=20.0, help="per row")
     args = parser.parse_args(argv)
-    ray.init(include_dashboard=False, log_to_driver=False)
+    os.environ.update(RAY_worker_niceness="0")  # the priority of this program, not a lower one
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     rows = []
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": PORT})
