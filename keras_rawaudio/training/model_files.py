@@ -75,12 +75,12 @@ class ModelFiles:
             copied, longest = self.copies.longest(steps), self.longest_copy
             if longest is not None and copied > longest and not self.model.memory > 0:
                 seconds = self.copies.limit_memory(longest)
-                words = f"follows the train part for {copied:g} s: from now on it begins anew"
+                words = f"follows the train part for {copied:.1f} s: from now on it begins anew"
                 self.console.line(f"{'':12}{words} after {seconds:.1f} s at the latest")
                 self.balance.fit(UPDATES, steps)
                 copied = self.copies.longest(steps)
         if copied > NOTED_COPY:
-            self.console.line(f"{'':12}follows the train part for {copied:g} s")
+            self.console.line(f"{'':12}follows the train part for {copied:.1f} s")
         return {"copied_seconds": round(copied, 1)}
 
     def save_best(self) -> None:
