@@ -246,9 +246,7 @@ class SpectralModel(FitWindows):
         kept = 1.0 - self._begins_anew(state[AGE], chance[:, self.frame :]) * drawn
         recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
         before = [state[name] * kept if name in recurrent else state[name] for name in names]
-        # Who has read nothing knows no block before.
-        codes = ops.where(kept > 0.5, state[CODES], -1.0)
-        points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
+        points = self.spectral_codec.read_points(ops.cast(state[CODES], "int32"))
         hidden, after = self.prior.step(points, before, state.get(TEMPO.name, 1.0))
         names, after = [*names, AGE], [*after, (state[AGE] * kept + 1.0) * drawn]
         if HOLD.name in state:
@@ -258,9 +256,9 @@ class SpectralModel(FitWindows):
         return hidden, {**state, **dict(zip(names, after, strict=True))}
 
     def _begins_anew(self, age: Any, chance: Any) -> Any:
-        """`(B, 1)`: 1 where the state begins anew, after `memory / 2` to `memory` blocks alike."""
+        """`(B, 1)`: 1 where the state begins anew, in the last quarter of `memory` blocks."""
         left = ops.maximum(self.memory - age, 1.0)
-        due = ops.logical_and(2.0 * age >= self.memory, chance * left < 1.0)
+        due = ops.logical_and(age >= 0.75 * self.memory, chance * left < 1.0)
         return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
 
     def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:

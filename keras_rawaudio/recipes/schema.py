@@ -163,7 +163,7 @@ class CodeTrainingSettings(TrainingSettings):
 
     longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
     """Seconds for which a model may follow one place of the train part. One that does so for longer
-    forgets what it drew a second before that time is over, at the latest; `null`: never."""
+    draws with a shorter memory, as short as it takes; `null`: never."""
 
 
 class SpectralRecipe(Settings):

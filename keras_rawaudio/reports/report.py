@@ -144,7 +144,7 @@ class Report:
             words += f". It follows the train part for {kept['copied_seconds']:g} s at a stretch"
         if isinstance(self.model, SpectralModel) and self.model.memory > 0:
             seconds = float(self.model.memory) * self.model.block / self.rate
-            words += f". Its state begins anew after {seconds:.1f} s at the latest, lest it copies"
+            words += f". So that it copies less, its state begins anew within {seconds:.1f} s"
         return words
 
     def _by_heart(self) -> bool:

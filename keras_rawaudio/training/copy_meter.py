@@ -17,7 +17,8 @@ from keras_rawaudio.training.code_draws import CodeDraws
 NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the report
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
-MARGIN = 1.0  # seconds; a stretch that is sought may reach over both ends of a copy
+# Seconds of the memory of a model that copies: the first, the shortest, and from one to the next.
+FIRST_MEMORY, SHORTEST_MEMORY, SHORTER = 3.0, 0.5, 0.8
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 MEL_BANDS = 40
 
@@ -56,16 +57,18 @@ class CopyMeter:
         copies = [match.longest_copy(self.limit) for match in matches]
         return max((copy.seconds for copy in copies if copy), default=0.0)
 
-    def limit_memory(self, longest: float) -> float:
-        """Limit the model's memory, so that copies last no longer than `longest` seconds.
+    @property
+    def memory(self) -> float:
+        """Seconds after which the model's state begins anew at the latest; 0: never."""
+        return float(self.model.memory) * self.model.block / self.model.rate
 
-        Returns:
-            Seconds after which its state begins anew at the latest.
-        """
-        block = self.model.block / self.model.rate
-        blocks = max(2, int((longest - MARGIN) / block))
-        self.model.memory.assign(blocks)
-        return blocks * block
+    def shorten_memory(self) -> bool:
+        """Let the model forget sooner; False where it could not be sooner."""
+        seconds = SHORTER * self.memory or FIRST_MEMORY
+        if seconds < SHORTEST_MEMORY:
+            return False
+        self.model.memory.assign(int(seconds * self.model.rate / self.model.block))
+        return True
 
     def _log_mel(self, codes: np.ndarray) -> np.ndarray:
         """Natural log of mel-band power `(blocks, 40)` of codes `(blocks, bands)` from 0."""

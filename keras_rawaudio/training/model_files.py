@@ -73,10 +73,11 @@ class ModelFiles:
         with self.step.averaged():
             self.balance.fit(UPDATES, steps)
             copied, longest = self.copies.longest(steps), self.longest_copy
-            if longest is not None and copied > longest and not self.model.memory > 0:
-                seconds = self.copies.limit_memory(longest)
-                words = f"follows the train part for {copied:.1f} s: from now on it begins anew"
-                self.console.line(f"{'':12}{words} after {seconds:.1f} s at the latest")
+            while longest is not None and copied > longest and self.copies.shorten_memory():
+                self.console.line(
+                    f"{'':12}follows the train part for {copied:.1f} s: from now on its state "
+                    f"begins anew after {self.copies.memory:.1f} s at the latest"
+                )
                 self.balance.fit(UPDATES, steps)
                 copied = self.copies.longest(steps)
         if copied > NOTED_COPY:

@@ -1,5 +1,7 @@
 """Copies of the train part are found in codes."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -59,9 +61,12 @@ def test_what_held_out_audio_matches_is_no_copy(model, codes):
     assert CopyMeter(model, data).limit > 1
 
 
-def test_a_memory_is_a_second_shorter_than_a_copy_may_be(meter, model):
-    seconds = meter.limit_memory(4.0)
-    block = model.block / RATE
-    assert 3.0 - block < seconds <= 3.0
-    assert float(model.memory) == round(seconds / block)
+def test_a_memory_gets_shorter_and_stops_at_half_a_second(meter, model):
+    assert meter.memory == 0
+    found = []
+    while meter.shorten_memory():
+        found.append(meter.memory)
     model.memory.assign(0)
+    assert found[0] == pytest.approx(3.0, abs=model.block / RATE)
+    assert all(0.7 < after / before < 0.81 for before, after in itertools.pairwise(found))
+    assert found[-1] >= 0.5 - model.block / RATE
