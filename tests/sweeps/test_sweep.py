@@ -33,9 +33,14 @@ def study_of(out):
 
 
 def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
-    """The same command does nothing more; with more trials asked for, it trains the rest."""
+    """With more trials asked for, the same command trains the rest."""
+    (here / "sweep.yaml").write_text(text.replace("trials: 2", "trials: 1"))
     assert main(["sweep", "sweep.yaml"]) == 0
     out = here / "sweeps/sweep"
+    assert [run.name for run in (out / "runs").iterdir()] == ["trial-0000"]
+    assert "trial-0001" not in capsys.readouterr().out
+    (here / "sweep.yaml").write_text(text)
+    assert main(["sweep", "sweep.yaml"]) == 0
     runs = sorted((out / "runs").iterdir())
     assert [run.name for run in runs] == ["trial-0000", "trial-0001"]
     printed = capsys.readouterr().out
@@ -49,12 +54,6 @@ def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
         assert recipe["training"]["learning_rate"] == trial.params["training.learning_rate"]
         assert recipe["tiers"][0]["units"] == trial.params["tiers.0.units"]
         assert trial.value == min(row["bits_per_sample"] for row in read_log(run / "log.csv"))
-    assert "trial-0002" not in printed
-    (here / "sweep.yaml").write_text(text.replace("trials: 2", "trials: 3"))
-    assert main(["sweep", "sweep.yaml"]) == 0
-    assert len(study_of(out).trials) == 3
-    rates = {trial.params["training.learning_rate"] for trial in study_of(out).trials}
-    assert len(rates) == 3
     (here / "sweep.yaml").write_text(text.replace("seed: 3", "seed: 4"))
     assert main(["sweep", "sweep.yaml"]) == 2
     assert "another --out" in capsys.readouterr().err
