@@ -14,25 +14,26 @@ from ..small_models import make_spectral
 
 
 @pytest.mark.parametrize(("copied", "limit"), [(1.0, 4.0), (9.0, 4.0), (9.0, None)])
-def test_the_memory_of_a_model_that_copies_for_too_long_is_limited(tmp_path, capsys, copied, limit):
-    model, limits = make_spectral(), []
+def test_the_memory_of_a_model_that_copies_is_shortened_until_it_does_not(
+    tmp_path, capsys, copied, limit
+):
+    shorter, longest = {0.0: 2.9, 2.9: 1.4}, {0.0: copied, 2.9: 5.0, 1.4: 2.0}
+    copies = SimpleNamespace(memory=0.0, longest=lambda seed: longest[copies.memory])
 
-    def limit_memory(longest):
-        limits.append(longest)
-        return 2.9
+    def shorten_memory():
+        copies.memory = shorter[copies.memory]
+        return True
 
+    copies.shorten_memory = shorten_memory
     files = ModelFiles(
         RunFolder(tmp_path),
-        SimpleNamespace(model=model, averaged=nullcontext),
+        SimpleNamespace(model=make_spectral(), averaged=nullcontext),
         Console("bits_per_code", {}),
         None,
         CodeTrainingSettings(longest_copy=limit),
     )
-    files.balance = SimpleNamespace(fit=lambda *_: None)
-    files.copies = SimpleNamespace(
-        longest=lambda seed: 2.0 if limits else copied, limit_memory=limit_memory
-    )
-    forgets = limit is not None and copied > limit
-    assert files.balance_codes(steps=7) == {"copied_seconds": 2.0 if forgets else copied}
-    assert limits == ([limit] if forgets else [])
-    assert ("begins anew after 2.9 s at the latest" in capsys.readouterr().err) == forgets
+    files.balance, files.copies = SimpleNamespace(fit=lambda *_: None), copies
+    too_long = limit is not None and copied > limit
+    assert files.balance_codes(steps=7) == {"copied_seconds": 2.0 if too_long else copied}
+    assert copies.memory == (1.4 if too_long else 0.0)
+    assert capsys.readouterr().err.count("begins anew after") == (2 if too_long else 0)
