@@ -90,7 +90,7 @@ def train_here(number: int, arguments: Sequence[str]) -> int:
     Raises:
         UserError: a process was killed.
     """
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(number)]
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(number)]
     command = [sys.executable, "-m", "keras_rawaudio", *arguments, "--workers", "1"]
     processes: list[subprocess.Popen[bytes]] = []
     stop = Interrupt()
@@ -138,7 +138,7 @@ def _is_address(text: object) -> bool:
     return bool(host) and port.isascii() and port.isdigit() and 0 < int(port[:9]) < 1 << 16
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Ports that nobody listens on at the moment."""
     with ExitStack() as sockets:
         bound = [sockets.enter_context(socket.socket()) for _ in range(number)]
