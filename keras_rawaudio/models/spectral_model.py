@@ -246,7 +246,9 @@ class SpectralModel(FitWindows):
         kept = 1.0 - self._begins_anew(state[AGE], chance[:, self.frame :]) * drawn
         recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
         before = [state[name] * kept if name in recurrent else state[name] for name in names]
-        points = self.spectral_codec.read_points(ops.cast(state[CODES], "int32"))
+        # Who has read nothing knows no block before.
+        codes = ops.where(kept > 0.5, state[CODES], -1.0)
+        points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
         hidden, after = self.prior.step(points, before, state.get(TEMPO.name, 1.0))
         names, after = [*names, AGE], [*after, (state[AGE] * kept + 1.0) * drawn]
         if HOLD.name in state:

@@ -18,7 +18,7 @@ NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
 # Seconds of the memory of a model that copies: the first, the shortest, and from one to the next.
-FIRST_MEMORY, SHORTEST_MEMORY, SHORTER = 3.0, 0.5, 0.8
+FIRST_MEMORY, SHORTEST_MEMORY, SHORTER = 3.5, 0.5, 0.8
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 MEL_BANDS = 40
 

@@ -72,17 +72,17 @@ class ModelFiles:
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
             self.balance.fit(UPDATES, steps)
-            copied, longest = self.copies.longest(steps), self.longest_copy
+            copied, longest = round(self.copies.longest(steps), 1), self.longest_copy
             while longest is not None and copied > longest and self.copies.shorten_memory():
                 self.console.line(
-                    f"{'':12}follows the train part for {copied:.1f} s: from now on its state "
+                    f"{'':12}follows the train part for {copied:g} s: from now on its state "
                     f"begins anew after {self.copies.memory:.1f} s at the latest"
                 )
                 self.balance.fit(UPDATES, steps)
-                copied = self.copies.longest(steps)
+                copied = round(self.copies.longest(steps), 1)
         if copied > NOTED_COPY:
-            self.console.line(f"{'':12}follows the train part for {copied:.1f} s")
-        return {"copied_seconds": round(copied, 1)}
+            self.console.line(f"{'':12}follows the train part for {copied:g} s")
+        return {"copied_seconds": copied}
 
     def save_best(self) -> None:
         """Write best.keras."""

@@ -99,13 +99,14 @@ def test_a_memory_ends_in_its_last_quarter_anywhere_alike(model):
     assert (ages(model, np.zeros, blocks=20)[-1] == 20).all()
 
 
-def test_a_state_that_begins_anew_knows_the_block_before_and_the_clock(model):
+def test_a_state_that_begins_anew_knows_its_clock_alone(model):
+    """What comes next is as at the start of a stream, at another time of the clock."""
     rng = np.random.default_rng(1)
     model.memory.assign(1)
     state = {name: rng.random((2, *shape)) for name, shape in model.state_spec().items()}
     state = {name: ops.cast(value, "float32") for name, value in state.items()}
     full = {**state, CODES: ops.ones((2, model.frame)), AGE: ops.ones((2, 1))}
-    fresh = {**model.zero_state(2), CODES: full[CODES], AGE: ops.zeros((2, 1))}
+    fresh = {**model.zero_state(2), CODES: -ops.ones((2, model.frame)), AGE: ops.zeros((2, 1))}
     fresh[f"tier0_{CLOCK}"] = state[f"tier0_{CLOCK}"]
     chance = np.zeros((2, model.chances), "float32")
     anew, _ = model.next_hidden(full, chance)

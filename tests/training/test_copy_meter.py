@@ -67,6 +67,6 @@ def test_a_memory_gets_shorter_and_stops_at_half_a_second(meter, model):
     while meter.shorten_memory():
         found.append(meter.memory)
     model.memory.assign(0)
-    assert found[0] == pytest.approx(3.0, abs=model.block / RATE)
+    assert found[0] == pytest.approx(3.5, abs=model.block / RATE)
     assert all(0.7 < after / before < 0.81 for before, after in itertools.pairwise(found))
     assert found[-1] >= 0.5 - model.block / RATE
