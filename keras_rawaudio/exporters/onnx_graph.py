@@ -66,6 +66,11 @@ class GraphBuilder:
         self.constants[name] = numpy_helper.from_array(np.asarray(values, np.float32), name)
         return name
 
+    def doubles(self, name: str, values: Any) -> str:
+        """An array of floats of 64 bits."""
+        self.constants[name] = numpy_helper.from_array(np.asarray(values, np.float64), name)
+        return name
+
     # Nodes
 
     def slice(self, source: str, start: int, stop: int, axis: int, output: str) -> onnx.NodeProto:
@@ -204,6 +209,15 @@ def scan(
     name = f"Scan/{outputs[0]}"
     return helper.make_node(
         "Scan", inputs, outputs, name=name, body=body, num_scan_inputs=sequences
+    )
+
+
+def loop(
+    body: onnx.GraphProto, times: str, inputs: list[str], outputs: list[str]
+) -> onnx.NodeProto:
+    """A loop that runs so many times, perhaps none, named after its first output."""
+    return helper.make_node(
+        "Loop", [times, "", *inputs], outputs, name=f"Loop/{outputs[0]}", body=body
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder, inner, node
-from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+from keras_rawaudio.layers.phase_retrieval import GRID, PhaseRetrieval
 from keras_rawaudio.models.spectral_decoder import PHASES
 
 
@@ -14,7 +15,8 @@ def hop_graph(builder: GraphBuilder, phases: PhaseRetrieval) -> onnx.GraphProto:
     """The body of a loop over hops.
 
     Its states are `PHASES`; it takes magnitudes `(B, frames, bins)`, whose inner bins count twice,
-    and gains `(B, channels, bins, 2)`, and makes `(B, hop, channels)`.
+    and gains `(B, channels, bins, 2)`, and makes `(B, hop, channels)`. Between its inputs and
+    outputs it computes in 64 bits.
     """
     return _Hop(builder, phases).graph()
 
@@ -23,17 +25,34 @@ class _Hop:
     def __init__(self, builder: GraphBuilder, phases: PhaseRetrieval) -> None:
         self.builder, self.phases = builder, phases
         self.bins = phases.fft_size // 2 + 1
-        self.window = builder.floats("window", phases.window)
+        self.window = builder.doubles("window64", phases.window)
 
     def graph(self) -> onnx.GraphProto:
-        inputs, after = [f"hop/{name}" for name in PHASES], [f"hop/{name}_after" for name in PHASES]
-        ranks = [1 + len(shape) for shape in self.phases.state_shapes()]
+        states = [1 + len(shape) for shape in self.phases.state_shapes()]
+        given = dict(zip([*PHASES, "magnitudes", "gains"], [*states, 3, 4], strict=True))
+        made = dict(zip([*(f"{n}_after" for n in PHASES), "audio"], [*states, 3], strict=True))
+        grid = [self.builder.doubles("grid", GRID), self.builder.doubles("step", 1 / GRID)]
         nodes, final = self._rounds()
+        double, single = TensorProto.DOUBLE, TensorProto.FLOAT
         return self.builder.graph(
             "hop",
-            [*nodes, *self._channels(final)],
-            [*map(inner, inputs, ranks), inner("hop/magnitudes", 3), inner("hop/gains", 4)],
-            [*map(inner, after, ranks), inner("hop/audio", 3)],
+            [
+                *(node("Cast", [f"hop/{n}_in"], f"hop/{n}", to=double) for n in given),
+                *nodes,
+                *self._channels(final),
+                *(
+                    each
+                    for n in PHASES
+                    for each in (
+                        node("Mul", [f"hop/{n}_exact", grid[0]], f"hop/{n}_steps"),
+                        node("Round", [f"hop/{n}_steps"], f"hop/{n}_whole"),
+                        node("Mul", [f"hop/{n}_whole", grid[1]], f"hop/{n}_after"),
+                    )
+                ),
+                *(node("Cast", [f"hop/{n}"], f"hop/{n}_out", to=single) for n in made),
+            ],
+            [inner(f"hop/{name}_in", rank) for name, rank in given.items()],
+            [inner(f"hop/{name}_out", rank) for name, rank in made.items()],
         )
 
     def _rounds(self) -> tuple[list[onnx.NodeProto], str]:
@@ -41,7 +60,7 @@ class _Hop:
         b, phases = self.builder, self.phases
         size, hop, ahead = phases.fft_size, phases.hop, phases.look_ahead
         length = size + ahead * hop
-        start = b.floats("start", np.stack([phases.start, 0 * phases.start], axis=1))
+        start = b.doubles("start", np.stack([phases.start, 0 * phases.start], axis=1))
         nodes = [
             node("Pad", ["hop/total", b.integers(0, 0, 0, hop)], "hop/total0"),
             node("Unsqueeze", ["hop/magnitudes", b.integers(3)], "hop/columns"),
@@ -52,7 +71,7 @@ class _Hop:
             if i < ahead:
                 frames.append(f"hop/frame{i}")
                 nodes.append(node("Gather", ["hop/waiting", b.index(i)], frames[-1], axis=1))
-        momentum = b.floats("momentum", np.float32(phases.momentum))
+        momentum = b.doubles("momentum", phases.momentum)
         total, final = "hop/total0", ""
         last: dict[int, str] = {}
         for number, i in enumerate(phases.order):
@@ -100,15 +119,15 @@ class _Hop:
             for frame, name in zip(frames[1:], waiting, strict=True)
         ]
         nodes += [
-            node("Concat", waiting, "hop/waiting_after", axis=1),
-            b.slice(total, hop, length, 1, "hop/total_after"),
+            node("Concat", waiting, "hop/waiting_exact", axis=1),
+            b.slice(total, hop, length, 1, "hop/total_exact"),
         ]
         return nodes, final
 
     def _channels(self, final: str) -> list[onnx.NodeProto]:
         """The oldest frame's spectrum times each channel's gains, overlapped and added."""
         b, size, hop = self.builder, self.phases.fft_size, self.phases.hop
-        scale = b.floats("scale", np.float32(self.phases.scale))
+        scale = b.doubles("scale", self.phases.scale)
         column = b.integers(3)
         nodes = [node("Unsqueeze", [final, b.integers(1)], "hop/common")]
         for name, source in (("x", "hop/common"), ("g", "hop/gains")):
@@ -134,7 +153,7 @@ class _Hop:
             node("Pad", ["hop/overlap", b.integers(0, 0, 0, 0, 0, hop)], "hop/tail"),
             node("Add", ["hop/by_channel", "hop/tail"], "hop/summed"),
             b.slice("hop/summed", 0, hop, 2, "hop/ready"),
-            b.slice("hop/summed", hop, size, 2, "hop/overlap_after"),
+            b.slice("hop/summed", hop, size, 2, "hop/overlap_exact"),
             node("Mul", ["hop/ready", scale], "hop/scaled"),
             node("Transpose", ["hop/scaled"], "hop/audio", perm=[0, 2, 1]),
         ]

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 START = 1e-3  # -114 dB: below it, a frame starts as a pulse in its middle
+GRID = 2.0**20  # steps of an amplitude of 1: what is carried is a multiple of one, -120 dB
 
 
 class PhaseRetrieval:
@@ -19,6 +20,10 @@ class PhaseRetrieval:
     second round within a hop, a frame's spectrum is first moved on by its last change
     (`momentum`), which halves the rounds that are needed. Then the oldest is final and one hop of
     audio is ready. Each channel is the common spectrum times its own complex gains.
+
+    The search amplifies rounding: a difference in the last of 24 bits grows to another signal
+    within a second or two. So it computes in 64 bits, and rounds what it carries from hop to hop to
+    a grid. Then libraries whose transforms round differently find the same phases.
 
     Args:
         fft_size: samples in a frame, a multiple of four.
@@ -54,8 +59,8 @@ class PhaseRetrieval:
             raise ValueError(f"frames of {fft_size} samples are not a multiple of four")
         self.fft_size, self.hop, self.channels = fft_size, fft_size // 4, channels
         self.look_ahead, self.iterations, self.momentum = look_ahead, iterations, momentum
-        self.window = np.hanning(fft_size + 1)[:-1].astype("float32")
-        self.start = (START * (-1.0) ** np.arange(fft_size // 2 + 1)).astype("float32")
+        self.window = np.hanning(fft_size + 1)[:-1]
+        self.start = START * (-1.0) ** np.arange(fft_size // 2 + 1)
         self.scale = float(self.hop / np.square(self.window).sum())
 
     @property
@@ -86,9 +91,11 @@ class PhaseRetrieval:
             state: as `state_shapes` says.
 
         Returns:
-            `(B, hop, channels)` and the new state.
+            `(B, hop, channels)` and the new state, float32.
         """
-        waiting, total, overlap = state
+        waiting, total, overlap = (ops.cast(value, "float64") for value in state)
+        magnitudes = [ops.cast(value, "float64") for value in magnitudes]
+        gains = ops.cast(gains, "float64")
         size, hop = self.fft_size, self.hop
         frames = [waiting[:, i] for i in range(self.look_ahead)]
         frames.append(ops.zeros_like(frames[0]))
@@ -116,4 +123,6 @@ class PhaseRetrieval:
         summed = ops.irfft((re * a - im * b, re * b + im * a), fft_length=size) * self.window
         summed = summed + ops.pad(overlap, ((0, 0), (0, 0), (0, hop)))
         audio = ops.transpose(summed[:, :, :hop], (0, 2, 1)) * self.scale
-        return audio, [ops.stack(frames[1:], axis=1), total[:, hop:], summed[:, :, hop:]]
+        after = [ops.stack(frames[1:], axis=1), total[:, hop:], summed[:, :, hop:]]
+        after = [ops.round(value * GRID) * (1 / GRID) for value in after]
+        return ops.cast(audio, "float32"), [ops.cast(value, "float32") for value in after]

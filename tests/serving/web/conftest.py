@@ -1,4 +1,4 @@
-"""The page in a real Chromium, as a user sees it, and an exported model for it."""
+"""The page in a real Chromium, as a user sees it, and exported models for it."""
 
 import re
 import threading
@@ -14,13 +14,32 @@ from keras_rawaudio_serving.web_page import page_server
 PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of the default recipe's kind, exported."""
-    import keras
-
+def export(model: Any, folder: Path, rate: int = 8000) -> Path:
+    """The generator of a model as an ONNX file."""
     from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.generation import generator_state_spec
+
+    spec = generator_state_spec(model)
+    metadata = {
+        "format_version": 1,
+        "sample_rate": rate,
+        "frame": model.block,
+        "channels": model.channels,
+        "delay": model.delay,
+        "noise_per_sample": model.head.noise_per_sample,
+        "deterministic": False,
+        "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],
+    }
+    path = folder / "generator.onnx"
+    export_onnx(model, metadata, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of the kind of the recipe `raw`."""
+    import keras
+
     from keras_rawaudio.models import AudioModel
 
     from ...small_models import far_from_fresh
@@ -30,18 +49,22 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = {"codebook_size": 8, "filters": 3, "lpc_order": 16, "hidden_units": 8}
     head = {"kind": "predictive", "num_mixtures": 2, **sizes}
     model = far_from_fresh(AudioModel([tier], head, {"name": "peak", "peak": 0.9}), spread=0.3)
-    spec = generator_state_spec(model)
-    metadata = {
-        "format_version": 1,
-        "sample_rate": 8000,
-        "frame": model.frame,
-        "noise_per_sample": model.head.noise_per_sample,
-        "deterministic": False,
-        "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],
-    }
-    path = tmp_path_factory.mktemp("exported") / "generator.onnx"
-    export_onnx(model, metadata, path)
-    return path
+    return export(model, tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="module")
+def spectral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of the kind of the recipe `default`, in stereo at 44.1 kHz."""
+    import keras
+
+    from keras_rawaudio.models import SpectralModel
+
+    keras.utils.set_random_seed(0)
+    model = SpectralModel(44100, 2, codebook_size=16, components=8, units=12, clock_harmonics=2)
+    rng = np.random.default_rng(0)
+    bursts = rng.normal(size=(441000, 2)) * np.repeat(rng.random((441, 1)) ** 4, 1000, axis=0) / 3
+    model.prepare([bursts.astype(np.float32)])
+    return export(model, tmp_path_factory.mktemp("spectral"), rate=44100)
 
 
 class Page:
