@@ -63,7 +63,7 @@ def sampler_files() -> Group:
         "--osc x --play",
         "--osc :-1 --play",
         "--midi nothing",
-        "--midi-map a.json",
+        "--midi-map a.yaml",
         "--midi-learn a.json",
         "--latency nan --play",
         "--latency -1 --play",

@@ -1,6 +1,5 @@
 """Controls by MIDI: which knob turns what, and the port that receives it."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -90,33 +89,35 @@ def default_knobs(names: Iterable[str]) -> dict[str, Knob]:
 
 
 def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
-    """Read a file such as `{"tempo": {"cc": 21, "channel": 1}}`; the channel may be left out.
+    """Read a file with lines such as `tempo: {cc: 21, channel: 1}`; the channel may be left out.
 
     Args:
-        path: of the JSON file.
+        path: of the YAML file.
         names: of the controls that there are.
 
     Raises:
-        ServingError: no such file, not such a file, or a control that is not in `names`.
+        ServingError: PyYAML is missing; no such file, not such a file, or a control that is not in
+            `names`.
     """
+    yaml = _yaml("--midi-map")
     try:
         if not Path(path).is_file():  # a pipe would wait, and a device may never end
             raise ServingError(f"cannot read {path}: there is no such file")
         if Path(path).stat().st_size > LARGEST:
             raise ServingError(f"cannot read {path}: it is larger than {LARGEST >> 20} MB")
-        raw = json.loads(Path(path).read_bytes())
+        raw = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
         raise ServingError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ServingError(f"{path} is not JSON") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ServingError(f"{path} is not YAML") from None
     if not isinstance(raw, dict):
-        raise ServingError(f'{path}: give {{"temperature": {{"cc": {FIRST_CC}}}}}')
+        raise ServingError(f"{path}: give temperature: {{cc: {FIRST_CC}}}")
     knobs: dict[str, Knob] = {}
     for name, entry in raw.items():
         if name not in names:
-            raise ServingError(f"{path}: no control {name}: this file has {', '.join(names)}")
+            raise ServingError(f"{path}: no control {name!s:.40}: this file has {', '.join(names)}")
         if not isinstance(entry, dict) or "cc" not in entry or entry.keys() - {"cc", "channel"}:
-            raise ServingError(f'{path}: {name}: give {{"cc": 0 to 127, "channel": 1 to 16}}')
+            raise ServingError(f"{path}: {name}: give {{cc: 0 to 127, channel: 1 to 16}}")
         for key, low, high in (("cc", 0, 127), ("channel", 1, 16)):
             value = entry.get(key, low)
             if type(value) is not int or not low <= value <= high:
@@ -167,17 +168,27 @@ def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
     """Write a file that `read_knobs` reads: whole, or not at all.
 
     Raises:
-        ServingError: it cannot be written.
+        ServingError: PyYAML is missing, or the file cannot be written.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
-    text = json.dumps({name: knob._asdict() for name, knob in knobs.items()}, indent=2)
+    named = {name: knob._asdict() for name, knob in knobs.items()}
+    text = _yaml("--midi-learn").safe_dump(named, sort_keys=False, default_flow_style=None)
     try:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ServingError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _yaml(flag: str) -> Any:
+    """The module, for what a flag asks for."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise missing_extra(flag, "stage", error) from None
+    return yaml
 
 
 def port_names() -> list[str]:

@@ -35,7 +35,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
         "host is given (needs the extra: stage)",
     )
     add("--midi", metavar="PORT", help="set controls by MIDI (needs the extra: stage)")
-    add("--midi-map", metavar="FILE", help="JSON: which knob turns which control")
+    add("--midi-map", metavar="FILE", help="YAML: which knob turns which control")
     add("--midi-learn", metavar="FILE", help="ask for a knob for each control, write FILE, exit")
 
 

@@ -1,6 +1,5 @@
 """MIDI: knobs that turn controls, how they are learned, and files of them."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -65,42 +64,43 @@ def test_knobs_are_learned_and_read_again(tmp_path: Path) -> None:
     knobs = learn_knobs(moves, ["temperature", "tempo", "level"], shown.append)
     assert knobs == {"temperature": Knob(7, 1), "level": Knob(7, 10)}
     assert shown[0] == "temperature: move its knob, or press a key to leave it out"
-    write_knobs(tmp_path / "knobs.json", knobs)
-    assert read_knobs(tmp_path / "knobs.json", ["temperature", "tempo", "level"]) == knobs
-    assert [path.name for path in tmp_path.iterdir()] == ["knobs.json"]
+    write_knobs(tmp_path / "knobs.yaml", knobs)
+    assert read_knobs(tmp_path / "knobs.yaml", ["temperature", "tempo", "level"]) == knobs
+    assert [path.name for path in tmp_path.iterdir()] == ["knobs.yaml"]
     with pytest.raises(ServingError, match="cannot write"):
-        write_knobs(tmp_path / "none" / "knobs.json", knobs)
+        write_knobs(tmp_path / "none" / "knobs.yaml", knobs)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("tempo: 1", "is not JSON"),
+        ("{tempo", "is not YAML"),
         ("[1]", "give"),
         ('{"tempi": {"cc": 1}}', "no control tempi"),
         ('{"temperature": 3}', "temperature: give"),
         ('{"temperature": {"channel": 3}}', "temperature: give"),
         ('{"temperature": {"cc": 128}}', "cc is 128, not 0 to 127"),
         ('{"temperature": {"cc": 1, "channel": 0}}', "channel is 0, not 1 to 16"),
-        ('{"temperature": {"cc": true}}', "cc is True"),
+        ("temperature: {cc: yes}", "cc is True"),
+        ("? [temperature]\n: 1", "is not YAML"),
         ('{"temperature": {"cc": 1}, "level": {"cc": 1}}', "another control has this knob"),
     ],
 )
 def test_a_bad_map_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
-    path = tmp_path / "knobs.json"
+    path = tmp_path / "knobs.yaml"
     path.write_text(text)
     with pytest.raises(ServingError, match=expected):
         read_knobs(path, ["temperature", "level"])
     with pytest.raises(ServingError, match="cannot read"):
-        read_knobs(tmp_path / "none.json", ["temperature"])
+        read_knobs(tmp_path / "none.yaml", ["temperature"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="FIFOs and devices")
 def test_a_map_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo.json")
-    (tmp_path / "large.json").touch()
-    os.truncate(tmp_path / "large.json", 1 << 40)
-    for path in (tmp_path / "fifo.json", tmp_path / "large.json", Path("/dev/zero")):
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "large.yaml").touch()
+    os.truncate(tmp_path / "large.yaml", 1 << 40)
+    for path in (tmp_path / "fifo.yaml", tmp_path / "large.yaml", Path("/dev/zero")):
         with pytest.raises(ServingError, match="cannot read"):
             read_knobs(path, ["temperature"])
 
@@ -117,9 +117,9 @@ def test_learning_from_the_command_line(
     moved = Port([mido.Message("control_change", channel=4, control=33, value=1)])
     monkeypatch.setattr(mido, "get_input_names", lambda: ["nano"])
     monkeypatch.setattr(mido, "open_input", lambda name: moved)
-    path = tmp_path / "knobs.json"
+    path = tmp_path / "knobs.yaml"
     assert main([str(toy()), "--midi", "nano", "--midi-learn", str(path)]) == 0
-    assert json.loads(path.read_text())["temperature"] == {"cc": 33, "channel": 5}
+    assert path.read_text() == "temperature: {cc: 33, channel: 5}\n"
     assert "temperature: move its knob" in capsys.readouterr().err
 
 
