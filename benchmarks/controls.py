@@ -2,9 +2,10 @@
 
 python benchmarks/controls.py exported/song/generator.onnx --seconds 40 --streams 4
 
-For each value of a control, the others at their defaults: the period of the pulse in seconds and
-its ratio to that at the default, onsets per second, beat strength, level in dB, and the seconds
-that are silent. A JSON line last.
+For each value of a control, the others at their defaults: the period of the pulse in seconds, beat
+strength, onsets per second, level in dB, and the share of seconds that are silent. Of each tempo
+also how far the period is off: in percent, from the one at tempo 1 over the tempo, or a simple
+multiple or fraction of that. A JSON line last.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ VALUES = {
 }
 LEAD = 5.0  # seconds that are generated before a control is turned
 SILENT_DB = -70.0
+# Of a pulse, what may be found in its place: other levels of the same metre.
+MULTIPLES = sorted({a / b for a in range(1, 5) for b in range(1, 5)})
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -34,6 +37,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=40.0, help="of each stream (40)")
     parser.add_argument("--streams", type=int, default=4, help="(4)")
     parser.add_argument("--random-seed", type=int, default=0)
+    parser.add_argument("--controls", nargs="+", metavar="NAME", help="those alone (all)")
     return parser
 
 
@@ -45,6 +49,8 @@ def main(options: argparse.Namespace) -> None:
     )
     rows: list[dict[str, Any]] = []
     for name, control in sampler.controls.items():
+        if options.controls and name not in options.controls:
+            continue
         for value in VALUES.get(name, (1.0,)):  # each music by itself
             sampler.set_control(name, [control.default])
             sampler.reset()
@@ -54,6 +60,11 @@ def main(options: argparse.Namespace) -> None:
             audio = sampler.generate(options.seconds)
             rows.append({"control": name, "value": value, **measured(audio, sampler.sample_rate)})
         sampler.set_control(name, [control.default])
+    own = next((r["pulse_period"] for r in rows if (r["control"], r["value"]) == ("tempo", 1.0)), 0)
+    for row in rows:
+        row["tempo_off_percent"] = None
+        if row["control"] == "tempo":
+            row["tempo_off_percent"] = off_percent(row["pulse_period"], own / row["value"])
     print_table(rows, tuple(rows[0]))
     print_line({"benchmark": "controls", "model": str(options.model), "rows": rows})
 
@@ -61,17 +72,18 @@ def main(options: argparse.Namespace) -> None:
 def measured(audio: np.ndarray, rate: int) -> dict[str, float]:
     """Figures of streams `(streams, n)` or `(streams, n, channels)`, in the mean."""
     from keras_rawaudio.dsp.spectra import mono
+    from keras_rawaudio.dsp.tempo import pulse_period
     from keras_rawaudio.metrics.beat_strength import beat_strength_and_period
 
     found = []
     for each in audio:
         stream = mono(each)
-        strength, period = beat_strength_and_period(stream, rate)
+        strength, _ = beat_strength_and_period(stream, rate)
         seconds = stream[: len(stream) // rate * rate].reshape(-1, rate)
         levels = 10 * np.log10(np.square(seconds).mean(axis=1) + 1e-12)
         found.append(
             {
-                "beat_period": period,
+                "pulse_period": pulse_period([stream], rate),
                 "beat_strength": strength,
                 "onsets_per_second": onsets(stream, rate),
                 "level_db": float(10 * np.log10(np.square(stream).mean() + 1e-12)),
@@ -79,6 +91,11 @@ def measured(audio: np.ndarray, rate: int) -> dict[str, float]:
             }
         )
     return {key: round(float(np.median([f[key] for f in found])), 4) for key in found[0]}
+
+
+def off_percent(found: float, expected: float) -> float:
+    """How far a period is from the expected one, or from the nearest of its multiples."""
+    return round(100 * min(abs(found / (expected * m) - 1) for m in MULTIPLES), 2)
 
 
 def onsets(audio: np.ndarray, rate: int) -> float:

@@ -130,6 +130,14 @@ MODELS = {
         PEAK,
     ),
 }
+# Codes of frames that are read too, so that their tempo may be turned.
+PACED_MODELS = {
+    "predictive, a clock, reads codes": (
+        [{"frame_size": 32, "clock_harmonics": 3, "input": "codes"}],
+        PREDICTIVE,
+        PEAK,
+    ),
+}
 # Frames drawn from noise of their own: no window of training predicts them.
 LATENT_MODELS = {
     "draw": (
@@ -176,7 +184,7 @@ def make(name, spread=0.3):
         model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2)
         model.memory.assign(3)
         return model
-    tiers, head, codec = (MODELS | LATENT_MODELS)[name]
+    tiers, head, codec = (MODELS | LATENT_MODELS | PACED_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)
 
 

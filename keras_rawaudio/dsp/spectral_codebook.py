@@ -203,39 +203,6 @@ def encode_shifted(
     return [np.concatenate(found).astype(np.int32) for found in codes]
 
 
-def encode_stretched(
-    segment: np.ndarray, spectra: BlockSpectra, books: Sequence[BandCodebook], tempo: float
-) -> np.ndarray:
-    """Codes of a stretch of audio at another speed and the same pitch.
-
-    Frames in between are interpolated on the scale of log magnitudes.
-
-    Args:
-        segment: `(n,)` or `(n, channels)`, integers or floats.
-        spectra: geometry.
-        books: one for each band.
-        tempo: above 1 is faster.
-
-    Returns:
-        `(blocks, bands)` int32.
-    """
-    frames = len(segment) // spectra.block * HOPS
-    blocks = max(0, int((frames - 1) / tempo) // HOPS)
-    codes = [np.zeros((0, len(books)), np.int32)]
-    for first in range(0, blocks, CHUNK_BLOCKS):
-        count = min(CHUNK_BLOCKS, blocks - first)
-        place = np.arange(first * HOPS, (first + count) * HOPS) * tempo
-        before = place.astype(int)
-        begin, end = before[0] // HOPS, (before[-1] + 1) // HOPS + 1
-        read = _features(segment, begin, end - begin, spectra).reshape(-1, spectra.width)
-        share = (place - before)[:, None].astype(np.float32)
-        before -= begin * HOPS
-        between = read[before] * (1 - share) + read[before + 1] * share
-        features = between.reshape(count, HOPS, spectra.width)
-        codes.append(np.stack([book.encode(features) for book in books], axis=1))
-    return np.concatenate(codes).astype(np.int32)
-
-
 def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of `count` different points that stand for all: k-means, then the nearest points."""
     centres = points[rng.permutation(len(points))[:count]].copy()

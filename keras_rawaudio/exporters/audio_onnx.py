@@ -9,6 +9,7 @@ from keras_rawaudio.exporters.audio_steps import AudioSteps
 from keras_rawaudio.exporters.onnx_graph import SCORE, GraphBuilder, choice, inner, node, scan
 from keras_rawaudio.generation.advance import CODES, HISTORY
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.controls import GAIN, HOLD, LEVEL, PLACE, TEMPO
 
 
 def compose(model: AudioModel, int8: bool = False) -> onnx.ModelProto:
@@ -27,7 +28,8 @@ class _Composer:
     def __init__(self, model: AudioModel, int8: bool) -> None:
         self.model = model
         self.builder = GraphBuilder(model, int8)
-        self.states = list(self.builder.spec)
+        # The level comes last, outside of the loops.
+        self.states = [name for name in self.builder.spec if name not in (LEVEL.name, GAIN)]
         self.head_states = [f"head_{name}" for name, _ in model.head.state_spec()]
         self.steps = AudioSteps(model, self.builder)
         # What comes out for each sample: its value and, where a head has bits, those of one read.
@@ -41,7 +43,12 @@ class _Composer:
             node("Unsqueeze", ["temperature", self.builder.integers(1)], "temperature_column"),
             *self.builder.all_frames(self._body(0), self.states, [values, noise, is_drawn], made),
         ]
-        finish, _ = self.steps.finish.inline("finish", ["forced", *made], ["audio", "bits"])
+        audio = "drawn" if self.steps.level else "audio"
+        finish, _ = self.steps.finish.inline("finish", ["forced", *made], [audio, "bits"])
+        if self.steps.level:
+            given = [audio, LEVEL.name, GAIN]
+            finish += self.steps.level.inline("level", given, ["audio", f"{GAIN}_next"])[0]
+            finish.append(node("Identity", [LEVEL.name], f"{LEVEL.name}_next"))
         return self.builder.generator([*nodes, *finish], bits=self.steps.score is not None)
 
     # The bodies of the loops: one for each tier and one for the subframe
@@ -61,19 +68,21 @@ class _Composer:
         source = states[CODES if tier.code_width else HISTORY]
         seen = [source, *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
         nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
+        before = dict(states)
         states.update(zip(own, after, strict=True))
         if i == len(self.model.tiers) - 1:
             moved = [*self.head_states, HISTORY]
             seen = [states[HISTORY], output, *(states[s] for s in self.head_states)]
+            if self.model.paced:
+                # A drawn frame may leave the tier as it was, or move it twice.
+                moved += [*own, PLACE]
+                kept = {**dict(zip(own, after, strict=True)), PLACE: before[PLACE]}
+                draw = self._draw_frame(noise, *seen, before=before, kept=kept)
+                read = self._read_frame(given, *seen, kept=kept)
+            else:
+                draw, read = self._draw_frame(noise, *seen), self._read_frame(given, *seen)
             states.update({s: f"{at}/{s}_after" for s in moved})
-            nodes.append(
-                choice(
-                    "is_drawn",
-                    [*made, *(states[s] for s in moved)],
-                    self._draw_frame(noise, *seen),
-                    self._read_frame(given, *seen),
-                )
-            )
+            nodes.append(choice("is_drawn", [*made, *(states[s] for s in moved)], draw, read))
         else:
             below = self.model.tiers[i + 1].frame_size
             rate, K = tier.frame_size // below, self.steps.noise_width
@@ -93,11 +102,25 @@ class _Composer:
                 *(node("Reshape", [f, whole], m) for f, m in zip(frames, made, strict=True)),
             ]
             states.update(zip(faster, results, strict=True))
+        for control in self.model.controls:
+            if control.name in states:
+                states[control.name] = f"{at}/{control.name}_after"
+                nodes.append(node("Identity", [before[control.name]], states[control.name]))
         outputs = [*(inner(name, 2) for name in states.values()), *(inner(m, 2) for m in made)]
         return self.builder.graph(at, nodes, inputs, outputs)
 
-    def _read_frame(self, given: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
-        """The branch that reads a frame of the fastest tier; `state` is the head's."""
+    def _read_frame(
+        self,
+        given: str,
+        history: str,
+        condition: str,
+        *state: str,
+        kept: dict[str, str] | None = None,
+    ) -> onnx.GraphProto:
+        """The branch that reads a frame of the fastest tier; `state` is the head's.
+
+        States that are `kept` come out as they are.
+        """
         seen = [history, condition, given, *state]
         results = [f"read/{name}" for name in [*self.made, *self.head_states, HISTORY]]
         nodes = [node("Identity", [given], results[0])]
@@ -111,15 +134,35 @@ class _Composer:
             after = results[len(self.made) : -1]
             nodes += self.steps.observe_frame.inline("read/head", seen, after)[0]
         nodes += self.steps.remember.inline("read/remember", [history, given], results[-1:])[0]
+        for name, value in (kept or {}).items():
+            results.append(f"read/{name}")
+            nodes.append(node("Identity", [value], results[-1]))
         return self.builder.graph("read", nodes, [], [inner(r, 2) for r in results])
 
-    def _draw_frame(self, noise: str, history: str, condition: str, *state: str) -> onnx.GraphProto:
-        """The branch that draws one: subframe by subframe, in a loop of its own."""
+    def _draw_frame(
+        self,
+        noise: str,
+        history: str,
+        condition: str,
+        *state: str,
+        before: dict[str, str] | None = None,
+        kept: dict[str, str] | None = None,
+    ) -> onnx.GraphProto:
+        """The branch that draws one: subframe by subframe, in a loop of its own.
+
+        Of a model that is paced it takes the states before the tier's step, and those after it.
+        """
         results = [f"draw/{name}" for name in [*self.made, *self.head_states, HISTORY]]
         shapes = self.steps.subframe_inputs
-        nodes, begun = self.steps.begin_frame.inline(
+        nodes: list[onnx.NodeProto] = []
+        more = [f"draw/{name}" for name in kept or ()]
+        if before and kept:
+            (codes,) = state
+            nodes, condition, noise = self._pace(noise, condition, codes, before, kept)
+        begin, begun = self.steps.begin_frame.inline(
             "draw/begin", [history, condition, noise, *state]
         )
+        nodes += begin
         sequences, frame_inputs = begun[: len(shapes)], begun[len(shapes) :]
         now = [f"subframe/input{i}" for i in range(len(shapes))]
         subframe, (samples, past) = self.steps.subframe.inline(
@@ -144,7 +187,48 @@ class _Composer:
         if self.steps.score:
             # Nobody asks for the bits of what is drawn: it can be read.
             nodes.append(node("Sub", [results[0], results[0]], results[1]))
-        return self.builder.graph("draw", nodes, [], [inner(r, 2) for r in results])
+        return self.builder.graph("draw", nodes, [], [inner(r, 2) for r in [*results, *more]])
+
+    def _pace(
+        self,
+        noise: str,
+        condition: str,
+        codes: str,
+        before: dict[str, str],
+        kept: dict[str, str],
+    ) -> tuple[list[onnx.NodeProto], str, str]:
+        """Nodes of `generation.advance._draw_paced_frame` before the frame: their condition, noise.
+
+        They make the tier's state and the place under `draw/`.
+        """
+        assert self.steps.pace
+        assert self.steps.paced
+        own = [name for name in kept if name != PLACE]
+        names = ["output", "noise", *own]
+        paced, plain = ([f"{at}/{name}" for name in names] for at in ("paced", "plain"))
+        results = ["draw/output", "draw/own_noise", *(f"draw/{name}" for name in own)]
+        nodes, _ = self.steps.pace.inline(
+            "draw/pace",
+            [before[PLACE], before[TEMPO.name], before[HOLD.name]],
+            [f"draw/{PLACE}", "draw/twice", "draw/held", "draw/most"],
+        )
+        given, after = [condition, noise], [kept[name] for name in own]
+        states = [*(before[name] for name in own), *after]
+        step, _ = self.steps.paced.inline(
+            "paced/step", ["draw/twice", "draw/held", *given, codes, *states], paced
+        )
+        same = [node("Identity", [a], b) for a, b in zip([*given, *after], plain, strict=True)]
+        ranks = [3, 3, *(1 + len(self.builder.spec[name][0]) for name in own)]
+        nodes += [
+            node("Cast", ["draw/most"], "draw/is_paced", to=TensorProto.BOOL),
+            choice(
+                "draw/is_paced",
+                results,
+                self.builder.graph("paced", step, [], list(map(inner, paced, ranks))),
+                self.builder.graph("plain", same, [], list(map(inner, plain, ranks))),
+            ),
+        ]
+        return nodes, results[0], results[1]
 
     def _states_from(self, i: int) -> list[str]:
         """States that move inside of tier `i`'s loop."""

@@ -9,8 +9,9 @@ from keras import ops
 
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
-from keras_rawaudio.generation.advance import prepare_noise
+from keras_rawaudio.generation.advance import pace, paced_step, prepare_noise
 from keras_rawaudio.models import AudioModel
+from keras_rawaudio.models.controls import RAW_RATE, with_level
 
 Shape = tuple[int | None, ...]
 
@@ -37,6 +38,11 @@ class AudioSteps:
         score: bits of a given frame; `None` for a head without bits, or with a bound alone.
         remember: the history moved on by a given frame.
         finish: what the loops made, as audio and bits.
+
+    Of a model that is `paced` also, else `None`:
+        pace: what `generation.advance.pace` gives, and 1 where any row takes no step or two.
+        paced: what `generation.advance.paced_step` gives.
+        level: audio at the level that is asked for, and the gain that it ends with.
     """
 
     def __init__(self, model: AudioModel, builder: GraphBuilder) -> None:
@@ -55,6 +61,9 @@ class AudioSteps:
         self.score = self._score_step() if has_bits else None
         self.remember = self._remember_step()
         self.finish = self._finish_step(2 if has_bits else 1)
+        self.pace = self._pace_step() if model.paced else None
+        self.paced = self._paced_step() if model.paced else None
+        self.level = self._level_step() if model.paced else None
 
     @property
     def _history(self) -> Shape:
@@ -202,3 +211,39 @@ class AudioSteps:
             return ops.concatenate([history[:, F:], ops.transpose(values)], axis=1)
 
         return self._convert("remember", remember, [self._history, (F, None)])
+
+    @property
+    def _tier_shapes(self) -> list[Shape]:
+        """Of the only tier's state."""
+        return [(None, *shape) for _, shape in self.model.tiers[0].state_spec()]
+
+    @property
+    def _noise(self) -> Shape:
+        """Of a frame, by time."""
+        return (self.model.head.frame_size, None, self.noise_width)
+
+    def _pace_step(self) -> Step:
+        def step(place: Any, tempo: Any, hold: Any) -> list[Any]:
+            place, twice, held = pace(place, tempo, hold)
+            return [place, twice, held, ops.max(twice + held)]
+
+        return self._convert("pace", step, [(None, 1)] * 3)
+
+    def _paced_step(self) -> Step:
+        count = len(self._tier_shapes)
+
+        def paced(twice: Any, held: Any, output: Any, noise: Any, codes: Any, *state: Any) -> Any:
+            noise, states = ops.transpose(noise, (1, 0, 2)), [state[:count], state[count:]]
+            output, noise, after = paced_step(
+                self.model, twice, held, output, noise, codes, *map(list, states)
+            )
+            return [output, ops.transpose(noise, (1, 0, 2)), *after]
+
+        given = [(None, 1), (None, 1), self._frame_shapes[1], self._noise, *self._head_shapes]
+        return self._convert("paced", paced, [*given, *self._tier_shapes * 2])
+
+    def _level_step(self) -> Step:
+        def level(audio: Any, level: Any, gain: Any) -> list[Any]:
+            return list(with_level(audio, level, gain, RAW_RATE))
+
+        return self._convert("level", level, [(None, None), (None, 1), (None, 1)])

@@ -1,16 +1,25 @@
-"""The ONNX graph of a spectral generator: a scan over blocks, and in it one over hops."""
+"""The ONNX graph of a spectral generator: a scan over blocks; in it, loops over codes and hops."""
 
 from __future__ import annotations
 
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
-from keras_rawaudio.exporters.onnx_graph import GraphBuilder, choice, inner, node, scan, value
+from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.exporters.onnx_graph import (
+    GraphBuilder,
+    choice,
+    inner,
+    loop,
+    node,
+    scan,
+    value,
+)
 from keras_rawaudio.exporters.phase_retrieval_onnx import hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
-from keras_rawaudio.models.controls import GAIN, LEVEL
+from keras_rawaudio.models.controls import GAIN, LEVEL, PLACE, TEMPO
 from keras_rawaudio.models.spectral_codec import CODES
-from keras_rawaudio.models.spectral_decoder import PHASES
+from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, PHASES, SPECTRA
 from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel
 
 
@@ -54,23 +63,26 @@ class _Composer:
         F, C = self.model.block, self.model.channels
         before = {name: f"block/{name}" for name in self.states}
         after = {name: f"block/{name}_after" for name in self.states}
-        nodes, (hidden, *recurrent) = self.steps.hidden.inline(
-            "block/hidden",
-            [
-                before[CODES],
-                "block/noise",
-                "block/drawn",
-                *(before[n] for n in self.steps.hidden_states),
-            ],
+        nodes, (places, draws, most) = self.steps.pace.inline(
+            "block/pace", [before[PLACE], before[TEMPO.name], "block/drawn"]
         )
-        after.update(zip(self.steps.recurrent, recurrent, strict=True))
-        spectra, (magnitudes, gains) = self.steps.spectra.inline(
-            "block/spectra", [before[CODES], after[CODES]]
+        moved = [CODES, CODES_BEFORE, *self.steps.recurrent]
+        spectra, (magnitudes, gains, *_) = self.steps.spectra.inline(
+            "block/spectra",
+            [places, *(after[n] for n in (CODES, CODES_BEFORE)), *(before[n] for n in SPECTRA)],
+            ["block/hop_magnitudes", "block/hop_gains", *(after[n] for n in SPECTRA)],
         )
         nodes += [
             node("Cast", ["block/drawn"], "block/is_drawn", to=TensorProto.BOOL),
-            choice("block/is_drawn", [after[CODES]], self._draw(hidden), self._read()),
+            node("Cast", [most], "block/times", to=TensorProto.INT64),
+            loop(
+                self._codes(draws),
+                "block/times",
+                [before[name] for name in moved],
+                [after[name] for name in moved],
+            ),
             *spectra,
+            self.builder.slice(places, HOPS - 1, HOPS, 1, after[PLACE]),
             scan(
                 hop_graph(self.builder, self.model.decoder.phases),
                 [*(before[name] for name in PHASES), magnitudes, gains],
@@ -91,10 +103,50 @@ class _Composer:
             [*map(inner, after.values(), ranks), inner("block/audio", 3)],
         )
 
-    def _draw(self, hidden: str) -> onnx.GraphProto:
+    def _codes(self, draws: str) -> onnx.GraphProto:
+        """The body of the loop that draws blocks of codes, or reads one."""
+        names = [CODES, CODES_BEFORE, *self.steps.recurrent]
+        before = {name: f"codes/{name}" for name in names}
+        after = [f"codes/{name}_after" for name in names]
+        states = {name: f"block/{name}" for name in self.states} | before
+        nodes, (hidden, *recurrent) = self.steps.hidden.inline(
+            "codes/hidden",
+            [
+                states[CODES],
+                "block/noise",
+                "codes/number",
+                "block/drawn",
+                *(states[n] for n in self.steps.hidden_states),
+            ],
+        )
+        own = [before[name] for name in self.steps.recurrent]
+        given = ["codes/number", draws, before[CODES], before[CODES_BEFORE], "codes/new"]
+        moved, _ = self.steps.moved.inline("codes/moved", [*given, *own, *recurrent], after)
+        nodes = [
+            node("Cast", ["codes/i"], "codes/number", to=TensorProto.FLOAT),
+            node("Cast", ["block/drawn"], "codes/is_drawn", to=TensorProto.BOOL),
+            *nodes,
+            choice("codes/is_drawn", ["codes/new"], self._draw(hidden, states), self._read()),
+            *moved,
+            node("Identity", ["codes/go_on"], "codes/goes_on"),
+        ]
+        ranks = [1 + len(self.builder.spec[name][0]) for name in names]
+        counter = helper.make_tensor_value_info("codes/i", TensorProto.INT64, [])
+        go_on, goes_on = (
+            helper.make_tensor_value_info(name, TensorProto.BOOL, [])
+            for name in ("codes/go_on", "codes/goes_on")
+        )
+        return self.builder.graph(
+            "codes",
+            nodes,
+            [counter, go_on, *map(inner, before.values(), ranks)],
+            [goes_on, *map(inner, after, ranks)],
+        )
+
+    def _draw(self, hidden: str, states: dict[str, str]) -> onnx.GraphProto:
         """The branch that draws codes."""
-        state = [f"block/{name}" for name in self.steps.drawing_states]
-        given = [hidden, "block/noise", "temperature", *state]
+        state = [states[name] for name in self.steps.drawing_states]
+        given = [hidden, "block/noise", "codes/number", "temperature", *state]
         nodes, codes = self.steps.draw.inline("draw", given, ["draw/codes"])
         return self.builder.graph("draw", nodes, [], [inner(codes[0], 2)])
 

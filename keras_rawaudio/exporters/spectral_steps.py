@@ -10,8 +10,9 @@ from keras import ops
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
-from keras_rawaudio.models.controls import DENSITY, HOLD, TEMPO, with_level
+from keras_rawaudio.models.controls import DENSITY, HOLD, MOST_DRAWS, with_level
 from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, SPECTRA
 from keras_rawaudio.models.spectral_model import AGE, SpectralModel
 
 
@@ -26,13 +27,15 @@ class SpectralSteps:
 
     Attributes:
         layout: all blocks by time: audio, noise, and 1 where a block is drawn.
+        pace: places of the frames of a block, how many blocks to draw for it, the most of all rows.
         recurrent: names of the states that `hidden` returns.
-        hidden_states: names of those that it takes.
+        hidden_states: names of those that it takes, after the number of the draw, from 0.
         hidden: what the prior makes of the codes before, and its state.
         drawing_states: names of the states that `draw` takes.
-        draw: new codes.
+        draw: new codes; it takes the number of the draw, from 0.
+        moved: codes, codes before and recurrent state with a block more, in rows that draw it.
         read: codes of spectra of power.
-        spectra: magnitudes and gains of each hop, from the codes before and the new ones.
+        spectra: what `SpectralDecoder.hop_spectra` gives.
         level: audio at the level that is asked for, and the gain that it ends with.
     """
 
@@ -40,15 +43,16 @@ class SpectralSteps:
         self.model = model
         self._convert = builder.step
         self.recurrent = [*model.state_spec(), AGE]
-        turned = [HOLD.name, *([TEMPO.name] if TEMPO.name in builder.spec else [])]
-        self.hidden_states = [*self.recurrent, *turned]
+        self.hidden_states = [*self.recurrent, HOLD.name]
         self.drawing_states = [CODES, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
         self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
         self.level = self._level_step()
         self.layout = self._layout_step()
+        self.pace = self._pace_step()
         self.hidden = self._hidden_step()
         self.draw = self._draw_step()
+        self.moved = self._moved_step()
         self.read = self._read_step()
         self.spectra = self._spectra_step()
 
@@ -59,7 +63,7 @@ class SpectralSteps:
         return self._convert("level", level, [self._audio, (None, 1), (None, 1)])
 
     def _layout_step(self) -> Step:
-        S, F, C = self.model.chances, self.model.block, self.model.channels
+        S, F, C = MOST_DRAWS * self.model.chances, self.model.block, self.model.channels
 
         def layout(forced: Any, noise: Any) -> list[Any]:
             B = ops.shape(noise)[0]
@@ -76,14 +80,26 @@ class SpectralSteps:
 
         return self._convert("layout", layout, [self._audio, (None, None, 1)])
 
+    def _pace_step(self) -> Step:
+        def pace(place: Any, tempo: Any, drawn: Any) -> list[Any]:
+            places, draws = self.model.decoder.pace(place, tempo, drawn)
+            return [places, draws, ops.max(draws)]
+
+        return self._convert("pace", pace, [(None, 1), (None, 1), ()])
+
+    def _chance(self, chance: Any, number: Any) -> Any:
+        """What decides a draw, of all draws of a block: `(B, chances)`."""
+        each = ops.reshape(chance, (-1, MOST_DRAWS, self.model.chances))
+        return ops.take(each, ops.cast(number, "int32"), axis=1)
+
     def _hidden_step(self) -> Step:
-        def hidden(codes: Any, chance: Any, drawn: Any, *state: Any) -> list[Any]:
+        def hidden(codes: Any, chance: Any, number: Any, drawn: Any, *state: Any) -> list[Any]:
             named = {CODES: codes, **dict(zip(self.hidden_states, state, strict=True))}
-            after = self.model.next_hidden(named, chance, drawn)
+            after = self.model.next_hidden(named, self._chance(chance, number), drawn)
             return [after[0], *(after[1][name] for name in self.recurrent)]
 
         shapes = [self._shapes[name] for name in self.hidden_states]
-        given = [self._shapes[CODES], (None, self.model.chances), ()]
+        given = [self._shapes[CODES], (None, MOST_DRAWS * self.model.chances), (), ()]
         return self._convert("hidden", hidden, [*given, *shapes])
 
     def _draw_step(self) -> Step:
@@ -91,14 +107,28 @@ class SpectralSteps:
         # As constants: what draws from them would be computed again for each block.
         keys = [tuple(np.asarray(part) for part in each) for each in model.sampler.drawing_keys()]
 
-        def draw(hidden: Any, chance: Any, temperature: Any, *state: Any) -> Any:
+        def draw(hidden: Any, chance: Any, number: Any, temperature: Any, *state: Any) -> Any:
             column = ops.reshape(temperature, (-1, 1))
             named = dict(zip(self.drawing_states, state, strict=True))
-            return ops.cast(model.sampler.draw(hidden, chance, column, keys, named), "float32")
+            own = self._chance(chance, number)
+            return ops.cast(model.sampler.draw(hidden, own, column, keys, named), "float32")
 
-        given = [(None, model.prior.units), (None, model.chances), (None,)]
+        given = [(None, model.prior.units), (None, MOST_DRAWS * model.chances), (), (None,)]
         shapes = [self._shapes[name] for name in self.drawing_states]
         return self._convert("draw", draw, [*given, *shapes])
+
+    def _moved_step(self) -> Step:
+        count = len(self.recurrent)
+
+        def moved(number: Any, draws: Any, codes: Any, before: Any, new: Any, *state: Any) -> Any:
+            moves = draws > number
+            pairs = zip(state[:count], state[count:], strict=True)
+            recurrent = [ops.where(moves, after, old) for old, after in pairs]
+            return [*self.model.decoder.moved(codes, before, new, moves), *recurrent]
+
+        codes, before = self._shapes[CODES], self._shapes[CODES_BEFORE]
+        recurrent = [self._shapes[name] for name in self.recurrent]
+        return self._convert("moved", moved, [(), (None, 1), codes, before, codes, *recurrent * 2])
 
     def _read_step(self) -> Step:
         codec = self.model.spectral_codec
@@ -113,9 +143,9 @@ class SpectralSteps:
         twice = np.full((1, 1, 1, self.model.spectral_codec.spectra.bins), 2.0, np.float32)
         twice[..., [0, -1]] = 1.0
 
-        def spectra(before: Any, codes: Any) -> list[Any]:
-            both = ops.cast(before, "int32"), ops.cast(codes, "int32")
-            magnitudes, gains = self.model.decoder.hop_spectra(*both)
-            return [magnitudes * twice, gains]
+        def spectra(*given: Any) -> list[Any]:
+            magnitudes, *rest = self.model.decoder.hop_spectra(*given)
+            return [magnitudes * twice, *rest]
 
-        return self._convert("spectra", spectra, [self._shapes[CODES]] * 2)
+        names = [CODES, CODES_BEFORE, *SPECTRA]
+        return self._convert("spectra", spectra, [(None, HOPS), *(self._shapes[n] for n in names)])

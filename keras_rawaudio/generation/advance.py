@@ -10,6 +10,16 @@ from keras import ops
 from keras_rawaudio.generation import spectral
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.audio_model import AudioModel, State
+from keras_rawaudio.models.controls import (
+    GAIN,
+    HOLD,
+    LEVEL,
+    PLACE,
+    RAW_RATE,
+    TEMPO,
+    paced,
+    with_level,
+)
 from keras_rawaudio.models.spectral_model import SpectralModel
 
 HISTORY = "history"
@@ -34,7 +44,11 @@ def generator_state_spec(model: Model) -> dict[str, tuple[tuple[int, ...], float
         return model.generator_state_spec()
     silence = float(model.codec.encode(0.0, xp=ops))
     spec = {name: (shape, 0.0) for name, shape in model.state_spec().items()}
-    return {**spec, HISTORY: ((model.context + 1,), silence)}
+    spec[HISTORY] = ((model.context + 1,), silence)
+    if model.paced:
+        spec |= {PLACE: ((1,), 0.0), GAIN: ((1,), 0.0)}
+        spec |= {control.name: ((1,), control.default) for control in model.controls}
+    return spec
 
 
 def fresh_state(model: Model, batch: int) -> State:
@@ -72,7 +86,11 @@ def advance(
         return spectral.advance(model, forced, noise, temperature, state)
     state = read(model, model.codec.encode(forced, xp=ops), state)
     values, state = draw(model, noise, temperature, state)
-    return model.codec.decode(values, xp=ops), state
+    audio = model.codec.decode(values, xp=ops)
+    if model.paced:
+        audio, gain = with_level(audio, state[LEVEL.name], state[GAIN], RAW_RATE)
+        state = {**state, GAIN: gain}
+    return audio, state
 
 
 def read(model: AudioModel, values: Any, state: State) -> State:
@@ -155,7 +173,73 @@ def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state:
     return _loop(frames.shape[1], state, faster_step)
 
 
+def _draw_paced_frame(model: AudioModel, noise: Any, state: State) -> State:
+    """A frame whose codes may be those before, or the second after them, as the controls say."""
+    output, once = _tier_step(model, 0, None, state)
+    place, twice, held = pace(state[PLACE], state[TEMPO.name], state[HOLD.name])
+    codes, states = model.head_state(state), [model.tier_state(0, s) for s in (state, once)]
+    output, noise, after = paced_step(model, twice, held, output, noise, codes[0], *states)
+    drawn, history, codes = model.head.draw_frame(state[HISTORY], output, noise, codes)
+    state = {**state, HISTORY: history, OUTPUT: _moved_on(state[OUTPUT], drawn), PLACE: place}
+    return {**state, **model.named_state(0, after), **model.named_head_state(codes)}
+
+
+def pace(place: Any, tempo: Any, hold: Any) -> tuple[Any, Any, Any]:
+    """How the codes of the next frame are drawn, each `(B, 1)`.
+
+    Args:
+        place: of the frame before.
+        tempo: of the control.
+        hold: of the control.
+
+    Returns:
+        The place of the frame; 1 where it is the second after the one before; 1 where its codes
+        stay those before.
+    """
+    places, draws = paced(place, tempo, 1, 1)
+    held = ops.maximum(ops.cast(draws < 0.5, "float32"), ops.cast(hold > 0.5, "float32"))
+    return places, (1.0 - held) * ops.cast(draws > 1.5, "float32"), held
+
+
+def paced_step(
+    model: AudioModel,
+    twice: Any,
+    held: Any,
+    output: Any,
+    noise: Any,
+    codes: Any,
+    before: list[Any],
+    after: list[Any],
+) -> tuple[Any, Any, list[Any]]:
+    """What a frame is drawn from, once the tier has taken no step, one or two.
+
+    Args:
+        model: one that is `paced`.
+        twice: from `pace`: a frame's codes are drawn, and it is passed over.
+        held: from `pace`.
+        output: of the tier, after one step.
+        noise: `(B, frame, K)`, prepared; for a frame that is passed over it serves in another
+            order too.
+        codes: of the frame before.
+        before: the tier's state before that step.
+        after: and after it.
+
+    Returns:
+        The tier's output, noise and the tier's state.
+    """
+    passed = model.head.draw_codes(output, ops.flip(noise, axis=1))
+    again, later = model.tiers[0].step(passed, None, after)
+    states = [
+        ops.where(held > 0, a, ops.where(twice > 0, c, b))
+        for a, b, c in zip(before, after, later, strict=True)
+    ]
+    output = ops.where(twice[..., None] > 0, again, output)
+    return output, model.head.repeat_codes(noise, codes, held), states
+
+
 def _draw_frame(model: AudioModel, i: int, conditioning: Any, noise: Any, state: State) -> State:
+    if model.paced:
+        return _draw_paced_frame(model, noise, state)
     output, state = _tier_step(model, i, conditioning, state)
     if i == len(model.tiers) - 1:
         drawn, history, after = model.head.draw_frame(

@@ -6,8 +6,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_rawaudio.models.controls import GAIN, LEVEL, with_level
-from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel, State
+from keras_rawaudio.models.controls import GAIN, LEVEL, MOST_DRAWS, PLACE, TEMPO, with_level
+from keras_rawaudio.models.spectral_codec import CODES
+from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
+from keras_rawaudio.models.spectral_model import AGE, HISTORY, SpectralModel, State
 
 
 def advance(
@@ -21,18 +23,19 @@ def advance(
         model: the model.
         forced: `(B, P)`, or `(B, P, 2)` in stereo; `P` is a multiple of `model.block`.
         noise: `(B, N, 1)` in [0, 1); `N` is a multiple of `model.block`. The first numbers of
-            each block decide (`model.chances`).
+            each block decide (`model.chances` for each block of codes that may be drawn).
         temperature: `(B,)`.
         state: by `model.generator_state_spec()`.
 
     Returns:
         `(B, N)` or `(B, N, 2)` audio, and the new state.
     """
-    F, C = model.block, model.channels
+    F, C, S = model.block, model.channels, model.chances
     B = ops.shape(noise)[0]
     read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
-    chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : model.chances]
-    undrawn = ops.zeros((B, model.chances))
+    chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : MOST_DRAWS * S]
+    chance = ops.reshape(chance, (B, -1, MOST_DRAWS, S))
+    undrawn = ops.zeros((B, S))
     temperature, keys = ops.reshape(temperature, (-1, 1)), model.sampler.drawing_keys()
 
     def read_block(t: Any, state: State) -> State:
@@ -51,19 +54,37 @@ def advance(
 
 
 def _read(model: SpectralModel, block: Any, chance: Any, state: State) -> State:
-    _, state = model.next_hidden(state, chance, drawn=0.0)
+    places, _ = model.decoder.pace(state[PLACE], state[TEMPO.name], drawn=0.0)
+    _, after = model.next_hidden(state, chance, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
-    _, state = model.decoder.block_of_audio(codes, state)
+    state = _moved(model, state, after, codes, ops.ones_like(state[PLACE]) > 0)
+    _, state = model.decoder.block_of_audio(places, state)
     return {**state, HISTORY: block}
 
 
 def _draw(
     model: SpectralModel, chance: Any, temperature: Any, keys: list[Any], state: State
 ) -> tuple[Any, State]:
-    hidden, state = model.next_hidden(state, chance)
-    codes = model.sampler.draw(hidden, chance, temperature, keys, state)
-    audio, state = model.decoder.block_of_audio(codes, state)
+    places, draws = model.decoder.pace(state[PLACE], state[TEMPO.name])
+
+    def draw_codes(i: Any, state: State) -> State:
+        own = ops.take(chance, i, axis=1)
+        hidden, after = model.next_hidden(state, own)
+        codes = model.sampler.draw(hidden, own, temperature, keys, state)
+        return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
+
+    state = _loop(ops.cast(ops.max(draws), "int32"), state, draw_codes)
+    audio, state = model.decoder.block_of_audio(places, state)
     return audio, {**state, HISTORY: audio}
+
+
+def _moved(model: SpectralModel, state: State, after: State, codes: Any, moves: Any) -> State:
+    """The state with a block of codes more, where `moves (B, 1)`."""
+    new = ops.cast(codes, "float32")
+    latest, before = model.decoder.moved(state[CODES], state[CODES_BEFORE], new, moves)
+    names = [*model.state_spec(), AGE]
+    recurrent = {name: ops.where(moves, after[name], state[name]) for name in names}
+    return {**state, **recurrent, CODES: latest, CODES_BEFORE: before}
 
 
 def _loop(count: Any, carry: Any, step: Any) -> Any:

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
-from keras_rawaudio.models.controls import Control
+from keras_rawaudio.models.controls import HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.models.tier import Tier
@@ -120,9 +120,14 @@ class AudioModel(FitWindows):
     labels: tuple[str, ...] = ()  # of pieces of music: it tells none apart
 
     @property
+    def paced(self) -> bool:
+        """Whether frames are codes that may be drawn at another tempo, or held."""
+        return len(self.tiers) == 1 and self.tiers[0].code_width > 0
+
+    @property
     def controls(self) -> list[Control]:
         """What may be turned while it generates, besides the temperature."""
-        return []
+        return [TEMPO, LEVEL, HOLD] if self.paced else []
 
     @property
     def context(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rawaudio.models.controls import MUSIC, TEMPO
+from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.tier import CLOCK
 
 
@@ -17,7 +17,6 @@ def reset_state(
     reset: Any,
     position: Any,
     label: Any = None,
-    tempo: Any = None,
 ) -> dict[str, Any]:
     """The state that a batch of windows is read with.
 
@@ -27,17 +26,13 @@ def reset_state(
         reset: `(B,)` bool: the rows to reset.
         position: `(B,)` int64: where in its file each row's window stands, in samples.
         label: `(B,)` int32: which of the model's labels it is; -1 or `None`: none of them.
-        tempo: `(B,)` float32: the speed of the row, whose positions count at that speed; `None`: 1.
 
     Returns:
         Zeros for the rows to reset, their clocks set to the window's place in its file, and their
-        labels and tempos.
+        labels.
     """
     fresh = ops.expand_dims(reset, 1)
     state = {name: ops.where(fresh, 0.0, value) for name, value in state.items()}
-    tempo = ops.ones_like(reset, "float32") if tempo is None else tempo
-    if TEMPO.name in state:
-        state[TEMPO.name] = ops.where(fresh, tempo[:, None], state[TEMPO.name])
     music = None
     if MUSIC in state:
         label = ops.zeros_like(reset, "int32") - 1 if label is None else label
@@ -49,7 +44,7 @@ def reset_state(
             # In 64 bits: a position of hours in samples is beyond what 32 bits hold exactly.
             place = ops.expand_dims(ops.cast(position, "float64"), 1)
             period = tier.period if music is None else tier.period_of(music)
-            turns = place * ops.cast(tempo[:, None], "float64") / ops.cast(period, "float64")
+            turns = place / ops.cast(period, "float64")
             set_clock = ops.cast(turns - ops.floor(turns), "float32")
             state[name] = ops.where(fresh, set_clock, state[name])
     return state
@@ -74,20 +69,15 @@ class CarriedState:
 
     def __init__(self, model: Any, rows: int) -> None:
         self.model = model
-        spec = dict(model.state_spec())
-        if TEMPO in getattr(model, "controls", []):
-            spec[TEMPO.name] = (1,)
         self.variables = {
             name: keras.Variable(ops.zeros((rows, *shape)), trainable=False, name=name)
-            for name, shape in spec.items()
+            for name, shape in model.state_spec().items()
         }
 
-    def read(
-        self, reset: Any, position: Any, label: Any = None, tempo: Any = None
-    ) -> dict[str, Any]:
+    def read(self, reset: Any, position: Any, label: Any = None) -> dict[str, Any]:
         """The state that the next window is read with; see `reset_state`."""
         state = {name: ops.convert_to_tensor(v) for name, v in self.variables.items()}
-        return reset_state(self.model, state, reset, position, label, tempo)
+        return reset_state(self.model, state, reset, position, label)
 
     def write(self, state: dict[str, Any]) -> None:
         """Keep the state after a window."""

@@ -123,18 +123,15 @@ class CodePrior(keras.layers.Layer):
         return not self.labels or float(self.period[label]) > 0
 
     def call(
-        self, points: list[Any], state: list[Any], training: bool = False, tempo: Any = 1.0
+        self, points: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        """Hidden `(B, T, units)` from the entries of the block before, and the new state.
-
-        `tempo` `(B, 1)` is the clock's speed.
-        """
+        """Hidden `(B, T, units)` from the entries of the block before, and the new state."""
         parts, T = [self._read(points, training)], points[0].shape[1]
         states, clock, music = self._split(state)
         shown = self._shown(music, training)
         after = []
         if clock is not None:
-            speed = tempo * self._turns_per_block(music)
+            speed = self._turns_per_block(music)
             turns = clock + np.arange(T, dtype="float32") * speed
             parts.append(self._waves(turns))
             after.append(ops.mod(clock + T * speed, 1.0))
@@ -148,13 +145,13 @@ class CodePrior(keras.layers.Layer):
         hidden, states = self.stack(hidden, states, training=training)
         return self.leave_out(hidden, training=training), [*states, *after]
 
-    def step(self, points: list[Any], state: list[Any], tempo: Any = 1.0) -> tuple[Any, list[Any]]:
+    def step(self, points: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis, outside of training."""
         parts, after = [self._read(points, False)], []
         states, clock, music = self._split(state)
         if clock is not None:
             parts.append(self._waves(clock[:, 0]))
-            after.append(ops.mod(clock + tempo * self._turns_per_block(music), 1.0))
+            after.append(ops.mod(clock + self._turns_per_block(music), 1.0))
         if self.embedding:
             parts[1:] = [waves * self._has_clock(music) for waves in parts[1:]]
             parts.append(self.embedding(self._shown(music, False)))

@@ -15,7 +15,7 @@ class FitWindows(keras.Model):
     """Lets a model be trained by `fit` on batches of windows, by truncated backpropagation.
 
     Batches are dicts of `x`, `y`, `reset` and `position`, as `window_dataset` yields them, and
-    `label` and `tempo` for a model that takes them. The state of each row is carried from batch to
+    `label` for a model that takes it. The state of each row is carried from batch to
     batch, and gradients stop between them. The loss is the head's.
 
     Example:
@@ -55,7 +55,7 @@ class FitWindows(keras.Model):
         """Predict a batch of windows with the state that its rows carry, and keep the new one."""
         if self._carried is None:
             raise UserError("a batch of windows needs model.compile(optimizer, rows=...) first")
-        given = [batch.get(name) for name in ("reset", "position", "label", "tempo")]
+        given = [batch.get(name) for name in ("reset", "position", "label")]
         state = self._carried.read(*given)
         prediction, state = self.call(batch["x"], state, training=training)
         self._carried.write(state)

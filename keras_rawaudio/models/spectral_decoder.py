@@ -1,20 +1,27 @@
-"""From the codes of a block to its audio."""
+"""From the codes of blocks to audio."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+from keras_rawaudio.models.controls import MOST_DRAWS, PLACE, paced
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 PHASES = ("waiting", "total", "overlap")
+SPECTRA = ("magnitudes", "gains")  # the states that hold the spectra of the frames that wait
+CODES_BEFORE = "codes_before"  # and the codes of the blocks before the latest
 
 
 class SpectralDecoder:
     """Magnitudes from codes, phases by iteration while it plays.
+
+    At another tempo frames of output lie between those of the codes. Their magnitudes are
+    interpolated, so that the pitch stays.
 
     Args:
         codec: has the entries.
@@ -29,39 +36,89 @@ class SpectralDecoder:
         self.phases = PhaseRetrieval(codec.spectra.fft_size, codec.channels)
         self.delay = self.phases.delay
 
-    def state_spec(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes (without the batch) of its state, beside `CODES`."""
-        return dict(zip(PHASES, self.phases.state_shapes(), strict=True))
+    def state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """Shape without the batch and first value of each tensor of its state, beside `CODES`."""
+        bins, ahead = self.codec.spectra.bins, self.phases.look_ahead
+        shapes = [(ahead, bins), (ahead, self.codec.channels, bins, 2)]
+        shapes += self.phases.state_shapes()
+        return {
+            CODES_BEFORE: ((MOST_DRAWS, self.codec.bands), -1.0),
+            PLACE: ((1,), HOPS - 1.0),
+            **{n: (shape, 0.0) for n, shape in zip((*SPECTRA, *PHASES), shapes, strict=True)},
+        }
 
-    def block_of_audio(self, codes: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def pace(self, place: Any, tempo: Any, drawn: Any = 1.0) -> tuple[Any, Any]:
+        """Places of the frames of the next block of audio, and how many blocks to draw for it.
+
+        Args:
+            place: `(B, 1)` of the frame before.
+            tempo: `(B, 1)`.
+            drawn: 1 where blocks are drawn; 0 where one is read, which is played as it is.
+
+        Returns:
+            As `paced`.
+        """
+        last = HOPS - 1.0
+        place, tempo = last + drawn * (place - last), 1.0 + drawn * (tempo - 1.0)
+        return paced(place, tempo, HOPS, HOPS)
+
+    def moved(self, codes: Any, before: Any, new: Any, moves: Any) -> tuple[Any, Any]:
+        """The latest codes `(B, bands)` and those before, with new ones where `moves` `(B, 1)`."""
+        both = ops.concatenate([before[:, 1:], codes[:, None]], axis=1)
+        return ops.where(moves, new, codes), ops.where(moves[..., None], both, before)
+
+    def block_of_audio(self, places: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """A block of audio `(B, block, channels)`, `delay` samples late, and the new state.
 
         Args:
-            codes: `(B, bands)` int32 of the new block.
-            state: holds those of the block before.
+            places: `(B, 4)` of its frames, from `pace`.
+            state: holds the codes of the blocks that they lie in.
         """
-        magnitudes, gains = self.hop_spectra(ops.cast(state[CODES], "int32"), codes)
+        codes = [state[name] for name in (CODES, CODES_BEFORE)]
+        waiting = [state[name] for name in SPECTRA]
+        magnitudes, gains, *waiting = self.hop_spectra(places, *codes, *waiting)
         phases, hops = [state[name] for name in PHASES], []
         for hop in range(HOPS):
-            waiting = ops.unstack(magnitudes[hop], HOPS, axis=1)
-            audio, phases = self.phases.hop_of_audio(waiting, gains[hop], phases)
+            each = ops.unstack(magnitudes[hop], HOPS, axis=1)
+            audio, phases = self.phases.hop_of_audio(each, gains[hop], phases)
             hops.append(audio)
-        after = dict(zip(PHASES, phases, strict=True))
-        after[CODES] = ops.cast(codes, "float32")
-        return ops.concatenate(hops, axis=1), {**state, **after}
+        after = dict(zip((*SPECTRA, *PHASES), (*waiting, *phases), strict=True))
+        return ops.concatenate(hops, axis=1), {**state, **after, PLACE: places[:, -1:]}
 
-    def hop_spectra(self, before: Any, codes: Any) -> tuple[Any, Any]:
+    def hop_spectra(
+        self, places: Any, codes: Any, before: Any, magnitudes: Any, gains: Any
+    ) -> tuple[Any, Any, Any, Any]:
         """What each hop of a block is made from.
 
         Args:
-            before: `(B, bands)` int32 of the block before.
-            codes: of the block.
+            places: `(B, 4)` of the new frames, from `pace`.
+            codes: `(B, bands)` of the latest block.
+            before: `(B, 2, bands)` of the blocks before it.
+            magnitudes: `(B, 3, bins)` of the frames that wait.
+            gains: `(B, 3, channels, bins, 2)` of them.
 
         Returns:
-            Magnitudes `(4, B, 4, bins)` of the frames that wait and the new one, and the gains
-            `(4, B, channels, bins, 2)` of the oldest.
+            Magnitudes `(4, B, 4, bins)` of the frames that wait and the new one, the gains
+            `(4, B, channels, bins, 2)` of the oldest, and both of the frames that wait then.
         """
-        (m0, g0), (m1, g1) = self.codec.decode(before), self.codec.decode(codes)
-        both = ops.concatenate([m0, m1], axis=1)
-        magnitudes = ops.stack([both[:, h + 1 : h + 1 + HOPS] for h in range(HOPS)], axis=0)
-        return magnitudes, ops.stack([g0, g0, g0, g1], axis=0)
+        blocks = ops.concatenate([before, codes[:, None]], axis=1)
+        count, (C, bins) = blocks.shape[1], (self.codec.channels, self.codec.spectra.bins)
+        entries = ops.reshape(ops.cast(blocks, "int32"), (-1, self.codec.bands))
+        m, g = self.codec.decode(entries)
+        frames = np.arange(HOPS * (1 - count), HOPS, dtype="float32")
+        weights = ops.maximum(1.0 - ops.abs(places[..., None] - frames), 0.0)
+        # In 64 bits products are exact, so that all libraries find the same sum of two.
+        m = ops.cast(ops.reshape(m, (-1, count * HOPS, bins)), "float64")
+        m = ops.cast(ops.matmul(ops.cast(weights, "float64"), m), "float32")
+        shares = ops.sum(ops.reshape(weights, (-1, HOPS, count, HOPS)), axis=-1)
+        g = ops.matmul(shares, ops.reshape(g, (-1, count, C * bins * 2)))
+        g = ops.reshape(g, (-1, HOPS, C, bins, 2))
+        m = ops.concatenate([magnitudes, m], axis=1)
+        g = ops.concatenate([gains, g], axis=1)
+        hops = range(HOPS)
+        return (
+            ops.stack([m[:, h : h + HOPS] for h in hops], axis=0),
+            ops.stack([g[:, h] for h in hops], axis=0),
+            m[:, HOPS:],
+            g[:, HOPS:],
+        )

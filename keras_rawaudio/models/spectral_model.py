@@ -54,7 +54,7 @@ class SpectralModel(FitWindows):
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
             target `j`. `N` is a multiple of `bands`.
-        state: recurrent state by name, each `(B, units)`, and perhaps the clock's `tempo`.
+        state: recurrent state by name, each `(B, units)`.
         training: switches noise, dropout and own draws on.
 
     Returns:
@@ -180,21 +180,21 @@ class SpectralModel(FitWindows):
         first = ops.where(fresh, -1, before[:, :1])
         before = ops.concatenate([first, before[:, 1:]], axis=1)
         points, names = self.spectral_codec.read_points(now), list(self.state_spec())
-        values, tempo = [state[name] for name in names], state.get(TEMPO.name, 1.0)
+        values = [state[name] for name in names]
         keys = self.sampler.entry_keys()
         if training and self.own_draws:
-            before = self._with_own_draws(before, points, keys, values, tempo)
+            before = self._with_own_draws(before, points, keys, values)
             before = ops.stop_gradient(before)
         read = self.spectral_codec.read_points(before)
-        hidden, after = self.prior(read, values, training=training, tempo=tempo)
+        hidden, after = self.prior(read, values, training=training)
         logits = self.prior.all_logits(hidden, points, keys, training=training)
         return logits, {**state, **dict(zip(names, after, strict=True))}
 
     def _with_own_draws(
-        self, before: Any, points: list[Any], keys: list[Any], values: list[Any], tempo: Any
+        self, before: Any, points: list[Any], keys: list[Any], values: list[Any]
     ) -> Any:
         """Blocks `(B, T, bands)`, some of them as the model itself would have drawn them."""
-        hidden, _ = self.prior(self.spectral_codec.read_points(before), values, tempo=tempo)
+        hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
         logits = self.prior.all_logits(hidden, points, keys)
         draws, sure = [], 0.0
         for each in logits:
@@ -215,7 +215,7 @@ class SpectralModel(FitWindows):
     @property
     def controls(self) -> list[Control]:
         """What may be turned while it generates, each a state tensor `(B, 1)` of that name."""
-        return [*([TEMPO] if self.prior.clock_harmonics else []), LEVEL, DENSITY, HOLD]
+        return [TEMPO, LEVEL, DENSITY, HOLD]
 
     def generator_state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Shape without the batch and first value of each tensor of the generator's state."""
@@ -224,7 +224,7 @@ class SpectralModel(FitWindows):
             CODES: ((self.frame,), -1.0),
             AGE: ((1,), 0.0),
             HISTORY: ((self.block, self.channels), 0.0),
-            **{name: (shape, 0.0) for name, shape in self.decoder.state_spec().items()},
+            **self.decoder.state_spec(),
             **{control.name: ((1,), control.default) for control in self.controls},
             GAIN: ((1,), 0.0),
         }
@@ -249,7 +249,7 @@ class SpectralModel(FitWindows):
         # Who has read nothing knows no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
-        hidden, after = self.prior.step(points, before, state.get(TEMPO.name, 1.0))
+        hidden, after = self.prior.step(points, before)
         names, after = [*names, AGE], [*after, (state[AGE] * kept + 1.0) * drawn]
         if HOLD.name in state:
             held = state[HOLD.name] * drawn > 0.5

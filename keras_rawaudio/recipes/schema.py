@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from keras_rawaudio.data.codecs import CODECS, CodecSettings
 from keras_rawaudio.data.corpus.settings import HIGHEST_RATE, LOWEST_RATE, CorpusSettings
@@ -126,17 +126,6 @@ class SpectralSettings(Settings):
     """Largest share of blocks that the model's own draws replace, in training."""
     clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
     """Of a clock in time with each recording of the corpus; 0: none."""
-    tempos: Annotated[
-        tuple[Annotated[float, Field(ge=0.25, le=4)], ...], Field(max_length=16, strict=False)
-    ] = ()
-    """Speeds at which music with a clock is read too, so that the rhythm follows `tempo`."""
-
-    @field_validator("tempos")
-    @classmethod
-    def _are_other_speeds(cls, tempos: tuple[float, ...]) -> tuple[float, ...]:
-        if 1 in tempos or len(set(tempos)) < len(tempos):
-            raise ValueError("speeds must differ from 1, the own one, and from each other")
-        return tempos
 
 
 class CodeDataSettings(DataSettings):

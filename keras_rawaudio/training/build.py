@@ -81,7 +81,7 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
         recipe: the point of the model space.
         corpus: says the rate and how much audio there is.
     """
-    settings = recipe.spectral.model_dump(exclude={"tempos"})
+    settings = recipe.spectral.model_dump()
     spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
     blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)

@@ -33,7 +33,7 @@ class CodeBalance:
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
         self.model = model
-        codes = np.concatenate(data.as_recorded("train")).reshape(-1, model.frame) - 1
+        codes = np.concatenate(data.segments("train")).reshape(-1, model.frame) - 1
         levels = model.spectral_codec.codebook_size
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T])
         self.frequencies = counts / len(codes)

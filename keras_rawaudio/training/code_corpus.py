@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.block_spectra import HOPS
-from keras_rawaudio.dsp.spectral_codebook import encode_shifted, encode_stretched
+from keras_rawaudio.dsp.spectral_codebook import encode_shifted
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.checkpoint import DAMAGE
@@ -27,7 +26,6 @@ class CodeCorpus:
         codes: of each part, by name: `(blocks * bands,)` int16 per stretch of audio.
         starts: where in its own file each stretch begins, in codes.
         labels: of each stretch, for a corpus that has labels.
-        tempos: of each stretch, its speed; `None`: 1.
     """
 
     def __init__(
@@ -35,15 +33,11 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]],
         starts: dict[str, list[int]],
         labels: dict[str, list[int]] | None = None,
-        tempos: dict[str, list[float]] | None = None,
     ) -> None:
         self._codes, self._starts, self._labels = codes, starts, labels or {}
-        self._tempos = tempos or {part: [1.0] * len(rows) for part, rows in codes.items()}
 
     @classmethod
-    def encode(
-        cls, corpus: Corpus, model: SpectralModel, tempos: Sequence[float] = ()
-    ) -> CodeCorpus:
+    def encode(cls, corpus: Corpus, model: SpectralModel) -> CodeCorpus:
         """Read the codes off the audio.
 
         The train part is read once for each hop of a block, so that blocks begin everywhere and no
@@ -52,11 +46,9 @@ class CodeCorpus:
         Args:
             corpus: the audio.
             model: its codec has been fitted.
-            tempos: speeds at which the train part is read too, where it has a clock, so that the
-                prior follows the clock.
         """
         spectra, books = model.spectral_codec.spectra, model.spectral_codec.books()
-        none: tuple[dict[str, Any], ...] = tuple({part: [] for part in PARTS} for _ in range(4))
+        none: tuple[dict[str, Any], ...] = tuple({part: [] for part in PARTS} for _ in range(3))
         data = cls(*none)
         for part in PARTS:
             segments, starts = corpus.segments(part), corpus.starts(part)
@@ -66,20 +58,16 @@ class CodeCorpus:
                 encoded = encode_shifted(segment, spectra, books, shifts)
                 for shift, codes in zip(shifts, encoded, strict=True):
                     place = (start + shift * spectra.hop) / spectra.block
-                    data._add(part, codes, place, label, 1.0)
-                for tempo in tempos if part == "train" and model.prior.has_clock(label) else ():
-                    codes = encode_stretched(segment, spectra, books, tempo)
-                    data._add(part, codes, start / spectra.block / tempo, label, tempo)
+                    data._add(part, codes, place, label)
         if not model.labels:
             data._labels = {}
         return data
 
-    def _add(self, part: str, codes: np.ndarray, place: float, label: int, tempo: float) -> None:
+    def _add(self, part: str, codes: np.ndarray, place: float, label: int) -> None:
         """A stretch: codes `(blocks, bands)` from 0, and where it begins, in blocks."""
         self._codes[part].append((codes + 1).astype(np.int16).ravel())
         self._starts[part].append(round(place * codes.shape[1]))
         self._labels[part].append(label)
-        self._tempos[part].append(tempo)
 
     @classmethod
     def load(cls, path: Path, levels: int) -> CodeCorpus:
@@ -95,7 +83,6 @@ class CodeCorpus:
         codes: dict[str, list[np.ndarray]] = {}
         starts: dict[str, list[int]] = {}
         labels: dict[str, list[int]] = {}
-        tempos: dict[str, list[float]] = {}
         try:
             if not path.is_file():
                 raise ValueError("it is no file")
@@ -110,15 +97,12 @@ class CodeCorpus:
                         raise ValueError("its lengths are not those of its codes")
                     codes[part] = np.split(rows, np.cumsum(lengths)[:-1])
                     starts[part] = _facts(saved, f"{part}_starts", len(lengths), "i", 0)
-                    tempos[part] = [1.0] * len(lengths)
                     if f"{part}_labels" in saved:
                         labels[part] = _facts(saved, f"{part}_labels", len(lengths), "i", 0)
-                    if f"{part}_tempos" in saved:
-                        tempos[part] = _facts(saved, f"{part}_tempos", len(lengths), "f", 0.1)
         except DAMAGE as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"cannot read {path}: {reason}; train into a new folder") from None
-        return cls(codes, starts, labels, tempos)
+        return cls(codes, starts, labels)
 
     def save(self, path: Path) -> None:
         """Write all parts into one `.npz` file."""
@@ -127,7 +111,6 @@ class CodeCorpus:
             arrays[f"{part}_codes"] = np.concatenate([np.zeros(0, np.int16), *rows])
             arrays[f"{part}_lengths"] = np.array([len(row) for row in rows], np.int64)
             arrays[f"{part}_starts"] = np.array(self._starts[part], np.int64)
-            arrays[f"{part}_tempos"] = np.array(self._tempos[part], np.float64)
             if part in self._labels:
                 arrays[f"{part}_labels"] = np.array(self._labels[part], np.int64)
         with path.open("wb") as file:
@@ -141,19 +124,10 @@ class CodeCorpus:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]
 
-    def as_recorded(self, part: str) -> list[np.ndarray]:
-        """The codes of each stretch at its own tempo."""
-        both = zip(self._codes[part], self._tempos[part], strict=True)
-        return [codes for codes, tempo in both if tempo == 1.0]
-
     def read_once(self, part: str, bands: int) -> list[np.ndarray]:
         """Codes `(blocks, bands)` from 0 of each stretch, blocks beginning at one place alone."""
-        rows = self.as_recorded(part)[:: HOPS if part == "train" else 1]
+        rows = self.segments(part)[:: HOPS if part == "train" else 1]
         return [codes.reshape(-1, bands) - 1 for codes in rows]
-
-    def tempos(self, part: str) -> list[float]:
-        """The speed of each stretch."""
-        return self._tempos[part]
 
     def labels(self, part: str) -> list[int] | None:
         """The label of each stretch; None for a corpus without."""
@@ -177,7 +151,7 @@ def code_frequencies(corpus: CodeCorpus, part: str, bands: int, levels: int) -> 
     """Bits per code by the frequencies of the train part: what no context gives."""
     bits = []
     for band in range(bands):
-        train = np.concatenate([c[band::bands] for c in corpus.as_recorded("train")])
+        train = np.concatenate([c[band::bands] for c in corpus.segments("train")])
         heldout = np.concatenate([c[band::bands] for c in corpus.segments(part)])
         counts = np.bincount(train, minlength=levels) + 0.5
         bits.append(-np.log2(counts[heldout] / counts[1:].sum()).mean())

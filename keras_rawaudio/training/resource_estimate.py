@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.data.windows.dataset import PREFETCH
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.controls import MUSIC, TEMPO
+from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.step import TrainingStep
 
@@ -165,8 +165,6 @@ def silent_batch(step: TrainingStep, plan: WindowPlan) -> dict[str, Any]:
     }
     if MUSIC in step.model.state_spec():
         batch["label"] = tf.zeros((B,), tf.int32)
-    if TEMPO.name in step.carried.variables:
-        batch["tempo"] = tf.ones((B,), tf.float32)
     return step.replicas.deal(batch)
 
 

@@ -85,8 +85,8 @@ class TrainingStep:
         """Take a step on one batch.
 
         Args:
-            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label` and
-                `tempo` for a model that takes them; of several processes, the `rows` of this one.
+            batch: `x`, `y`, `reset` and `position` as `window_dataset` yields them, and `label`
+                for a model that takes it; of several processes, the `rows` of this one.
             learning_rate: for this step.
 
         Returns:
@@ -95,7 +95,7 @@ class TrainingStep:
         """
         self.optimizer.learning_rate.assign(learning_rate)
         batch = self.replicas.deal(batch)
-        names = ("x", "y", "reset", "position", "label", "tempo")
+        names = ("x", "y", "reset", "position", "label")
         loss, norm = self.function(**{name: batch[name] for name in names if name in batch})
         return self.replicas.one(loss), self.replicas.one(norm)
 
@@ -145,9 +145,9 @@ class TrainingStep:
         return self.replicas.strategy.run(self._step, kwargs=inputs)
 
     def _step(
-        self, x: Any, y: Any, reset: Any, position: Any, label: Any = None, tempo: Any = None
+        self, x: Any, y: Any, reset: Any, position: Any, label: Any = None
     ) -> tuple[Any, Any]:
-        state = self.carried.read(reset, position, label, tempo)
+        state = self.carried.read(reset, position, label)
         variables = self.model.trainable_variables
         learned = [tf.identity(v.value) for v in variables if self.weight_noise]
         for variable in variables if self.weight_noise else ():

@@ -140,7 +140,7 @@ def _new_model(
             spectral = spectral_model(recipe, corpus)
         spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
         replicas.share(spectral.variables)
-        return spectral, CodeCorpus.encode(corpus, spectral, recipe.spectral.tempos)
+        return spectral, CodeCorpus.encode(corpus, spectral)
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     if isinstance(recipe, RefinerRecipe):
         with replicas.strategy.scope():

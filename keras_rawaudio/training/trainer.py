@@ -13,7 +13,6 @@ from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model
-from keras_rawaudio.models.controls import TEMPO
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.build import build_optimizer
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
@@ -99,7 +98,6 @@ class Trainer:
             replicas,
         )
         self.labels = data.labels("train") if data else None
-        self.tempos = data.tempos("train") if data and TEMPO in model.controls else None
         unit = loss_unit(model, corpus)
         self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
@@ -182,7 +180,6 @@ class Trainer:
                 *divmod(self.steps, self.plan.batches_per_epoch),
                 starts=self.data.starts("train"),
                 labels=self.labels,
-                tempos=self.tempos,
                 rows=self.step.rows,
             )
         )

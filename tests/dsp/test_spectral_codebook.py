@@ -9,7 +9,6 @@ from keras_rawaudio.dsp.spectral_codebook import (
     codebook_size,
     encode,
     encode_shifted,
-    encode_stretched,
     fit_codebooks,
     medoids,
 )
@@ -83,22 +82,6 @@ def test_codes_of_all_shifts_are_those_of_the_shifted_audio(rest):
         assert codes.shape == late.shape
         # The frames of the first block begin in what is silence to the shifted audio.
         np.testing.assert_array_equal(codes[1:], late[1:])
-
-
-def test_codes_of_stretched_audio():
-    """At half the speed every frame lasts twice as long; chunks leave no seam."""
-    spectra = BlockSpectra(RATE)
-    piece = tones(24.0)
-    books = fit_codebooks([piece], spectra, 16)
-    codes = encode(piece, spectra, books)
-    np.testing.assert_array_equal(encode_stretched(piece, spectra, books, 1.0), codes[:-1])
-    slow = encode_stretched(piece, spectra, books, 0.5)
-    assert abs(len(slow) - 2 * len(codes)) <= 2
-    n = len(slow) // 2
-    assert (slow[: 2 * n : 2] == codes[:n]).mean() > 0.6
-    fast = encode_stretched(piece, spectra, books, 2.0)
-    assert abs(len(fast) - len(codes) / 2) <= 1
-    assert len(encode_stretched(piece[:10], spectra, books, 1.25)) == 0
 
 
 def test_codes_of_a_stretch_do_not_depend_on_how_it_is_cut():

@@ -23,7 +23,15 @@ from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
-from ..small_models import LATENT_MODELS, MODELS, REPRESENTATIVES, SPECTRAL_MODELS, each, make
+from ..small_models import (
+    LATENT_MODELS,
+    MODELS,
+    PACED_MODELS,
+    REPRESENTATIVES,
+    SPECTRAL_MODELS,
+    each,
+    make,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
 
@@ -92,7 +100,8 @@ def exported(tmp_path_factory) -> Callable[[str], Generator]:
 
 
 # Found phases answer to a rounding error with another signal: test_griffin_lim_export.py.
-PARITY = [n for n in [*MODELS, *LATENT_MODELS, *SPECTRAL_MODELS] if n != "spectrum, amplitude"]
+EVERY = [*MODELS, *LATENT_MODELS, *PACED_MODELS, *SPECTRAL_MODELS]
+PARITY = [name for name in EVERY if name != "spectrum, amplitude"]
 
 
 @pytest.fixture(params=each(PARITY))

@@ -8,8 +8,6 @@ import pytest
 import tensorflow as tf
 
 from keras_rawaudio.generation import generator_state_spec
-from keras_rawaudio.generation.advance import HISTORY
-from keras_rawaudio.models.spectral_decoder import PHASES
 
 from ..small_models import SPECTRAL_MODELS
 
@@ -29,29 +27,21 @@ def has_bits(head):
 
 
 def agree(generator, audio, expected):
-    """The same codes; without codes, the same to 1e-5, a flow's to 1e-4; phases nearly."""
+    """The same codes; without codes, the same to 1e-5, a flow's to 1e-4."""
     assert audio.dtype == np.float32
     assert audio.shape == expected.shape
     model = generator.model
-    if model.head.kind == "codes":  # of spectra, which the state holds: the codes are equal there
-        # The search for phases makes much of rounding: the same at first, then the same level.
-        start = model.delay + model.block
-        assert np.abs(audio - expected)[:, :start].max() <= 0.05 * np.std(expected)
-        assert abs(np.std(audio) / np.std(expected) - 1) <= 0.15
-        return
-    if model.codec.discrete:
+    if model.codec.discrete and model.head.kind != "codes":  # those are of spectra, not of samples
         np.testing.assert_array_equal(model.codec.encode(audio), model.codec.encode(expected))
     atol = 1e-4 if model.head.kind == "flow" else 1e-5  # an exponential per coupling layer
     np.testing.assert_allclose(audio, expected, atol=atol)
 
 
 def check_state(generator, state, expected):
-    """The same state; what phases were searched for in is left to the audio."""
+    """The same state."""
     assert set(state) == set(expected)
-    searched = PHASES if generator.model.head.kind == "codes" else ()
     for name, value in expected.items():
-        if name not in searched and not (searched and name == HISTORY):
-            np.testing.assert_allclose(state[name], value, rtol=1e-5, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(state[name], value, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("read", [3, 0], ids=["primed", "unprimed"])
@@ -72,24 +62,30 @@ def test_three_ways_to_play_one_generator(any_generator, rows, read):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPECTRAL_MODELS)
-def test_found_phases_agree_block_by_block(exported, name):
-    """From one state all make the same block; over many, rounding grows to another signal."""
+def test_found_phases_stay_the_same(exported, name):
+    """The search for phases amplifies rounding, and what it carries is rounded to a grid."""
     generator, state = exported(name), exported(name).fresh_state(2)
-    block = generator.model.block
-    forced, noise, temperature = generator.inputs(2, read=0, drawn=12)
-    for drawn in np.split(noise, np.arange(block, noise.shape[1], block), axis=1):
-        expected, expected_state = generator.keras(forced, drawn, temperature, state)
-        for play in (generator.saved_model, generator.onnx):
-            audio, after = play(forced, drawn, temperature, state)
-            np.testing.assert_allclose(audio, expected, atol=1e-3)
-            check_state(generator, after, expected_state)
-        state = expected_state
+    inputs = generator.inputs(2, read=2, drawn=150)
+    expected, _ = generator.keras(*inputs, state)
+    for play in (generator.saved_model, generator.onnx):
+        audio, _ = play(*inputs, state)
+        np.testing.assert_allclose(audio, expected, atol=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("controls", [{"tempo": 1.7, "level": -9.0, "density": 1.5}, {"hold": 1.0}])
-def test_controls_do_the_same_three_ways(exported, controls):
-    generator = exported("spectral, mono")
+@pytest.mark.parametrize(
+    ("name", "controls"),
+    [
+        ("spectral, mono", {"tempo": 1.7, "level": -9.0, "density": 1.5}),
+        ("spectral, mono", {"tempo": 0.6}),
+        ("spectral, mono", {"hold": 1.0}),
+        ("predictive, a clock, reads codes", {"tempo": 1.7, "level": -9.0}),
+        ("predictive, a clock, reads codes", {"tempo": 0.6}),
+        ("predictive, a clock, reads codes", {"hold": 1.0}),
+    ],
+)
+def test_controls_do_the_same_three_ways(exported, name, controls):
+    generator = exported(name)
     inputs, state = generator.inputs(2, read=2, drawn=5), generator.fresh_state(2)
     plain, _ = generator.keras(*inputs, state)
     state |= {name: np.full((2, 1), value, "float32") for name, value in controls.items()}

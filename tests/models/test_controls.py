@@ -6,8 +6,11 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.generation import advance, fresh_state
+from keras_rawaudio.generation.advance import prepare_noise
 from keras_rawaudio.models import SpectralModel
-from keras_rawaudio.models.controls import SLOPE, with_level
+from keras_rawaudio.models.controls import RAW_RATE, SLOPE, with_level
+
+from ..small_models import make
 
 RATE = 2000
 
@@ -27,7 +30,8 @@ def decibels(value):
 
 
 def draw(model, state, blocks=4, seed=0):
-    noise = np.random.default_rng(seed).random((2, blocks * model.block, 1)).astype(np.float32)
+    shape = (2, blocks * model.block, model.head.noise_per_sample)
+    noise = np.random.default_rng(seed).random(shape).astype(np.float32)
     return advance(model, np.zeros((2, 0), np.float32), noise, np.ones(2, np.float32), state)
 
 
@@ -65,14 +69,31 @@ def test_the_level_changes_nothing_but_the_level(model):
     np.testing.assert_array_equal(after["codes"], after_quiet["codes"])
 
 
-def test_tempo_is_the_speed_of_the_clock(model):
-    turns = {}
-    for tempo in (0.5, 1.0, 2.0):
-        _, state = draw(model, turned(model, tempo=tempo), blocks=1)
-        turns[tempo] = np.asarray(state["tier0_clock"])[0, 0]
-    assert turns[1.0] > 0
-    assert turns[0.5] == pytest.approx(turns[1.0] / 2)
-    assert turns[2.0] == pytest.approx((turns[1.0] * 2) % 1)
+@pytest.mark.parametrize("tempo", [0.5, 0.8, 1.0, 1.7, 2.0])
+def test_tempo_is_how_fast_codes_are_drawn(model, tempo):
+    """After eight blocks of audio the clock has turned as far as that many blocks of codes."""
+    _, state = draw(model, turned(model, tempo=tempo), blocks=8)
+    blocks = np.ceil(8 * tempo - 1e-3)
+    turns = blocks * model.frame / float(model.prior.period)
+    assert np.asarray(state["tier0_clock"])[0, 0] == pytest.approx(turns % 1, abs=1e-4)
+    assert np.asarray(state["place"])[0, 0] == pytest.approx(3 - 4 * (blocks - 8 * tempo), abs=1e-4)
+
+
+def test_at_half_the_tempo_every_other_frame_is_one_of_the_codes(model):
+    decoder, codec = model.decoder, model.spectral_codec
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 16, (1, model.frame)).astype(np.float32)
+    before = rng.integers(0, 16, (1, 2, model.frame)).astype(np.float32)
+    spec = decoder.state_spec()
+    waiting = [np.zeros((1, *spec[name][0]), np.float32) for name in ("magnitudes", "gains")]
+    own, _ = codec.decode(codes.astype(np.int32))
+    places, draws = decoder.pace(np.full((1, 1), 3.0), np.full((1, 1), 0.5))
+    assert (np.asarray(places).tolist(), float(draws[0, 0])) == ([[-0.5, 0.0, 0.5, 1.0]], 1)
+    *_, magnitudes, _ = decoder.hop_spectra(places, codes, before, *waiting)
+    expected = [own[0, 0], (own[0, 0] + own[0, 1]) / 2, own[0, 1]]
+    np.testing.assert_allclose(magnitudes[0], expected, rtol=1e-6)
+    places, _ = decoder.pace(np.full((1, 1), 3.0), np.full((1, 1), 0.5), drawn=0.0)
+    np.testing.assert_array_equal(places, [[0, 1, 2, 3]])
 
 
 def test_hold_keeps_codes_and_the_sound_goes_on(model):
@@ -114,3 +135,46 @@ def test_density_draws_codes_that_rise(model):
         means.append(np.mean([s[codes[:, band]].mean() for band, s in enumerate(strengths)]))
     assert means[0] < means[1] - 0.2
     assert means[2] > means[1] + 0.2
+
+
+class TestFrameCodes:
+    """The controls of a model whose tier reads the codes of frames, such as `raw`."""
+
+    @pytest.fixture(scope="class")
+    def coded(self):
+        return make("predictive, a clock, reads codes")
+
+    @pytest.mark.parametrize("tempo", [0.5, 0.75, 1.0, 1.75, 2.0])
+    def test_tempo_is_how_fast_codes_are_drawn(self, coded, tempo):
+        _, state = draw(coded, turned(coded, tempo=tempo), blocks=10)
+        turns = np.ceil(10 * tempo) * coded.frame / float(coded.tiers[0].period[0])
+        assert np.asarray(state["tier0_clock"])[0, 0] == pytest.approx(turns % 1, abs=1e-4)
+
+    def test_hold_keeps_codes_and_the_sound_goes_on(self, coded):
+        _, state = draw(coded, turned(coded))
+        audio, after = draw(coded, {**state, "hold": np.ones((2, 1), np.float32)}, seed=1)
+        for name in ("head_codes", "tier0_layer0_h", "tier0_clock"):
+            np.testing.assert_array_equal(after[name], state[name])
+        assert np.std(np.asarray(audio)) > 0
+        _, moving = draw(coded, state, seed=1)
+        assert (np.asarray(moving["head_codes"]) != np.asarray(state["head_codes"])).any()
+
+    def test_at_the_highest_tempo_every_other_code_is_passed_over(self, coded):
+        """The tier reads them all: it moves as far as in twice as many frames."""
+        state = turned(coded, tempo=2.0)
+        _, fast = draw(coded, state, blocks=1)
+        head, tier = coded.head, coded.tiers[0]
+        noise = np.random.default_rng(0).random((2, coded.frame, head.noise_per_sample))
+        noise = prepare_noise(coded, noise.astype(np.float32), np.ones(2, np.float32))
+        silence = head.codes.or_silence(state["head_codes"])
+        output, once = tier.step(silence, None, coded.tier_state(0, state))
+        _, twice = tier.step(head.draw_codes(output, noise[:, ::-1]), None, once)
+        for name, value in coded.named_state(0, twice).items():
+            np.testing.assert_allclose(fast[name], value, atol=1e-6)
+
+    def test_the_level_changes_nothing_but_the_level(self, coded):
+        plain, _ = draw(coded, turned(coded), blocks=60)
+        quiet, _ = draw(coded, turned(coded, level=-6.0), blocks=60)
+        settled = round(6 / SLOPE * RAW_RATE) + 1
+        expected = 10 ** (-6 / 20) * np.asarray(plain)[:, settled:]
+        np.testing.assert_allclose(quiet[:, settled:], expected, rtol=1e-3, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state
 from keras_rawaudio.models import SpectralModel
-from keras_rawaudio.models.carried_state import CarriedState, reset_state
+from keras_rawaudio.models.carried_state import reset_state
 
 RATE, LABELS = 2000, ["night", "day", "sea"]
 
@@ -158,20 +158,3 @@ def test_the_sampler_takes_names_and_weights(model):
 def test_wrong_music_is_one_line(model, given, words):
     with pytest.raises(UserError, match=words):
         ReferenceSampler(model).generate(800, music=given)
-
-
-def test_the_tempo_of_a_row_is_the_speed_of_its_clock(model):
-    carried = CarriedState(model, 2)
-    reset, position = np.array([True, True]), np.array([0, 600])
-    label, tempo = np.array([0, 0], np.int32), np.array([1.0, 1.6], np.float32)
-    state = carried.read(reset, position, label, tempo)
-    period = float(model.prior.period[0])
-    np.testing.assert_allclose(state["tier0_clock"][:, 0], [0, 960 / period % 1], atol=1e-5)
-    S = model.frame
-    _, after = model(np.ones((2, model.context + 4 * S), np.int32), state)
-    turns = 4 * S * tempo / period
-    moved = (np.asarray(after["tier0_clock"]) - np.asarray(state["tier0_clock"]))[:, 0]
-    np.testing.assert_allclose(moved % 1, turns % 1, atol=1e-5)
-    carried.write(after)
-    kept = carried.read(np.array([False, True]), position, label, tempo[::-1])
-    np.testing.assert_allclose(kept["tempo"][:, 0], [1.0, 1.0])

@@ -70,8 +70,6 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"data.length": 100}, "try 128"),
         ("categorical", {"data.length": 8}, "try 64"),
         ("categorical", {"data.sequence": 1000}, "multiple of length"),
-        ("default", {"spectral.tempos": [0.8, 1]}, "tempos: speeds must differ from 1"),
-        ("default", {"spectral.tempos": [0.8, 0.8]}, "tempos: speeds must differ from 1"),
         ("categorical", {"data.shift": "lane"}, "data.shift: 'lane' should be"),
         ("categorical", {"tiers.1.input": "codes"}, "last tier alone, under a predictive head"),
         ("raw", {"tiers.0.input": 1}, "tiers.0.input: 1 should be 'samples' or 'codes'"),

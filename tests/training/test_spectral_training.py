@@ -29,7 +29,7 @@ from keras_rawaudio.training.train import train
 RECIPE = {
     "name": "tiny",
     "description": "",
-    "spectral": {"units": 8, "components": 8, "clock_harmonics": 2, "tempos": [0.8, 1.5]},
+    "spectral": {"units": 8, "components": 8, "clock_harmonics": 2},
     "data": {"length": 8, "batch": 2},
     "training": {"sample_seconds": 0.0, "validate_every": 1000.0, "warmup_steps": 3},
 }
@@ -74,20 +74,10 @@ def test_every_file_of_an_album_is_a_label(album):
     assert codes.labels("validation") == [0, 1]
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
     # Too short for a steady pulse, so without a clock.
-    assert set(codes.tempos("train")) == {1.0}
 
 
 def test_codes_of_a_corpus_without_labels_have_none(run):
     assert CodeCorpus.load(RunFolder(run).codes, 1 << 14).labels("train") is None
-
-
-def test_music_with_a_clock_is_read_at_several_speeds(run):
-    codes = CodeCorpus.load(RunFolder(run).codes, 1 << 14)
-    assert codes.tempos("train") == [1.0] * 4 + [0.8, 1.5]
-    assert codes.tempos("validation") == [1.0]
-    lengths = [len(c) for c in codes.segments("train")]
-    np.testing.assert_allclose(np.multiply(lengths, codes.tempos("train")), lengths[0], rtol=0.1)
-    assert len(codes.as_recorded("train")) == 4
 
 
 def test_the_shipped_recipe_is_spectral():
@@ -125,9 +115,6 @@ def test_a_run_is_scored_in_bits_per_code(run):
         ("train_codes", np.int16(17)),
         ("train_starts", -1),
         ("train_starts", 0.5),
-        ("train_tempos", float("nan")),
-        ("train_tempos", 0.0),
-        ("train_tempos", "x"),
         ("train_labels", -1),
     ],
 )

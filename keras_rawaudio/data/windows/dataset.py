@@ -37,7 +37,6 @@ def read_batches(
     repeat: bool = False,
     starts: Sequence[int] | None = None,
     labels: Sequence[int] | None = None,
-    tempos: Sequence[float] | None = None,
     rows: slice = ALL_ROWS,
 ) -> Iterator[dict[str, Array]]:
     """Yields the batches of `window_dataset` as plain NumPy arrays, without TensorFlow.
@@ -72,8 +71,6 @@ def read_batches(
             batch["position"] = begins[segment] + offset
             if labels is not None:
                 batch["label"] = np.asarray(labels, np.int32)[segment]
-            if tempos is not None:
-                batch["tempo"] = np.asarray(tempos, np.float32)[segment]
             if isinstance(plan, StreamPlan):
                 batch["valid"] = valid.astype(np.int32)
             yield batch
@@ -93,7 +90,6 @@ def window_dataset(
     repeat: bool = True,
     starts: Sequence[int] | None = None,
     labels: Sequence[int] | None = None,
-    tempos: Sequence[float] | None = None,
     rows: slice = ALL_ROWS,
 ) -> tf.data.Dataset:
     """A `tf.data` pipeline of batches, cut as the plan says, encoded and prefetched.
@@ -122,13 +118,12 @@ def window_dataset(
         repeat: Go on with the following epochs, endlessly; otherwise stop at the end of this one.
         starts: Where in its own file each segment begins, in samples; None: at 0.
         labels: What each segment is, a number; None: batches have no label.
-        tempos: Speed of each segment; None: batches have no tempo.
         rows: The rows of each batch that are read, where several processes divide them.
 
     Returns:
         A dataset of dicts: `x (B, C + N)` and `y (B, N)`, int32 where `encode` gives integers, else
         float32; `reset (B,)` bool; `position (B,)` int64, where in its file a window's first
-        target stands; with labels `label (B,)` int32; with tempos `tempo (B,)` float32; with a
+        target stands; with labels `label (B,)` int32; with a
         `StreamPlan` also `valid (B,)` int32, the number of targets that count.
 
     Raises:
@@ -148,7 +143,7 @@ def window_dataset(
         reading = partial(
             read_batches,
             *(segments, encode, plan, context, epoch, skip_batches, repeat),
-            *(starts, labels, tempos, rows),
+            *(starts, labels, rows),
         )
         specs = {k: tf.TensorSpec(v.shape, v.dtype) for k, v in next(reading()).items()}
         stored = tf.data.Dataset.from_generator(reading, output_signature=specs)
@@ -157,7 +152,6 @@ def window_dataset(
     joined, first, mapped = join_segments(segments)
     firsts = tf.constant(first, tf.int64)
     kinds = None if labels is None else tf.constant(labels, tf.int32)
-    speeds = None if tempos is None else tf.constant(tempos, tf.float32)
     with tf.device("CPU:0"):  # where tf.data runs
         codes = tf.constant(code_table(encode))
         if mapped is None:
@@ -183,8 +177,6 @@ def window_dataset(
         batch["position"] = tf.gather(begins, segment) + offset
         if kinds is not None:
             batch["label"] = tf.gather(kinds, segment)
-        if speeds is not None:
-            batch["tempo"] = tf.gather(speeds, segment)
         if isinstance(plan, StreamPlan):
             batch["valid"] = tf.cast(valid, tf.int32)
         return batch

@@ -21,6 +21,7 @@ from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.window_analyzer import LEVEL_WINDOW, WindowAnalyzer
 
 PDF_FLOOR = 1e-3  # share of a uniform distribution, so that no cell is impossible
+FORCED = 1e6  # added to the logit of a code that is to be taken
 EPS = 1e-5  # uniform noise keeps this far from 0 and 1
 
 
@@ -200,6 +201,25 @@ class PredictiveHead(Head):
         logistic = ops.log(u[..., M : M + 1]) - ops.log(1.0 - u[..., M : M + 1])
         parts = [choice[..., :M], logistic, choice[..., M + 1 :]]
         return ops.concatenate(parts, axis=-1) * temperature
+
+    def draw_codes(self, condition: Any, noise: Any) -> Any:
+        """Codes of a frame that is not played `(B, code_width)`; arguments as for `begin_frame`."""
+        return self.codes.sample(self._split(condition)[0][:, 0], noise[..., -NOISE:]).joined()
+
+    def repeat_codes(self, noise: Any, codes: Any, repeats: Any) -> Any:
+        """Noise by which `begin_frame` takes given codes, in some rows.
+
+        Args:
+            noise: `(B, frame_size, K)` from `prepare_noise`.
+            codes: `(B, code_width)`; where there are none yet, some are drawn.
+            repeats: `(B, 1)`: 1 in those rows, else 0.
+        """
+        wanted = [
+            ops.pad(each, ((0, 0), (0, self.frame_size - each.shape[-1])))
+            for each in self.codes.split(codes)
+        ]
+        forced = FORCED * repeats[..., None] * ops.stack(wanted, axis=-1)
+        return ops.concatenate([noise[..., :-NOISE], noise[..., -NOISE:] + forced], axis=-1)
 
     def begin_frame(
         self, history: Any, condition: Any, noise: Any, state: list[Any]
