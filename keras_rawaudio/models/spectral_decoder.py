@@ -14,7 +14,7 @@ from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 PHASES = ("waiting", "total", "overlap")
 SPECTRA = ("magnitudes", "gains")  # the states that hold the spectra of the frames that wait
-CODES_BEFORE = "codes_before"  # and the codes of the blocks before the latest
+CODES_BEFORE = "earlier_codes"  # and the codes of the blocks before the latest
 
 
 class SpectralDecoder:
