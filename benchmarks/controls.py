@@ -28,7 +28,7 @@ VALUES = {
 LEAD = 5.0  # seconds that are generated before a control is turned
 SILENT_DB = -70.0
 # Of a pulse, what may be found in its place: other levels of the same metre.
-MULTIPLES = sorted({a / b for a in range(1, 5) for b in range(1, 5)})
+MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 
 
 def arguments() -> argparse.ArgumentParser:
