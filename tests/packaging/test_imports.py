@@ -25,7 +25,7 @@ EXTRAS = {
     "keras_rawaudio/metrics/note_transcription.py": {"onnxruntime"},
     "serving/keras_rawaudio_serving/audio_device.py": {"sounddevice"},
     "serving/keras_rawaudio_serving/play.py": {"soxr"},
-    "serving/keras_rawaudio_serving/midi.py": {"mido"},
+    "serving/keras_rawaudio_serving/midi.py": {"mido", "yaml"},
     "serving/keras_rawaudio_serving/ogg_opus.py": {"soxr"},
     "serving/keras_rawaudio_serving/serve.py": {"uvicorn"},
 }
