@@ -118,6 +118,11 @@ class Refiner(FitWindows):
         return None
 
     @property
+    def paced(self) -> bool:
+        """It draws no codes."""
+        return False
+
+    @property
     def frame(self) -> int:
         """Samples that training moves by: a window."""
         return self.span

@@ -30,6 +30,7 @@ def words(tmp_path_factory):
 def test_from_a_folder_of_small_files_to_a_score(words, tmp_path, tiny, noisy, capsys):
     """Files stay whole, each is a stream, and windows are shortened to fit."""
     recipe = tiny(noisy)
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"length": 64})})
     assert train([words], tmp_path / "run", recipe, Budget(epochs=3), cache=tmp_path / "cache")
     run = RunFolder.open(tmp_path / "run")
     corpus = Corpus.open(run.describe()["corpus"])
