@@ -30,17 +30,13 @@ def clock_seconds(
         >>> round(clock_seconds([clicks], [], 0, 8000))
         4
     """
+    from keras_rawaudio.dsp.spectra import mono
     from keras_rawaudio.dsp.tempo import pulse_period, steady_pulse
 
     if not count:
-        return PULSES * pulse_period([_mono(s) for s in segments], rate)
+        return PULSES * pulse_period([mono(s) for s in segments], rate)
     own = [
         [s for s, of in zip(segments, labels, strict=True) if of == label] for label in range(count)
     ]
-    pulses = [len(s) == 1 and steady_pulse(_mono(s[0]), rate) for s in own]
+    pulses = [len(s) == 1 and steady_pulse(mono(s[0]), rate) for s in own]
     return [PULSES * (pulse or 0.0) for pulse in pulses]
-
-
-def _mono(segment: np.ndarray) -> np.ndarray:
-    audio = np.asarray(segment, np.float32).reshape(len(segment), -1).mean(axis=1)
-    return audio / np.float32(32768) if np.asarray(segment[:1]).dtype.kind == "i" else audio

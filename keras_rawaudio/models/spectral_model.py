@@ -257,6 +257,11 @@ class SpectralModel(FitWindows):
             after = [ops.where(held, state[name], new) for name, new in pairs]
         return hidden, {**state, **dict(zip(names, after, strict=True))}
 
+    @property
+    def memory_seconds(self) -> float:
+        """`memory` as a time; 0: without end."""
+        return float(self.memory) * self.block / self.rate
+
     def _begins_anew(self, age: Any, chance: Any) -> Any:
         """`(B, 1)`: 1 where the state begins anew, in the last quarter of `memory` blocks."""
         left = ops.maximum(self.memory - age, 1.0)

@@ -143,8 +143,8 @@ class Report:
         if kept["copied_seconds"] > NOTED_COPY:
             words += f". It follows the train part for {kept['copied_seconds']:g} s at a stretch"
         if isinstance(self.model, SpectralModel) and self.model.memory > 0:
-            seconds = float(self.model.memory) * self.model.block / self.rate
-            words += f". So that it copies less, its state begins anew within {seconds:.1f} s"
+            seconds = f"{self.model.memory_seconds:.1f} s"
+            words += f". So that it copies less, its state begins anew within {seconds}"
         return words
 
     def _by_heart(self) -> bool:

@@ -57,14 +57,9 @@ class CopyMeter:
         copies = [match.longest_copy(self.limit) for match in matches]
         return max((copy.seconds for copy in copies if copy), default=0.0)
 
-    @property
-    def memory(self) -> float:
-        """Seconds after which the model's state begins anew at the latest; 0: never."""
-        return float(self.model.memory) * self.model.block / self.model.rate
-
     def shorten_memory(self) -> bool:
         """Let the model forget sooner; False where it could not be sooner."""
-        seconds = SHORTER * self.memory or FIRST_MEMORY
+        seconds = SHORTER * self.model.memory_seconds or FIRST_MEMORY
         if seconds < SHORTEST_MEMORY:
             return False
         self.model.memory.assign(int(seconds * self.model.rate / self.model.block))

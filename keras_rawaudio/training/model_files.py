@@ -76,7 +76,7 @@ class ModelFiles:
             while longest is not None and copied > longest and self.copies.shorten_memory():
                 self.console.line(
                     f"{'':12}follows the train part for {copied:g} s: from now on its state "
-                    f"begins anew after {self.copies.memory:.1f} s at the latest"
+                    f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
                 )
                 self.balance.fit(UPDATES, steps)
                 copied = round(self.copies.longest(steps), 1)

@@ -62,10 +62,10 @@ def test_what_held_out_audio_matches_is_no_copy(model, codes):
 
 
 def test_a_memory_gets_shorter_and_stops_at_half_a_second(meter, model):
-    assert meter.memory == 0
+    assert model.memory_seconds == 0
     found = []
     while meter.shorten_memory():
-        found.append(meter.memory)
+        found.append(model.memory_seconds)
     model.memory.assign(0)
     assert found[0] == pytest.approx(3.5, abs=model.block / RATE)
     assert all(0.7 < after / before < 0.81 for before, after in itertools.pairwise(found))

@@ -165,7 +165,7 @@ def test_a_model_that_copies_for_too_long_forgets(
     path.write_text(json.dumps(recipe))
 
     def longest(meter, seed):
-        return 2.0 if 0 < meter.memory < 3 else copied
+        return 2.0 if 0 < meter.model.memory_seconds < 3 else copied
 
     monkeypatch.setattr(CopyMeter, "longest", longest)
     resume(tmp_path / "run", Budget(epochs=2))

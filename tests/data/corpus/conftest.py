@@ -20,6 +20,23 @@ def prepare(tmp_path):
     return run
 
 
+@pytest.fixture
+def s3(monkeypatch):
+    """The port of a server on this machine that speaks S3, which the environment names."""
+    moto = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield port
+    moto.stop()
+
+
 def tone(seconds, rate=8000, pitch=440.0, gain=0.5):
     time = np.arange(round(seconds * rate)) / rate
     return (gain * np.sin(2 * np.pi * pitch * time)).astype(np.float32)

@@ -193,32 +193,19 @@ def test_a_corpus_copied_from_another_machine_is_found(song, tmp_path, monkeypat
         memory.rm("/album", recursive=True)
 
 
-def test_a_bucket_of_a_server_that_speaks_s3(song, tmp_path, monkeypatch):
+def test_a_bucket_of_a_server_that_speaks_s3(song, tmp_path, s3):
     pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        import boto3
+    import boto3
 
-        bucket = boto3.resource("s3").create_bucket(Bucket="songs")
-        bucket.upload_file(str(song), "album/song.wav")
-        corpus = prepare(["s3://songs/album"], tmp_path / "cache")
-        assert remote.find("s3://songs/album") == remote.find("s3://songs/album/song.wav")
-        same_samples(corpus, prepare([song], tmp_path / "cache"))
-        (source,) = corpus.describe()["sources"]
-        assert source["path"] == "s3://songs/album/song.wav"
-        with pytest.raises(UserError, match=r"cannot read s3://songs/none\.wav"):
-            prepare(["s3://songs/none.wav"], tmp_path / "cache")
-    finally:
-        server.stop()
+    bucket = boto3.resource("s3").create_bucket(Bucket="songs")
+    bucket.upload_file(str(song), "album/song.wav")
+    corpus = prepare(["s3://songs/album"], tmp_path / "cache")
+    assert remote.find("s3://songs/album") == remote.find("s3://songs/album/song.wav")
+    same_samples(corpus, prepare([song], tmp_path / "cache"))
+    (source,) = corpus.describe()["sources"]
+    assert source["path"] == "s3://songs/album/song.wav"
+    with pytest.raises(UserError, match=r"cannot read s3://songs/none\.wav"):
+        prepare(["s3://songs/none.wav"], tmp_path / "cache")
 
 
 @pytest.mark.tfio

@@ -142,34 +142,23 @@ def cutting(port, answers, cuts):
         yield listening.getsockname()[1], left
 
 
-def test_windows_straight_from_s3_over_connections_that_are_cut(local, monkeypatch):
+def test_windows_straight_from_s3_over_connections_that_are_cut(local, s3, monkeypatch):
     store = pytest.importorskip("s3fs").S3FileSystem
-    moto = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     monkeypatch.setattr(remote, "PAUSE", 0.0)
     monkeypatch.setattr(stored, "PAUSE", 0.0)
     monkeypatch.setattr(stored, "BLOCK", 1 << 14)
-    moto.start()
-    try:
-        host, port = moto.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        import boto3
+    import boto3
 
-        bucket = boto3.resource("s3").create_bucket(Bucket="cut")
-        for path in local.folder.iterdir():
-            bucket.upload_file(str(path), f"prepared/{path.name}")
-        with cutting(port, 10_000, cuts=5) as (way, left):
+    bucket = boto3.resource("s3").create_bucket(Bucket="cut")
+    for path in local.folder.iterdir():
+        bucket.upload_file(str(path), f"prepared/{path.name}")
+    try:
+        with cutting(s3, 10_000, cuts=5) as (way, left):
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{way}")
             store.clear_instance_cache()  # whose addresses are those of another test
             found = windows(open_corpus("s3://cut/prepared"), "lanes", mono=True)
             assert left == [0]
     finally:
-        moto.stop()
         store.clear_instance_cache()
     for one, two in zip(found, windows(local, "lanes", mono=True), strict=True):
         for name in two:
