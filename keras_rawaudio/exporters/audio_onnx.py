@@ -28,8 +28,9 @@ class _Composer:
     def __init__(self, model: AudioModel, int8: bool) -> None:
         self.model = model
         self.builder = GraphBuilder(model, int8)
-        # The level comes last, outside of the loops.
-        self.states = [name for name in self.builder.spec if name not in (LEVEL.name, GAIN)]
+        # Controls stay as they are, and the level is followed outside of the loops.
+        self.controls = [control.name for control in model.controls]
+        self.states = [name for name in self.builder.spec if name not in (*self.controls, GAIN)]
         self.head_states = [f"head_{name}" for name, _ in model.head.state_spec()]
         self.steps = AudioSteps(model, self.builder)
         # What comes out for each sample: its value and, where a head has bits, those of one read.
@@ -39,6 +40,9 @@ class _Composer:
         given = ["forced", "noise", "temperature"]
         nodes, (values, noise, is_drawn) = self.steps.layout.inline("layout", given)
         made = {f"made/{name}": values for name in self.made}
+        if self.steps.is_paced:
+            controls = [TEMPO.name, HOLD.name]
+            nodes += self.steps.is_paced.inline("is_paced", controls, ["is_paced"])[0]
         nodes += [
             node("Unsqueeze", ["temperature", self.builder.integers(1)], "temperature_column"),
             *self.builder.all_frames(self._body(0), self.states, [values, noise, is_drawn], made),
@@ -48,7 +52,7 @@ class _Composer:
         if self.steps.level:
             given = [audio, LEVEL.name, GAIN]
             finish += self.steps.level.inline("level", given, ["audio", f"{GAIN}_next"])[0]
-            finish.append(node("Identity", [LEVEL.name], f"{LEVEL.name}_next"))
+        finish += [node("Identity", [name], f"{name}_next") for name in self.controls]
         return self.builder.generator([*nodes, *finish], bits=self.steps.score is not None)
 
     # The bodies of the loops: one for each tier and one for the subframe
@@ -102,10 +106,6 @@ class _Composer:
                 *(node("Reshape", [f, whole], m) for f, m in zip(frames, made, strict=True)),
             ]
             states.update(zip(faster, results, strict=True))
-        for control in self.model.controls:
-            if control.name in states:
-                states[control.name] = f"{at}/{control.name}_after"
-                nodes.append(node("Identity", [before[control.name]], states[control.name]))
         outputs = [*(inner(name, 2) for name in states.values()), *(inner(m, 2) for m in made)]
         return self.builder.graph(at, nodes, inputs, outputs)
 
@@ -201,34 +201,21 @@ class _Composer:
 
         They make the tier's state and the place under `draw/`.
         """
-        assert self.steps.pace
         assert self.steps.paced
         own = [name for name in kept if name != PLACE]
-        names = ["output", "noise", *own]
+        names = ["output", "noise", *own, PLACE]
         paced, plain = ([f"{at}/{name}" for name in names] for at in ("paced", "plain"))
-        results = ["draw/output", "draw/own_noise", *(f"draw/{name}" for name in own)]
-        nodes, _ = self.steps.pace.inline(
-            "draw/pace",
-            [before[PLACE], before[TEMPO.name], before[HOLD.name]],
-            [f"draw/{PLACE}", "draw/twice", "draw/held", "draw/most"],
-        )
+        results = ["draw/output", "draw/own_noise", *(f"draw/{name}" for name in [*own, PLACE])]
         given, after = [condition, noise], [kept[name] for name in own]
+        controls = [before[PLACE], TEMPO.name, HOLD.name]
         states = [*(before[name] for name in own), *after]
-        step, _ = self.steps.paced.inline(
-            "paced/step", ["draw/twice", "draw/held", *given, codes, *states], paced
-        )
-        same = [node("Identity", [a], b) for a, b in zip([*given, *after], plain, strict=True)]
-        ranks = [3, 3, *(1 + len(self.builder.spec[name][0]) for name in own)]
-        nodes += [
-            node("Cast", ["draw/most"], "draw/is_paced", to=TensorProto.BOOL),
-            choice(
-                "draw/is_paced",
-                results,
-                self.builder.graph("paced", step, [], list(map(inner, paced, ranks))),
-                self.builder.graph("plain", same, [], list(map(inner, plain, ranks))),
-            ),
-        ]
-        return nodes, results[0], results[1]
+        step, _ = self.steps.paced.inline("paced/step", [*controls, *given, codes, *states], paced)
+        same = zip([*given, *after, before[PLACE]], plain, strict=True)
+        ranks = [3, 3, *(1 + len(self.builder.spec[name][0]) for name in [*own, PLACE])]
+        yes = self.builder.graph("paced", step, [], list(map(inner, paced, ranks)))
+        no = [node("Identity", [a], b) for a, b in same]
+        no = self.builder.graph("plain", no, [], list(map(inner, plain, ranks)))
+        return [choice("is_paced", results, yes, no)], results[0], results[1]
 
     def _states_from(self, i: int) -> list[str]:
         """States that move inside of tier `i`'s loop."""

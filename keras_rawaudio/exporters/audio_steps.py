@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
-from keras_rawaudio.generation.advance import pace, paced_step, prepare_noise
+from keras_rawaudio.generation.advance import is_paced, pace, paced_step, prepare_noise
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.models.controls import RAW_RATE, with_level
 
@@ -40,8 +40,8 @@ class AudioSteps:
         finish: what the loops made, as audio and bits.
 
     Of a model that is `paced` also, else `None`:
-        pace: what `generation.advance.pace` gives, and 1 where any row takes no step or two.
-        paced: what `generation.advance.paced_step` gives.
+        is_paced: what `generation.advance.is_paced` gives.
+        paced: what `generation.advance.paced_step` gives, and the place.
         level: audio at the level that is asked for, and the gain that it ends with.
     """
 
@@ -61,7 +61,7 @@ class AudioSteps:
         self.score = self._score_step() if has_bits else None
         self.remember = self._remember_step()
         self.finish = self._finish_step(2 if has_bits else 1)
-        self.pace = self._pace_step() if model.paced else None
+        self.is_paced = self._is_paced_step() if model.paced else None
         self.paced = self._paced_step() if model.paced else None
         self.level = self._level_step() if model.paced else None
 
@@ -222,25 +222,22 @@ class AudioSteps:
         """Of a frame, by time."""
         return (self.model.head.frame_size, None, self.noise_width)
 
-    def _pace_step(self) -> Step:
-        def step(place: Any, tempo: Any, hold: Any) -> list[Any]:
-            place, twice, held = pace(place, tempo, hold)
-            return [place, twice, held, ops.max(twice + held)]
-
-        return self._convert("pace", step, [(None, 1)] * 3)
+    def _is_paced_step(self) -> Step:
+        return self._convert("is_paced", is_paced, [(None, 1)] * 2)
 
     def _paced_step(self) -> Step:
         count = len(self._tier_shapes)
 
-        def paced(twice: Any, held: Any, output: Any, noise: Any, codes: Any, *state: Any) -> Any:
-            noise, states = ops.transpose(noise, (1, 0, 2)), [state[:count], state[count:]]
+        def step(place: Any, tempo: Any, hold: Any, output: Any, noise: Any, *given: Any) -> Any:
+            place, twice, held = pace(place, tempo, hold)
+            noise, codes, states = ops.transpose(noise, (1, 0, 2)), given[0], list(given[1:])
             output, noise, after = paced_step(
-                self.model, twice, held, output, noise, codes, *map(list, states)
+                self.model, twice, held, output, noise, codes, states[:count], states[count:]
             )
-            return [output, ops.transpose(noise, (1, 0, 2)), *after]
+            return [output, ops.transpose(noise, (1, 0, 2)), *after, place]
 
-        given = [(None, 1), (None, 1), self._frame_shapes[1], self._noise, *self._head_shapes]
-        return self._convert("paced", paced, [*given, *self._tier_shapes * 2])
+        given = [*[(None, 1)] * 3, self._frame_shapes[1], self._noise, *self._head_shapes]
+        return self._convert("paced", step, [*given, *self._tier_shapes * 2])
 
     def _level_step(self) -> Step:
         def level(audio: Any, level: Any, gain: Any) -> list[Any]:

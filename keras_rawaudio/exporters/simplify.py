@@ -103,10 +103,11 @@ def _either_way(node: onnx.NodeProto) -> list[tuple[str, str]]:
 
 def _slice(graph: _Graph, node: onnx.NodeProto) -> None:
     """A slice that cuts nothing off."""
-    if node.op_type != "Slice" or len(node.input) > 4:
+    if node.op_type != "Slice":
         return
     starts, ends = (graph.numbers(name) for name in node.input[1:3])
-    if starts and ends and not any(starts) and min(ends) >= 2**31 - 1:
+    steps = graph.numbers(node.input[4]) if len(node.input) > 4 else [1]
+    if starts and ends and not any(starts) and min(ends) >= 10**9 and set(steps) == {1}:
         graph.rename(node.output[0], node.input[0])
 
 

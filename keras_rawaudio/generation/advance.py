@@ -184,6 +184,14 @@ def _draw_paced_frame(model: AudioModel, noise: Any, state: State) -> State:
     return {**state, **model.named_state(0, after), **model.named_head_state(codes)}
 
 
+def is_paced(tempo: Any, hold: Any) -> Any:
+    """Whether frames may take no step of the tier, or two, in any row: a boolean.
+
+    Where it is false, `pace` leaves the place as it is and asks for one step.
+    """
+    return ops.any(ops.logical_or(tempo != 1.0, hold > 0.5))
+
+
 def pace(place: Any, tempo: Any, hold: Any) -> tuple[Any, Any, Any]:
     """How the codes of the next frame are drawn, each `(B, 1)`.
 
@@ -198,6 +206,7 @@ def pace(place: Any, tempo: Any, hold: Any) -> tuple[Any, Any, Any]:
     """
     places, draws = paced(place, tempo, 1, 1)
     held = ops.maximum(ops.cast(draws < 0.5, "float32"), ops.cast(hold > 0.5, "float32"))
+    places = ops.where(tempo == 1.0, place, places)  # not rounded on the way there and back
     return places, (1.0 - held) * ops.cast(draws > 1.5, "float32"), held
 
 

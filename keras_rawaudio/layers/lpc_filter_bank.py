@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.lpc_codebook import fit_filter_bank
+from keras_rawaudio.layers.shifted_rows import convolution_matrix
 
 MIN_RESIDUAL_SCALE = 1e-4  # least scale of residuals, relative to the peak
 MAX_MISMATCH = 4.0  # how many times too large residuals are of a filter that is out of place
@@ -70,15 +71,15 @@ class LPCFilterBank(keras.layers.Layer):
         T = (x.shape[1] - P) // F
         pieces = ops.reshape(x, (-1, T + P // F, F))
         seen = ops.concatenate([pieces[:, k : k + T] for k in range(P // F + 1)], axis=-1)
-        lags = P + np.arange(F) - np.arange(P + F)[:, None]
-        table = self._at(self.taps, lags, now=0.0)
-        table = ops.reshape(ops.transpose(table, (1, 2, 0)), (P + F, F * K))
-        return ops.reshape(ops.matmul(seen, table), (-1, T * F, K))
+        # The last sample that is read has a tap of zero.
+        taps = ops.pad(ops.flip(self.taps, axis=1), ((0, 0), (0, 1)))
+        table = ops.transpose(convolution_matrix(taps, F), (2, 1, 0))
+        return ops.reshape(ops.matmul(seen, ops.reshape(table, (P + F, F * K))), (-1, T * F, K))
 
     def select(self, index: Any, past: Any, size: Any) -> Any:
-        """The chosen filters, damped where the past comes from another filter.
+        """Prediction error filters, damped where the past comes from another filter.
 
-        A filter predicts badly what is mismatch to it, and rings with its residuals. Where those on
+        A filter predicts badly what does not match it, and rings with its residuals. Where those on
         the last two bunches exceed `MAX_MISMATCH` times their usual size, its poles are drawn
         inwards (bandwidth expansion), the further the larger they are.
 
@@ -88,46 +89,45 @@ class LPCFilterBank(keras.layers.Layer):
             size: `(B, 1)`, the mean size that residuals are to have.
 
         Returns:
-            `(B, order)`.
+            `(B, order + 1)`, oldest sample first: the taps with their sign turned, then 1.
 
         Reference:
             Kabal 2003, "Ill-conditioning and bandwidth expansion in linear prediction of speech".
         """
         F, P = 2 * self.bunch, self.order
-        own = ops.matmul(index, self.taps)
-        recent = past[:, -P - F :]
-        seen = ops.take(recent, P - 1 + np.arange(F)[:, None] - np.arange(P), axis=1)
-        residuals = recent[:, P:] - ops.squeeze(ops.matmul(seen, own[..., None]), -1)
+        errors = ops.pad(-ops.flip(self.taps, axis=1), ((0, 0), (0, 1)), constant_values=1.0)
+        own = ops.matmul(index, errors)
+        recent = ops.expand_dims(past[:, -P - F :], -1)
+        residuals = ops.squeeze(ops.matmul(convolution_matrix(own, F), recent), -1)
         mismatch = ops.mean(ops.abs(residuals), axis=-1, keepdims=True) / (MAX_MISMATCH * size)
         nepers = BANDWIDTH_EXPANSION * ops.log(ops.maximum(mismatch, 1.0))
-        return own * ops.exp(-nepers * np.arange(1, P + 1, dtype="float32"))
+        return own * ops.exp(-nepers * np.arange(P, -1, -1, dtype="float32"))
 
     def matrices(self, own: Any) -> tuple[Any, Any]:
-        """Filters as matrices, for `analyze`.
+        """Filters as matrices, for `analyze` and `synthesize`.
 
         Args:
-            own: `(B, order)`: their taps.
+            own: `(B, order + 1)`, from `select`.
 
         Returns:
-            `(B, (order + 2 * bunch) * 3 * bunch)` and `(B, bunch * bunch)`.
+            `(B, 3 * bunch, order + 2 * bunch)` and `(B, bunch, bunch)`.
         """
         F, P = self.bunch, self.order
-        lags = P + np.arange(3 * F) - np.arange(P + 2 * F)[:, None]
-        analysis_matrix = self._at(-own, lags, now=1.0)
-        # Within a bunch each sample enters the next ones: `x = given + x within`. It is solved for
-        # one sample, then for twice as many at a time, block by block: stable where the series of
-        # powers of `within` is not, whose terms are large and cancel.
-        size = 1 << (F - 1).bit_length()
-        within = self._at(own, np.arange(size) - np.arange(size)[:, None], now=0.0)
-        solved = ops.ones_like(within[:, :1, :1])
-        for n in (1 << i for i in range((F - 1).bit_length())):
-            later = ops.matmul(ops.matmul(solved, within[:, :n, n : 2 * n]), solved)
-            upper = ops.concatenate([solved, later], axis=2)
-            lower = ops.concatenate([ops.zeros_like(solved), solved], axis=2)
-            solved = ops.concatenate([upper, lower], axis=1)
-        return ops.reshape(analysis_matrix, (-1, (P + 2 * F) * 3 * F)), ops.reshape(
-            solved[:, :F, :F], (-1, F * F)
-        )
+        filters = convolution_matrix(own, 3 * F)
+        analysis_matrix = filters[:, :, : P + 2 * F]
+        # Within a bunch each sample enters the next ones: `within x = given`. The inverse is that
+        # of blocks of one sample, then of twice as many at a time: stable where the series of
+        # powers is not, whose terms are large and cancel.
+        within = filters[:, :F, P : P + F]
+        row, column = np.arange(F)[:, None], np.arange(F)
+        inverse = np.eye(F, dtype="float32")
+        for k in range((F - 1).bit_length()):
+            is_between = (row >> k == (column >> k) + 1) & (row >> k & 1 == 1)
+            between = within * is_between.astype("float32")
+            if k:
+                between = ops.matmul(ops.matmul(inverse, between), inverse)
+            inverse = inverse - between
+        return analysis_matrix, inverse
 
     def analyze(self, past: Any, analysis_matrix: Any) -> tuple[Any, Any]:
         """What the chosen filters make of the samples before a bunch.
@@ -140,10 +140,9 @@ class LPCFilterBank(keras.layers.Layer):
             Their residuals on the last two bunches `(B, 2 * bunch)`; and what they say of the next
             one `(B, bunch)` as far as it depends on `past` alone.
         """
-        F = self.bunch
-        analysis_matrix = ops.reshape(analysis_matrix, (-1, self.order + 2 * F, 3 * F))
-        both = ops.squeeze(ops.matmul(ops.expand_dims(past, 1), analysis_matrix), 1)
-        return both[:, : 2 * F], -both[:, 2 * F :]
+        both = ops.squeeze(ops.matmul(analysis_matrix, ops.expand_dims(past, -1)), -1)
+        residuals, errors = ops.split(both, [2 * self.bunch], axis=1)
+        return residuals, -errors
 
     def synthesize(self, given: Any, synthesis_matrix: Any) -> Any:
         """A bunch `(B, bunch)`, each sample of which enters the next one's prediction.
@@ -152,15 +151,7 @@ class LPCFilterBank(keras.layers.Layer):
             given: `(B, bunch)`: the prediction from the past alone, plus the excitation.
             synthesis_matrix: from `matrices`.
         """
-        synthesis_matrix = ops.reshape(synthesis_matrix, (-1, self.bunch, self.bunch))
-        return ops.squeeze(ops.matmul(ops.expand_dims(given, 1), synthesis_matrix), 1)
-
-    def _at(self, taps: Any, lags: np.ndarray, now: float) -> Any:
-        """Taps `(n, order)` by their lags: `(n, *lags.shape)`; `now` at lag 0, zero beyond."""
-        first = ops.zeros_like(taps[:, :1])
-        row = ops.concatenate([first, first + now, taps], axis=-1)
-        inside = (lags >= 0) & (lags <= self.order)
-        return ops.take(row, np.where(inside, lags + 1, 0), axis=1)
+        return ops.squeeze(ops.matmul(synthesis_matrix, ops.expand_dims(given, -1)), -1)
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "order": self.order, "bunch": self.bunch}

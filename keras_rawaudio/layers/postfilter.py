@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.postfilter_design import design_postfilter
+from keras_rawaudio.layers.shifted_rows import convolution_matrix, shifted_rows
 
 BUNCH = 16  # samples that are filtered together
 
@@ -77,12 +78,10 @@ class Postfilter(keras.layers.Layer):
         frame = past.shape[1] - self.length + 1
         F = math.gcd(frame, BUNCH)
         width = self.length + F - 1
-        pieces = ops.stack([past[:, k : k + width] for k in range(0, frame, F)], axis=2)
-        both = ops.flip(ops.matmul(ops.stack([before, after], axis=1), self.taps), axis=2)
-        # Rows that are one shorter than what is repeated in them: each is moved on by one.
-        rows = ops.tile(ops.pad(both, ((0, 0), (0, 0), (0, F))), (1, 1, F))
-        rows = ops.reshape(rows[:, :, : F * width], (-1, 2, F, width))
-        filtered = ops.transpose(ops.matmul(rows, pieces[:, None]), (0, 3, 2, 1))
+        pieces = ops.expand_dims(shifted_rows(past, frame // F, F)[:, :, :width], 1)
+        both = ops.matmul(ops.stack([before, after], axis=1), ops.flip(self.taps, axis=1))
+        filtered = ops.matmul(convolution_matrix(both, F), ops.transpose(pieces, (0, 1, 3, 2)))
+        filtered = ops.transpose(filtered, (0, 3, 2, 1))
         share = ((np.arange(frame) + 0.5) / frame).astype("float32")
         turn = np.stack([1.0 - share, share], axis=-1)
         return ops.sum(ops.reshape(filtered, (-1, frame, 2)) * turn, axis=-1)

@@ -96,16 +96,16 @@ class ExcitationNetwork(keras.layers.Layer):
             previous: `(B, T, n)`, the envelope features before the frames.
             more: `(B, T, m)`, the filter indices and the clock.
         """
+        S, W = self.subframes, self.hidden_units
         h = self.conditioning(ops.concatenate([envelope, previous, more], axis=-1))
-        h = ops.relu(h[:, :, None] + self.positions)
-        weight = ops.reshape(self.upsampling, (-1, self.subframes, self.hidden_units))
-        biases = ops.einsum("btsh,hsw->btsw", h, weight)
+        h = ops.relu(ops.reshape(h, (-1, W // 2)) + ops.expand_dims(self.positions, 1))
+        weight = ops.transpose(ops.reshape(self.upsampling, (-1, S, W)), (1, 0, 2))
         # The part of the first layer that depends on the code alone; see `_kernel`.
         kernel = self.entry.kernel
         bias = self.entry.bias + float(np.log(1000.0)) * kernel[-5]
-        levels = ops.expand_dims(ops.matmul(envelope[..., -2:], kernel[-2:]) + bias, 2)
-        shape = (-1, envelope.shape[1] * self.subframes, self.hidden_units)
-        return ops.reshape(biases + levels, shape)
+        levels = ops.reshape(ops.matmul(envelope[..., -2:], kernel[-2:]) + bias, (-1, W))
+        biases = ops.transpose(ops.matmul(h, weight) + levels, (1, 0, 2))
+        return ops.reshape(biases, (-1, envelope.shape[1] * S, W))
 
     def features(self, residual: Any, scale: Any, samples: Any, powers: Any) -> Any:
         """The network's inputs `(..., 4 * bunch + 3)`; `call` scales them.

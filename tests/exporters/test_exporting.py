@@ -81,6 +81,7 @@ def test_found_phases_stay_the_same(exported, name):
         ("spectral, mono", {"hold": 1.0}),
         ("predictive, a clock, reads codes", {"tempo": 1.7, "level": -9.0}),
         ("predictive, a clock, reads codes", {"tempo": 0.6}),
+        ("predictive, a clock, reads codes", {"tempo": [[1.0], [1.7]]}),
         ("predictive, a clock, reads codes", {"hold": 1.0}),
     ],
 )

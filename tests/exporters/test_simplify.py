@@ -54,6 +54,18 @@ CASES = {
         {"starts": [0, 0], "ends": [LAST, LAST], "axes": [0, 1]},
         ["Relu"],
     ),
+    "slice of all by steps of one": (
+        [("Slice", ["x", "starts", "ends", "axes", "steps"], "all"), ("Relu", ["all"], "y")],
+        {"x": X},
+        {"starts": [0, 0], "ends": [10**9, 10**9], "axes": [0, 1], "steps": [1, 1]},
+        ["Relu"],
+    ),
+    "slice of every second": (
+        [("Slice", ["x", "starts", "ends", "axes", "steps"], "some"), ("Relu", ["some"], "y")],
+        {"x": X},
+        {"starts": [0, 0], "ends": [10**9, 10**9], "axes": [0, 1], "steps": [1, 2]},
+        ["Slice", "Relu"],
+    ),
     "slice of some": (
         [("Slice", ["x", "starts", "ends", "axes"], "some"), ("Relu", ["some"], "y")],
         {"x": X},

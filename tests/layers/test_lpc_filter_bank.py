@@ -23,6 +23,11 @@ def audio(samples, rows=2, seed=1):
     return x.astype("float32")
 
 
+def error_filters(taps):
+    """As `select` gives them."""
+    return np.pad(-taps[:, ::-1], ((0, 0), (0, 1)), constant_values=1.0).astype("float32")
+
+
 def numbers(x):
     return ops.convert_to_numpy(x)
 
@@ -53,8 +58,8 @@ def test_a_bunch_is_solved_to_float_accuracy():
     taps[:8] = -np.poly(np.concatenate([poles, poles.conj()])).real[1:]
     within = [[taps[j - i - 1] if j > i else 0.0 for j in range(16)] for i in range(16)]
     exact = np.linalg.inv(np.eye(16) - np.array(within))
-    _, solved = LPCFilterBank(1, 16, 16).matrices(taps[None])
-    np.testing.assert_allclose(solved[0], exact.ravel(), atol=1e-4)
+    _, solved = LPCFilterBank(1, 16, 16).matrices(error_filters(taps[None]))
+    np.testing.assert_allclose(solved[0], exact.T, atol=1e-4)
 
 
 @pytest.mark.parametrize("bunch", [1, 2, 3, 8, 16])
@@ -64,7 +69,7 @@ def test_a_chosen_filter_analyzes_and_synthesizes_as_a_loop_over_samples(bunch):
     bank, coefficients = make(order=48, bunch=bunch)
     past = audio(48 + 2 * bunch, rows=FILTERS)
     offset = 0.1 * np.random.default_rng(3).normal(size=(FILTERS, bunch)).astype("float32")
-    known, ringing = bank.matrices(coefficients[::-1].astype("float32"))
+    known, ringing = bank.matrices(error_filters(coefficients[::-1]))
     errors, analyze = bank.analyze(past, known)
     x = past.astype("float64")
     for k, a in enumerate(coefficients[::-1]):
@@ -90,13 +95,15 @@ def test_filters_that_err_too_much_are_damped_by_how_much():
         MAX_MISMATCH,
         MAX_MISMATCH * np.exp(2),
     ]
-    taps = numbers(bank.select(index, past, size[:, None].astype("float32")))
+    selected = numbers(bank.select(index, past, size[:, None].astype("float32")))
+    np.testing.assert_array_equal(selected[:, -1], 1.0)
+    taps = -selected[:, -2::-1]
     np.testing.assert_allclose(taps[:2], coefficients[:2], atol=1e-6)
     lags = np.arange(1, ORDER + 1)
     expected = coefficients[2] * np.exp(-2 * BANDWIDTH_EXPANSION * lags)
     np.testing.assert_allclose(taps[2], expected, rtol=1e-4, atol=1e-7)
     silent = bank.select(index, np.zeros_like(past), size[:, None].astype("float32"))
-    np.testing.assert_allclose(silent, coefficients, atol=1e-6)
+    np.testing.assert_allclose(silent, error_filters(coefficients), atol=1e-6)
 
 
 def test_what_was_fitted_is_saved():

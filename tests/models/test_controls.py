@@ -150,6 +150,13 @@ class TestFrameCodes:
         turns = np.ceil(10 * tempo) * coded.frame / float(coded.tiers[0].period[0])
         assert np.asarray(state["tier0_clock"])[0, 0] == pytest.approx(turns % 1, abs=1e-4)
 
+    def test_at_tempo_one_the_place_stays(self, coded):
+        """Not even rounded: an export takes no step there."""
+        _, state = draw(coded, turned(coded, tempo=1.3))
+        assert abs(float(np.asarray(state["place"])[0, 0])) > 0.1
+        _, after = draw(coded, {**state, "tempo": np.ones((2, 1), np.float32)})
+        np.testing.assert_array_equal(after["place"], state["place"])
+
     def test_hold_keeps_codes_and_the_sound_goes_on(self, coded):
         _, state = draw(coded, turned(coded))
         audio, after = draw(coded, {**state, "hold": np.ones((2, 1), np.float32)}, seed=1)
