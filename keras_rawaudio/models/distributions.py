@@ -84,6 +84,38 @@ def cell_edges(samples: Any, levels: int) -> tuple[Any, Any]:
     return ops.where(code <= 0, -FAR, low), ops.where(code >= levels - 1, FAR, high)
 
 
+def logistic_mixture_mass(low: Any, high: Any, centre: Any, width: Any, logits: Any) -> Any:
+    """Mass of a mixture of logistics between two edges.
+
+    With the logistic CDF `s(z) = 1 / (1 + exp(-z))`:
+
+        mass = sum_k w_k (s((high - c_k) / s_k) - s((low - c_k) / s_k))
+
+    Args:
+        low: lower edge, `(..., 1)`.
+        high: upper edge, `(..., 1)`.
+        centre: `c`, of each logistic, `(..., K)`.
+        width: `s`, of each logistic, `(..., K)`.
+        logits: of the weights `w`, `(..., K)`.
+
+    Returns:
+        `(...)`.
+
+    Example:
+        >>> one = ops.ones((1,))
+        >>> round(float(logistic_mixture_mass(-one, one, 0 * one, one, one)), 4)
+        0.4621
+
+    Reference:
+        Salimans et al. 2017, "PixelCNN++", section 2.1.
+    """
+    below, above = (low - centre) / width, (high - centre) / width
+    # On the side where both are small, so that their difference keeps its digits.
+    side = ops.where(below + above > 0.0, -1.0, 1.0)
+    mass = side * (ops.sigmoid(side * above) - ops.sigmoid(side * below))
+    return ops.sum(ops.softmax(logits) * mass, axis=-1)
+
+
 def gaussian_log_mass(samples: Any, mean: Any, log_deviation: Any, levels: int) -> Any:
     """Logarithm of a Gaussian's mass on the mu-law cells that samples fall into.
 

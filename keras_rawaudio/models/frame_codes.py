@@ -11,6 +11,7 @@ from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
 from keras_rawaudio.models.lpc_codes import NUM_GAINS, LPCCodes
 
 NOISE = 3  # numbers per sample: for the envelope code, the filter index, the gain
+FORCED = 1e6  # added to the logit of a code that is to be taken
 
 
 class Codes(NamedTuple):
@@ -84,6 +85,17 @@ class FrameCodes(keras.layers.Layer):
         return Codes(
             self.envelope.sample(h, noise[:, : self.codebook_size, 0], offset), index, gain
         )
+
+    def repeat(self, noise: Any, codes: Codes, repeats: Any) -> Any:
+        """Noise by which `sample` takes given codes, in some rows.
+
+        Args:
+            noise: as for `sample`.
+            codes: of one frame, `(B, ...)`.
+            repeats: `(B, 1)`: 1 in those rows, else 0.
+        """
+        wanted = [ops.pad(c, ((0, 0), (0, self.frame_size - c.shape[-1]))) for c in codes]
+        return noise + FORCED * repeats[..., None] * ops.stack(wanted, axis=-1)
 
     def split(self, joined: Any) -> Codes:
         """Codes from `Codes.joined`."""

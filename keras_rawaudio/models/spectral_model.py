@@ -16,6 +16,7 @@ from keras_rawaudio.models.code_sampler import CodeSampler
 from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
+from keras_rawaudio.models.own_draws import with_own_draws
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
@@ -38,7 +39,7 @@ class SpectralModel(FitWindows):
         codebook_size: entries of each band's codebook.
         components: principal components that stand for an entry.
         own_draws: the largest share of blocks in training whose place a draw of the model's own
-            takes; less while the model knows little.
+            takes; less while the model knows little (`with_own_draws`).
         labels: names of the pieces of music that it tells apart; none for one alone.
         units: see `CodePrior`, and so the others.
 
@@ -66,9 +67,6 @@ class SpectralModel(FitWindows):
         >>> logits, state = model(x, model.zero_state(2))
         >>> len(logits), tuple(logits[0].shape)
         (3, (2, 4, 16))
-
-    Reference:
-        Duckworth et al. 2019, "Parallel scheduled sampling" (own draws).
     """
 
     def __init__(
@@ -183,32 +181,14 @@ class SpectralModel(FitWindows):
         values = [state[name] for name in names]
         keys = self.sampler.entry_keys()
         if training and self.own_draws:
-            before = self._with_own_draws(before, points, keys, values)
+            hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
+            logits = self.prior.all_logits(hidden, points, keys)
+            before = with_own_draws(before, logits, self.own_draws, self.seed_generator)
             before = ops.stop_gradient(before)
         read = self.spectral_codec.read_points(before)
         hidden, after = self.prior(read, values, training=training)
         logits = self.prior.all_logits(hidden, points, keys, training=training)
         return logits, {**state, **dict(zip(names, after, strict=True))}
-
-    def _with_own_draws(
-        self, before: Any, points: list[Any], keys: list[Any], values: list[Any]
-    ) -> Any:
-        """Blocks `(B, T, bands)`, some of them as the model itself would have drawn them."""
-        hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
-        logits = self.prior.all_logits(hidden, points, keys)
-        draws, sure = [], 0.0
-        for each in logits:
-            noise = keras.random.uniform(
-                ops.shape(each), minval=1e-6, maxval=1 - 1e-6, seed=self.seed_generator
-            )
-            draws.append(ops.argmax(each - ops.log(-ops.log(noise)), axis=-1))
-            p = ops.softmax(each)
-            entropy = -ops.mean(ops.sum(p * ops.log(p + 1e-9), axis=-1))
-            sure = sure + (1 - entropy / np.log(self.spectral_codec.codebook_size)) / self.frame
-        drawn = ops.cast(ops.stack(draws, axis=-1), before.dtype)
-        drawn = ops.concatenate([before[:, :1], drawn[:, :-1]], axis=1)
-        chance = keras.random.uniform(ops.shape(before)[:2], seed=self.seed_generator)
-        return ops.where((chance < self.own_draws * sure)[..., None], drawn, before)
 
     # The generator
 

@@ -13,7 +13,12 @@ from keras_rawaudio.layers.lpc_filter_bank import LPCFilterBank
 from keras_rawaudio.layers.postfilter import Postfilter
 from keras_rawaudio.models import level_control
 from keras_rawaudio.models.calibration import calibrate
-from keras_rawaudio.models.distributions import cell_edges, gumbel, one_hot_argmax
+from keras_rawaudio.models.distributions import (
+    cell_edges,
+    gumbel,
+    logistic_mixture_mass,
+    one_hot_argmax,
+)
 from keras_rawaudio.models.envelope_features import powers
 from keras_rawaudio.models.excitation_network import ExcitationNetwork
 from keras_rawaudio.models.frame_codes import NOISE, Codes, FrameCodes
@@ -21,7 +26,6 @@ from keras_rawaudio.models.heads.base import Head
 from keras_rawaudio.models.window_analyzer import LEVEL_WINDOW, WindowAnalyzer
 
 PDF_FLOOR = 1e-3  # share of a uniform distribution, so that no cell is impossible
-FORCED = 1e6  # added to the logit of a code that is to be taken
 EPS = 1e-5  # uniform noise keeps this far from 0 and 1
 
 
@@ -170,21 +174,11 @@ class PredictiveHead(Head):
         return prediction, [found.codes.joined()[:, -1]]
 
     def loss(self, prediction: Any, target: Any) -> Any:
-        """Nats per sample: the mass of the mixture on the target's mu-law cell, and the codes.
-
-        With the logistic CDF `s(z) = 1 / (1 + exp(-z))` and a cell `[low, high]`:
-
-            mass = sum_k w_k (s((high - p - g delta_k) / (g s_k)) - s((low - p - g delta_k) / ...))
-        """
+        """Nats per sample: the mass of the mixture on the target's mu-law cell, and the codes."""
         p, g, codes = (prediction[..., i : i + 1] for i in range(3))
         delta, scales, logits = self.network.parameters(prediction[..., 3:])
         low, high = (edge[..., None] for edge in cell_edges(target, self.levels))
-        centre, width = p + g * delta, g * scales
-        below, above = (low - centre) / width, (high - centre) / width
-        # On the side where both are small, so that their difference keeps its digits.
-        side = ops.where(below + above > 0.0, -1.0, 1.0)
-        mass = side * (ops.sigmoid(side * above) - ops.sigmoid(side * below))
-        mass = ops.sum(ops.softmax(logits) * mass, axis=-1)
+        mass = logistic_mixture_mass(low, high, p + g * delta, g * scales, logits)
         return codes[..., 0] - ops.log((1.0 - PDF_FLOOR) * mass + PDF_FLOOR / self.levels)
 
     def previous_codes(self, history: Any) -> Any:
@@ -214,12 +208,8 @@ class PredictiveHead(Head):
             codes: `(B, code_width)`; where there are none yet, some are drawn.
             repeats: `(B, 1)`: 1 in those rows, else 0.
         """
-        wanted = [
-            ops.pad(each, ((0, 0), (0, self.frame_size - each.shape[-1])))
-            for each in self.codes.split(codes)
-        ]
-        forced = FORCED * repeats[..., None] * ops.stack(wanted, axis=-1)
-        return ops.concatenate([noise[..., :-NOISE], noise[..., -NOISE:] + forced], axis=-1)
+        for_codes = self.codes.repeat(noise[..., -NOISE:], self.codes.split(codes), repeats)
+        return ops.concatenate([noise[..., :-NOISE], for_codes], axis=-1)
 
     def begin_frame(
         self, history: Any, condition: Any, noise: Any, state: list[Any]
