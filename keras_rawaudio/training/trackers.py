@@ -1,4 +1,4 @@
-"""Experiment trackers beside TensorBoard, by their own clients."""
+"""Experiment trackers beside TensorBoard, by their own Keras callbacks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -32,12 +33,19 @@ def _failures_as_warnings() -> Iterator[None]:
 class Tracker(keras.callbacks.Callback):
     """Sends recipe, figures, samples and the best model of a run to a tracking service.
 
-    The service's number of the run is kept in the run folder, so that a resumed training goes on
-    in the same place. A service that fails in the middle of a training is a warning, not its end.
+    The figures go by the service's own Keras callback. This one adds what that lacks: the recipe,
+    the samples, the files, and the number of the service's run, which is kept in the run folder so
+    that a resumed training goes on in the same place. A service that fails in the middle of a
+    training is a warning, not its end.
 
     Args:
         run: the run folder that is trained into.
+
+    Attributes:
+        figures: the service's own callback, once its run is open.
     """
+
+    figures: keras.callbacks.Callback
 
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
@@ -59,9 +67,10 @@ class Tracker(keras.callbacks.Callback):
             partial.write_text(number, encoding="utf-8")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Send a validation's figures, and the sample and picture made with it."""
+        """Send the sample and picture made with a validation, and its figures."""
         with _failures_as_warnings():
-            self.log(epoch, logs or {})
+            self.log_samples(epoch)
+            self.figures.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Send the run's files and close the service's run."""
@@ -80,12 +89,19 @@ class Tracker(keras.callbacks.Callback):
         paths = (run.description, run.recipe, run.log, run.curve, run.best)
         return [str(path) for path in paths if path.is_file()]
 
+    def fitted(self) -> SimpleNamespace:
+        """What the services' callbacks read of a model in `Model.fit`.
+
+        Training here has a loop of its own, so the model was not compiled and has no optimizer.
+        """
+        return SimpleNamespace(optimizer=self.params["optimizer"], summary=self.model.summary)
+
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """Open the service's run of this number, or a new one; returns its number."""
         raise NotImplementedError
 
-    def log(self, step: int, figures: dict[str, float]) -> None:
-        """Send what belongs to a step."""
+    def log_samples(self, step: int) -> None:
+        """Send the audio and the picture of a step."""
         raise NotImplementedError
 
     def end(self) -> None:
@@ -94,23 +110,26 @@ class Tracker(keras.callbacks.Callback):
 
 
 class Mlflow(Tracker):
-    """MLflow, by its client; where it goes is for MLflow's own settings, such as
+    """MLflow, by `mlflow.keras.MlflowCallback`; where it goes is for MLflow's own settings, such as
     `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME`."""
 
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """As in `Tracker`."""
         import mlflow
+        from mlflow.keras import MlflowCallback
 
         opened = mlflow.start_run(run_id=number, run_name=self.run.path.name)
-        if number is None:
+        self.figures = MlflowCallback()
+        self.figures.set_model(self.fitted())
+        if number is None:  # parameters of a run cannot be changed
             mlflow.log_params(flat(recipe))
+            self.figures.on_train_begin()
         return str(opened.info.run_id)
 
-    def log(self, step: int, figures: dict[str, float]) -> None:
+    def log_samples(self, step: int) -> None:
         """As in `Tracker`."""
         import mlflow
 
-        mlflow.log_metrics(figures, step=step)
         for path in self.samples(step):
             if path:
                 mlflow.log_artifact(path, "samples")
@@ -119,18 +138,20 @@ class Mlflow(Tracker):
         """As in `Tracker`."""
         import mlflow
 
+        mlflow.flush_async_logging()  # the callback's figures
         for path in self.files():
             mlflow.log_artifact(path)
         mlflow.end_run()
 
 
 class Wandb(Tracker):
-    """Weights & Biases, by its client; where it goes is for its own settings, such as
-    `WANDB_PROJECT` and `WANDB_MODE`."""
+    """Weights & Biases, by `wandb.integration.keras.WandbMetricsLogger`; where it goes is for its
+    own settings, such as `WANDB_PROJECT` and `WANDB_MODE`."""
 
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """As in `Tracker`."""
         import wandb
+        from wandb.integration.keras import WandbMetricsLogger
 
         number = number or uuid4().hex[:8]
         self.opened = wandb.init(
@@ -140,17 +161,18 @@ class Wandb(Tracker):
             resume="allow",
             config=recipe,
         )
+        self.figures = WandbMetricsLogger()
+        self.figures.set_model(self.fitted())
         return number
 
-    def log(self, step: int, figures: dict[str, float]) -> None:
+    def log_samples(self, step: int) -> None:
         """As in `Tracker`."""
         import wandb
 
         audio, picture = self.samples(step)
-        shown: dict[str, Any] = dict(figures)
         if audio and picture:
-            shown |= {"generated": wandb.Audio(audio), "spectrogram": wandb.Image(picture)}
-        self.opened.log(shown, step=step)
+            shown = {"generated": wandb.Audio(audio), "spectrogram": wandb.Image(picture)}
+            self.opened.log(shown, commit=False)  # in one row with the figures
 
     def end(self) -> None:
         """As in `Tracker`."""

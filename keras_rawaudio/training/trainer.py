@@ -48,7 +48,8 @@ class Trainer:
         page: shows how it goes.
         data: the corpus as codes, for a model of codes.
         callbacks: Keras callbacks. What lies between two validations is an epoch to them, with the
-            number of its last step; the logs are the numbers of the validation's row.
+            number of its last step; the logs are the numbers of the validation's row. Their
+            `params` hold the optimizer, for the model is not compiled.
         replicas: over which the batch is divided, where the model was made in their strategy's
             scope; None: one. Of several processes, the chief alone writes and validates.
     """
@@ -107,7 +108,7 @@ class Trainer:
             keep_latest=self.files.balance is not None or model.head.adversarial,
         )
         own = list(callbacks) if replicas.chief else []
-        self.callbacks = keras.callbacks.CallbackList(own, model=model)
+        self.callbacks = keras.callbacks.CallbackList(own, model=model, optimizer=optimizer)
         self.interrupt = Interrupt()
         self._stopping, self._next_look = False, 0  # of several processes, as of their last look
         self.steps, self.seconds, self._saved = 0, 0.0, 0  # saved: the last checkpoint's step

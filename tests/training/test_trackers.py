@@ -1,6 +1,7 @@
 """Experiment trackers, without a server."""
 
 import json
+import struct
 
 import pytest
 
@@ -47,7 +48,10 @@ def test_mlflow_has_figures_samples_and_the_model_and_goes_on(
     steps = {point.step for point in client.get_metric_history(found.info.run_id, "train_loss")}
     rows = last.read_text().splitlines()[1:]
     assert steps == {int(row.split(",")[0]) for row in rows}
+    # By MLflow's own callback:
+    assert found.data.params["optimizer_name"].startswith("adam")
     artifacts = {item.path for item in client.list_artifacts(found.info.run_id)}
+    assert "model_summary.txt" in artifacts
     assert {"best.keras", "log.csv", "recipe.json", "samples"} <= artifacts
     samples = {item.path for item in client.list_artifacts(found.info.run_id, "samples")}
     assert {f"samples/step-{step:07d}.wav" for step in steps} <= samples
@@ -59,17 +63,59 @@ def test_mlflow_has_figures_samples_and_the_model_and_goes_on(
 
 
 @pytest.mark.slow
-def test_wandb_offline_keeps_a_run_with_its_files(trained, tmp_path, monkeypatch):
+def test_wandb_offline_keeps_a_run_with_its_files_and_goes_on(trained, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = trained("wandb")
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
-    assert (run.path / "wandb.txt").read_text() in folder.name
+    number = (run.path / "wandb.txt").read_text()
+    assert number in folder.name
     (media,) = (folder / "files/media").glob("audio")
     assert list(media.glob("*.wav"))
+    rows = wandb_rows(folder)
+    assert [row["epoch/epoch"] for row in rows] == logged_steps(run)
+    assert all({"generated/path", "epoch/validation_loss"} <= set(row) for row in rows)
     (log,) = folder.glob("*.wandb")
     assert b"best.keras" in log.read_bytes()
+    # W&B begins a file for each process; what it is sent to is the run of the number.
+    assert resume("run", Budget(epochs=2), callbacks=[tracker("wandb", "run")])
+    (again,) = set((tmp_path / "wandb").glob("offline-run-*")) - {folder}
+    assert number in again.name
+    assert [row["epoch/epoch"] for row in rows + wandb_rows(again)] == logged_steps(run)
+
+
+def logged_steps(run):
+    """The steps of log.csv."""
+    return [int(row.split(",")[0]) for row in run.log.read_text().splitlines()[1:]]
+
+
+def wandb_rows(folder):
+    """The rows of history in the file of an offline run."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    rows = []
+    for data in records(next(folder.glob("*.wandb")).read_bytes()):
+        items = Record.FromString(data).history.item
+        if items:
+            names = {item.key or "/".join(item.nested_key): item.value_json for item in items}
+            rows.append({name: json.loads(value) for name, value in names.items()})
+    return rows
+
+
+def records(log):
+    """The records of a log in LevelDB's format, after a header of 7 bytes."""
+    record, at = b"", 7
+    while at + 7 <= len(log):
+        if (left := -at % 32768) < 7:  # blocks of 32 KiB, whose last bytes may be empty
+            at += left
+            continue
+        size, kind = struct.unpack("<HB", log[at + 4 : at + 7])
+        record += log[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # a full one, or the last part of one
+            yield record
+            record = b""
 
 
 def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(tmp_path):
@@ -80,7 +126,7 @@ def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(t
         def begin(self, number, recipe):
             raise ConnectionError("no\nserver")
 
-        def log(self, step, figures):
+        def log_samples(self, step):
             raise ConnectionError("gone")
 
     with pytest.raises(UserError, match=r"refuses: no\\nserver"):
