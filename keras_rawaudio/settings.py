@@ -119,6 +119,21 @@ def read_settings(path: Path, what: str) -> dict[str, Any]:
     return values
 
 
+def number_if_text(value: Any) -> Any:
+    """A value as YAML gave it, but text that is a number becomes one: YAML wants a point in 1e-3.
+
+    Example:
+        >>> number_if_text("1e-3"), number_if_text("adam")
+        (0.001, 'adam')
+    """
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    return value
+
+
 def load_yaml(text: str) -> Any:
     """What YAML text holds.
 

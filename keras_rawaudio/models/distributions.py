@@ -102,8 +102,8 @@ def logistic_mixture_mass(low: Any, high: Any, centre: Any, width: Any, logits: 
         `(...)`.
 
     Example:
-        >>> one = ops.ones((1,))
-        >>> round(float(logistic_mixture_mass(-one, one, 0 * one, one, one)), 4)
+        >>> one, two = ops.ones((1,)), ops.ones((2,))
+        >>> round(float(logistic_mixture_mass(-one, one, 0 * two, two, two)), 4)
         0.4621
 
     Reference:

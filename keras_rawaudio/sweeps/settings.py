@@ -8,21 +8,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from keras_rawaudio.recipes import AnyRecipe, load_recipe
-from keras_rawaudio.settings import Settings, checked, read_settings
+from keras_rawaudio.settings import Settings, checked, number_if_text, read_settings
 
-
-def _number(value: Any) -> Any:
-    """YAML reads 1e-4, without a point, as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    return value
-
-
-Number = Annotated[int | float, BeforeValidator(_number)]
-Scalar = Annotated[bool | int | float | str | None, BeforeValidator(_number)]
+Number = Annotated[int | float, BeforeValidator(number_if_text)]
+Scalar = Annotated[bool | int | float | str | None, BeforeValidator(number_if_text)]
 
 
 class Range(Settings):

@@ -27,7 +27,7 @@ from ..small_models import MODELS, SPECTRAL_MODELS, inputs, make, predict
 
 F, W = 32, 6  # samples per frame, width of the tier's output
 SMALL_CODES = {"codebook_size": 8, "filters": 3}
-HEAD_OPTIONS = {
+HEAD_OPTIONS = {  # for small ones; the others are made as they come
     "categorical": {"levels": 16, "hidden_units": W, "linear": 5},
     "draw": {"steps": 2, "latent": 3, "hidden_units": 8, "filters": 3, "levels": 16},
     "flow": {"couplings": 3, "filters": 4, "kernel_size": 3, "levels": 16},
@@ -38,7 +38,7 @@ HEAD_OPTIONS = {
     "spectrum": {"form": "polar", "relative": True, "span": 64},
 }
 OBJECTS = {
-    **{kind: lambda k=kind: HEADS[k](F, **HEAD_OPTIONS[k]) for kind in HEADS},
+    **{kind: lambda k=kind: HEADS[k](F, **HEAD_OPTIONS.get(k, {})) for kind in HEADS},
     "AffineCoupling": lambda: layers.AffineCoupling(1, 3, 5),
     "BidirectionalStack": lambda: layers.BidirectionalStack("lstm", 3, 1),
     "Corruption": lambda: layers.Corruption(4, 0.1, 0.2, 0.3, 5),
@@ -115,8 +115,8 @@ def test_a_head_names_the_argument_that_is_too_small(kind, name, value):
 
 def built_head(kind):
     keras.utils.set_random_seed(0)
-    head = HEADS[kind](F, **HEAD_OPTIONS[kind])
-    head.build((None, None), (None, None, W))
+    head = HEADS[kind](F, **HEAD_OPTIONS.get(kind, {}))
+    head.build((None, None), (None, None, head.condition_width or W))
     rng = np.random.default_rng(0)
     for weight in head.trainable_weights:
         weight.assign(ops.convert_to_numpy(weight) + 0.1 * rng.normal(size=weight.shape))
@@ -128,8 +128,8 @@ def inputs_of(head, rows, frames):
     history = rng.uniform(-0.5, 0.5, (rows, head.context - 1 + frames * F)).astype("float32")
     if head.kind == "categorical":
         history = np.floor((history + 0.5) * 16)
-    steps = frames * F if head.condition_width else frames
-    return history, rng.normal(size=(rows, steps, W)).astype("float32")
+    steps, width = (frames * F, head.condition_width) if head.condition_width else (frames, W)
+    return history, rng.normal(size=(rows, steps, width)).astype("float32")
 
 
 def state_of(head, rows):

@@ -14,6 +14,7 @@ from keras_rawaudio.exporters.onnx_model import compose
 from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.recipes import heads as recipe_heads
 
 FRAME = 8
 
@@ -27,6 +28,15 @@ def model(root: Path, monkeypatch: pytest.MonkeyPatch) -> AudioModel:
     keras.utils.set_random_seed(1)
     tier = {"frame_size": FRAME, "units": 16}
     return AudioModel([tier], {"kind": "laplace"}, {"name": "peak", "peak": 1.0})
+
+
+def test_a_recipe_may_set_what_the_layer_takes(root: Path) -> None:
+    text = (root / "docs/how-to/own-head.md").read_text(encoding="utf-8")
+    names, layer = dict(vars(recipe_heads)), dict[str, Any](__name__="laplace")
+    exec(re.search(r"```{.python .settings}\n(.*?)```", text, re.DOTALL)[1], names)
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], layer)
+    settings = names["Laplace"](kind="laplace").model_dump(exclude={"kind"})
+    assert layer["LaplaceHead"](FRAME).get_config().items() >= settings.items()
 
 
 def test_its_cells_hold_all_mass(model: AudioModel) -> None:

@@ -114,7 +114,7 @@ class Head(keras.layers.Layer):
             state: as `state_spec` says.
 
         Returns:
-            Frame inputs, each `(B, n)`, the same for all subframes; and subframe inputs, each
+            Frame inputs, each `(B, ...)`, the same for all subframes; and subframe inputs, each
             `(subframes, B, ...)`.
         """
 
@@ -206,7 +206,29 @@ class Head(keras.layers.Layer):
 
 
 class WholeFrameHead(Head):
-    """A head whose frame is one subframe: subclasses give `sample_frame`."""
+    """A head whose frame is one subframe: subclasses give `sample_frame`.
+
+    Attributes:
+        hidden_layer: between the tier's output and the output layer; None: there is none.
+    """
+
+    hidden_layer: keras.layers.Dense | None = None
+
+    def _make_hidden_layer(self, units: int) -> None:
+        """The hidden layer, unless `units` is 0."""
+        if units:
+            self.hidden_layer = keras.layers.Dense(units, activation="relu", name="hidden")
+
+    def _build_hidden_layer(self, width: int) -> int:
+        """Build it for inputs of a width; the width of what the output layer reads."""
+        if self.hidden_layer is None:
+            return width
+        self.hidden_layer.build((None, width))
+        return self.hidden_layer.units
+
+    def _hidden(self, condition: Any) -> Any:
+        """What the output layer reads."""
+        return condition if self.hidden_layer is None else self.hidden_layer(condition)
 
     @abstractmethod
     def sample_frame(

@@ -69,12 +69,12 @@ class GANHead(WholeFrameHead):
         self.fakes = fakes
         self.context = frame_size
         self.seed_generator = keras.random.SeedGenerator()
-        self.hidden_layer = keras.layers.Dense(hidden_units, activation="relu", name="hidden")
+        self._make_hidden_layer(hidden_units)
         self.output_layer = keras.layers.Dense(frame_size, name="frame")
         self.discriminator = Discriminator(name="discriminator")
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
-        self.hidden_layer.build((None, condition_shape[-1] + self.latent))
+        self._build_hidden_layer(condition_shape[-1] + self.latent)
         self.output_layer.build((None, self.hidden_units))
         self.discriminator.build((None, 2 * self.frame_size))
 
@@ -106,7 +106,7 @@ class GANHead(WholeFrameHead):
         }
 
     def _frames(self, condition: Any, latent: Any) -> Any:
-        return self.output_layer(self.hidden_layer(ops.concatenate([condition, latent], axis=-1)))
+        return self.output_layer(self._hidden(ops.concatenate([condition, latent], axis=-1)))
 
     def loss(self, prediction: dict[str, Any], target: Any) -> Any:
         """The sum of both players' losses, per sample `(B, N)`."""

@@ -66,19 +66,12 @@ class MixtureHead(WholeFrameHead):
         self.num_mixtures = num_mixtures
         self.hidden_units = hidden_units
         self.levels = levels
-        self.hidden_layer = (
-            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
-            if hidden_units
-            else None
-        )
+        self._make_hidden_layer(hidden_units)
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
-        width = condition_shape[-1]
         K, frame = self.num_mixtures, self.frame_size
         self.output_layer = keras.layers.Dense(K * (2 * frame + 1), name="mixture")
-        if self.hidden_layer:
-            self.hidden_layer.build((None, width))
-        self.output_layer.build((None, self.hidden_units or width))
+        self.output_layer.build((None, self._build_hidden_layer(condition_shape[-1])))
         # Gaussians of several widths to choose from at the start.
         widths = np.tile(np.linspace(-3.0, -1.0, K + 2)[1:-1], frame)
         bias = np.concatenate([np.zeros(K * frame), widths, np.zeros(K)])
@@ -89,8 +82,7 @@ class MixtureHead(WholeFrameHead):
     ) -> tuple[Any, list[Any]]:
         """`(B, N, 3 * num_mixtures)`: means, log deviations, logits (equal within a frame)."""
         K, F = self.num_mixtures, self.frame_size
-        if self.hidden_layer:
-            condition = self.hidden_layer(condition)
+        condition = self._hidden(condition)
         means, widths, logits = ops.split(self.output_layer(condition), [K * F, 2 * K * F], axis=-1)
         shape = (-1, condition.shape[1] * F, K)
         gaussians = [

@@ -70,20 +70,15 @@ class RegressionHead(WholeFrameHead):
         self.cost = cost
         self._cost = weighted(cost)
         self.loss_is_score = cost == "squared"
-        self.hidden_layer = (
-            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
-            if hidden_units
-            else None
-        )
+        self._make_hidden_layer(hidden_units)
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
         width = condition_shape[-1]
         frame = self.frame_size
-        if self.hidden_layer:
-            self.hidden_layer.build((None, width))
+        read = self._build_hidden_layer(width)
         if self.end_layer:
             self.output_layer = keras.layers.Dense(frame + self.ahead, name="frame")
-            self.output_layer.build((None, self.hidden_units or width))
+            self.output_layer.build((None, read))
         elif width != frame:
             raise ValueError(
                 f"without an end layer the tier's output is the frame, but it is {width} wide and "
@@ -96,8 +91,7 @@ class RegressionHead(WholeFrameHead):
     def call(
         self, history: Any, condition: Any, state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        if self.hidden_layer:
-            condition = self.hidden_layer(condition)
+        condition = self._hidden(condition)
         frames = self.output_layer(condition) if self.end_layer else condition
         if self.ahead:
             signal, pending = overlap_add(frames * self.weights_in_time, state[0])

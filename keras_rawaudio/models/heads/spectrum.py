@@ -86,18 +86,11 @@ class SpectrumHead(WholeFrameHead):
         self.relative = relative
         self.iterations = iterations
         self.momentum = momentum
-        self.hidden_layer = (
-            keras.layers.Dense(hidden_units, activation="relu", name="hidden")
-            if hidden_units
-            else None
-        )
+        self._make_hidden_layer(hidden_units)
 
     def build(self, history_shape: Any, condition_shape: Any) -> None:
-        width = condition_shape[-1]
         self.output_layer = keras.layers.Dense(FORMS[self.form] * self.fourier.bins, name="bins")
-        if self.hidden_layer:
-            self.hidden_layer.build((None, width))
-        self.output_layer.build((None, self.hidden_units or width))
+        self.output_layer.build((None, self._build_hidden_layer(condition_shape[-1])))
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
         return [("pending", (self.size - self.frame_size,))]
@@ -106,8 +99,7 @@ class SpectrumHead(WholeFrameHead):
         self, history: Any, condition: Any, state: list[Any], training: bool = False
     ) -> tuple[dict[str, Any], list[Any]]:
         """The spectra in their form, `bins (B, T, ...)`, and what is past, `signal (B, N)`."""
-        if self.hidden_layer:
-            condition = self.hidden_layer(condition)
+        condition = self._hidden(condition)
         bins = self._finish(self.output_layer(condition), history)
         if self.form == "amplitude":
             # Frame after frame, which training has no use for: its loss is that of the amplitudes.
