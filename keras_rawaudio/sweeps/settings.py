@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,7 +123,9 @@ def read_sweep(path: str | Path) -> SweepSettings:
     for key, axis in settings.search.items():
         for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
             settings.load_recipe({key: value})
-    audio = [a if "://" in a else str(Path(a).expanduser().resolve()) for a in settings.audio]
+    audio = [
+        a if "://" in a else str(Path(os.path.expanduser(a)).resolve()) for a in settings.audio
+    ]
     recipe = settings.recipe
     if Path(recipe).suffix in (".yaml", ".yml", ".json"):
         recipe = str(Path(recipe).resolve())

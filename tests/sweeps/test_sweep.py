@@ -160,6 +160,12 @@ def test_a_bad_file_is_one_line(here, text, case, capsys):
     assert not (here / "sweeps").exists()
 
 
+def test_audio_that_begins_with_an_unknown_user_is_taken_as_it_is(here):
+    text = (here / "sweep.yaml").read_text()
+    (here / "sweep.yaml").write_text(text.replace("song.wav", "~nobody-of-this-name/song.wav"))
+    assert read_sweep("sweep.yaml").audio == [str(here / "~nobody-of-this-name/song.wav")]
+
+
 def test_ranges_and_choices_as_optuna_has_them(here):
     study = optuna.create_study()
     trial = study.ask()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class Corpus:
         Raises:
             UserError: if it is not one, is of an unknown version, or is damaged.
         """
-        folder = Path(folder).expanduser()
+        folder = Path(os.path.expanduser(folder))
         try:
             path = folder / DESCRIPTION
             if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:

@@ -64,7 +64,7 @@ def find_files(source: str | Path) -> list[Path]:
     """
     if not str(source):
         raise UserError("the path of an audio file is empty; name a file or a folder")
-    source = Path(source).expanduser()
+    source = Path(os.path.expanduser(source))
     if not source.exists():
         raise UserError(f"no such file or folder: {source}")
     if not source.is_dir():

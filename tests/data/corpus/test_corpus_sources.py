@@ -42,6 +42,14 @@ def test_an_empty_path_is_not_the_folder_that_one_is_in(prepare):
         prepare("")
 
 
+def test_a_path_that_begins_with_an_unknown_user_is_taken_as_it_is(prepare, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no such file or folder: ~nobody-of-this-name"):
+        prepare("~nobody-of-this-name/song.wav")
+    with pytest.raises(UserError, match="is not a prepared corpus"):
+        Corpus.open("~nobody-of-this-name")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_a_truncated_file_the_rest_is_used_and_one_line_says_so(tmp_path, prepare, kind, capfd):
     path = write(tmp_path / f"a.{kind}", noise(20, 16000), 16000)
