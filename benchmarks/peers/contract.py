@@ -5,7 +5,7 @@ so this file needs NumPy and soundfile alone. `main` reads the parts of a piece,
 learn for a time, scores it, lets it generate, and writes WAV files and `result.json`.
 
 Time is processor time of the adapter, all threads together. On one core of an idle machine it is
-wall time; on a busy machine it is still what the system was given.
+wall time; on a busy machine it is still what the system was given. On a GPU it is wall time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import soundfile
 
 CLOCK = time.process_time
+CHECKS = 20  # of the validation part while a system learns
 LEVELS = 256
 LONGEST_CHUNK = 8.0  # seconds: what the authors of both SampleRNNs cut their audio into
 
@@ -36,22 +37,27 @@ class Parts:
     Attributes:
         rate: samples per second.
         train: float32 `(n,)`.
+        validation: likewise.
         test: likewise.
         peak: of the train part: `stream * peak` has the piece's own level.
     """
 
     rate: int
     train: np.ndarray
+    validation: np.ndarray
     test: np.ndarray
     peak: float
 
     @classmethod
     def read(cls, folder: Path) -> Parts:
-        """From `train.wav` and `test.wav`."""
+        """From `train.wav`, `validation.wav` and `test.wav`."""
         train, rate = soundfile.read(folder / "train.wav", dtype="float32")
-        test, _ = soundfile.read(folder / "test.wav", dtype="float32")
         peak = float(np.abs(train).max())
-        return cls(rate, train / peak, np.clip(test / peak, -1, 1), peak)
+        validation, test = (
+            np.clip(soundfile.read(folder / f"{part}.wav", dtype="float32")[0] / peak, -1, 1)
+            for part in ("validation", "test")
+        )
+        return cls(rate, train / peak, validation, test, peak)
 
     def chunks(self, count: int) -> np.ndarray:
         """The train part in equal chunks of whole seconds, at least `count` of them, 8 s at most.
@@ -92,22 +98,34 @@ class System(Protocol):
         """What generates: exported, compiled, with nothing left to do but to draw."""
 
 
-def learn_by_steps(step: Callable[[], int], minutes: float) -> dict[str, float | None]:
+def learn_by_steps(
+    step: Callable[[], int],
+    minutes: float,
+    check: Callable[[], float] | None = None,
+    clock: Callable[[], float] | None = None,
+) -> dict[str, float | None]:
     """Take steps until their time is over; the first, which compiles, is not counted.
 
     Args:
         step: takes one training step; returns how many samples it learned from.
         minutes: of processor time.
+        check: scores the validation part, and keeps the weights if they are the best so far. It
+            is called twenty times and at the end; its time is not counted.
+        clock: another than processor time.
     """
+    clock = clock or CLOCK
     step()
-    began = shown = CLOCK()
-    steps = samples = 0
-    while (spent := CLOCK() - began) < 60 * minutes:
+    spent = 0.0
+    steps = samples = checked = 0
+    while spent < 60 * minutes:
+        began = clock()
         samples += step()
+        spent += clock() - began
         steps += 1
-        if CLOCK() - shown > 30:
-            shown = CLOCK()
-            print(f"{spent:.0f} s, {steps} steps", file=sys.stderr, flush=True)
+        if (reached := int(CHECKS * spent / (60 * minutes))) > checked:
+            checked = reached
+            bits = f", {check():.3f} bits on validation" if check else ""
+            print(f"{spent:.0f} s, {steps} steps{bits}", file=sys.stderr, flush=True)
     return {"steps": steps, "samples": samples, "seconds": spent}
 
 
@@ -143,14 +161,15 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Train one system on a piece and let it generate.")
     add = parser.add_argument
     add("--code", type=Path, metavar="FOLDER", help="the system's own code")
-    add(
-        "--data", type=Path, required=True, metavar="FOLDER", help="train.wav, test.wav, piece.json"
-    )
+    add("--data", type=Path, required=True, metavar="FOLDER", help="of the parts, and piece.json")
     add("--out", type=Path, required=True, metavar="FOLDER", help="for streams and result.json")
     add("--minutes", type=float, default=10.0, help="of processor time of training steps (10)")
     add("--streams", type=int, default=4)
     add("--seconds", type=float, default=30.0, help="of each stream (30)")
     add("--size", choices=("small", "authors"), default="small", help="of the model (small)")
+    add(
+        "--learn-on", choices=("cpu", "cuda"), default="cpu", help="what its training runs on (cpu)"
+    )
     add("--random-seed", type=int, default=0)
     return parser
 

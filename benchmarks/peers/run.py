@@ -9,6 +9,7 @@ its adapter (see `contract.py`), and measures what it wrote. All systems hear th
 mono, at one rate. Leaves in `--out`: results.json, table.md and a picture of each piece. Started
 again it goes on where it was: what is there for the same piece and settings is not run again.
 Pin it to one core, so that times can be compared: taskset -c 0 python benchmarks/peers/run.py ...
+With --learn-on cuda the peers in PyTorch learn on a GPU, and generate on the processor as ever.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from common import machine, plain, run_main, say  # noqa: E402
 from systems import PEERS, SYSTEMS, code_of, python_of  # noqa: E402
 
-# One thread and no GPU, whatever a library was built for.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}  # whatever a library was built for
 SHOWN_SECONDS = 10.0
 
 
@@ -57,6 +58,7 @@ def arguments() -> argparse.ArgumentParser:
         help="in the order of time (0.8 0.1 0.1); YouTubeMix has 0.88 0.06 0.06",
     )
     add("--size", choices=("small", "authors"), default="small", help="of the peers (small)")
+    add("--learn-on", choices=("cpu", "cuda"), default="cpu", help="what training runs on (cpu)")
     add("--random-seed", type=int, default=0)
     add("--sources", type=Path, metavar="FOLDER", help="of local git repositories, by their names")
     add(
@@ -85,8 +87,12 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 def main(options: argparse.Namespace) -> None:
+    from keras_rawaudio.errors import UserError
     from keras_rawaudio.locks import exclusive
 
+    able = [name for name, peer in PEERS.items() if peer.gpu]
+    if options.learn_on == "cuda" and set(options.systems) - set(able):
+        raise UserError(f"--learn-on cuda is for {', '.join(able)}; name them by --systems")
     results = []
     with exclusive(options.out):
         for piece in options.pieces:
@@ -127,6 +133,7 @@ def one_system(name: str, piece: Path, data: Path, options: argparse.Namespace) 
         "train": hashlib.sha256((data / "train.wav").read_bytes()).hexdigest(),
         **{key: getattr(options, key) for key in ("minutes", "streams", "seconds", "random_seed")},
         "size": options.size if name in PEERS else None,
+        **({"learn_on": "cuda"} if options.learn_on == "cuda" else {}),
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
     folder = options.out / f"{data.name}-{name}-{digest}"
@@ -139,12 +146,11 @@ def one_system(name: str, piece: Path, data: Path, options: argparse.Namespace) 
         words += ["--data", data, "--out", folder]
         words += ["--code", code_of(name, options.out, options.sources)] if name in PEERS else []
         words += ["--recipe", name] if name not in PEERS else ["--size", options.size]
-        for key in ("minutes", "streams", "seconds", "random-seed"):
+        for key in ("minutes", "streams", "seconds", "random-seed", "learn-on"):
             words += [f"--{key}", getattr(options, key.replace("-", "_"))]
+        environment = os.environ | ONE_THREAD | (NO_GPU if options.learn_on == "cpu" else {})
         with (folder / "log.txt").open("w") as log:
-            done = subprocess.run(
-                list(map(str, words)), env=os.environ | ONE_THREAD, stdout=log, stderr=log
-            )
+            done = subprocess.run(list(map(str, words)), env=environment, stdout=log, stderr=log)
         if done.returncode:
             code, log_file = done.returncode, folder / "log.txt"
             raise UserError(f"{name} failed on {piece} (exit code {code}); see {log_file}")

@@ -16,6 +16,7 @@ from typing import Any
 import contract
 import numpy as np
 import torch
+from torch_learning import learn
 
 AUTHORS = {"frame_sizes": [16, 4], "n_rnn": 2, "dim": 1024, "batch": 128, "sequence": 1024}
 SMALL = AUTHORS | {"dim": 256, "batch": 32}
@@ -47,12 +48,16 @@ class SampleRNN:
             q_levels=contract.LEVELS,
             weight_norm=True,
         )
-        self.predictor = authors.Predictor(self.model)
+        self.device = options.learn_on
+        self.predictor = authors.Predictor(self.model.to(self.device))
         self.optimizer = optim.gradient_clipping(torch.optim.Adam(self.predictor.parameters()))
         self.low, self.high = float(parts.train.min()), float(parts.train.max())
         chunks = parts.chunks(self.batch)
         self.chunks = self._codes(chunks.reshape(-1)).reshape(chunks.shape)
-        self.test = self._codes(np.clip(parts.test, self.low, self.high))
+        self.validation, self.test = (
+            self._codes(np.clip(part, self.low, self.high))
+            for part in (parts.validation, parts.test)
+        )
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.settings = values | {
             "optimizer": "Adam, 0.001, each gradient clipped to 1",
@@ -68,7 +73,7 @@ class SampleRNN:
             inputs, reset, targets = next(batches)
 
             def closure() -> Any:
-                loss = self.loss(self.predictor(inputs, reset), targets)
+                loss = self._bits(inputs, reset, targets)
                 loss.backward()
                 return loss
 
@@ -76,19 +81,18 @@ class SampleRNN:
             self.optimizer.step(closure)
             return targets.numel()
 
-        return contract.learn_by_steps(step, minutes)
+        def bits() -> float:
+            kept = self.predictor.hidden_states
+            found = self._bits_of(self.validation)
+            self.predictor.hidden_states = kept
+            return found
 
-    @torch.no_grad()
+        learned = learn(self.model, step, bits, minutes, self.device)
+        self.device = "cpu"
+        return learned
+
     def test_bits(self) -> float:
-        """Of whole sequences of the test part, state carried; what is left over is not scored."""
-        padded = self._padded(self.test[None])
-        total, count = 0.0, 0
-        for start in range(0, len(self.test) - self.sequence + 1, self.sequence):
-            codes = padded[:, start : start + self.model.lookback + self.sequence]
-            targets = codes[:, self.model.lookback :].contiguous()
-            bits = self.loss(self.predictor(codes[:, :-1], start == 0), targets)
-            total, count = total + float(bits) * self.sequence, count + self.sequence
-        return total / count
+        return self._bits_of(self.test)
 
     def generator(self, streams: int) -> contract.Generator:
         for module in self.model.modules():
@@ -102,6 +106,23 @@ class SampleRNN:
             return self.low + (codes + 0.5) / contract.LEVELS * (self.high - self.low)
 
         return generate
+
+    @torch.no_grad()
+    def _bits_of(self, codes: torch.Tensor) -> float:
+        """Of whole sequences, state carried; what is left over is not scored."""
+        padded = self._padded(codes[None])
+        total, count = 0.0, 0
+        for start in range(0, len(codes) - self.sequence + 1, self.sequence):
+            read = padded[:, start : start + self.model.lookback + self.sequence]
+            targets = read[:, self.model.lookback :].contiguous()
+            total += float(self._bits(read[:, :-1], start == 0, targets))
+            count += 1
+        return total / count
+
+    def _bits(self, inputs: torch.Tensor, reset: bool, targets: torch.Tensor) -> Any:
+        """Per sample, in the mean."""
+        predicted = self.predictor(inputs.to(self.device), reset)
+        return self.loss(predicted, targets.to(self.device))
 
     def _batches(self) -> Iterator[tuple[Any, bool, Any]]:
         """Rows of chunks in random order, a sequence at a time; the first of a chunk resets."""

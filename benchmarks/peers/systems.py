@@ -26,6 +26,7 @@ class Peer:
         commit: that is fetched.
         paths: what of it is checked out.
         packages: what pip installs for it.
+        gpu: whether its adapter can learn on one.
     """
 
     adapter: str
@@ -33,6 +34,7 @@ class Peer:
     commit: str
     paths: tuple[str, ...]
     packages: tuple[str, ...]
+    gpu: bool = False
 
 
 PEERS = {
@@ -49,13 +51,15 @@ PEERS = {
         "4167442627b1414ff8fdc86528812b46168c656b",
         (".",),
         ("torch==2.13.0", "numpy", "soundfile"),
+        gpu=True,
     ),
     "sashimi": Peer(
         "sashimi.py",
         "https://github.com/state-spaces/s4",
         "e757cef57d89e448c413de7325ed5601aceaac13",
         ("models/s4", "models/sashimi"),
-        ("torch==2.13.0", "numpy", "scipy", "einops", "soundfile"),
+        ("torch==2.13.0", "numpy", "scipy", "einops", "opt_einsum", "soundfile"),
+        gpu=True,
     ),
 }
 OURS = {"raw": Ours(), "default": Ours()}

@@ -35,7 +35,8 @@ def data(tmp_path):
     wave = 0.5 * np.sin(np.arange(20_000) / 7)
     wave[3] = 0.5
     soundfile.write(folder / "train.wav", wave, 1000, "FLOAT")
-    soundfile.write(folder / "test.wav", 2 * wave[:2000], 1000, "FLOAT")
+    for part in ("validation", "test"):
+        soundfile.write(folder / f"{part}.wav", 2 * wave[:2000], 1000, "FLOAT")
     return folder
 
 
@@ -43,7 +44,7 @@ def test_parts_are_scaled_by_the_train_part_and_clipped(peers, data):
     parts = peers.contract.Parts.read(data)
     assert parts.peak == pytest.approx(0.5)
     assert np.abs(parts.train).max() == pytest.approx(1)
-    assert np.abs(parts.test).max() == 1
+    assert np.abs(parts.validation).max() == np.abs(parts.test).max() == 1
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(1, 8), (5, 4), (7, 2), (100, 1)])
@@ -65,7 +66,7 @@ def test_codes_are_those_of_the_codec(peers):
 
 
 def test_the_first_step_is_not_counted(peers, monkeypatch):
-    times = iter([10.0, 10.0, 10.0, 40.0, 40.0, 75.0])
+    times = iter([10.0, 40.0, 40.0, 75.0])
     monkeypatch.setattr(peers.contract, "CLOCK", lambda: next(times))
     calls = []
 
@@ -76,6 +77,32 @@ def test_the_first_step_is_not_counted(peers, monkeypatch):
     learned = peers.contract.learn_by_steps(step, 1.0)
     assert learned == {"steps": 2, "samples": 200, "seconds": 65.0}
     assert len(calls) == 3
+
+
+def test_validation_is_checked_evenly_and_after_the_last_step_off_the_clock(peers):
+    now = [0.0]
+    checked = []
+
+    def step():
+        now[0] += 1.0
+        return 10
+
+    def check():
+        now[0] += 100.0
+        checked.append(True)
+        return 4.0
+
+    learned = peers.contract.learn_by_steps(step, 1.0, check, lambda: now[0])
+    assert learned == {"steps": 60, "samples": 600, "seconds": 60.0}
+    assert len(checked) == peers.contract.CHECKS
+
+
+def test_what_cannot_learn_on_a_gpu_is_refused_first(peers, tmp_path):
+    words = ["--pieces", "a.wav", "--out", str(tmp_path / "out"), "--learn-on", "cuda"]
+    options = peers.run.arguments().parse_args([*words, "--systems", "sashimi", "raw"])
+    with pytest.raises(Exception, match="is for samplernn-pytorch, sashimi; name them"):
+        peers.run.main(options)
+    assert not (tmp_path / "out").exists()
 
 
 class Fake:
