@@ -9,6 +9,10 @@ learning rate is chosen on the validation part, with a seed that is not used aga
 trained with each seed, and compared with the question's first system at equal steps, and at the
 processor time that those steps take the reference. A run is kept in --work under a hash of its
 settings and samples: the same command goes on where it stopped, and several may share a folder.
+Optuna tries the learning rates. With --engine ray each system is a task of Ray's, on this machine's
+cores or on the cluster that RAY_ADDRESS names, whose machines must see --work and --cache.
+
+pip install -e '.[sweep]'  # and '.[ray]' for --engine ray
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,8 @@ from experiment_page import COMPUTE, STEPS, write_page
 
 HERE = Path(__file__).with_name("experiments")
 REFERENCE = "frame-gru"
+# Processor time is then what a step costs, whatever else the machine does.
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1"}
 # Small enough that hundreds of runs take minutes.
 BASE = ["tiers.0.units=128", "data.length=5000"]
 RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2)
@@ -50,6 +56,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--render", action="store_true", help="write the page from what is known; train nothing")
     add("--questions", type=Path, default=HERE, metavar="FOLDER", help="of the questions' files")
     add("--out", type=Path, default=ROOT / "docs/research", metavar="FOLDER", help="of the page")
+    add("--engine", choices=("none", "ray"), default="none", help="what runs systems side by side")
     add("--work", type=Path, default=Path("runs/experiments"), metavar="FOLDER", help="of the runs")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     return parser
@@ -102,15 +109,38 @@ class Experiments:
             f"{1000 * cost:.1f} ms: about {minutes:.0f} minutes of one core, if "
             "all cost what the reference does; compiling, scoring and free running as much again"
         )
-        for question in questions:
-            for label, system in question["systems"].items():
-                self.keep(key(system), lambda s=system: self.measure(s, cost))
-                say(f"{question['name']}: {label} is done")
+        unique = list({key(system): system for system in systems}.values())
+        measured = (
+            self.by_ray(unique, cost) if self.options.engine == "ray" else self.here(unique, cost)
+        )
+        for name, figures in measured:
+            self.keep(name, figures)
+            say(f"{name} is done")
 
-    def keep(self, name: str, measure: Callable[[], dict[str, Any]]) -> None:
+    def here(
+        self, systems: list[dict[str, Any]], cost: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each system's figures, one after the other in this process."""
+        for system in systems:
+            yield key(system), self.measure(system, cost)
+
+    def by_ray(
+        self, systems: list[dict[str, Any]], cost: float
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each system's figures, as Ray's tasks end."""
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False)
+        task = ray.remote(num_cpus=1)(measure_elsewhere)
+        names = {task.remote(self.options, system, cost): key(system) for system in systems}
+        while names:
+            (done, *_), _ = ray.wait(list(names))
+            yield names.pop(done), ray.get(done)
+
+    def keep(self, name: str, figures: dict[str, Any]) -> None:
         """Add a system's figures to those of the page."""
         path = self.options.out / "answers.json"
-        figures = measure()
         known = json.loads(path.read_text()) if path.is_file() else {}
         piece = known.setdefault(self.piece, {"systems": {}})
         piece["piece"] = self.cached({"piece": FIGURES}, self.measure_piece)
@@ -125,13 +155,7 @@ class Experiments:
         cost = self.step_seconds(system)
         at_equal_cost = steps * min(MOST, max(1 / MOST, reference_cost / cost))
         budgets = {STEPS: steps, COMPUTE: round(at_equal_cost)}
-        tuned = {
-            rate: self.train(system, rate, TUNING_SEED, {STEPS: steps}, False)
-            for rate in self.options.rates
-        }
-        scores = {rate: found[STEPS]["validation"] for rate, found in tuned.items()}
-        known = {rate: score for rate, score in scores.items() if score is not None}
-        best = min(known, key=lambda rate: known[rate])
+        best, scores = self.tune(system, steps)
         seeds = [
             self.train(system, best, seed, budgets, True) for seed in range(self.options.seeds)
         ]
@@ -144,11 +168,37 @@ class Experiments:
         return {
             "design": design,
             "learning_rate": best,
-            "tuning": {f"{rate:g}": score for rate, score in scores.items()},
+            "tuning": scores,
             "step_milliseconds": round(1000 * cost, 2),
             "steps": budgets,
             "seeds": seeds,
         }
+
+    def tune(self, system: dict[str, Any], steps: int) -> tuple[float, dict[str, float | None]]:
+        """The learning rate that is best on the validation part, and the score of each.
+
+        A rate that diverges has no score. The study is kept in memory: its runs are kept in --work.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            sampler=optuna.samplers.GridSampler(
+                {"rate": list(self.options.rates)}, seed=TUNING_SEED
+            )
+        )
+
+        def score(trial: optuna.Trial) -> float:
+            rate = trial.suggest_categorical("rate", self.options.rates)
+            found = self.train(system, rate, TUNING_SEED, {STEPS: steps}, False)
+            validation = found[STEPS]["validation"]
+            if validation is None:
+                raise optuna.TrialPruned
+            return float(validation)
+
+        study.optimize(score)
+        tried = {trial.params["rate"]: trial.value for trial in study.trials}
+        return study.best_params["rate"], {f"{r:g}": tried[r] for r in self.options.rates}
 
     def train(
         self,
@@ -227,6 +277,14 @@ class Experiments:
         return measure_piece(self.corpus)
 
 
+def measure_elsewhere(
+    options: argparse.Namespace, system: dict[str, Any], cost: float
+) -> dict[str, Any]:
+    """A system's figures, in a process of Ray's."""
+    os.environ |= ONE_THREAD
+    return Experiments(options).measure(system, cost)
+
+
 def key(system: dict[str, Any]) -> str:
     """The recipe, what is laid over it, and what differs in its training and generation."""
     other = [f"{name}={system[name]}" for name in ("steps", "overlap") if name in system]
@@ -236,6 +294,5 @@ def key(system: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    # One thread: processor time is then what a step costs, whatever else the machine does.
-    os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    os.environ |= ONE_THREAD
     sys.exit(run_main(arguments(), main))
