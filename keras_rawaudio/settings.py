@@ -15,6 +15,8 @@ from keras_rawaudio.errors import UserError, nearest
 
 Kind = TypeVar("Kind", bound="Settings")
 LARGEST_FILE = 1 << 20  # bytes
+MOST_DIGITS = 300  # of a whole number; each of them is finite as a float, too
+TOO_MANY_DIGITS = f"a whole number has more than {MOST_DIGITS} digits"
 
 
 class Settings(BaseModel):
@@ -147,17 +149,27 @@ def load_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses a name that is there twice, of which YAML's own takes the last."""
+        """Refuses a name that is there twice, of which YAML's own takes the last; huge numbers."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            keys = [key for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
             _refuse_twice([key.value for key in keys if key.tag != "tag:yaml.org,2002:merge"])
             return super().construct_mapping(node, deep)
 
+        def construct_yaml_int(self, node: Any) -> int:
+            value: int = super().construct_yaml_int(node)
+            if abs(value) >= 10**MOST_DIGITS:
+                raise ValueError(TOO_MANY_DIGITS)
+            return value
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
+    except (LookupError, AttributeError, ArithmeticError):  # a tag before what it is not
+        raise ValueError("a value is not of the kind that its tag names") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -173,9 +185,24 @@ def _json(text: str) -> Any:
         _refuse_twice([name for name, _ in pairs])
         return dict(pairs)
 
-    values = json.loads(text, object_pairs_hook=once)
+    values = json.loads(text, object_pairs_hook=once, parse_int=whole_number)
     json.dumps(values, ensure_ascii=False).encode()  # half a character cannot be written
     return values
+
+
+def whole_number(text: str) -> int:
+    """A whole number of a file; with too many digits it would not fit into a float.
+
+    Raises:
+        ValueError: it has too many.
+
+    Example:
+        >>> whole_number("12")
+        12
+    """
+    if len(text) > MOST_DIGITS:
+        raise ValueError(TOO_MANY_DIGITS)
+    return int(text)
 
 
 def _refuse_twice(names: list[str]) -> None:

@@ -116,7 +116,7 @@ def _override(values: dict[str, Any], key: str, value: Any) -> None:
     for i, step in enumerate(path):
         where = ".".join(path[: i + 1])
         if isinstance(place, list):
-            if not step.isdecimal() or int(step) >= len(place):
+            if step not in map(str, range(len(place))):
                 raise UserError(f"--set {key}: no tier {step!r}; there are {len(place)}, from 0")
             place = place[int(step)]
             continue

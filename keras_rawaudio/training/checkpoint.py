@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing, sync
+from keras_rawaudio.settings import whole_number
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
@@ -98,7 +99,8 @@ def _read(path: Path, variables: dict[str, Any]) -> tuple[dict[str, np.ndarray],
         if members[PROGRESS].file_size > LARGEST_PROGRESS:
             raise ValueError("its progress is too long")
         with archive.open(members[PROGRESS]) as file:
-            progress = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
+            text = str(np.lib.format.read_array(file, allow_pickle=False))
+            progress = json.loads(text, parse_int=whole_number)
     steps, seconds = progress["steps"], progress["seconds"]
     if not (isinstance(steps, int) and steps >= 0 and math.isfinite(seconds) and seconds >= 0):
         raise ValueError("its progress is no number of steps and seconds")

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
+from keras_rawaudio.settings import whole_number
 
 LARGEST = 1 << 26  # bytes; a row is a few hundred
 DRAWN = ("minutes", "train_loss")  # what learning curves need, beside the run's measure
@@ -103,7 +104,7 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(text: Any) -> Any:
-    for kind in (int, float):
+    for kind in (whole_number, float):
         try:
             return kind(text)
         except (TypeError, ValueError, OverflowError):

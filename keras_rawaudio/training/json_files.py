@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.settings import whole_number
 
 LARGEST = 1 << 24  # bytes; a run's own files are a few thousand
 Kinds = dict[str, type | tuple[type, ...]]
@@ -41,7 +42,7 @@ def read_json(path: Path) -> dict[str, Any]:
             raise OSError("no such file")
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), parse_int=whole_number)
         if not isinstance(values, dict):
             raise ValueError("it holds no settings by name")
     except (OSError, ValueError, RecursionError) as error:

@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
 def _number(value: object, where: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ServingError(f"{where}: {value!r:.40} is not a number") from None
     if not np.isfinite(number):
         raise ServingError(f"{where}: {value!r:.40} is not a finite number")

@@ -13,6 +13,8 @@ from .metadata import Control
 # Numbers that MIDI leaves undefined, so that no device gives them another meaning.
 FIRST_CC = 20
 LARGEST = 1 << 20  # bytes of a file of knobs
+# What PyYAML raises for a value that is not of the kind that its tag names.
+NO_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Knob(NamedTuple):
@@ -108,7 +110,7 @@ def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
         raw = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
         raise ServingError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, *NO_VALUE):
         raise ServingError(f"{path} is not YAML") from None
     if not isinstance(raw, dict):
         raise ServingError(f"{path}: give temperature: {{cc: {FIRST_CC}}}")
@@ -121,7 +123,7 @@ def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
         for key, low, high in (("cc", 0, 127), ("channel", 1, 16)):
             value = entry.get(key, low)
             if type(value) is not int or not low <= value <= high:
-                raise ServingError(f"{path}: {name}: {key} is {value!r:.40}, not {low} to {high}")
+                raise ServingError(f"{path}: {name}: {key} is no number from {low} to {high}")
         knob = Knob(entry["cc"], entry.get("channel"))
         if knob in knobs.values():
             raise ServingError(f"{path}: {name}: another control has this knob")

@@ -68,7 +68,7 @@ def osc_address(text: str) -> tuple[str, int]:
         ('127.0.0.1', 9000)
     """
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    if not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         raise ServingError(f"--osc {text}: give PORT or HOST:PORT, with a port up to 65535")
     return host or "127.0.0.1", int(port)
 

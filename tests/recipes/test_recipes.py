@@ -62,6 +62,7 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("categorical", {"tiers.7.units": 4}, "there are 2"),
         ("categorical", {"tiers.one.units": 4}, "no tier 'one'"),
         ("categorical", {"tiers.\u00b2.units": 4}, "no tier"),
+        ("categorical", {"tiers." + "9" * 5000 + ".units": 4}, "no tier"),
         ("categorical", {"description.x": 4}, "holds no settings"),
         ("categorical", {"tiers.0": 4}, "tiers"),
         ("categorical", {"name.x.y": 4}, "name"),
@@ -232,6 +233,13 @@ BAD_FILES = {
     "null key": b"~: 3\n",
     "aliases": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\ncodec: [*a, *b]\n",
     "itself": b"codec: &a [*a]\n",
+    "empty number": b"codec: !!int ''\n",
+    "no truth": b"codec: !!bool x\n",
+    "no time": b"codec: !!timestamp x\n",
+    "no set": b"codec: !!set [a]\n",
+    "hexadecimal": b"codec: 0x" + b"f" * 9000,
+    "base of sixty": b"codec: !!float 1" + b":59" * 400 + b".5",
+    "no float": b'{"codec": 1' + b"0" * 400 + b"}",
 }
 
 

@@ -99,6 +99,7 @@ def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, tex
         ("a.json", '{"level": [[1, 0], [0, 0]]}', "go back"),
         ("a.json", '{"level": []}', "must be there"),
         ("a.json", '{"level": [[0, NaN]]}', "finite"),
+        ("a.json", '{"level": [[0, 1' + "0" * 400 + "]]}", "not a number"),
         ("a.json", "{}", "holds no curve; give JSON"),
         ("a.csv", "", "holds no curve"),
         ("a.csv", "seconds,level\n", "holds no curve"),

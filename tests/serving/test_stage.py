@@ -33,6 +33,7 @@ def test_values_reach_the_samples_between_blocks(toy: Toy) -> None:
     [
         ("--play --osc x", "give PORT or HOST:PORT"),
         ("--play --osc 70000", "give PORT or HOST:PORT"),
+        ("--play --osc " + "9" * 5000, "give PORT or HOST:PORT"),
         ("--play --osc 192.0.2.1:9000", "--osc 192.0.2.1:9000: Cannot assign"),
         ("--osc 9000 --out new.wav --seconds 1", "--osc needs --play or --out -"),
         ("--midi nano --out new.wav --seconds 1", "--midi needs --play or --out -"),

@@ -20,6 +20,7 @@ from keras_rawaudio.training.csv_log import CsvLog, read_log
         b"step,loss\n1," + b"x" * 200_000,
         b"\xff\xfe\xff",
         b"step,loss\n1\n",
+        b"step,loss\n1" + b"0" * 400 + b",2\n",
     ],
 )
 def test_a_damaged_log_is_one_line(tmp_path, content):

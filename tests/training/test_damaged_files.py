@@ -12,6 +12,7 @@ from keras_rawaudio.data.corpus.corpus import Corpus
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.json_files import read_json
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
 PARTS = ("train", "validation", "test")
@@ -84,6 +85,14 @@ READERS = {
     "recipe.yaml": (RECIPE, lambda folder: load_recipe(str(folder / "recipe.yaml"))),
     "log.csv": (["step,minutes\n1,2\n"], lambda folder: read_log(folder / "log.csv", "minutes")),
 }
+
+
+def test_a_number_that_no_float_holds_is_one_line(tmp_path):
+    (tmp_path / "run.json").write_text(
+        '{"format_version": 1, "baselines": {"a": 1' + "0" * 400 + "}}"
+    )
+    with pytest.raises(UserError, match="more than 300 digits"):
+        read_json(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize("name", READERS)

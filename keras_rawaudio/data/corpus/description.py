@@ -11,6 +11,7 @@ from keras_rawaudio.errors import UserError
 
 FORMAT_VERSION = 1
 DESCRIPTION = "corpus.json"
+MOST_SAMPLES = 1 << 62  # they are counted in 64 bits
 
 
 def read_description(text: str | bytes, folder: Path | str) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _is_whole(description: dict[str, Any]) -> bool:
             is_sample_rate(description["sample_rate"])
             and description.get("channels", 1) in (1, 2)
             and all(isinstance(text, str) for text in (description["fingerprint"], *sources))
-            and all(type(count) is int and count >= 0 for count in counts)
+            and all(type(count) is int and 0 <= count < MOST_SAMPLES for count in counts)
             and all(sum(s["samples"] for s in part) for part in segments)
             and all(s["source"] < len(sources) for part in segments for s in part)
         )
