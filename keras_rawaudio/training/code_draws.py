@@ -23,7 +23,7 @@ class CodeDraws:
 
     def __init__(self, model: SpectralModel, rows: int, blocks: int) -> None:
         self.model, self.rows, self.blocks = model, rows, blocks
-        self._draw = tf.function(self._draw_codes)
+        self._draw = tf.function(self._draw_codes, autograph=False)
 
     def __call__(self, rng: np.random.Generator) -> np.ndarray:
         """Codes `(blocks, rows, bands)` int32 from 0."""
@@ -39,10 +39,12 @@ class CodeDraws:
         age = tf.zeros((self.rows, 1))
         state = {**model.zero_state(self.rows), CODES: nothing, AGE: age, **music}
         temperature = tf.ones((self.rows, 1))
-        drawn = tf.TensorArray(tf.int32, self.blocks)
-        for t in tf.range(self.blocks):
+
+        def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
             hidden, state = model.next_hidden(state, chance[t])
             codes = model.sampler.draw(hidden, chance[t], temperature, keys)
-            state = {**state, CODES: tf.cast(codes, tf.float32)}
-            drawn = drawn.write(t, codes)
-        return drawn.stack()
+            return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
+
+        drawn = tf.TensorArray(tf.int32, self.blocks)
+        loop = (tf.constant(0), state, drawn)
+        return tf.while_loop(lambda t, *_: t < self.blocks, draw, loop)[2].stack()

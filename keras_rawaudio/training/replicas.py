@@ -73,8 +73,9 @@ class Replicas:
             own = [tf.identity(value) for value in values]
             return tf.distribute.get_replica_context().all_gather(own, axis=0)
 
-        self._sum = tf.function(lambda value: self.strategy.run(total, (value,)))
-        self._gather = tf.function(lambda values: self.strategy.run(gather, (values,)))
+        run = self.strategy.run
+        self._sum = tf.function(lambda value: run(total, (value,)), autograph=False)
+        self._gather = tf.function(lambda values: run(gather, (values,)), autograph=False)
 
     def rows(self, batch: int) -> slice:
         """The rows of a batch that this process reads.

@@ -31,6 +31,15 @@ head: {kind: categorical, hidden_units: 8, layers: 1}
 data: {length: 64, batch: 4}
 training: {sample_seconds: 0.5}
 """
+PIPELINE = """
+import resource
+import numpy as np
+import tensorflow
+from keras_rawaudio.data.windows import StreamPlan, window_dataset
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+ramp = np.arange(8, dtype=np.int16)
+next(iter(window_dataset([ramp], np.float32, StreamPlan([8], window=4), context=2)))
+"""
 
 
 @pytest.mark.slow
@@ -60,3 +69,14 @@ def test_a_training_ends_in_one_line(tmp_path, piece, cache, limit):
         text=True,
     )
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.slow
+def test_a_pipeline_writes_no_file():
+    """AutoGraph would write a file for each function that it converts."""
+    words = [sys.executable, "-c", PIPELINE]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {k: v for k, v in environment.items() if not k.startswith("COV")}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "AutoGraph" not in done.stderr

@@ -162,6 +162,7 @@ def window_dataset(
     lead = context + 1  # y's first sample has `context` + 1 samples before it
     reach = tf.range(-lead, plan.window, dtype=tf.int64)
 
+    @tf.autograph.experimental.do_not_convert  # to convert, it would write files
     def cut(
         segment: tf.Tensor, offset: tf.Tensor, reset: tf.Tensor, valid: tf.Tensor
     ) -> dict[str, tf.Tensor]:
