@@ -47,6 +47,7 @@ def _is_whole(description: dict[str, Any]) -> bool:
         counts = [s[k] for part in segments for s in part for k in ("samples", "start", "source")]
         return (
             is_sample_rate(description["sample_rate"])
+            and isinstance(description["settings"], dict)
             and description.get("channels", 1) in (1, 2)
             and all(isinstance(text, str) for text in (description["fingerprint"], *sources))
             and all(type(count) is int and 0 <= count < MOST_SAMPLES for count in counts)

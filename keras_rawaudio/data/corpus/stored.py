@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_rawaudio.data.corpus.corpus import FULL_SCALE, SAMPLE, Corpus
+from keras_rawaudio.data.corpus.corpus import FULL_SCALE, LARGEST_DESCRIPTION, SAMPLE, Corpus
 from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
 from keras_rawaudio.data.corpus.remote import PAUSE, RETRIES, is_url, read_error
 from keras_rawaudio.data.corpus.settings import PARTS
@@ -55,6 +55,8 @@ class StoredCorpus(Corpus):
         """
         url = url.removesuffix(f"/{DESCRIPTION}").rstrip("/")
         with _StoredFile(f"{url}/{DESCRIPTION}") as file:
+            if file.size > LARGEST_DESCRIPTION:
+                raise UserError(f"{file.url} is too large for a description of audio")
             corpus = cls(url, read_description(file.read(0, file.size), url))
         for part in PARTS:
             for mono in (False, True):
@@ -139,15 +141,18 @@ class _StoredFile:
 
             store, path = fsspec.core.url_to_fs(url)
             store.invalidate_cache()
+            if not store.isfile(path):  # a pipe would wait, and a device may never end
+                store.info(path)
+                raise ValueError("it is no file")
             self._file = store.open(
                 path,
                 block_size=BLOCK,
                 cache_type="blockcache",
                 cache_options={"maxblocks": BLOCKS},
             )
+            self.size = int(self._file.size)
         except Exception as error:  # each kind of store has errors of its own
             raise read_error(url, error) from error
-        self.size: int = self._file.size
 
     def __enter__(self) -> _StoredFile:
         return self

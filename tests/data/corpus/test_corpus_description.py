@@ -47,6 +47,7 @@ SEGMENT = ("parts", "train", "segments", 0)
         _set("sample_rate", 10**9),
         _set("channels", 3),
         _set("fingerprint", 1),
+        _set("settings", []),
         _set("sources", {}),
         _set("parts", []),
         _set("parts", "test", {}),

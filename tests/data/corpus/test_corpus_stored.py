@@ -1,5 +1,6 @@
 """Windows of a prepared corpus that stays in a store: those of a local copy, bit for bit."""
 
+import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -163,3 +164,18 @@ def test_windows_straight_from_s3_over_connections_that_are_cut(local, s3, monke
     for one, two in zip(found, windows(local, "lanes", mono=True), strict=True):
         for name in two:
             np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="FIFOs")
+@pytest.mark.parametrize("name", ["corpus.json", "train.i16"])
+def test_what_never_ends_is_refused_at_once(local, name):
+    (local.folder / name).unlink()
+    os.mkfifo(local.folder / name)
+    with pytest.raises(UserError, match=f"{name}: it is no file"):
+        open_corpus(local.folder.as_uri())
+
+
+def test_a_description_of_any_size_is_not_read(local):
+    os.truncate(local.folder / "corpus.json", 1 << 40)
+    with pytest.raises(UserError, match="too large for a description"):
+        open_corpus(local.folder.as_uri())
