@@ -178,8 +178,14 @@ def verdicts(question: dict[str, Any], rows: dict[str, dict[str, Any]]) -> list[
             continue
         first, second = (rows[label] for label in pair)
         name = prediction["measure"]
-        mean, low, high = difference(first, second, name)
-        ours = f"{NAMES[name]}: {pair[0]} less {pair[1]} is {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+        budget = prediction.get("at", STEPS)
+        if not (values(first, name, budget) and values(second, name, budget)):
+            lines.append(f"| {claim} | diverged | |")
+            continue
+        mean, low, high = difference(first, second, name, budget)
+        at = "" if budget == STEPS else f" at {budget}"
+        ours = f"{NAMES[name]}{at}: {pair[0]} less {pair[1]} is "
+        ours += f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
         lines.append(f"| {claim} | {ours} | {verdict(prediction, low, high)} |")
     return lines
 

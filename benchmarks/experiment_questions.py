@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -54,6 +54,8 @@ class Prediction(Settings):
     """Two systems that should not differ by more than the margin."""
     margin: Annotated[float, Field(gt=0)] | None = None
     """How far two systems may differ that are the same."""
+    at: Literal["equal steps", "equal compute"] = "equal steps"
+    """Where the two are compared."""
 
 
 class Question(Settings):

@@ -88,6 +88,17 @@ def test_a_fade_out_of_20_000_samples(rate):
     assert found.samples - rate - found.end < 0.02 * 20_000 + 0.02 * rate
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_fade_out_that_is_shorter_than_the_dips_before_it(rate):
+    """Dips of 3 s that lie 9 dB under the rest: the fade is 20,000 samples long, and deeper."""
+    time = np.arange(30 * rate) / rate
+    audio = 0.3 * np.sin(2 * np.pi * 220 * time)
+    audio[(time % 7 > 4) & (time < 28)] *= 0.35
+    audio[-20_000:] *= np.linspace(1, 0, 20_000)
+    found = survey(blocks(audio.astype(np.float32)), rate)
+    assert found.end - found.fade == pytest.approx(20_000, abs=0.05 * rate)
+
+
 def test_speech_like_rests_are_no_fade_out():
     """Sounds of a third of a second, each with its decay, and rests between them."""
     time = np.arange(RATE // 3) / RATE

@@ -78,6 +78,17 @@ def test_a_question_of_other_measures(page, tmp_path):
     assert f"| it loops | {page.NAMES['repetition']}: huber less squared" in text
 
 
+@pytest.mark.parametrize(
+    ("compute", "ours"),
+    [(0.3, "at equal compute: huber less squared is -0.300 [-0.300, -0.300]"), (None, "diverged")],
+)
+def test_a_prediction_at_equal_compute(page, compute, ours):
+    rows = {"squared": system([0.5] * 3, 0.6), "huber": system([0.9] * 3, compute)}
+    claim = {"claim": "Huber", "measure": "test", "better": "huber", "than": "squared"}
+    question = QUESTION | {"predictions": [claim | {"at": "equal compute"}]}
+    assert ours in page.verdicts(question, rows)[-1]
+
+
 def test_a_page_from_figures(page, tmp_path):
     """Pitfall 28: differences are paired by seed; a system with one seed is not shown."""
     systems = {

@@ -32,8 +32,8 @@ def read_questions(monkeypatch):
 
 def test_those_of_the_checkout_stand_in_the_order_of_their_numbers(read_questions):
     questions = read_questions(BENCHMARKS / "experiments")
-    assert len(questions) == 11
-    assert [question["name"] for question in questions[-2:]] == ["reconstruction", "revised"]
+    assert len(questions) == 15
+    assert [question["name"] for question in questions[-2:]] == ["skips", "pictures"]
 
 
 def test_the_steps_of_a_question_are_those_of_its_systems(read_questions, tmp_path):
