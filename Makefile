@@ -1,7 +1,7 @@
 # make demo         train on a synthesised piece, export, generate, and draw what came out
 # make demo-page    the same, for the README: docs/img/demo.png, docs/audio
 # make test         what a change usually breaks, on the newest releases: minutes
-# make test-all     every test, those marked slow too, with their coverage
+# make test-all     every test, those marked slow too, with their coverage, and a quarter of `abuse`
 # make abuse        bad input of all kinds to every command
 # make test-oldest  what is not slow, on the oldest releases and with tensorflow-io
 # make test-wheel   the built wheels, in environments of their own
@@ -73,6 +73,7 @@ $(PAGE): $(wildcard serving/web/*.json serving/web/*.mjs serving/web/src/*)
 test-all: .venv/.installed
 	if command -v npm; then $(MAKE) web; fi
 	$(BIN)/python -m pytest -n auto --dist loadscope --durations=20 --cov --cov-report=term:skip-covered
+	$(BIN)/python benchmarks/abuse.py --every 4
 
 abuse: .venv/.installed
 	$(BIN)/python benchmarks/abuse.py

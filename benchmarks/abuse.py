@@ -4,15 +4,17 @@ python benchmarks/abuse.py
 python benchmarks/abuse.py --only run.json --jobs 1 --show
 
 A case is right if it ends within ten seconds with exit code 2, one line on stderr beside notes and
-no traceback, and leaves no file; some may also end well, with exit code 0. All but those about the
-process itself run in the benchmark's own processes, each on a run of a few steps that it trains at
-the beginning. The exit code is 1 where a case is wrong.
+no traceback, and leaves no file; some may also end well, with exit code 0. The seconds are of the
+processor, so that a busy machine changes nothing. All but those about the process itself run in the
+benchmark's own processes, each on one core and on a run of a few steps that it trains at the
+beginning. The exit code is 1 where a case is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -35,10 +37,12 @@ import abuse_processes
 import abuse_recipes
 import abuse_settings
 import abuse_uses
+import abuse_values
 import numpy as np
-from abuse_case import LONGEST, RATE, RECIPE, Case, attempt
+from abuse_case import LONGEST, RATE, RECIPE, Case, attempt, processor_seconds
 from common import print_line
 
+JOBS = 8  # at most: a container may have less of its cores' time than it has cores
 MEMORY = 16 << 30  # bytes of addresses: what allocates more is found without harm
 
 
@@ -47,7 +51,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="cases whose names hold this")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N, of each group")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="the first of these (0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    jobs = min(JOBS, len(os.sched_getaffinity(0)))
+    parser.add_argument("--jobs", type=int, default=jobs, help=f"processes ({jobs})")
     parser.add_argument("--show", action="store_true", help="print each case's line")
     return parser
 
@@ -61,11 +66,15 @@ def main(options: argparse.Namespace) -> int:
     began = time.monotonic()
     words = [sys.executable, __file__, "--jobs", "1", "--only", options.only]
     words += ["--show"] if options.show else []
+    cores = sorted(os.sched_getaffinity(0))
     parts = []
     for job in range(options.jobs):
         every, first = options.every * options.jobs, options.first + options.every * job
         command = [*words, "--every", str(every), "--first", str(first)]
-        parts.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        on_one_core = functools.partial(os.sched_setaffinity, 0, {cores[job % len(cores)]})
+        parts.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=on_one_core)
+        )
     results = [json.loads(part.communicate()[0]) for part in parts]
     wrong = [name for part in results for name in part["wrong"]]
     print_line(
@@ -88,21 +97,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     # It counts what many cases do in one process, and warns on a stream that is closed by then.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     began = time.monotonic()
+    processor = processor_seconds()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
     wrong, tried, slowest = [], 0, (0.0, "")
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "base"
         os.environ["XDG_CACHE_HOME"] = f"{name}/cache"
         make_base(base)
-        # A machine that takes long to train the run takes long to be wrong, too.
-        longest = max(LONGEST, 2 * round(time.monotonic() - began))
+        # A slow processor takes long to train the run, and long to be wrong, too.
+        longest = max(LONGEST, 2 * round(processor_seconds() - processor))
         # All of them are made here, in the folder that they read.
         for case in list(chosen(options)):
             tried += 1
-            start = time.monotonic()
-            reason, line = attempt(case, base, Path(name) / "here", longest)
+            reason, line, seconds = attempt(case, base, Path(name) / "here", longest)
             if case.process is None:
-                slowest = max(slowest, (round(time.monotonic() - start, 1), case.name))
+                slowest = max(slowest, (round(seconds, 1), case.name))
             if options.show or reason:
                 print(f"{case.name}: {reason or 'right'}: {line[:300]}", file=sys.stderr)
             wrong += [case.name] if reason else []
@@ -157,6 +166,7 @@ def cases() -> Iterator[Case]:
         abuse_models,
         abuse_uses,
         abuse_settings,
+        abuse_values,
     )
     for group in itertools.chain.from_iterable(table.GROUPS for table in tables):
         for number, (command, prepare, harmless) in enumerate(group()):

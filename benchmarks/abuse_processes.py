@@ -70,9 +70,11 @@ def odd() -> Iterator[tuple[str, Process, Callable[[], Any], bool]]:
     yield "--help", Process(stdout="/dev/full"), nothing, True
     yield "--help", Process({"PYTHONOPTIMIZE": "2"}), nothing, True
     yield "--help", Process({"COLUMNS": "1"}), nothing, True
-    for limits in ({"RLIMIT_NOFILE": 12}, {"RLIMIT_FSIZE": 0}, {"RLIMIT_FSIZE": 3000}):
-        for words in (TRAIN, GENERATE, SPECTROGRAM):
-            yield words, Process(limits=limits), nothing, False
+    for words in (TRAIN, GENERATE.replace("0.1", "9"), SPECTROGRAM):
+        # How many open files are enough depends on the machine; so few bytes never are.
+        yield words, Process(limits={"RLIMIT_NOFILE": 12}), nothing, True
+        yield words, Process(limits={"RLIMIT_FSIZE": 0}), nothing, False
+        yield words, Process(limits={"RLIMIT_FSIZE": 3000}), nothing, False
     yield GENERATE, Process(limits={"RLIMIT_NPROC": 1}), nothing, True
     name = "caf\u00e9.yaml"
     rename = lambda: os.rename("tiny.yaml", name)  # noqa: E731
