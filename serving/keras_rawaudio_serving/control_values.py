@@ -26,6 +26,8 @@ class ControlValues:
         self, metadata: Metadata, streams: int, music: Sequence[str] | None = None
     ) -> None:
         self.labels, self.streams = metadata.labels, streams
+        recipe = metadata.raw.get("recipe")
+        self._recipe = recipe.get("name") if isinstance(recipe, dict) else None
         self.known = {control.name: control for control in metadata.controls}
         self._values: dict[str, np.ndarray] = {}
         self.music: np.ndarray | None = None
@@ -43,7 +45,8 @@ class ControlValues:
             if slash and kind == MUSIC:
                 read_music([piece], self.labels)
             known = ", ".join(c for c in self.known if "/" not in c) or "none"
-            raise ServingError(f"no control {name!r:.40}: this file has {known}")
+            origin = f" (recipe {self._recipe!r:.40})" if self._recipe else ""
+            raise ServingError(f"no control {name!r:.40}: this file has {known}{origin}")
         control = self.known[name]
         checked = self._each_stream(name, np.asarray(values, np.float32))
         for value in values:

@@ -31,7 +31,7 @@ def read_music(words: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
     """
     names = [label.name for label in labels]
     if not names:
-        raise ServingError("--music: this file has one music alone")
+        raise ServingError("--music: this file names no music; train `default` on several files")
     weights = np.zeros((len(words), len(names)))
     for row, word in zip(weights, words, strict=True):
         for part in word.split(","):

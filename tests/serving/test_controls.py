@@ -63,6 +63,12 @@ def test_what_a_file_has_not_is_refused(turnable, name, values, words):
         Sampler.load(turnable).set_control(name, values)
 
 
+def test_a_control_of_another_recipe_is_refused_with_the_recipe(toy):
+    sampler = Sampler.load(toy(recipe={"name": "raw"}))
+    with pytest.raises(ServingError, match=r"'density': .* temperature \(recipe 'raw'\)"):
+        sampler.set_control("density", [1.0])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -197,7 +203,7 @@ def test_wrong_music_is_one_line(album, music, words):
 def test_a_wrong_name_of_music_among_controls_is_one_line(album, turnable):
     with pytest.raises(ServingError, match="nearest of 3: day"):
         Sampler.load(album()).set_control("music/dya", [1.0])
-    with pytest.raises(ServingError, match="one music alone"):
+    with pytest.raises(ServingError, match="names no music"):
         Sampler.load(turnable, music=["night"])
 
 
