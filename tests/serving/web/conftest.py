@@ -14,7 +14,7 @@ from keras_rawaudio_serving.web_page import page_server
 PATIENCE_MS = 60_000
 
 
-def export(model: Any, folder: Path, rate: int = 8000) -> Path:
+def onnx_file(model: Any, folder: Path, rate: int = 8000) -> Path:
     """The generator of a model as an ONNX file."""
     from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.generation import generator_state_spec
@@ -49,7 +49,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = {"codebook_size": 8, "filters": 3, "lpc_order": 16, "hidden_units": 8}
     head = {"kind": "predictive", "num_mixtures": 2, **sizes}
     model = far_from_fresh(AudioModel([tier], head, {"name": "peak", "peak": 0.9}), spread=0.3)
-    return export(model, tmp_path_factory.mktemp("exported"))
+    return onnx_file(model, tmp_path_factory.mktemp("exported"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,28 @@ def spectral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     bursts = rng.normal(size=(441000, 2)) * np.repeat(rng.random((441, 1)) ** 4, 1000, axis=0) / 3
     model.prepare([bursts.astype(np.float32)])
-    return export(model, tmp_path_factory.mktemp("spectral"), rate=44100)
+    return onnx_file(model, tmp_path_factory.mktemp("spectral"), rate=44100)
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe `default` in its own size, trained for a few steps on stereo at 44.1 kHz."""
+    from keras_rawaudio.data.corpus.synthesis import synthesise
+    from keras_rawaudio.exporters.export import export
+    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.training import code_balance
+    from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.train import train
+
+    folder = tmp_path_factory.mktemp("default")
+    left = synthesise(20.0, 44100)
+    soundfile.write(folder / "piece.wav", np.stack([left, 0.7 * np.roll(left, 300)], 1), 44100)
+    values = {"training.sample_seconds": 0.0, "training.validate_every": 1000.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code_balance, "BLOCKS", 20)
+        recipe = load_recipe("default", values)
+        train([folder / "piece.wav"], folder / "run", recipe, Budget(epochs=1), cache=folder)
+    return export(folder / "run", folder / "exported")
 
 
 class Page:

@@ -58,6 +58,17 @@ def test_same_samples_of_the_spectral_model(
     check_same(audio, spectral)
 
 
+def test_same_samples_of_a_trained_default(
+    open_page: Callable[..., Page], default: Path, tmp_path: Path
+) -> None:
+    page = open_page(default)
+    page.page.get_by_label("Random seed").fill("7")
+    audio, rate = page.record(5, tmp_path / "new.wav")
+    assert (rate, audio.shape[1]) == (44100, 2)
+    assert audio.std() > 1e-3
+    check_same(audio, default)
+
+
 def test_a_seed_from_a_file_and_two_channels(
     open_page: Callable[..., Page], stereo_toy: Toy, tmp_path: Path
 ) -> None:
