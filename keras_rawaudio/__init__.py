@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.api import evaluate, export, load, train
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from keras_rawaudio.models import AudioModel
 
 __version__ = "0.1.0"
+
+# From version 1.29 on, ONNX Runtime sends its maker what it runs, unless this is set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "AudioModel",

@@ -7,6 +7,7 @@ Example:
     (1, 32000)
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sampler", "ServingError"]
 __version__ = "0.1.0"
+
+# From version 1.29 on, ONNX Runtime sends its maker what it runs, unless this is set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

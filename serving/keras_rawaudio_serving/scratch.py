@@ -41,6 +41,7 @@ class Scratch:
                 os.close(handle)
         while True:
             self.path = Path(tempfile.mkdtemp(ENDING, begin, final.parent))
+            self.path.chmod(0o700)  # whatever the umask
             self._handle = _lock(self.path)
             if self.path.is_dir():  # not taken for a leftover before it was locked
                 break

@@ -13,6 +13,7 @@ from keras_rawaudio_serving import ServingError
 from keras_rawaudio_serving.audio import read_seed
 from keras_rawaudio_serving.output import FileOutput, check_room, to_pcm16
 from keras_rawaudio_serving.resample import resample
+from keras_rawaudio_serving.scratch import Scratch
 
 Tone = Callable[..., Path]
 PAIRS = [(44100, 16000), (48000, 16000), (8000, 16000), (22050, 8000), (16000, 44100)]
@@ -237,3 +238,14 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     with pytest.raises(ServingError, match="cannot read seed audio"):
         read_seed(tmp_path / "noise.mp3", 8000)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="umask")
+def test_a_folder_of_files_in_the_making_can_be_entered(tmp_path: Path) -> None:
+    before = os.umask(0o777)
+    try:
+        scratch = Scratch(tmp_path / "new.wav")
+    finally:
+        os.umask(before)
+    assert scratch.path.stat().st_mode & 0o777 == 0o700
+    scratch.remove()

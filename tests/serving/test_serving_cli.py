@@ -1,5 +1,6 @@
 """The real command line, mostly in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -202,3 +203,17 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not bad, bad\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600, stdout=subprocess.DEVNULL)
+
+
+def test_nothing_is_sent(toy: Toy, tmp_path: Path) -> None:
+    """ONNX Runtime would keep a number of the user, and what it means to send, in the cache."""
+    home = tmp_path / "home"
+    home.mkdir()
+    unset = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    done = run(
+        *words_of(toy(), "--seconds 0.1 --quiet", out=tmp_path / "new.wav"),
+        env=environment | {"HOME": str(home)},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list(home.rglob("*")) == []
