@@ -56,9 +56,12 @@ class Tracker(keras.callbacks.Callback):
         """Open the service's run.
 
         Raises:
-            UserError: the service refuses, or is not there.
+            UserError: the service refuses, or is not there; the file with its number is damaged.
         """
-        known = self.number.read_text(encoding="utf-8") if self.number.is_file() else None
+        try:
+            known = self.number.read_text(encoding="utf-8") if self.number.is_file() else None
+        except (OSError, ValueError):
+            raise UserError(f"cannot read {self.number}; delete it to begin anew") from None
         try:
             number = self.begin(known, self.run.read_recipe())
         except Exception as error:  # each client has errors of its own

@@ -139,3 +139,9 @@ def test_one_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"keras_rawaudio\[wandb\]"):
         tracker("wandb", "run")
+
+
+def test_a_damaged_number_is_one_line(tmp_path):
+    (tmp_path / "mlflow.txt").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"mlflow\.txt; delete it"):
+        Mlflow(RunFolder(tmp_path)).on_train_begin()

@@ -84,6 +84,6 @@ class StreamPlan:
         segment = segments[np.minimum(at, len(ends) - 1)]
         offset = (batches - np.append(0, ends)[at]) * self.window
         n = np.asarray(self.lengths, np.int64)[segment]
-        valid = np.where(over, 0, np.clip(n - offset, 0, self.window))
+        valid = np.where(over, 0, np.minimum(n - offset, self.window))
         # A row that is over stands behind the end of its last segment.
         return Windows(segment, np.where(over, n, offset), over | (offset == 0), valid)

@@ -34,6 +34,13 @@ def test_windows_that_cannot_fit_are_as_few_as_can_be():
         assert WindowPlan.fitting([1500], frame=10, frames=10, batch=4, **words).window == 100
 
 
+@pytest.mark.parametrize("frames", [9, 10])
+def test_windows_are_shortened_by_half_at_most(frames):
+    assert WindowPlan.fitting([5], frame=1, frames=frames, batch=1).window == 5
+    with pytest.raises(UserError, match="no stretch of audio holds one window"):
+        WindowPlan.fitting([4], frame=1, frames=frames, batch=1)
+
+
 def test_a_long_part_is_planned_lazily():
     """Three hours at 16 kHz, rows a sample apart: 20 million batches, of which one block exists."""
     plan = WindowPlan([3 * 3600 * 16_000], frame=64, frames=16, batch=8, shift=1)
