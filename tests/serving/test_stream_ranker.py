@@ -30,7 +30,7 @@ def noise(level: float, samples: int = RATE, seed: int = 0) -> np.ndarray:
 
 
 def sounds() -> dict[str, np.ndarray]:
-    """Ten seconds each. The melody changes its pitch eight times a second."""
+    """Ten seconds each. The melody changes its pitch eight times per second."""
     time = np.arange(10 * RATE) / RATE
     pitch = 200 * (1 + np.random.default_rng(1).integers(0, 8, 81)[(8 * time).astype(int)])
     melody = 0.1 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE)
