@@ -22,6 +22,8 @@ SENTENCES = [
     ("0.02 better on music", MUSIC, "batches", "lanes", "random", "test", STEPS),
     ("0.04 better on speech", SPEECH, "batches", "random", "lanes", "test", STEPS),
     ("0.04 better on speech", LONG, "batches", "random", "lanes", "test", STEPS),
+    ("0.15 less at equal steps", MUSIC, "rows", "rows-10", "rows-1", "test", STEPS),
+    ("0.11 less for the same", MUSIC, "rows", "rows-10", "rows-1", "test", COMPUTE),
     ("0.025 worse than the GRU on music", MUSIC, "cell", "lstm-zero", "gru", "test", STEPS),
     ("0.04 better on speech and 0.01", SPEECH, "cell", "lstm-zero", "gru", "test", STEPS),
     ("0.01 better on the long", LONG, "cell", "lstm-zero", "gru", "test", STEPS),
