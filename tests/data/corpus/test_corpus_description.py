@@ -55,7 +55,7 @@ SEGMENT = ("parts", "train", "segments", 0)
         _set(*SEGMENT, "samples", -1),
         _set(*SEGMENT, "samples", 1.5),
         _set(*SEGMENT, "start", "0"),
-        _set(*SEGMENT, "start", 10**30),
+        _set(*SEGMENT, "start", 1 << 62),
         _set(*SEGMENT, "source", 9),
     ],
 )

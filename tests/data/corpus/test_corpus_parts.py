@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.data.codecs import fit_codec
-from keras_rawaudio.data.corpus import PARTS
+from keras_rawaudio.data.corpus import PARTS, Corpus
 from keras_rawaudio.errors import UserError
 
 from .conftest import noise, write
@@ -69,3 +69,12 @@ def test_the_codec_is_fitted_on_the_train_part(tmp_path, prepare):
     description = corpus.describe()
     assert description["parts"]["train"]["peak"] == pytest.approx(0.1, rel=0.01)
     assert description["peak"] == pytest.approx(0.9, rel=0.01)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_checksum_is_of_every_sample(tmp_path, prepare, place):
+    corpus = prepare(write(tmp_path / "song.wav", noise(1)))
+    before = corpus.sha256()
+    assert Corpus.open(corpus.folder).sha256() == before
+    np.memmap(corpus.folder / "train.i16", "<i2", "r+")[place] ^= 1
+    assert Corpus.open(corpus.folder).sha256() != before

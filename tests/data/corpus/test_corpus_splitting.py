@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_rawaudio.data.corpus.settings import PARTS
+from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
 from keras_rawaudio.data.corpus.splitting import sounding_range, split_in_time
+from keras_rawaudio.errors import UserError
 
 FRACTIONS = (0.8, 0.1, 0.1)
 lengths = st.lists(st.integers(0, 1000), min_size=1, max_size=30)
@@ -86,3 +87,9 @@ def test_sounding_range_of_silence_and_of_a_click():
     click = np.zeros(1600, np.float32)
     click[810] = 1e-5
     assert sounding_range([click], 8000, -1) == (800, 960)
+
+
+@pytest.mark.parametrize("split", [(0.5, 0.5), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), (0.8, 0.1, 0.2)])
+def test_a_split_is_three_fractions_of_one(split):
+    with pytest.raises(UserError, match="three fractions over 0 that add up to 1"):
+        CorpusSettings(split=split)
