@@ -30,6 +30,8 @@ SENTENCES = [
     ("1 is worse: 0.016 on music", MUSIC, "cell", "gru-bias", "gru", "test", STEPS),
     ("0.025 on speech", SPEECH, "cell", "gru-bias", "gru", "test", STEPS),
     ("0.002 on the long", LONG, "cell", "gru-bias", "gru", "test", STEPS),
+    ("0.064 less at equal steps", MUSIC, "skips", "skips", "none", "test", STEPS),
+    ("0.05 less at equal computing", MUSIC, "skips", "skips", "none", "test", COMPUTE),
     ("0.28 less", MUSIC, "frames", "f250", "f1000", "test", STEPS),
     ("0.14 worse for the same", MUSIC, "frames", "f50", "f250", "test", COMPUTE),
     ("0.10 less than over 0.625", MUSIC, "bptt", "s2", "s0625", "test", STEPS),
