@@ -11,6 +11,8 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.controls import MUSIC
 
+LARGEST = 1e6  # weight, as the sampler takes it
+
 
 def random_music(model: Model, streams: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One label for each stream, drawn by the labels' shares of the train part.
@@ -49,15 +51,15 @@ def chosen_music(model: Model, music: Mapping[str, float], streams: int) -> dict
         UserError: no such label, or weights that are no weights.
     """
     labels = list(model.labels)
-    weights = np.zeros(len(labels), np.float32)
+    weights = np.zeros(len(labels))
     for name, weight in music.items():
         if name not in labels:
             near = difflib.get_close_matches(name, labels, 3, 0.4) or labels[:3]
             known = f"nearest: {', '.join(near)}" if near else "this model has one music alone"
             raise UserError(f"no music {name!r:.60}: {known}")
-        if not 0 <= weight < float("inf"):
-            raise UserError(f"the weight of {name} is {weight:g}: it must be 0 or more")
+        if not 0 <= weight <= LARGEST:
+            raise UserError(f"the weight of {name} is {weight:g}: it must be 0 to {LARGEST:g}")
         weights[labels.index(name)] = weight
     if not weights.sum() > 0:
         raise UserError("the weights of music add up to nothing: give one of them more than 0")
-    return {MUSIC: np.tile(weights / weights.sum(), (streams, 1))}
+    return {MUSIC: np.tile((weights / weights.sum()).astype(np.float32), (streams, 1))}

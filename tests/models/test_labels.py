@@ -153,6 +153,7 @@ def test_the_sampler_takes_names_and_weights(model):
         ({"nigth": 1.0}, "no music 'nigth': nearest: night"),
         ({"night": -1.0}, "weight of night is -1"),
         ({"night": 0.0}, "add up to nothing"),
+        ({"night": 1e300}, "must be 0 to 1e"),
     ],
 )
 def test_wrong_music_is_one_line(model, given, words):
