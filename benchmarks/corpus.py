@@ -175,6 +175,7 @@ def sparse_corpus(folder: Path, hours: float) -> Path:
         "fingerprint": "sparse",
         "sample_rate": RATE,
         "channels": 2,
+        "settings": {},
         "sources": [{"path": f"{number:04}.flac"} for number in range(files)],
         "parts": parts,
     }

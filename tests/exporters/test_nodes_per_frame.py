@@ -9,6 +9,8 @@ from keras_rawaudio.exporters.onnx_model import compose
 from ..small_models import make
 from .test_tables import inner_graphs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def graphs():
