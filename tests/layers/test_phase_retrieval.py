@@ -52,6 +52,7 @@ def test_magnitudes_and_levels_come_back(audio):
     assert made.std(axis=0) == pytest.approx(real.std(axis=0), rel=0.15)
 
 
+@pytest.mark.slow
 def test_more_iterations_and_momentum_agree_better(audio):
     short = audio[:5120, :1]
 

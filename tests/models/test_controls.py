@@ -179,6 +179,7 @@ class TestFrameCodes:
         for name, value in coded.named_state(0, twice).items():
             np.testing.assert_allclose(fast[name], value, atol=1e-6)
 
+    @pytest.mark.slow
     def test_the_level_changes_nothing_but_the_level(self, coded):
         plain, _ = draw(coded, turned(coded), blocks=60)
         quiet, _ = draw(coded, turned(coded, level=-6.0), blocks=60)

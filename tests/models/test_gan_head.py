@@ -68,6 +68,7 @@ def test_draws_are_new_in_training_alone():
         assert np.array_equal(*losses) is not training
 
 
+@pytest.mark.slow
 def test_a_discriminator_of_noise_learns_to_tell_it_from_frames():
     """The first exercise: its loss falls from chance; the estimates of its norms follow."""
     head, optimizer = made(fakes="noise"), keras.optimizers.RMSprop(3e-3)

@@ -35,6 +35,7 @@ def test_long_files_have_distances_and_short_ones_none(tmp_path, octaves_only):
     assert "KAD (musicnn)" not in page
 
 
+@pytest.mark.slow
 def test_stereo_files_are_compared_in_stereo_and_with_a_mono_one_in_mono(tmp_path, octaves_only):
     noise = np.random.default_rng(0).normal(size=(40 * RATE, 2)) / 10
     soundfile.write(tmp_path / "song.wav", noise, RATE)

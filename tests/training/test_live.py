@@ -179,6 +179,7 @@ def test_odd_requests_print_nothing(tmp_path, capfd):
         assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_slow_clients_cost_few_descriptors_for_a_short_time(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "ANSWER_SECONDS", 0.5)
     with live.live_page(RunFolder(tmp_path), 0) as page:
