@@ -25,6 +25,7 @@ def windows(model):
     return window_dataset(AUDIO, model.codec.encode, PLAN, model.context)
 
 
+@pytest.mark.slow
 def test_fit_takes_the_steps_of_the_trainer():
     fitted, stepped = make(), make()
     fitted.compile(keras.optimizers.SGD(0.1), rows=ROWS)

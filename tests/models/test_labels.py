@@ -138,6 +138,7 @@ def test_the_labels_are_saved(model, tmp_path):
     np.testing.assert_array_equal(draw(loaded, weights)[0], draw(model, weights)[0])
 
 
+@pytest.mark.slow
 def test_the_sampler_takes_names_and_weights(model):
     sampler = ReferenceSampler(model)
     night = sampler.generate(800, music={"night": 3.0})

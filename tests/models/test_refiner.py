@@ -96,6 +96,7 @@ def test_one_loss_moves_each_player_by_its_own():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_keras_fit_lowers_the_error():
     keras.utils.set_random_seed(0)
     model = Refiner(CODEC, **{**SMALL, "units": 16})

@@ -15,7 +15,7 @@ from ..small_models import make_spectral
 from ..small_models import spectral_piece as piece
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
 def model(request):
     return make_spectral(request.param, clock_harmonics=2)
 

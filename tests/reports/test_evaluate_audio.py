@@ -70,6 +70,7 @@ def test_a_seed_that_leaks(song, evaluated, tmp_path):
     assert "the seed leaks" not in err
 
 
+@pytest.mark.slow
 def test_stereo_stays_stereo_in_the_players(song, tmp_path, capfd):
     """Where all files are stereo; measures are those of the mono mix."""
     excerpt = song[20 * RATE : 26 * RATE]

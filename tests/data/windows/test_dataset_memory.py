@@ -13,6 +13,7 @@ from keras_rawaudio.data.windows import StreamPlan, WindowPlan, read_batches, wi
 from .conftest import codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", [False, True])
 def test_pages_of_a_memory_map_are_released(tmp_path, monkeypatch, graph):
     """An epoch over hours of audio leaves no more of them in memory than was asked for."""
