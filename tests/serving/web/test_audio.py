@@ -46,27 +46,23 @@ def test_same_samples_as_the_python_sampler(
     }
 
 
-def test_same_samples_of_the_spectral_model(
-    open_page: Callable[..., Page], spectral: Path, tmp_path: Path
+@pytest.mark.parametrize(("model", "seconds"), [("spectral", 4), ("default", 5)])
+def test_same_samples_of_models_of_codes(
+    open_page: Callable[..., Page],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    model: str,
+    seconds: int,
 ) -> None:
-    """Its search for phases amplifies rounding; still they are the same after seconds."""
-    page = open_page(spectral)
+    """With fresh weights, and trained. The search for phases amplifies rounding; still they are
+    the same after seconds."""
+    exported = request.getfixturevalue(model)
+    page = open_page(exported)
     page.page.get_by_label("Random seed").fill("7")
-    audio, rate = page.record(4, tmp_path / "new.wav")
+    audio, rate = page.record(seconds, tmp_path / "new.wav")
     assert (rate, audio.shape[1]) == (44100, 2)
     assert audio.std() > 1e-3
-    check_same(audio, spectral)
-
-
-def test_same_samples_of_a_trained_default(
-    open_page: Callable[..., Page], default: Path, tmp_path: Path
-) -> None:
-    page = open_page(default)
-    page.page.get_by_label("Random seed").fill("7")
-    audio, rate = page.record(5, tmp_path / "new.wav")
-    assert (rate, audio.shape[1]) == (44100, 2)
-    assert audio.std() > 1e-3
-    check_same(audio, default)
+    check_same(audio, exported)
 
 
 def test_a_seed_from_a_file_and_two_channels(
