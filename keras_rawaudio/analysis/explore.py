@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey, survey
 from keras_rawaudio.analysis.views import SpectrogramView, add_block, chosen_minutes, zooms
 from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import replacing
+
+FILES = "waveforms.png", "minutes.png", "overview.png", "explore.json"
 
 
 def explore(path: Path, out: Path) -> dict[str, Any]:
@@ -49,10 +53,12 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
     report = figures(audio, found, pulsating)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        pictures.waveforms(whole, rate, out / "waveforms.png")
-        pictures.waveforms(minutes, rate, out / "minutes.png")
-        pictures.overview(found, spectrogram.decibels(), pulsating, path.name, out / "overview.png")
-        (out / "explore.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        with ExitStack() as stack:  # all of them, or those of before
+            new = [stack.enter_context(replacing(out / name)) for name in FILES]
+            pictures.waveforms(whole, rate, new[0])
+            pictures.waveforms(minutes, rate, new[1])
+            pictures.overview(found, spectrogram.decibels(), pulsating, path.name, new[2])
+            new[3].write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
     return report

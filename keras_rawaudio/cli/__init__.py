@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = f"the system refuses{where}: {error.strerror or error}"
     except KeyboardInterrupt:
         return 130
-    print(f"{command}: error: {one_line(reason)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # stderr may be on a full disk, or a pipe that is cut
+        print(f"{command}: error: {one_line(reason)}", file=sys.stderr)
     return 2
 
 

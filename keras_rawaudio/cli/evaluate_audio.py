@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from keras_rawaudio.cli.arguments import DAY, number
 from keras_rawaudio.errors import UserError
@@ -14,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `evaluate-audio`."""
     add = parser.add_argument
     add("--real", required=True, type=Path, metavar="FILE", help="what it was learned from")
-    add("--generated", required=True, nargs="+", type=Path, metavar="FILE", help="new audio")
+    files: dict[str, Any] = {"nargs": "+", "action": "extend", "type": Path, "metavar": "FILE"}
+    add("--generated", required=True, **files, help="new audio")
     add("--out", required=True, type=Path, metavar="PAGE.html", help="the page to write")
     add("--seed-audio", type=Path, metavar="FILE", help="the file that the seed came from")
     add("--seed-start", type=number(0, DAY), metavar="S", help="where the seed starts (0)")

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make("--random-seed", type=whole(0, 2**32 - 1), default=0, metavar="N", help=words)
     read = parser.add_argument_group("to read the answers").add_argument
     words = "key.json of the test, and the files that listeners saved"
-    read("--results", nargs="+", type=Path, metavar="FILE.json", help=words)
+    read("--results", nargs="+", action="extend", type=Path, metavar="FILE.json", help=words)
     parser.add_argument(
         "--difference",
         type=number(0.01, 0.5),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `train`."""
-    parser.add_argument("--audio", nargs="+", metavar="PATH", help="audio files and folders")
+    parser.add_argument(
+        "--audio", nargs="+", action="extend", metavar="PATH", help="audio files and folders"
+    )
     parser.add_argument("--run", required=True, metavar="FOLDER", help="the run folder to make")
     parser.add_argument("--recipe", help="recipe name or YAML file (default)")
     parser.add_argument(
@@ -91,10 +94,11 @@ def run(options: argparse.Namespace) -> int:
     given = options.minutes is not None or options.epochs is not None
     budget = Budget(options.minutes, options.epochs) if given else None
     if options.resume:
-        own = ("audio", "recipe", "sample_rate", "mono", "cache", "random_seed")
+        own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
         other = overrides(options)
         learning_rate = other.pop("training.learning_rate", None)
-        if options.no_trim or other or any(getattr(options, o) for o in own):
+        named = any(getattr(options, name) is not None for name in own)
+        if options.mono or options.no_trim or other or named:
             raise UserError(
                 "--resume goes on with the run's own audio, recipe and settings; give it --run, "
                 "and if you like --minutes or --epochs for the whole run, or --learning-rate"
@@ -165,7 +169,9 @@ def _leave(run: str, chief: bool) -> int:
     except (Exception, KeyboardInterrupt) as error:
         reason = str(error) or type(error).__name__
         words = f"keras-rawaudio report --run {run} tries again"
-        print(f"note: the training is complete, but no page: {reason}; {words}", file=sys.stderr)
+        with suppress(OSError):  # it may be stderr that cannot be written
+            note = f"note: the training is complete, but no page: {reason}; {words}"
+            print(note, file=sys.stderr)
     return 0
 
 
@@ -183,4 +189,7 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     values = {key: value for key, value in values.items() if value is not None}
     if options.shift is not None:
         values["data.shift"] = parse_value("--shift", options.shift)
-    return values | parse_overrides(options.set)
+    given = parse_overrides(options.set)
+    if both := sorted(values.keys() & given.keys()):
+        raise UserError(f"{both[0]} is given twice: by --set and by a flag of its own; keep one")
+    return values | given

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from keras_rawaudio.data.corpus import open_corpus
 from keras_rawaudio.dsp.spectra import excerpts, mono
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
-from keras_rawaudio.exporters.onnx_model import export_onnx
+from keras_rawaudio.exporters.onnx_model import METADATA_KEY, export_onnx
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.refiner import (
     KIND,
@@ -92,7 +92,7 @@ def export(
             file=sys.stderr,
         )
     target = Path(out)
-    with exclusive(target), write_errors(target), _made_whole(target) as partial:
+    with exclusive(target), write_errors(target), _made_whole(target, FILES) as partial:
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
         metadata |= {"arithmetic": arithmetic, "overlap": overlap}
         export_onnx(model, metadata, partial / "generator.onnx", int8)
@@ -115,14 +115,14 @@ def _export_refiner(model: Refiner, run: RunFolder, target: Path, checkpoint: st
         "codec": model.codec.to_json(),
         **origin(run, checkpoint),
     }
-    with exclusive(target), write_errors(target), _made_whole(target) as partial:
+    with exclusive(target), write_errors(target), _made_whole(target, REFINER_FILES) as partial:
         export_refiner_onnx(model, metadata, partial / "refiner.onnx")
         export_refiner_saved_model(model, json.dumps(metadata), partial / "refiner_saved_model")
     return target / "refiner.onnx"
 
 
 @contextmanager
-def _made_whole(target: Path) -> Iterator[Path]:
+def _made_whole(target: Path, files: Sequence[str]) -> Iterator[Path]:
     """A folder whose files, of a generator or a refiner, become those of the target, together.
 
     They are on the disk before the first name changes. Where a process is killed between two
@@ -133,6 +133,7 @@ def _made_whole(target: Path) -> Iterator[Path]:
             _exchange(left, target)
             print(f"note: finished the export to {target} that was killed", file=sys.stderr)
         shutil.rmtree(left, ignore_errors=True)
+    _refuse_foreign(target, files)
     partial = target / f"{PARTIAL}{os.getpid()}"
     making = partial / "making"
     try:
@@ -143,6 +144,20 @@ def _made_whole(target: Path) -> Iterator[Path]:
         _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_foreign(target: Path, files: Sequence[str]) -> None:
+    """Refuse to replace what no export has made.
+
+    Raises:
+        UserError: there is a file of these names, and no model of ours beside it.
+    """
+    found = [name for name in files if os.path.lexists(target / name)]
+    model = target / files[-1]
+    if found and not (model.is_file() and METADATA_KEY.encode() in model.read_bytes()):
+        raise UserError(
+            f"{target / found[0]} is not of an export; move it away, or choose another folder"
+        )
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from keras_rawaudio.errors import UserError
 TARGET_LUFS = -23.0
 PEAK_DB = -1.0  # of true peaks, in dB of full scale
 GATE_LUFS = -70.0  # what is under it counts as silence
+LOWEST_RATE = 8000  # in Hz: pyloudnorm's filters of lower rates are not stable
 OVERSAMPLING = 4  # true peaks are read off four times the rate
 
 
@@ -36,7 +37,13 @@ def integrated_loudness(audio: np.ndarray, rate: int) -> float:
         import pyloudnorm
     except ImportError:
         raise UserError("a listening test needs pyloudnorm: pip install pyloudnorm") from None
-    return float(pyloudnorm.Meter(rate).integrated_loudness(np.asarray(audio, np.float64)))
+    from scipy.signal import resample_poly
+
+    samples = np.asarray(audio, np.float64)
+    if rate < LOWEST_RATE:
+        times = -(-LOWEST_RATE // rate)
+        samples, rate = resample_poly(samples, times, 1, axis=0), times * rate
+    return float(pyloudnorm.Meter(rate).integrated_loudness(samples))
 
 
 def is_audible(audio: np.ndarray, rate: int) -> bool:

@@ -77,11 +77,13 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         >>> parse_overrides(["data.batch=4", "training.learning_rate=1e-3"])
         {'data.batch': 4, 'training.learning_rate': 0.001}
     """
-    values = {}
+    values: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise UserError(f"--set {word}: write it as key=value")
+        if key in values:
+            raise UserError(f"--set {key} is there twice; keep one")
         values[key] = parse_value(f"--set {key}", value)
     return values
 

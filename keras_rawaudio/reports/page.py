@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_rawaudio.files import replacing
+from keras_rawaudio.errors import UserError
+from keras_rawaudio.files import refuse_other_kinds, replacing
 from keras_rawaudio.metrics.findings import HEALTHY
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -82,7 +83,7 @@ def write_page(path: Path, title: str, words: str, sections: Sequence[Section]) 
         sections: in order.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: it cannot be written, or its name is not a page's.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "page.html"
@@ -92,11 +93,23 @@ def write_page(path: Path, title: str, words: str, sections: Sequence[Section]) 
     """
     import jinja2
 
+    refuse_other_files(path)
     templates = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(title=title, words=words, sections=sections, healthy=HEALTHY)
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse to write a page in the place of a log, a recipe, a recording.
+
+    Raises:
+        UserError: its name does not end in .html, or there is something that is no file.
+    """
+    refuse_other_kinds(path)
+    if path.suffix.lower() != ".html":
+        raise UserError(f"cannot write {path}: the name of a page ends in .html; choose another")
 
 
 def drawn(draw: Callable[[Path], None], words: str) -> Picture:

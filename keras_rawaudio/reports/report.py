@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.data.corpus import open_corpus
-from keras_rawaudio.files import refuse_other_kinds
 from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.findings import clock
@@ -22,7 +21,14 @@ from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import measures, spectrograms
 from keras_rawaudio.reports.facts import facts
 from keras_rawaudio.reports.generation_report import GenerationReport, generate_and_evaluate
-from keras_rawaudio.reports.page import Player, Section, Table, drawn, write_page
+from keras_rawaudio.reports.page import (
+    Player,
+    Section,
+    Table,
+    drawn,
+    refuse_other_files,
+    write_page,
+)
 from keras_rawaudio.training.copy_meter import NOTED_COPY
 from keras_rawaudio.training.csv_log import DRAWN, read_log
 from keras_rawaudio.training.model_files import load_model
@@ -56,7 +62,7 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     folder = RunFolder.open(run)
     report = Report(folder, load_model(folder))
     path = out or folder.report
-    refuse_other_kinds(path)
+    refuse_other_files(path)
     if seconds is None:
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)

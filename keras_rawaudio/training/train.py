@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model
 from keras_rawaudio.provenance import git_revision, versions
@@ -68,6 +69,8 @@ def train(
     """
     require_float32()
     require_memory(recipe)
+    if cache is not None and Path(cache).resolve() == Path(run).resolve():
+        raise UserError(f"{run} cannot hold the run and prepared audio; choose another --cache")
     settings = corpus_settings or CorpusSettings()
     replicas = Replicas(strategy)
     replicas.rows(recipe.data.batch)

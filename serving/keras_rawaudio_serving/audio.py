@@ -27,6 +27,11 @@ class Seed:
     missing_seconds: float
 
 
+def file_name(path: str | Path) -> str | bytes:
+    """A name for libsndfile: as bytes where the system's names need not be Unicode."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
 def read_seed(
     path: str | Path,
     sample_rate: int,
@@ -59,7 +64,7 @@ def read_seed(
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:
-        with _silent_stderr(), soundfile.SoundFile(str(path)) as file:
+        with _silent_stderr(), soundfile.SoundFile(file_name(path)) as file:
             rate, total = file.samplerate, file.frames
             first = round(start * rate)
             if total == 0:

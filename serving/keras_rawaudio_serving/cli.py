@@ -56,12 +56,14 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--temperature",
         nargs="+",
+        action="extend",
         metavar="T",
         help="of sampling (1): one value or one per stream",
     )
     add(
         "--control",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME=VALUE",
         help="turn what else the file has: tempo=1.2 level=-6",
@@ -69,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--music",
         nargs="+",
+        action="extend",
         metavar="NAME",
         help="of a file that was trained on several: a name, or weights such as night=0.7,day=0.3; "
         "one for all streams or one per stream (one at random for each stream)",
@@ -112,17 +115,20 @@ def _run(args: argparse.Namespace) -> None:
     if args.web is not None:
         _play_in_browser(args)
         return
-    from .output import check_room, output_paths
+    from .output import check_room, output_paths, refuse_inputs
 
     began = time.perf_counter()
     to_file = args.out not in (None, "-")
     _check(args, to_file)
-    if to_file:
-        output_paths(args.out, args.keep or args.streams)  # before the model is even opened
+    if to_file:  # before the model is even opened
+        paths = output_paths(args.out, args.keep or args.streams)
+        refuse_inputs(paths, args.model, args.seed_audio, args.curves, args.refiner)
     from .control_curves import read_curves
     from .sampler import Sampler
 
     curves = read_curves(args.control, args.curves)
+    if args.temperature is not None and "temperature" in curves.points:
+        raise ServingError("the temperature is given twice: by --temperature and as a control")
     sampler = Sampler.load(
         args.model,
         streams=args.streams,

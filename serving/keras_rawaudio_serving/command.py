@@ -1,6 +1,8 @@
 """What the two commands share: one line for each mistake, and exit codes."""
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -40,33 +42,37 @@ def run_command(program: str, work: Callable[[], None]) -> int:
             # What is ignored stays ignored, as SIGHUP under nohup.
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _stop)
+    if sys.stderr is None:  # else `print` would write among the audio on stdout
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         work()
-    except ServingError as error:
-        print(f"{program}: {one_line(error)}", file=sys.stderr)
-        return 2
     except MemoryError:
-        print(f"{program}: out of memory: ask for fewer streams", file=sys.stderr)
-        return 2
+        reason = "out of memory: ask for fewer streams"
     except BrokenPipeError:
         return 0  # the reader closed the pipe, which is how a pipe ends
-    except OSError as error:
-        print(f"{program}: {one_line(error)}", file=sys.stderr)
-        return 2
+    except (ServingError, OSError) as error:
+        reason = one_line(error)
     except KeyboardInterrupt:
         return 130
-    return 0
+    else:
+        return 0
+    Say(quiet=False)(f"{program}: {reason}")
+    return 2
 
 
 class Say:
-    """Notes for the user, on stderr: stdout may be carrying audio."""
+    """Notes for the user, on stderr: stdout may be carrying audio.
+
+    A note that cannot be written, as where a log's disk is full, stops nothing.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
 
     def __call__(self, text: str) -> None:
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(text, file=sys.stderr, flush=True)
 
 
 def missing_extra(flag: str, extra: str, error: ImportError) -> ServingError:

@@ -69,12 +69,15 @@ def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
         {'tempo': 1.2}
     """
     points: dict[str, list[tuple[float, float]]] = _read(Path(file)) if file else {}
+    constant: dict[str, list[tuple[float, float]]] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise ServingError(f"--control {word:.60}: give NAME=VALUE, such as tempo=1.2")
-        points[name] = [(0.0, _number(value, f"--control {word:.60}"))]
-    return ControlCurves(points)
+        if name in constant:
+            raise ServingError(f"--control {word:.60}: {name:.40} is there twice; keep one")
+        constant[name] = [(0.0, _number(value, f"--control {word:.60}"))]
+    return ControlCurves(points | constant)
 
 
 def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
@@ -86,11 +89,13 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
     try:
         text = path.read_text("utf-8")
         if path.suffix.lower() == ".csv":
-            rows = list(csv.DictReader(text.splitlines(), strict=True))
+            reader = csv.DictReader(text.splitlines(), strict=True)
+            _refuse_twice(reader.fieldnames or ())
+            rows = list(reader)
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
             raw = {name: [(row["seconds"], row[name]) for row in rows] for name in names}
         else:
-            raw = json.loads(text)
+            raw = json.loads(text, object_pairs_hook=_once)
         points = {
             str(name): [(_number(t, str(path)), _number(v, str(path))) for t, v in curve]
             for name, curve in raw.items()
@@ -106,6 +111,17 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
         if not curve or times != sorted(times):
             raise ServingError(f"{path}: the times of {name} must be there and must not go back")
     return points
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    _refuse_twice([name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ServingError(f"the curve of {name:.40} is there twice; keep one")
 
 
 def _number(value: object, where: str) -> float:

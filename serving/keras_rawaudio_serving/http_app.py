@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,7 +104,9 @@ class StreamServer:
         if self._token is None:
             return _refusal(403, "no token was given to keras-rawaudio-serve: controls are fixed")
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        # Starlette reads the bytes of a header as Latin-1; a token is UTF-8, or whatever was given.
+        token = os.fsencode(self._token)
+        if not hmac.compare_digest(given.encode("latin-1"), token):
             return _refusal(401, "the token is missing or wrong")
         body = b""
         async for part in request.stream():

@@ -102,12 +102,23 @@ def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
             `names`.
     """
     yaml = _yaml("--midi-map")
+
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined]
+        """Refuses a name that is there twice, of which YAML's own takes the last."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            there = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
+            if twice := [name for name in there if there.count(name) > 1]:
+                raise ServingError(f"{path}: {twice[0]:.40} is there twice; keep one")
+            return super().construct_mapping(node, deep)
+
     try:
         if not Path(path).is_file():  # a pipe would wait, and a device may never end
             raise ServingError(f"cannot read {path}: there is no such file")
         if Path(path).stat().st_size > LARGEST:
             raise ServingError(f"cannot read {path}: it is larger than {LARGEST >> 20} MB")
-        raw = yaml.safe_load(Path(path).read_bytes())
+        raw = yaml.load(Path(path).read_bytes(), Loader)
     except OSError as error:
         raise ServingError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, *NO_VALUE):
@@ -173,6 +184,8 @@ def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
         ServingError: PyYAML is missing, or the file cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ServingError(f"cannot write {path}: it is no file; choose another place")
     part = path.with_name(f".{path.name}.part")
     named = {name: knob._asdict() for name, knob in knobs.items()}
     text = _yaml("--midi-learn").safe_dump(named, sort_keys=False, default_flow_style=None)

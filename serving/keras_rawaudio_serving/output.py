@@ -4,13 +4,14 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
+from .audio import file_name
 from .errors import ServingError
 from .scratch import Scratch
 
@@ -88,6 +89,22 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
     return paths
 
 
+def refuse_inputs(paths: Iterable[Path], *inputs: str | None) -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        paths: that are written.
+        inputs: paths that are read; None stands for none.
+
+    Raises:
+        ServingError: one of them is the same file.
+    """
+    read = [path for path in inputs if path is not None and os.path.exists(path)]
+    for path in paths:
+        if path.exists() and any(os.path.samefile(path, one) for one in read):
+            raise ServingError(f"cannot write {path}: it is what is read; choose another place")
+
+
 def check_room(path: str | Path, samples: int, files: int) -> None:
     """Refuse what no file or disk holds, before it is made.
 
@@ -145,7 +162,12 @@ class FileOutput:
                 part = self._scratch.path / f"{number}{self.paths[0].suffix}"
                 self._files.append(
                     soundfile.SoundFile(
-                        str(part), "w", sample_rate, channels, subtype=subtype, format=container
+                        file_name(part),
+                        "w",
+                        sample_rate,
+                        channels,
+                        subtype=subtype,
+                        format=container,
                     )
                 )
         except (OSError, soundfile.SoundFileError) as error:
@@ -185,7 +207,7 @@ class FileOutput:
         os.umask(umask)
         for file in self._files:
             file.close()
-        parts = [Path(self._files[stream].name) for stream in self.kept]
+        parts = [Path(os.fsdecode(self._files[stream].name)) for stream in self.kept]
         for part in parts:
             if part.suffix.lower() == ".ogg":
                 _fix_ogg_serial_numbers(part)
@@ -204,6 +226,8 @@ class PipeOutput:
     """Raw signed 16-bit little-endian PCM to standard output, streams and channels interleaved."""
 
     def __init__(self) -> None:
+        if sys.stdout is None:
+            raise ServingError("--out - writes to standard output, and it is closed")
         if sys.stdout.isatty():
             raise ServingError(
                 "--out - writes raw audio: pipe it somewhere, it is not for a terminal"

@@ -86,9 +86,10 @@ def _run(args: argparse.Namespace) -> None:
         )
         server = Server(config)
         host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
         say = Say(args.quiet)
         say(
-            f"http://{host}:{port}/ for up to {args.listeners} listeners; controls "
+            f"http://{shown}:{port}/ for up to {args.listeners} listeners; controls "
             + ("for those who know the token" if token else "are fixed: no --token")
         )
         producer = streaming.producer

@@ -2,16 +2,19 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
 import soundfile
 
+from keras_rawaudio.analysis import explore
 from keras_rawaudio.analysis.pulsation import pulsations
 from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, survey
 from keras_rawaudio.analysis.views import SpectrogramView, WaveformView, chosen_minutes, zooms
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import PULSATIONS_PER_MINUTE, synthesise, write_demo_piece
+from keras_rawaudio.errors import UserError
 
 RATE = 4000
 
@@ -204,3 +207,14 @@ def test_silence(tmp_path):
     assert main(["explore", str(tmp_path / "silent.wav"), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "explore.json").read_text())
     assert set(report["level_decibels"]) == {None}
+
+
+def test_a_pipe_in_the_place_of_a_picture_or_the_figures(tmp_path):
+    write_demo_piece(tmp_path / "song.wav", 2.0, 2000)
+    for name in ("minutes.png", "explore.json"):
+        out = tmp_path / f"out-{name}"
+        out.mkdir()
+        os.mkfifo(out / name)
+        with pytest.raises(UserError, match=f"{name}: it is no file"):
+            explore(tmp_path / "song.wav", out)
+        assert [path.name for path in out.iterdir()] == [name]

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 
+import keras_rawaudio.__main__
 from keras_rawaudio.cli import main
 from keras_rawaudio.recipes import load_recipe, recipe_names
 
@@ -51,6 +52,20 @@ def test_a_full_disk_under_stdout_is_one_line():
     assert done.stderr == "keras-rawaudio recipe: error: the system refuses: " + (
         "No space left on device\n"
     )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_under_stderr_changes_no_exit_code():
+    assert shell("keras-rawaudio compare nowhere 2> /dev/full").returncode == 2
+
+
+def test_ctrl_c_while_the_code_is_read_is_no_traceback(monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_rawaudio.cli.main", interrupted)
+    assert keras_rawaudio.__main__.main() == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_an_error_of_the_system_leaves_stdout_as_it_is(capfd):

@@ -11,6 +11,9 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import FILES, _made_whole, export
 from keras_rawaudio.locks import exclusive
 
+# What names a model as ours, and then whose it is.
+OLD, NEW = "keras_rawaudio old", "keras_rawaudio new"
+
 
 @pytest.fixture
 def quick(monkeypatch):
@@ -18,7 +21,7 @@ def quick(monkeypatch):
     number = itertools.count()
 
     def write_onnx(model, metadata, path, int8):
-        path.write_text(f"graph {next(number)}")
+        path.write_text(f"keras_rawaudio {next(number)}")
 
     def write_saved(model, metadata, path):
         path.mkdir()
@@ -102,10 +105,10 @@ def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, ren
             replace(source, target)
 
         os.replace = counting
-        with _made_whole(tmp_path) as making:
-            write(making, after, "new")
+        with _made_whole(tmp_path, FILES) as making:
+            write(making, after, NEW)
 
-    write(tmp_path, before, "old")
+    write(tmp_path, before, OLD)
     if child := os.fork():
         os.waitpid(child, 0)
     else:
@@ -114,10 +117,10 @@ def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, ren
         finally:
             os._exit(0)
     assert len(set(found().values())) <= 1
-    with pytest.raises(RuntimeError), _made_whole(tmp_path):
+    with pytest.raises(RuntimeError), _made_whole(tmp_path, FILES):
         raise RuntimeError("the next export fails")
     # The first rename makes it complete.
-    expected = dict.fromkeys(after, "new") if renames else dict.fromkeys(before, "old")
+    expected = dict.fromkeys(after, NEW) if renames else dict.fromkeys(before, OLD)
     assert found() == expected
     noted = "finished the export" in capsys.readouterr().err
     assert noted == (0 < renames < 2 + len(before) + len(after))
@@ -128,3 +131,16 @@ def test_an_export_folder_in_use_is_refused(run, tmp_path):
     with exclusive(tmp_path / "out"), pytest.raises(UserError, match="is in use by process"):
         export(run[0].path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_no_export_made_is_not_replaced(run, tmp_path):
+    for name in ("saved_model", "triton", "generator.onnx", "generator.html"):
+        out = tmp_path / f"beside-{name}"
+        mine = out / name if "." in name else out / name / "mine.txt"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        with pytest.raises(UserError, match=f"{name} is not of an export; move it away"):
+            export(run[0].path, out)
+        assert [path for path in out.rglob("*") if path.is_file()] == [mine]
+        assert mine.read_text() == "mine"

@@ -36,7 +36,7 @@ def test_every_file_of_the_package_is_in_the_wheel(root: Path, wheel: ZipFile) -
 def test_console_scripts(wheel: ZipFile, serving_wheel: ZipFile) -> None:
     scripts = configparser.ConfigParser()
     scripts.read_string(read(wheel, "/entry_points.txt"))
-    assert scripts["console_scripts"]["keras-rawaudio"] == "keras_rawaudio.cli:main"
+    assert scripts["console_scripts"]["keras-rawaudio"] == "keras_rawaudio.__main__:main"
     scripts.read_string(read(serving_wheel, "/entry_points.txt"))
     names = set(scripts["console_scripts"])
     assert {"keras-rawaudio-generate", "keras-rawaudio-serve"} <= names

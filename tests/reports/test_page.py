@@ -54,3 +54,12 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         write_page(tmp_path / "folder.html", "", "", [])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.html"]
+
+
+def test_a_page_takes_no_place_of_another_kind_of_file(tmp_path):
+    for name in ("log.csv", "run.json", "song.wav", "page"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(UserError, match=r"the name of a page ends in \.html"):
+            write_page(tmp_path / name, "", "", [])
+        assert (tmp_path / name).read_text() == "mine"
+    write_page(tmp_path / "PAGE.HTML", "", "", [])

@@ -16,7 +16,7 @@ from keras_rawaudio_serving import serve
 
 from .conftest import SERVING
 
-TOKEN = "secret"
+TOKEN = "s\xe9cret"  # which a client sends as UTF-8
 
 
 class Server:
@@ -41,7 +41,9 @@ class Server:
             return bytes(reply.read())
 
     def post(self, body: bytes, token: str | None = TOKEN) -> tuple[int, Any]:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = {}
+        if token is not None:  # urllib sends headers as Latin-1
+            headers["Authorization"] = "Bearer " + token.encode().decode("latin-1")
         request = urllib.request.Request(self.url + "controls", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=20) as reply:

@@ -111,6 +111,8 @@ def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, tex
         ("a.csv", "seconds,level\n", "holds no curve"),
         ("a.csv", "level\n1\n", "give JSON"),
         ("a.csv", "seconds,level\n0\n", "not a number"),
+        ("a.csv", "seconds,level,level\n0,1,2\n", "level is there twice"),
+        ("a.json", '{"level": [[0, 0]], "level": [[0, 1]]}', "level is there twice"),
     ],
 )
 def test_bad_curves_are_refused_in_one_line(tmp_path, name, text, words):
@@ -129,6 +131,10 @@ def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
         (["--control", "level"], "NAME=VALUE"),
         (["--control", "level=9"], "must be -2 to 2"),
         (["--control", "pitch=1"], "this file has level"),
+        (["--control", "level=1", "level=2"], "level is there twice"),
+        (["--control", "level=1", "--control", "level=2"], "level is there twice"),
+        (["--control", "level=1", "--control", "pitch=1"], "no control 'pitch'"),
+        (["--control", "temperature=1", "--temperature", "0.5"], "temperature is given twice"),
         (["--curves", str(tmp_path / "none.json")], "no such file of curves"),
     ]:
         assert main([*words, *more]) == 2

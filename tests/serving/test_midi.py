@@ -110,6 +110,13 @@ def test_a_map_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
             read_knobs(path, ["temperature"])
 
 
+def test_a_file_of_knobs_takes_no_place_of_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "knobs.yaml")
+    with pytest.raises(ServingError, match="it is no file; choose another place"):
+        write_knobs(tmp_path / "knobs.yaml", {"temperature": Knob(20)})
+    assert (tmp_path / "knobs.yaml").is_fifo()
+
+
 def test_learning_from_the_command_line(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

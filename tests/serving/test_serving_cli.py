@@ -1,6 +1,8 @@
 """The real command line, mostly in a process of its own."""
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from keras_rawaudio_serving import Sampler
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.output import to_pcm16
 
-from .command_line import COMMAND, FRONT_DOOR, run, words_of
+from .command_line import COMMAND, FRONT_DOOR, check_error, run, words_of
 
 Toy = Callable[..., Path]
 Tone = Callable[..., Path]
@@ -37,6 +39,50 @@ def test_a_file_from_the_checkout(toy: Toy, tmp_path: Path) -> None:
     again = tmp_path / "again.wav"
     assert main(words_of(toy(frame=250), "--seconds 0.7777 --random-seed", number, out=again)) == 0
     assert again.read_bytes() == out.read_bytes()
+
+
+def test_what_is_read_is_not_written(
+    toy: Toy, tone: Tone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song, model = tone(), tmp_path / "model.wav"
+    model.write_bytes(toy().read_bytes())
+    (tmp_path / "link.wav").symlink_to(song)
+    before = song.read_bytes()
+    seeded = [str(toy()), "--seconds", "0.1", "--seed-audio", str(song)]
+    for words in (
+        [*seeded, "--out", str(song)],
+        [*seeded, "--out", str(tmp_path / "link.wav")],
+        [str(model), "--seconds", "0.1", "--out", str(model)],
+    ):
+        assert main(words) == 2
+        check_error(2, capsys.readouterr().err, "it is what is read; choose another place")
+    assert song.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shell redirections")
+def test_closed_and_full_streams(toy: Toy, tmp_path: Path) -> None:
+    """Notes never get among the audio, and one that cannot be written stops nothing."""
+    words = f"{shlex.join(COMMAND)} {toy()} --seconds 0.1 --random-seed 1 --out"
+
+    def shell(text: str) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(f"{words} {text}", shell=True, capture_output=True, cwd=tmp_path)
+
+    audio = shell("- --quiet").stdout
+    assert len(audio) == 2 * round(0.1 * RATE)
+    assert shell("- 2>&-").stdout == audio
+    closed = shell("- >&-")
+    check_error(closed.returncode, closed.stderr.decode(), "standard output, and it is closed")
+    if os.path.exists("/dev/full"):
+        assert shell("new.wav 2>/dev/full").returncode == 0
+        assert shell("nowhere/new.wav 2>/dev/full").returncode == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no Unicode")
+def test_names_that_are_no_unicode(toy: Toy, tone: Tone, tmp_path: Path) -> None:
+    song, new = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xff.wav", b"/\xfe.wav"))
+    shutil.copy(tone(), song)
+    assert main([str(toy()), "--seconds", "0.1", "--seed-audio", song, "--out", new]) == 0
+    assert os.path.getsize(new) > 44
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "ogg"])

@@ -103,6 +103,12 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(killed_early, piec
     assert not list(killed_early.glob(".partial-*"))
 
 
+def test_one_folder_for_the_run_and_prepared_audio_is_refused(tmp_path, piece, tiny):
+    with pytest.raises(UserError, match="cannot hold the run and prepared audio"):
+        train([piece], tmp_path / "new", tiny(), Budget(epochs=1), cache=tmp_path / "." / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_only_what_a_run_makes_is_removed(tmp_path, piece, cache, tiny, monkeypatch):
     run = tmp_path / "run"
 

@@ -105,6 +105,19 @@ def test_many_channels_take_no_more_memory(tmp_path, prepare, monkeypatch):
     assert 0 < max(sizes) <= 1 << 20
 
 
+def test_what_a_training_generated_is_no_music(tmp_path, prepare):
+    """Samples of a run folder inside of the audio folder would be trained and tested on."""
+    samples = tmp_path / "music" / "run" / "samples"
+    samples.mkdir(parents=True)
+    write(tmp_path / "music" / "song.wav", noise(2))
+    write(samples / "step-0000001.wav", noise(2))
+    (tmp_path / "music" / "run" / "run.json").write_text("{}")
+    corpus = prepare(tmp_path / "music")
+    assert [Path(source["path"]).name for source in corpus.describe()["sources"]] == ["song.wav"]
+    named = prepare(samples / "step-0000001.wav")  # who names it wants it
+    assert len(named.describe()["sources"]) == 1
+
+
 def test_pipes_and_devices_are_refused(tmp_path, prepare):
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (tmp_path / "pipe.wav", "/dev/zero"):
