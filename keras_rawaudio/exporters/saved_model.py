@@ -56,9 +56,9 @@ def write_saved_model(
     """
     module = tf.Module()
     module.model = model  # tracked, so that the weights are saved
-    module.advance = tf.function(run, autograph=False)
     module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
-    signature = module.advance.get_concrete_function(
+    # No attribute of the module: what is one, `save` traces again and writes twice.
+    signature = tf.function(run, autograph=False).get_concrete_function(
         **{name: tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()}
     )
     signatures = {"advance": signature, "serving_default": signature}
