@@ -104,7 +104,7 @@ def test_keras_fit_lowers_the_error():
     batch = {"x": x, "y": x, "reset": np.zeros(32, bool), "position": np.zeros(32, "int64")}
     data = tf.data.Dataset.from_tensors((batch, batch["y"])).repeat()
     model.compile(keras.optimizers.RMSprop(3e-3), rows=32)
-    losses = model.fit(data, steps_per_epoch=40, epochs=3, verbose=0).history["loss"]
+    losses = model.fit(data, steps_per_epoch=40, epochs=3, shuffle=False, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
 
 
