@@ -1,10 +1,13 @@
 """Small models of every kind: the one table that tests of models, generation and exports share."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.models import AudioModel, SpectralModel
 
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
@@ -207,6 +210,18 @@ def predict(model, x, state=None, **options):
     if model.head.kind == "codes":
         prediction = ops.stack(prediction, axis=2)
     return ops.convert_to_numpy(prediction), state
+
+
+@functools.cache
+def reference_sampler(model):
+    """The model's sampler, traced once for all tests that share the model."""
+    return ReferenceSampler(model)
+
+
+def compiled(model):
+    """The model's `advance`, `(forced, noise, temperature, state) -> (audio, state)`, as one graph
+    for all lengths: many times as fast as op by op."""
+    return reference_sampler(model)._advance
 
 
 def make_spectral(channels=1, **options):

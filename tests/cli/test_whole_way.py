@@ -26,7 +26,7 @@ RATE = 2000
 RECIPE = """
 description: next to nothing
 codec: {name: mulaw, levels: 256}
-tiers: [{frame_size: 32, units: 256}, {frame_size: 8, units: 16}]
+tiers: [{frame_size: 16, units: 256}]
 head: {kind: categorical, hidden_units: 16}
 data: {length: 128}
 """

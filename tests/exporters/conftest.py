@@ -17,7 +17,7 @@ from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.saved_model import export_saved_model
-from keras_rawaudio.generation import ReferenceSampler, fresh_state, generator_state_spec
+from keras_rawaudio.generation import fresh_state, generator_state_spec
 from keras_rawaudio.models import Model
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.build import build_model
@@ -29,6 +29,7 @@ from ..small_models import (
     PACED_MODELS,
     REPRESENTATIVES,
     SPECTRAL_MODELS,
+    compiled,
     each,
     make,
 )
@@ -56,7 +57,7 @@ class Generator:
         self.session = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         # Keras' own loading does not read it (Pitfall 23).
         self.saved = tf.saved_model.load(str(folder / "saved_model"))
-        self._reference = ReferenceSampler(model)._advance  # compiled for all lengths
+        self._reference = compiled(model)
 
     def players(self) -> dict[str, Callable]:
         return {"keras": self.keras, "saved_model": self.saved_model, "onnx": self.onnx}

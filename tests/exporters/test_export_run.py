@@ -13,10 +13,12 @@ from keras import ops
 import keras_rawaudio
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export, limits
-from keras_rawaudio.generation import advance, fresh_state, generator_state_spec
+from keras_rawaudio.generation import fresh_state, generator_state_spec
 from keras_rawaudio.metrics.health import health, thresholds
 from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training.run_folder import RunFolder
+
+from ..small_models import compiled
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_the_best_checkpoint_is_what_plays(run, exported):
     noise = np.random.default_rng(1).random((2, 128, 1), "float32")
     nothing, ones = np.zeros((2, 0), "float32"), np.ones(2, "float32")
     state = {n: ops.convert_to_numpy(v) for n, v in fresh_state(model, 2).items()}
-    expected, _ = advance(model, nothing, noise, ones, state)
+    expected, _ = compiled(model)(nothing, noise, ones, state)
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     feeds = {"forced": nothing, "noise": noise, "temperature": ones, **state}
     (audio,) = session.run(["audio"], feeds)

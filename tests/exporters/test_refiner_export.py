@@ -15,7 +15,7 @@ from keras_rawaudio.models import Refiner
 
 CODEC = {"name": "standardize", "mean": 0.05, "std": 0.3}
 MODELS = {
-    "gru, two windows over each sample": {"frames": 6},
+    "gru, two windows over each sample": {"frames": 4},
     "lstm, three windows, a discriminator": {
         "cell": "lstm",
         "frames": 6,

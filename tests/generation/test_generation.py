@@ -10,7 +10,7 @@ from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models import AudioModel, level_control
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
-from ..small_models import MODELS, make
+from ..small_models import MODELS, compiled, make
 from .conftest import audio_of, noise_of, window_of
 
 CATEGORICAL_MODELS = [
@@ -165,8 +165,10 @@ def test_the_distribution_after_reading_is_the_predicted_one(name):
     assert np.abs(counts - n * p).max() <= 1.5
 
 
+@pytest.mark.slow
 def test_many_short_calls_are_one_long_one(model):
-    """Pitfall 21: all that goes on from call to call is in the state."""
+    """Pitfall 21: all that goes on from call to call is in the state; of the representatives, also
+    in test_exporting.py."""
     F, rows = model.frame, 2
     forced = audio_of(model, rows, 2 * F)
     noise, ones = noise_of(model, rows, 2 * F), np.ones(rows, "float32")
@@ -241,7 +243,8 @@ def test_every_sample_of_a_seed_counts(model):
     rows = np.repeat(forced, n + 1, axis=0)
     rows[:n] *= np.repeat(1 - 0.95 * np.eye(n, dtype="float32"), several, axis=1)
     nothing = noise_of(model, n + 1, 0)
-    _, state = advance(model, rows, nothing, np.ones(n + 1, "float32"), fresh_state(model, n + 1))
+    ones, state = np.ones(n + 1, "float32"), fresh_state(model, n + 1)
+    _, state = compiled(model)(rows, nothing, ones, state)
     values = np.concatenate([ops.convert_to_numpy(v) for v in state.values()], axis=1)
     distance = np.abs(values[:-1] - values[-1]).max(axis=1)
     loud = np.abs(forced.reshape(n, several)).max(axis=1) > 0.1
@@ -254,12 +257,12 @@ def test_streams_do_not_meet(model):
     F, rows = model.frame, 3
     forced, noise = audio_of(model, rows, F), noise_of(model, rows, F)
     temperature = np.array([0.5, 1.0, 2.0], "float32")
-    together, _ = advance(model, forced, noise, temperature, fresh_state(model, rows))
+    advance = compiled(model)
+    together, _ = advance(forced, noise, temperature, fresh_state(model, rows))
     for row in (0, 2):
         only = slice(row, row + 1)
-        alone, _ = advance(
-            model, forced[only], noise[only], temperature[only], fresh_state(model, 1)
-        )
+        given = (forced[only], noise[only], temperature[only])
+        alone, _ = advance(*given, fresh_state(model, 1))
         np.testing.assert_allclose(together[only], alone, atol=1e-5)
 
 

@@ -62,7 +62,9 @@ def test_preactivation_noise_has_the_given_deviation():
     assert abs(noise.mean()) < 0.001
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell", [pytest.param(c, marks=[pytest.mark.slow] * (c == "deep-gate-lstm")) for c in CELLS]
+)
 @pytest.mark.parametrize(
     "noise",
     [None, *(pytest.param(noise, marks=pytest.mark.slow) for noise in ("normal", "binary"))],

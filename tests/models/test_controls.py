@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rawaudio.generation import advance, fresh_state
+from keras_rawaudio.generation import fresh_state
 from keras_rawaudio.generation.advance import prepare_noise
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.models.controls import RAW_RATE, SLOPE, with_level
 
-from ..small_models import make
+from ..small_models import compiled, make
 
 RATE = 2000
 
@@ -32,7 +32,7 @@ def decibels(value):
 def draw(model, state, blocks=4, seed=0):
     shape = (2, blocks * model.block, model.head.noise_per_sample)
     noise = np.random.default_rng(seed).random(shape).astype(np.float32)
-    return advance(model, np.zeros((2, 0), np.float32), noise, np.ones(2, np.float32), state)
+    return compiled(model)(np.zeros((2, 0), np.float32), noise, np.ones(2, np.float32), state)
 
 
 def turned(model, **controls):
@@ -111,8 +111,8 @@ def test_hold_reads_on(model):
     """A prompt is read whole, also while the codes are held."""
     prompt = np.random.default_rng(2).normal(size=(2, 4 * model.block)).astype(np.float32) / 5
     none, one = np.zeros((2, 0, 1), np.float32), np.ones(2, np.float32)
-    _, plain = advance(model, prompt, none, one, turned(model))
-    _, held = advance(model, prompt, none, one, turned(model, hold=1.0))
+    _, plain = compiled(model)(prompt, none, one, turned(model))
+    _, held = compiled(model)(prompt, none, one, turned(model, hold=1.0))
     np.testing.assert_array_equal(plain["codes"], held["codes"])
     np.testing.assert_array_equal(plain["tier0_layer0_h"], held["tier0_layer0_h"])
 
@@ -137,12 +137,13 @@ def test_density_draws_codes_that_rise(model):
     assert means[2] > means[1] + 0.2
 
 
+@pytest.fixture(scope="module")
+def coded():
+    return make("predictive, a clock, reads codes")
+
+
 class TestFrameCodes:
     """The controls of a model whose tier reads the codes of frames, such as `raw`."""
-
-    @pytest.fixture(scope="class")
-    def coded(self):
-        return make("predictive, a clock, reads codes")
 
     @pytest.mark.parametrize("tempo", [0.5, 0.75, 1.0, 1.75, 2.0])
     def test_tempo_is_how_fast_codes_are_drawn(self, coded, tempo):

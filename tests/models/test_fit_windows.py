@@ -29,7 +29,7 @@ def windows(model):
 def test_fit_takes_the_steps_of_the_trainer():
     fitted, stepped = make(), make()
     fitted.compile(keras.optimizers.SGD(0.1), rows=ROWS)
-    history = fitted.fit(windows(fitted), steps_per_epoch=3, verbose=0)
+    history = fitted.fit(windows(fitted), steps_per_epoch=3, shuffle=False, verbose=0)
     step = TrainingStep(stepped, keras.optimizers.SGD(0.1), ROWS)
     reader = read_batches(AUDIO, stepped.codec.encode, PLAN, stepped.context)
     losses = [float(step(next(reader), 0.1)[0]) for _ in range(3)]
@@ -38,23 +38,28 @@ def test_fit_takes_the_steps_of_the_trainer():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_fit_lowers_the_loss_and_evaluate_takes_no_step():
+@pytest.fixture(scope="module")
+def fitted():
+    """A model after `fit`, and its losses."""
     model = make()
     model.compile(keras.optimizers.Adam(0.01), rows=ROWS)
-    history = model.fit(windows(model), steps_per_epoch=20, epochs=3, verbose=0).history["loss"]
-    assert history[-1] < 0.9 * history[0]
+    data = windows(model)
+    history = model.fit(data, steps_per_epoch=20, epochs=3, shuffle=False, verbose=0)
+    return model, history.history["loss"]
+
+
+def test_fit_lowers_the_loss_and_evaluate_takes_no_step(fitted):
+    model, losses = fitted
+    assert losses[-1] < 0.9 * losses[0]
     before = [np.asarray(v) for v in model.trainable_variables]
     model.evaluate(windows(model), steps=2, verbose=0)
     for a, b in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_carried_state_is_no_part_of_the_saved_model(tmp_path):
-    model = make()
-    count = len(model.variables)
-    model.compile("adam", rows=ROWS)
-    model.fit(windows(model), steps_per_epoch=1, verbose=0)
-    assert len(model.weights) <= count
+def test_carried_state_is_no_part_of_the_saved_model(fitted, tmp_path):
+    model, _ = fitted
+    assert len(model.weights) <= len(make().variables)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     x = np.zeros((2, model.context + 40), np.int32)

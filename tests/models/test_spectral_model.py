@@ -5,13 +5,13 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
-from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state
+from keras_rawaudio.generation import fresh_state
 from keras_rawaudio.models.controls import HOLD
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_model import AGE
 from keras_rawaudio.models.tier import CLOCK
 
-from ..small_models import make_spectral
+from ..small_models import compiled, make_spectral, reference_sampler
 from ..small_models import spectral_piece as piece
 
 
@@ -122,14 +122,14 @@ def test_many_short_calls_play_as_one_long_call(model):
     prompt = piece(C)[None, : 3 * F]
     noise = np.random.default_rng(2).random((1, 6 * F, 1)).astype(np.float32)
     one = np.ones(1, "float32")
-    whole, _ = advance(model, prompt, noise, one, fresh_state(model, 1))
+    whole, _ = compiled(model)(prompt, noise, one, fresh_state(model, 1))
     state = fresh_state(model, 1)
     for i in range(3):
-        _, state = advance(model, prompt[:, i * F : (i + 1) * F], noise[:, :0], one, state)
+        _, state = compiled(model)(prompt[:, i * F : (i + 1) * F], noise[:, :0], one, state)
     parts = []
     for i in range(6):
         part = noise[:, i * F : (i + 1) * F]
-        audio, state = advance(model, prompt[:, :0], part, one, state)
+        audio, state = compiled(model)(prompt[:, :0], part, one, state)
         parts.append(np.asarray(audio))
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-4)
 
@@ -138,7 +138,7 @@ def test_what_was_read_sounds_to_its_end_and_no_further(model):
     """The sampler leaves out what comes late: the prompt's own end."""
     F, C = model.block, model.channels
     shape = (1, 5 * F) if C == 1 else (1, 5 * F, C)
-    sampler = ReferenceSampler(model)
+    sampler = reference_sampler(model)
     made = sampler.generate(5 * F, piece(C)[: 4 * F])
     assert made.shape == shape
     silent = np.zeros((4 * F, C), np.float32)

@@ -10,7 +10,7 @@ RATE = 4000
 RECIPE = """
 description: next to nothing
 codec: {name: mulaw, levels: 64}
-tiers: [{frame_size: 32, units: 24}, {frame_size: 8, units: 16}]
+tiers: [{frame_size: 16, units: 24}]
 head: {kind: categorical, hidden_units: 16}
 data: {length: 256}
 training: {sample_seconds: 2.0, learning_rate: 5.0e-3}
@@ -21,7 +21,7 @@ training: {sample_seconds: 2.0, learning_rate: 5.0e-3}
 def home(tmp_path_factory):
     """A folder with a song and a recipe."""
     home = tmp_path_factory.mktemp("home")
-    write_demo_piece(home / "song.wav", 40.0, RATE)
+    write_demo_piece(home / "song.wav", 20.0, RATE)
     (home / "tiny.yaml").write_text(RECIPE)
     return home
 

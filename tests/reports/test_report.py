@@ -42,7 +42,7 @@ def test_training_leaves_a_page(run):
         "song.wav",
     ):
         assert words in page, words
-    assert "0:32 min" in page  # the train part
+    assert "0:16 min" in page  # the train part
     found = json.loads(run.measures.read_text())
     assert (found["seconds"], found["streams"], len(found["findings"])) == (2.0, 3, 3)
 

@@ -5,30 +5,14 @@ import shutil
 import pytest
 
 from keras_rawaudio.cli import main
-from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.training.rerun import compare_runs
 from keras_rawaudio.training.run_folder import RunFolder
-from keras_rawaudio.training.schedule import Budget
-from keras_rawaudio.training.train import train
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny):
-    home = tmp_path_factory.mktemp("rerun")
-    piece = write_demo_piece(home / "piece.wav", 4.0, 2000)
-    train([piece], home / "run", tiny(), Budget(epochs=1), cache=home / "cache", seed=3)
-    return RunFolder(home / "run")
 
 
 @pytest.fixture
-def first(trained):
-    """The run, and its audio, as the training left them."""
-    described = trained.describe()
-    yield trained
-    trained.write_json(trained.description, described)
-    write_demo_piece(trained.path.parent / "piece.wav", 4.0, 2000)
-    for made in ("run-rerun", "new"):
-        shutil.rmtree(trained.path.parent / made, ignore_errors=True)
+def first(trained, tmp_path):
+    """A copy of the run."""
+    return RunFolder(shutil.copytree(trained, tmp_path / "run"))
 
 
 def test_the_same_audio_gives_the_same_weights(first, capsys):
@@ -56,7 +40,8 @@ def test_other_audio_and_versions_are_named(first):
 
 
 def test_audio_that_is_gone_is_one_line(first, capsys):
-    (first.path.parent / "piece.wav").unlink()
+    request = first.read_request()
+    first.write_json(first.request, {**request, "audio": [str(first.path / "piece.wav")]})
     assert main(["rerun", str(first.path)]) == 2
     assert "piece.wav" in capsys.readouterr().err
     assert not first.path.with_name("run-rerun").exists()

@@ -165,7 +165,13 @@ def test_others_files_are_not_touched(tmp_path, piece, cache, tiny):
     assert (tmp_path / "run" / "thesis.txt").read_text() == "all of it"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_ends_after_the_step_in_hand(trainer, monkeypatch, number):
     made = trainer(budget=Budget(epochs=1000))
     learn = TrainingStep.__call__
