@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_rawaudio.generation import spectral
+from keras_rawaudio.generation.counted_loop import counted_loop
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.audio_model import AudioModel, State
 from keras_rawaudio.models.controls import (
@@ -126,16 +127,9 @@ def _over_frames(x: Any, frame: int, carry: Any, step: Callable[[Any, Any], Any]
     """`carry = step(x_frame, carry)` for each frame of `x (B, T * frame, ...)`."""
     B = ops.shape(x)[0]
     frames = ops.reshape(x, (B, ops.shape(x)[1] // frame, frame, *x.shape[2:]))
-    return _loop(
+    return counted_loop(
         ops.shape(frames)[1], carry, lambda t, carry: step(ops.take(frames, t, axis=1), carry)
     )
-
-
-def _loop(count: Any, carry: Any, step: Callable[[Any, Any], Any]) -> Any:
-    def body(t: Any, carry: Any) -> tuple[Any, Any]:
-        return t + 1, step(t, carry)
-
-    return ops.while_loop(lambda t, carry: t < count, body, (ops.zeros((), "int32"), carry))[1]
 
 
 def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tuple[Any, State]:
@@ -170,7 +164,7 @@ def _read_frame(model: AudioModel, i: int, conditioning: Any, frame: Any, state:
         conditioning, faster = ops.take(output, t, axis=1), ops.take(frames, t, axis=1)
         return _read_frame(model, i + 1, conditioning, faster, state)
 
-    return _loop(frames.shape[1], state, faster_step)
+    return counted_loop(frames.shape[1], state, faster_step)
 
 
 def _draw_paced_frame(model: AudioModel, noise: Any, state: State) -> State:
@@ -263,4 +257,4 @@ def _draw_frame(model: AudioModel, i: int, conditioning: Any, noise: Any, state:
         conditioning, faster = ops.take(output, t, axis=1), ops.take(noises, t, axis=1)
         return _draw_frame(model, i + 1, conditioning, faster, state)
 
-    return _loop(noises.shape[1], state, faster_step)
+    return counted_loop(noises.shape[1], state, faster_step)

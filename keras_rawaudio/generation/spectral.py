@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_rawaudio.generation.counted_loop import counted_loop
 from keras_rawaudio.models.controls import GAIN, LEVEL, MOST_DRAWS, PLACE, TEMPO, with_level
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
@@ -46,9 +47,9 @@ def advance(
         made, state = _draw(model, ops.take(chance, t, axis=1), temperature, keys, state)
         return ops.concatenate([audio[:, F:], made], axis=1), state
 
-    state = _loop(ops.shape(read)[1], state, read_block)
+    state = counted_loop(ops.shape(read)[1], state, read_block)
     silence = ops.zeros((B, ops.shape(noise)[1], C))
-    audio, state = _loop(ops.shape(chance)[1], (silence, state), draw_block)
+    audio, state = counted_loop(ops.shape(chance)[1], (silence, state), draw_block)
     audio, gain = with_level(audio, state[LEVEL.name], state[GAIN], model.rate)
     return (audio[..., 0] if C == 1 else audio), {**state, GAIN: gain}
 
@@ -73,7 +74,7 @@ def _draw(
         codes = model.sampler.draw(hidden, own, temperature, keys, state)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
 
-    state = _loop(ops.cast(ops.max(draws), "int32"), state, draw_codes)
+    state = counted_loop(ops.cast(ops.max(draws), "int32"), state, draw_codes)
     audio, state = model.decoder.block_of_audio(places, state)
     return audio, {**state, HISTORY: audio}
 
@@ -85,10 +86,3 @@ def _moved(model: SpectralModel, state: State, after: State, codes: Any, moves: 
     names = [*model.state_spec(), AGE]
     recurrent = {name: ops.where(moves, after[name], state[name]) for name in names}
     return {**state, **recurrent, CODES: latest, CODES_BEFORE: before}
-
-
-def _loop(count: Any, carry: Any, step: Any) -> Any:
-    def body(t: Any, carry: Any) -> tuple[Any, Any]:
-        return t + 1, step(t, carry)
-
-    return ops.while_loop(lambda t, carry: t < count, body, (ops.zeros((), "int32"), carry))[1]

@@ -19,6 +19,7 @@ from keras_rawaudio.files import replacing
 from keras_rawaudio.settings import flat
 from keras_rawaudio.training.run_folder import RunFolder
 
+RETRIES = 2  # of a request to MLflow, after 2 and 4 seconds
 PROJECT = "keras_rawaudio"  # W&B's project where WANDB_PROJECT names none
 
 
@@ -121,6 +122,8 @@ class Mlflow(Tracker):
         import mlflow
         from mlflow.keras import MlflowCallback
 
+        # Where its server is not there, the client tries for seconds, not for four minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
         opened = mlflow.start_run(run_id=number, run_name=self.run.path.name)
         self.figures = MlflowCallback()
         self.figures.set_model(self.fitted())

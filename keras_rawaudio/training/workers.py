@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from tempfile import TemporaryFile
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.interrupt import Interrupt
@@ -18,6 +19,7 @@ from keras_rawaudio.training.interrupt import Interrupt
 TF_CONFIG = "TF_CONFIG"
 STOPPED = 130  # the exit code of a training after Ctrl-C: the chief may still be saving
 POLL = 0.1  # seconds between two looks at the processes
+SAME_FAILURE = 2.0  # seconds that the first one has to fail like another
 
 
 class Cluster:
@@ -78,7 +80,8 @@ def cluster_of_environment() -> Cluster | None:
 def train_here(number: int, arguments: Sequence[str]) -> int:
     """Run a training as several processes on this machine, on ports that are free.
 
-    Ctrl-C reaches all of them. Where one fails, the others are ended.
+    Ctrl-C reaches all of them. Where one fails, the others are ended. What fails in all of them is
+    printed once: by the first one, whose stderr is this process's.
 
     Args:
         number: of processes.
@@ -94,31 +97,41 @@ def train_here(number: int, arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "keras_rawaudio", *arguments, "--workers", "1"]
     processes: list[subprocess.Popen[bytes]] = []
     stop = Interrupt()
-    try:
-        with stop.catching():
-            for index in range(number):
+    with ExitStack() as stack, stop.catching():
+        notes = [None, *(stack.enter_context(TemporaryFile()) for _ in range(1, number))]
+        try:
+            for index, own in enumerate(notes):
                 task = {"type": "worker", "index": index}
                 config = json.dumps({"cluster": {"worker": addresses}, "task": task})
                 environment = {**os.environ, TF_CONFIG: config}
                 # Of a session of its own, so that Ctrl-C comes once, from here.
-                processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
+                process = subprocess.Popen(
+                    command, env=environment, stderr=own, start_new_session=True
+                )
+                processes.append(process)
             asked = False
+            patience = SAME_FAILURE
             while None in (codes := [process.poll() for process in processes]):
                 if failures(codes):
-                    break
+                    patience -= POLL
+                    if failures(codes[:1]) or patience < 0:
+                        break
                 if stop.requested and not asked:
                     asked = True
                     for process in processes:
                         process.send_signal(signal.SIGTERM)
                 time.sleep(POLL)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    for failed in failures(codes):
-        if failed < 0:
-            raise UserError(f"a worker was killed (signal {-failed}); go on with --resume")
-        return failed
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        for failed in failures(codes):
+            if failed < 0:
+                raise UserError(f"a worker was killed (signal {-failed}); go on with --resume")
+            if own := notes[codes.index(failed)]:
+                own.seek(0)
+                sys.stderr.write(own.read().decode(errors="replace"))
+            return failed
     return STOPPED if STOPPED in codes else 0
 
 

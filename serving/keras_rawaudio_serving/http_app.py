@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -109,10 +109,13 @@ class StreamServer:
         if not hmac.compare_digest(given.encode("latin-1"), token):
             return _refusal(401, "the token is missing or wrong")
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY:
-                return _refusal(413, "too long")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY:
+                    return _refusal(413, "too long")
+        except ClientDisconnect:
+            return _refusal(400, "the body ends too early")
         try:
             wanted = {str(k): float(v) for k, v in json.loads(body).items()}
             for name, value in wanted.items():

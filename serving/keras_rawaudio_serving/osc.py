@@ -3,6 +3,7 @@
 import contextlib
 import heapq
 import itertools
+import logging
 import socket
 import struct
 import threading
@@ -50,6 +51,7 @@ class OscInput:
 
     def __init__(self, host: str, port: int, controls: LiveControls) -> None:
         self._controls = controls
+        logging.getLogger().addFilter(_is_not_of_a_packet)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((host, port))
@@ -113,6 +115,11 @@ class OscInput:
         builder.add_arg(text)
         with contextlib.suppress(OSError):  # the sender is gone
             self._socket.sendto(builder.build().dgram, sender)
+
+
+def _is_not_of_a_packet(record: logging.LogRecord) -> bool:
+    """What python-osc logs of odd packets, which may be many, is not for the console."""
+    return record.module not in ("osc_message", "osc_bundle")
 
 
 def _messages(data: bytes, when: float, depth: int = 0) -> Iterator[tuple[float, OscMessage]]:

@@ -52,6 +52,7 @@ def _run(args: argparse.Namespace) -> None:
         import uvicorn
 
         from .http_app import StreamServer
+        from .http_protocol import TimedProtocol
     except ImportError as error:
         raise missing_extra(PROGRAM, "serve", error) from None
     from .audio import read_seed
@@ -79,7 +80,9 @@ def _run(args: argparse.Namespace) -> None:
         )
         config = uvicorn.Config(
             streaming.app,
-            log_level="warning",
+            http=TimedProtocol,
+            ws="none",
+            log_level="error",  # what odd requests are is answered, and fills no log
             access_log=False,
             limit_concurrency=args.listeners + 32,
             timeout_graceful_shutdown=5,

@@ -91,6 +91,19 @@ def test_mistakes_are_answered(
     wait_for(live, [0.5, 0.5])
 
 
+def test_odd_packets_print_nothing(
+    sender: Sender, recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    sender.socket.send(message("/temperature", 1.0).dgram.replace(b",f", b",z"))
+    assert "0 values" in sender.answer()
+    builder = OscMessageBuilder("/temperature")
+    builder.add_arg(1e300, "d")
+    sender.socket.send(builder.build().dgram)
+    assert sender.answer().startswith("temperature is 1e+300")
+    assert not recwarn.list
+    assert not caplog.records
+
+
 def test_bundles_wait_for_their_time(live: LiveControls, sender: Sender) -> None:
     later = time.time() + 0.3
     inner = OscBundleBuilder(IMMEDIATELY)

@@ -1,12 +1,15 @@
 """`keras-rawaudio-serve`, in a process of its own."""
 
+import asyncio
 import io
 import json
 import os
 import selectors
 import shutil
 import signal
+import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +21,8 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
-from keras_rawaudio_serving import serve
+import uvicorn
+from keras_rawaudio_serving import http_protocol, serve
 
 from .server_process import TOKEN, Server
 from .toy_generators import RATE, build_stereo_toy, build_toy
@@ -87,6 +91,61 @@ def test_bad_controls_change_nothing(server: Server, body: bytes, message: str) 
     assert status in (400, 413)
     assert message in reply["error"]
     assert json.loads(server.get("controls"))[0]["value"] == 0.5
+
+
+def test_a_body_that_ends_too_early_prints_nothing(toy: Toy) -> None:
+    """Else `stop` would find more on stderr than the sum at the end."""
+    running = Server(toy())
+    try:
+        for head in (b"Content-Length: 50", b"Transfer-Encoding: chunked"):
+            with socket.create_connection(("127.0.0.1", running.port)) as client:
+                bearer = b"Authorization: Bearer " + TOKEN.encode()
+                lines = [b"POST /controls HTTP/1.1", b"Host: x", bearer, head, b"", b"zz\r\n"]
+                client.sendall(b"\r\n".join(lines))
+                time.sleep(0.2)
+        assert running.stop() == 130
+    finally:
+        running.process.kill()
+
+
+def test_connections_that_wait_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a request, with half of one, with half a body; not one that is answered."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            await receive()
+            await receive()  # the rest of the body, which does not come
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(8):
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
+            await asyncio.sleep(0.1)
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr(http_protocol, "PATIENCE", 0.2)
+    config = uvicorn.Config(
+        app, http=http_protocol.TimedProtocol, lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            for text in (
+                b"",
+                b"GET /",
+                b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1",
+            ):
+                with socket.create_connection(listening.getsockname(), 10) as client:
+                    client.sendall(text)
+                    assert client.recv(1000) == b""
+            with socket.create_connection(listening.getsockname(), 10) as client:
+                client.sendall(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+                answer = b"".join(iter(lambda: client.recv(1000), b""))
+                assert answer.endswith(b"7\r\n0\r\n\r\n") or answer.endswith(b"01234567")
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def test_no_room_is_answered_with_503(server: Server) -> None:

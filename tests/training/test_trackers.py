@@ -1,6 +1,7 @@
 """Experiment trackers, without a server."""
 
 import json
+import os
 import struct
 
 import pytest
@@ -133,6 +134,26 @@ def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(t
         Down(run).on_train_begin()
     with pytest.warns(UserWarning, match="gone; training goes on"):
         Down(run).on_epoch_end(1, {})
+
+
+def test_a_server_of_mlflow_that_is_not_there_is_refused_within_seconds(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    tried = []
+
+    def start_run(**options):
+        tried.append(int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]))
+        raise ConnectionError
+
+    monkeypatch.setattr(mlflow, "start_run", start_run)
+    with pytest.raises(ConnectionError):
+        Mlflow(RunFolder(tmp_path)).begin("1", {})
+    assert sum(2.0 ** (turn + 1) for turn in range(tried[0])) <= 10  # as MLflow waits
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
+    with pytest.raises(ConnectionError):
+        Mlflow(RunFolder(tmp_path)).begin("1", {})
+    assert tried[1] == 7  # one's own setting stays
 
 
 def test_one_that_is_not_installed_is_named(monkeypatch):

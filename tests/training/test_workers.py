@@ -15,11 +15,12 @@ import yaml
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes import recipe_from_json
+from keras_rawaudio.training import workers
 from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
-from keras_rawaudio.training.workers import TF_CONFIG, Cluster
+from keras_rawaudio.training.workers import TF_CONFIG, Cluster, train_here
 
 # Sums of gradients in another order, over two epochs.
 TOLERANCE = 1e-4
@@ -205,3 +206,27 @@ def children(process):
         ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=True
     )
     return sorted(map(int, found.stdout.split()))
+
+
+def test_what_fails_in_all_processes_is_one_line(tmp_path, capfd):
+    words = ["train", "--audio", str(tmp_path / "nothing.wav"), "--run", str(tmp_path / "new")]
+    assert train_here(3, words) == 2
+    assert capfd.readouterr().err.count("no such file or folder") == 1
+
+
+def test_what_fails_in_one_of_the_others_is_printed(monkeypatch, capfd):
+    code = """
+import json, os, sys, time
+if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 1:
+    sys.exit("the second one fails")
+time.sleep(60)
+"""
+    monkeypatch.setattr(workers, "SAME_FAILURE", 0.3)
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        workers.subprocess,
+        "Popen",
+        lambda command, **options: start([sys.executable, "-c", code], **options),
+    )
+    assert workers.train_here(3, []) == 1
+    assert capfd.readouterr().err == "the second one fails\n"

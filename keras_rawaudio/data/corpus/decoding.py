@@ -110,6 +110,8 @@ def open_audio(path: Path, name: str | None = None) -> AudioFile:
         raise UserError(f"cannot read {name}: {error.strerror or error}") from error
     except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error)).splitlines()[0]
+        if reason.startswith("File does not exist"):  # so libsndfile says of an MP3 that is none
+            reason = "Format not recognised."
         raise UserError(f"{name} is not an audio file that can be decoded: {reason}") from error
     if not is_sample_rate(audio.sample_rate):
         raise UserError(

@@ -1,0 +1,34 @@
+"""Connections of `keras-rawaudio-serve` that keep it waiting are closed."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+PATIENCE = 10.0  # seconds
+
+
+class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-ignore]
+    """uvicorn's protocol, which by itself waits for a request, or the rest of one, without end.
+
+    A connection for whose client the server has waited at two looks, `PATIENCE` apart, is closed.
+    Else a hundred idle ones would keep everybody out.
+    """
+
+    _has_waited = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Look at the connection for as long as it lasts."""
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        cycle: Any = self.cycle
+        waits = cycle is None or cycle.response_complete or cycle.more_body
+        if self.transport.is_closing():
+            return
+        if waits and self._has_waited:
+            self.transport.close()
+            return
+        self._has_waited = waits
+        asyncio.get_running_loop().call_later(PATIENCE, self._look)
