@@ -97,7 +97,7 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
     """What to measure: a description and an ONNX file of each."""
     if options.model:
         return [({"what": path.name, "model": str(path)}, path) for path in options.model]
-    from keras_rawaudio.models.heads import HEADS
+    from keras_rawaudio.models.heads import head_layer
     from keras_rawaudio.recipes import load_recipe
 
     found: list[tuple[dict[str, Any], Path]] = []
@@ -115,7 +115,7 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
             "width": width,
             "levels": getattr(recipe.codec, "levels", None),
         }
-        faster = "int8" if HEADS[recipe.head.kind].quantizable else "float32"
+        faster = "int8" if head_layer(recipe.head.kind).quantizable else "float32"
         for arithmetic in options.arithmetic or [faster]:
             place, int8 = folder / str(len(found)), arithmetic == "int8"
             place.mkdir()

@@ -13,7 +13,7 @@ from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from
 from keras_rawaudio.dsp.tempo import pulse_period
 from keras_rawaudio.models.controls import HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
-from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.tier import Tier
 
 State = dict[str, Any]
@@ -28,7 +28,7 @@ class AudioModel(FitWindows):
 
     Args:
         tiers: settings of each tier as `Tier` takes them, without `rate` and `width`.
-        head: `{"kind": one of HEADS, **options}`.
+        head: `{"kind": ..., **options}`; a kind is the name of a file in `models/heads`.
         codec: what `Codec.to_json` wrote; inputs and targets are this codec's values.
 
     Call arguments:
@@ -67,7 +67,7 @@ class AudioModel(FitWindows):
             options["levels"] = self.codec.levels
         if tiers[-1].get("input", "samples") == "codes":
             options["clock_width"] = Tier.clock_input_width(**tiers[-1])
-        self.head = HEADS[head["kind"]](**options, name="head")
+        self.head = head_layer(head["kind"])(**options, name="head")
         self.tiers: list[Tier] = []
         for i in reversed(range(len(tiers))):
             below = self.tiers[0] if self.tiers else None

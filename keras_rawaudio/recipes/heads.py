@@ -1,12 +1,12 @@
-"""What a recipe may set of each head, and the codecs that it takes.
+"""What a recipe may set of each head, and the codecs that it takes: the registry of heads.
 
-A new head is one file in `models/heads` with its line in `HEADS` there, and its settings here: the
-layer imports Keras, which a mistake in a recipe does not wait for.
+A new head is one file in `models/heads`, named after its kind, and one class here, its settings.
+They are apart because the layer imports Keras, which a mistake in a recipe does not wait for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, Union, get_args
 
 from pydantic import Field, model_validator
 
@@ -242,9 +242,12 @@ def _check_span(span: int, frame: int) -> None:
         raise ValueError(f"a span of {span} samples is not whole hops of {frame}")
 
 
-HEADS: tuple[type[HeadSettings], ...] = tuple(HeadSettings.__subclasses__())  # all of the above
+HEADS: dict[str, type[HeadSettings]] = {  # all of the above by kind
+    get_args(head.model_fields["kind"].annotation)[0]: head
+    for head in HeadSettings.__subclasses__()
+}
 
 if TYPE_CHECKING:
     AnyHead: TypeAlias = HeadSettings
 else:
-    AnyHead = Annotated[Union[HEADS], Field(discriminator="kind")]  # noqa: UP007
+    AnyHead = Annotated[Union[tuple(HEADS.values())], Field(discriminator="kind")]  # noqa: UP007

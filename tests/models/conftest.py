@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models import level_control
-from keras_rawaudio.models.heads import PredictiveHead
+from keras_rawaudio.models.heads.predictive import PredictiveHead
 
 LEVELS, CODES, FRAME, WIDTH = 64, 8, 32, 5
 FILTERS = 3

@@ -18,10 +18,11 @@ from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
 from keras_rawaudio.models.excitation_network import ExcitationNetwork
 from keras_rawaudio.models.frame_codes import FrameCodes
 from keras_rawaudio.models.gaussian_grid import GaussianGrid
-from keras_rawaudio.models.heads import HEADS
+from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.lpc_codes import LPCCodes
 from keras_rawaudio.models.spectral_view import SpectralView
 from keras_rawaudio.models.tier import Tier
+from keras_rawaudio.recipes.heads import HEADS
 
 from ..small_models import MODELS, SPECTRAL_MODELS, inputs, make, predict
 
@@ -38,7 +39,7 @@ HEAD_OPTIONS = {  # for small ones; the others are made as they come
     "spectrum": {"form": "polar", "relative": True, "span": 64},
 }
 OBJECTS = {
-    **{kind: lambda k=kind: HEADS[k](F, **HEAD_OPTIONS.get(k, {})) for kind in HEADS},
+    **{kind: lambda k=kind: head_layer(k)(F, **HEAD_OPTIONS.get(k, {})) for kind in HEADS},
     "AffineCoupling": lambda: layers.AffineCoupling(1, 3, 5),
     "BidirectionalStack": lambda: layers.BidirectionalStack("lstm", 3, 1),
     "Corruption": lambda: layers.Corruption(4, 0.1, 0.2, 0.3, 5),
@@ -110,12 +111,12 @@ def test_a_codec_comes_back_from_its_config_and_audio_from_its_values(name):
 )
 def test_a_head_names_the_argument_that_is_too_small(kind, name, value):
     with pytest.raises(ValueError, match=f"a {kind} head needs {name} >= {value + 1}, not {value}"):
-        HEADS[kind](F, **{**HEAD_OPTIONS[kind], name: value})
+        head_layer(kind)(F, **{**HEAD_OPTIONS[kind], name: value})
 
 
 def built_head(kind):
     keras.utils.set_random_seed(0)
-    head = HEADS[kind](F, **HEAD_OPTIONS.get(kind, {}))
+    head = head_layer(kind)(F, **HEAD_OPTIONS.get(kind, {}))
     head.build((None, None), (None, None, head.condition_width or W))
     rng = np.random.default_rng(0)
     for weight in head.trainable_weights:

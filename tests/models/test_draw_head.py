@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from keras_rawaudio.models.distributions import FIRST_LOG_SCALE
 from keras_rawaudio.models.gaussian_grid import GaussianGrid
-from keras_rawaudio.models.heads import DRAWHead
+from keras_rawaudio.models.heads.draw import DRAWHead
 
 F, W = 16, 3
 

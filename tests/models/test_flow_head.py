@@ -7,8 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_rawaudio.layers import AffineCoupling
-from keras_rawaudio.models.heads import FlowHead
-from keras_rawaudio.models.heads.flow import _orthonormal_fourier
+from keras_rawaudio.models.heads.flow import FlowHead, _orthonormal_fourier
 
 F, W = 12, 3
 

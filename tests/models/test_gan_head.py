@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from keras_rawaudio.models.heads import GANHead
+from keras_rawaudio.models.heads.gan import GANHead
 
 F, W = 16, 3
 

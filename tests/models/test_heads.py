@@ -6,7 +6,10 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.heads import HEADS, CategoricalHead, RegressionHead
+from keras_rawaudio.models.heads import head_layer
+from keras_rawaudio.models.heads.categorical import CategoricalHead
+from keras_rawaudio.models.heads.regression import RegressionHead
+from keras_rawaudio.recipes.heads import HEADS
 
 LEVELS = 12
 
@@ -136,7 +139,7 @@ def test_regression_frames_come_in_order():
 
 @pytest.mark.parametrize("kind", sorted(HEADS))
 def test_heads_say_what_they_are(kind):
-    head = HEADS[kind]
+    head = head_layer(kind)
     assert head.kind == kind
     assert head.measure in ("bits_per_sample", "variance_unexplained")
 

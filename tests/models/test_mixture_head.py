@@ -7,7 +7,7 @@ from keras import ops
 from scipy import special, stats
 
 from keras_rawaudio.data.codecs import MuLaw
-from keras_rawaudio.models.heads import MixtureHead
+from keras_rawaudio.models.heads.mixture import MixtureHead
 
 F, LEVELS = 5, 64
 CELLS = MuLaw(1.0, LEVELS)

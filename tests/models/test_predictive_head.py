@@ -8,7 +8,7 @@ from keras import ops
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.layers.lpc_filter_bank import MIN_RESIDUAL_SCALE
 from keras_rawaudio.models import calibration
-from keras_rawaudio.models.heads import PredictiveHead
+from keras_rawaudio.models.heads.predictive import PredictiveHead
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from .conftest import (

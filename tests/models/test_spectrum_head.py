@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_rawaudio.layers.fourier import amplitude, direction
 from keras_rawaudio.layers.overlap import cut
-from keras_rawaudio.models.heads import RegressionHead, SpectrumHead
+from keras_rawaudio.models.heads.regression import RegressionHead
+from keras_rawaudio.models.heads.spectrum import SpectrumHead
 
 H, W = 4, 16
 SIGNAL = np.random.default_rng(0).normal(size=(2, 20 * H + W - H)).astype("float32")

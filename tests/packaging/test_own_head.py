@@ -1,7 +1,9 @@
 """The head of docs/how-to/own-head.md works as it stands there."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -13,28 +15,32 @@ from keras import ops
 from keras_rawaudio.exporters.onnx_model import compose
 from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.models.heads import HEADS
 from keras_rawaudio.recipes import heads as recipe_heads
 
 FRAME = 8
 
 
+def code(root: Path, kind: str) -> str:
+    """The page's only block of that kind."""
+    text = (root / "docs/how-to/own-head.md").read_text(encoding="utf-8")
+    (block,) = re.findall(rf"```{re.escape(kind)}\n(.*?)```", text, re.DOTALL)
+    return block
+
+
 @pytest.fixture
 def model(root: Path, monkeypatch: pytest.MonkeyPatch) -> AudioModel:
-    text = (root / "docs/how-to/own-head.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "laplace"}
-    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
-    monkeypatch.setitem(HEADS, "laplace", names["LaplaceHead"])
+    file = ModuleType("keras_rawaudio.models.heads.laplace")
+    exec(code(root, "python"), vars(file))
+    monkeypatch.setitem(sys.modules, file.__name__, file)
     keras.utils.set_random_seed(1)
     tier = {"frame_size": FRAME, "units": 16}
     return AudioModel([tier], {"kind": "laplace"}, {"name": "peak", "peak": 1.0})
 
 
 def test_a_recipe_may_set_what_the_layer_takes(root: Path) -> None:
-    text = (root / "docs/how-to/own-head.md").read_text(encoding="utf-8")
     names, layer = dict(vars(recipe_heads)), dict[str, Any](__name__="laplace")
-    exec(re.search(r"```{.python .settings}\n(.*?)```", text, re.DOTALL)[1], names)
-    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], layer)
+    exec(code(root, "{.python .settings}"), names)
+    exec(code(root, "python"), layer)
     settings = names["Laplace"](kind="laplace").model_dump(exclude={"kind"})
     assert layer["LaplaceHead"](FRAME).get_config().items() >= settings.items()
 

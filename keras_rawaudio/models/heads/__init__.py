@@ -1,38 +1,31 @@
-"""Heads: the tier's output to a prediction. A new one is a new file and one line here."""
+"""Heads: the tier's output to a prediction. A new one is one file here, named after its kind, and
+its settings in `recipes/heads.py`."""
+
+from __future__ import annotations
+
+import importlib
 
 from keras_rawaudio.models.heads.base import Head
-from keras_rawaudio.models.heads.categorical import CategoricalHead
-from keras_rawaudio.models.heads.draw import DRAWHead
-from keras_rawaudio.models.heads.flow import FlowHead
-from keras_rawaudio.models.heads.gan import GANHead
-from keras_rawaudio.models.heads.mixture import MixtureHead
-from keras_rawaudio.models.heads.predictive import PredictiveHead
-from keras_rawaudio.models.heads.regression import RegressionHead
-from keras_rawaudio.models.heads.spectrum import SpectrumHead
 
-HEADS: dict[str, type[Head]] = {
-    head.kind: head
-    for head in (
-        CategoricalHead,
-        DRAWHead,
-        FlowHead,
-        GANHead,
-        MixtureHead,
-        PredictiveHead,
-        RegressionHead,
-        SpectrumHead,
-    )
-}
+__all__ = ["Head", "head_layer"]
 
-__all__ = [
-    "HEADS",
-    "CategoricalHead",
-    "DRAWHead",
-    "FlowHead",
-    "GANHead",
-    "Head",
-    "MixtureHead",
-    "PredictiveHead",
-    "RegressionHead",
-    "SpectrumHead",
-]
+
+def head_layer(kind: str) -> type[Head]:
+    """The layer of a kind of head, from the file of that name.
+
+    Args:
+        kind: as in a recipe, such as "categorical".
+
+    Returns:
+        The subclass of `Head` with that `kind`.
+
+    Raises:
+        ModuleNotFoundError: no such head.
+
+    Example:
+        >>> head_layer("categorical").__name__
+        'CategoricalHead'
+    """
+    module = importlib.import_module(f"{__name__}.{kind}")
+    (layer,) = (x for x in vars(module).values() if getattr(x, "kind", None) == kind)
+    return layer
