@@ -4,10 +4,10 @@ python benchmarks/abuse.py
 python benchmarks/abuse.py --only run.json --jobs 1 --show
 
 A case is right if it ends within ten seconds with exit code 2, one line on stderr beside notes and
-no traceback, and leaves no file; some may also end well, with exit code 0. The seconds are of the
-processor, so that a busy machine changes nothing. All but those about the process itself run in the
-benchmark's own processes, each on one core and on a run of a few steps that it trains at the
-beginning. The exit code is 1 where a case is wrong.
+no traceback, leaves no file and changes none; some may also end well, with exit code 0. The seconds
+are of the processor, so that a busy machine changes nothing. All but those about the process itself
+run in the benchmark's own processes, each on one core and on a run of a few steps that it trains at
+the beginning. The exit code is 1 where a case is wrong.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Any
 
 import abuse_folders
 import abuse_inputs
+import abuse_mixups
 import abuse_models
 import abuse_processes
 import abuse_recipes
@@ -167,6 +168,7 @@ def cases() -> Iterator[Case]:
         abuse_uses,
         abuse_settings,
         abuse_values,
+        abuse_mixups,
     )
     for group in itertools.chain.from_iterable(table.GROUPS for table in tables):
         for number, (command, prepare, harmless) in enumerate(group()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -20,6 +21,7 @@ from typing import Any
 LONGEST = 10  # seconds of the processor
 START = 20  # seconds of it more for a process that has TensorFlow to load
 WAIT = 300  # seconds of the clock, on a machine however busy: what waits without end
+LARGEST = 1 << 24  # bytes of a file that is compared with what it was
 RATE = 2000
 RECIPE = """
 description: next to nothing
@@ -106,7 +108,7 @@ def attempt(case: Case, base: Path, here: Path, longest: int) -> tuple[str, str,
     shutil.copytree(base, here, symlinks=True)
     os.chdir(here)
     case.prepare()
-    before = set(here.rglob("*"))
+    before = contents(here)
     if case.process:
         longest += START
     began = processor_seconds()
@@ -114,7 +116,7 @@ def attempt(case: Case, base: Path, here: Path, longest: int) -> tuple[str, str,
     seconds = processor_seconds() - began
     if seconds > longest and code != "no end":  # children that took it
         code = f"it took {seconds:.0f} s of the processor"
-    reason, line = judge(case, code, err, set(here.rglob("*")) - before, here)
+    reason, line = judge(case, code, err, before, here)
     return reason, line, seconds
 
 
@@ -127,7 +129,19 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def judge(case: Case, code: int | str, err: str, made: set[Path], here: Path) -> tuple[str, str]:
+def contents(folder: Path) -> dict[Path, str]:
+    """Each path in a folder, with a checksum of those that are files."""
+    return {
+        path: hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file() and path.stat().st_size < LARGEST and os.access(path, os.R_OK)
+        else ""
+        for path in folder.rglob("*")
+    }
+
+
+def judge(
+    case: Case, code: int | str, err: str, before: dict[Path, str], here: Path
+) -> tuple[str, str]:
     """Why a case that ended so is wrong (empty: it is right), and what it printed."""
     lines = err.splitlines()
     errors = [line for line in lines if line.startswith("keras-rawaudio")]
@@ -138,12 +152,15 @@ def judge(case: Case, code: int | str, err: str, made: set[Path], here: Path) ->
         return f"it printed {chatter[-1][:200]}", err.strip()[-300:]
     if code == 0 and case.harmless:
         return "", "harmless"
-    left = sorted(str(path.relative_to(here)) for path in made)
+    after = contents(here)
+    left = sorted(str(path.relative_to(here)) for path in after.keys() - before.keys())
+    touched = [str(p.relative_to(here)) for p, held in before.items() if after.get(p) != held]
     silent = case.process is not None and 2 in case.process.closed
     for reason in (
         code != 2 and f"exit code {code}",
         len(errors) != (0 if silent else 1) and f"{len(errors)} lines of error",
         left and f"it left {left}",
+        touched and f"it changed {touched}",
     ):
         if reason:
             return str(reason), err.strip()[-300:]

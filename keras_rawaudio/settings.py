@@ -110,7 +110,7 @@ def read_settings(path: Path, what: str) -> dict[str, Any]:
     """
     text = _text(path, what)
     try:
-        values = _json(text) if path.suffix == ".json" else load_yaml(text)
+        values = _json(text) if path.suffix.lower() == ".json" else load_yaml(text)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     from keras_rawaudio.plots import spectrogram_figure
 
     out = Path(options.out)
+    if not out.suffix:
+        raise UserError(f"cannot write {out}: its name has no ending; give it one, such as .png")
     if not os.path.isdir(out.parent):
         raise UserError(f"cannot write {out}: No such file or directory; choose another")
     try:
@@ -49,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
             raise
         reason = str(error).split(" (")[0]
         raise UserError(f"cannot write {out}: {reason}; choose another") from None
+    print(f"wrote {out}", file=sys.stderr)
     return 0
 
 

@@ -104,11 +104,13 @@ def _shipped() -> dict[str, Traversable]:
 
 def _read(name: str) -> dict[str, Any]:
     path = Path(name)
-    if path.suffix in (".yaml", ".yml", ".json"):
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
         known_as = os.fsencode(path.stem).decode("utf-8", "replace")
         return {"name": known_as, **read_settings(path, "recipe")}
     if name in (shipped := _shipped()):
         return {"name": name, **load_yaml(shipped[name].read_text(encoding="utf-8"))}
+    if path.name and os.path.isfile(beside := f"{name}.yaml"):
+        raise UserError(f"no recipe {name!r}; did you mean the file {beside}?")
     raise UserError(f"no recipe {name!r}; {nearest(name, shipped)}")
 
 

@@ -64,7 +64,7 @@ def read_seed(
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:
-        with _silent_stderr(), soundfile.SoundFile(file_name(path)) as file:
+        with silent_stderr(), soundfile.SoundFile(file_name(path)) as file:
             rate, total = file.samplerate, file.frames
             first = round(start * rate)
             if total == 0:
@@ -82,8 +82,8 @@ def read_seed(
             file.seek(first - before)
             data = file.read(last - first + before + margin, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ServingError(f"cannot read seed audio {path}: {text}") from None
+        text = getattr(error, "error_string", str(error)) or type(error).__name__
+        raise ServingError(f"cannot read seed audio {path}: {text.splitlines()[0]}") from None
     if data.shape[1] != channels:
         data = np.repeat(data.mean(axis=1, dtype=np.float32)[:, None], channels, axis=1)
     if not np.isfinite(data).all():
@@ -136,8 +136,8 @@ def seed_of_streams(audio: np.ndarray, streams: int, channels: int) -> np.ndarra
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Decoders print notes on damaged files; what matters comes as an error."""
+def silent_stderr() -> Iterator[None]:
+    """For libraries in C that print notes; what matters comes as an error."""
     try:
         saved = os.dup(2)
     except OSError:  # it is closed

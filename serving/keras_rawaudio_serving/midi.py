@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .audio import silent_stderr
 from .command import missing_extra
 from .errors import ServingError
 from .live_controls import LiveControls
@@ -215,7 +216,8 @@ def port_names() -> list[str]:
     try:
         import mido
 
-        return list(mido.get_input_names())
+        with silent_stderr():  # ALSA's own notes
+            return list(mido.get_input_names())
     except ImportError as error:
         raise missing_extra("--midi", "stage", error) from None
     except Exception as error:  # the backends have no common class

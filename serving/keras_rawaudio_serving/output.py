@@ -172,7 +172,7 @@ class FileOutput:
                 )
         except (OSError, soundfile.SoundFileError) as error:
             self._discard()
-            reason = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or getattr(error, "error_string", error)
             raise ServingError(f"cannot write {path}: {reason}") from None
         except BaseException:
             self._discard()

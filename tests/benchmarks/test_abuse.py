@@ -1,6 +1,7 @@
 """What counts as a case's time in the table of bad input."""
 
 import importlib
+import sys
 import time
 from pathlib import Path
 
@@ -41,3 +42,22 @@ def test_a_case_that_works_or_waits_without_end_is_wrong(attempt):
 
     assert attempt(work) == "no end"
     assert attempt(lambda words: time.sleep(60)) == "no end"
+
+
+def test_a_refusal_that_changes_a_file_is_wrong(attempt, tmp_path, capsys):
+    def refuse(words):
+        print("keras-rawaudio: error: no", file=sys.stderr)
+        return 2
+
+    def change(words):
+        (tmp_path / "here" / "mine.txt").write_text("other")
+        return refuse(words)
+
+    def remove(words):
+        (tmp_path / "here" / "mine.txt").unlink()
+        return refuse(words)
+
+    (tmp_path / "base" / "mine.txt").write_text("mine!")
+    assert attempt(refuse) == ""
+    assert attempt(change) == "it changed ['mine.txt']"
+    assert attempt(remove) == "it changed ['mine.txt']"

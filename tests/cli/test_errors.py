@@ -152,6 +152,7 @@ CASES = {
     ),
     "no-name": ("evaluate --run ", "an argument is empty"),
     "draw-nowhere": ("spectrogram song.wav --out new/new.png", "cannot write new/new.png"),
+    "draw-no-ending": ("spectrogram song.wav --out notes", "notes: its name has no ending"),
     "draw-no-format": ("spectrogram song.wav --out new.xyz", "new.xyz"),
 }
 

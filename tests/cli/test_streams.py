@@ -45,6 +45,15 @@ def test_recipe_lists_prints_and_describes(capsys, tmp_path):
     assert "warm-up" in rate["description"]
 
 
+def test_the_file_of_a_recipe_is_found_by_any_spelling(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "MINE.YAML").write_text(yaml.safe_dump(load_recipe("demo").to_json()))
+    assert main(["recipe", "MINE.YAML"]) == 0
+    (tmp_path / "MINE.YAML").rename("mine.yaml")
+    assert main(["recipe", "mine"]) == 2
+    assert "did you mean the file mine.yaml?" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_under_stdout_is_one_line():
     done = shell("keras-rawaudio recipe > /dev/full")
