@@ -16,7 +16,7 @@ from keras_rawaudio.models.tier import CLOCK
 KEY_WIDTH = 128
 HIDDEN_WIDTH = 256
 LABEL_WIDTH = 32
-LABEL_DROPOUT = 0.1  # share of rows in training that do not know what they read
+LABEL_DROPOUT = 0.1  # share of rows in training whose label is left out
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -44,6 +44,22 @@ class CodePrior(keras.layers.Layer):
     Attributes:
         frame_size: codes of a block.
         period: of the clock, in codes: `()`, or `(labels,)` with 0 for one that has no pulse.
+
+    Call arguments:
+        points: of each band, the entries of the block before, `(B, T, components)`.
+        state: list of tensors, as `state_spec` names them.
+        training: switches noise and dropout on.
+
+    Returns:
+        Hidden `(B, T, units)`, from which `all_logits` gives each band's logits, and the new state.
+
+    Example:
+        >>> prior = CodePrior(bands=3, components=4, units=8)
+        >>> prior.build()
+        >>> points = [ops.zeros((2, 5, 4))] * 3
+        >>> hidden, state = prior(points, [ops.zeros((2, 8)), ops.zeros((2, 8))])
+        >>> tuple(hidden.shape)
+        (2, 5, 8)
     """
 
     def __init__(
@@ -125,7 +141,6 @@ class CodePrior(keras.layers.Layer):
     def call(
         self, points: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        """Hidden `(B, T, units)` from the entries of the block before, and the new state."""
         parts, T = [self._read(points, training)], points[0].shape[1]
         states, clock, music = self._split(state)
         shown = self._shown(music, training)

@@ -1,4 +1,4 @@
-"""What a performer may turn while a model generates."""
+"""Controls of a generator: state tensors that the caller may set while it generates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras import ops
 
 MUSIC = "music"  # the state that holds the weight of each label
 GAIN = "gain"  # the state that follows the control `level`
-RAW_RATE = 16000  # samples per second by which a model glides that does not know its own
+RAW_RATE = 16000  # samples per second, for the glide of a model that does not know its rate
 PLACE = "place"  # the state that says how far what was drawn has been played, in frames
 MOST_DRAWS = 2  # for one block of output, at the highest tempo
 SLOPE = 200.0  # dB per second: a jump of the level does not click

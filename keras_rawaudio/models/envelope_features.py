@@ -1,4 +1,4 @@
-"""What a moment sounds like, in a few numbers."""
+"""Envelope features: levels of frequency bands and of the whole signal over a window."""
 
 from __future__ import annotations
 

@@ -154,7 +154,12 @@ class ExcitationNetwork(keras.layers.Layer):
 
     @staticmethod
     def parameters(mixture: Any, axis: int = -1) -> tuple[Any, Any, Any]:
-        """Means and scales, in units of the residual's scale, and logits."""
+        """Means and scales, in units of the residual's scale, and logits.
+
+        Args:
+            mixture: what the layer `mixture` gave.
+            axis: to split.
+        """
         delta, scales, logits = ops.split(mixture, 3, axis=axis)
         return delta, ops.exp(ops.clip(scales, -5.0, 4.0)), logits
 

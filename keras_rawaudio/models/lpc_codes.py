@@ -87,7 +87,13 @@ class LPCCodes(keras.layers.Layer):
         return ops.stop_gradient(index), ops.stop_gradient(gain)
 
     def nll(self, logits_input: Any, index: Any, gain: Any) -> Any:
-        """Negative log-likelihood of index and gain, in nats `(...)`, given `h (..., width)`."""
+        """Negative log-likelihood of index and gain, in nats `(...)`.
+
+        Args:
+            logits_input: the tier's output `(..., width)`.
+            index: one-hot `(..., filters)`.
+            gain: one-hot `(..., NUM_GAINS)`.
+        """
         logits = ops.log_softmax(self.index_logits(logits_input))
         nats = -ops.sum(logits * index, axis=-1)
         logits = ops.log_softmax(self.gain_logits(ops.concatenate([logits_input, index], axis=-1)))

@@ -1,4 +1,4 @@
-"""Own draws: in training a model of codes reads some of what it would have drawn itself."""
+"""Scheduled sampling: in training a model of codes reads some of its own draws."""
 
 from __future__ import annotations
 

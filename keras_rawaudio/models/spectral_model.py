@@ -38,10 +38,14 @@ class SpectralModel(FitWindows):
         channels: 1 or 2.
         codebook_size: entries of each band's codebook.
         components: principal components that stand for an entry.
-        own_draws: the largest share of blocks in training whose place a draw of the model's own
-            takes; less while the model knows little (`with_own_draws`).
+        units: width of each recurrent layer of the prior.
+        layers: recurrent layers of the prior.
+        dropout: dropout rate in training.
+        input_noise: standard deviation of the noise on the entries read, in training.
+        own_draws: the largest share of blocks in training that are replaced by the model's own
+            draws; less while the model knows little (`with_own_draws`).
+        clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
         labels: names of the pieces of music that it tells apart; none for one alone.
-        units: see `CodePrior`, and so the others.
 
     Attributes:
         sampler: draws codes.
@@ -173,7 +177,7 @@ class SpectralModel(FitWindows):
         before = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
         # The last band of the last block is a target only.
         now = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
-        # Who has read nothing knows no block before.
+        # A row that has read nothing has no block before.
         fresh = ops.all(state["tier0_layer0_h"] == 0, axis=1)[:, None, None]
         first = ops.where(fresh, -1, before[:, :1])
         before = ops.concatenate([first, before[:, 1:]], axis=1)
@@ -226,7 +230,7 @@ class SpectralModel(FitWindows):
         kept = 1.0 - self._begins_anew(state[AGE], chance[:, self.frame :]) * drawn
         recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
         before = [state[name] * kept if name in recurrent else state[name] for name in names]
-        # Who has read nothing knows no block before.
+        # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
         hidden, after = self.prior.step(points, before)

@@ -1,4 +1,4 @@
-"""What a window of audio is in the terms of a predictive head."""
+"""Analysis of a window of audio: frame codes, and linear prediction by their filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a training is at one moment, in one file, so that it goes on as if never interrupted."""
+"""Checkpoints: the whole state of a training in one file, from which it resumes bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A corpus read as codes: once, and kept in the run folder."""
+"""The corpus as codes: encoded once, and kept in the run folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = ("train", "validation", "test")
 
 
 class CodeCorpus:
-    """The parts of a corpus as rows of codes, in the place of its samples.
+    """The parts of a corpus as rows of codes instead of samples.
 
     The codes of a block lie side by side, counted from 1; 0 is kept for no code.
 

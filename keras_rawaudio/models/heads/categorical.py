@@ -105,8 +105,10 @@ class CategoricalHead(Head):
         return ops.sparse_categorical_crossentropy(target, prediction, from_logits=True)
 
     def prepare_noise(self, noise: Any, temperature: Any) -> Any:
-        """The noise, kept below the end of the cumulative sums, which rounding leaves a hair off 1;
-        and the temperature beside it."""
+        """The noise, and the temperature beside it.
+
+        The noise stays below the end of the cumulative sums, which rounding leaves below 1.
+        """
         below = ops.minimum(noise, 1.0 - self.levels * 2.0**-23)
         return ops.concatenate([below, ops.zeros_like(noise) + temperature], axis=-1)
 

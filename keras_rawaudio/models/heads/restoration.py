@@ -1,4 +1,4 @@
-"""What a refiner is trained and scored by."""
+"""Loss and score of a refiner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_rawaudio.layers.discriminator import (
 
 
 class RestorationHead:
-    """Squared error of restored audio and, where a discriminator plays, the losses of its game.
+    """Squared error of restored audio and, with a discriminator, the adversarial losses.
 
     It stands where an `AudioModel` has a head.
 
