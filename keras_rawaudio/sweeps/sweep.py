@@ -66,4 +66,10 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
 
 
 def _compare(out: Path) -> str:
-    return compare(sorted((out / "runs").glob("trial-*")), out / PAGE)[0]
+    runs = sorted((out / "runs").glob("trial-*"))
+    if not runs:
+        raise UserError(
+            f"{out} holds no run: no trial could be trained, or they are gone; "
+            "search other values, and choose another --out"
+        )
+    return compare(runs, out / PAGE)[0]

@@ -111,7 +111,7 @@ class Trainer:
         self.callbacks = keras.callbacks.CallbackList(own, model=model, optimizer=optimizer)
         self.interrupt = Interrupt()
         self._stopping, self._next_look = False, 0  # of several processes, as of their last look
-        self.steps, self.seconds, self._saved = 0, 0.0, 0  # saved: the last checkpoint's step
+        self.steps, self.seconds, self._saved = 0, 0.0, -1  # saved: the last checkpoint's step
         self.resumed = resume
         if resume:
             self._restore()
@@ -160,8 +160,13 @@ class Trainer:
         return False
 
     def save(self) -> None:
-        """Write last.keras and the checkpoint that resume reads."""
+        """Write last.keras and the checkpoint that resume reads.
+
+        Raises:
+            UserError: the run folder was removed or renamed since the last checkpoint.
+        """
         if self.replicas.chief:
+            self._refuse_lost_folder()
             self.files.save_last()
         self._save_checkpoint()
 
@@ -170,6 +175,15 @@ class Trainer:
         if self.replicas.chief:
             save_checkpoint(self.run, self.step, self._progress())
         self._saved = self.steps
+
+    def _refuse_lost_folder(self) -> None:
+        """Write no folder anew that could not be resumed: it would lack the run's description."""
+        kept = self.run.training_state, self.run.previous_state
+        if self._saved >= 0 and not any(path.exists() for path in kept):
+            raise UserError(
+                f"{self.run.path} was removed or renamed while it was trained into; its last "
+                f"checkpoint, of step {self._saved}, went with it: --resume takes its new name"
+            )
 
     def _loop(self) -> None:
         batches = iter(
@@ -228,6 +242,8 @@ class Trainer:
         return self._stopping if self.replicas.workers > 1 else self.interrupt.requested
 
     def _validate(self, meter: ThroughputMeter, rate: float) -> None:
+        if self.replicas.chief:
+            self._refuse_lost_folder()
         row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
         accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
         if accepted and self.replicas.chief:

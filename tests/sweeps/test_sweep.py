@@ -10,6 +10,7 @@ import pytest
 from keras_rawaudio.cli import main
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps import optuna_engine, read_sweep
+from keras_rawaudio.sweeps.sweep import sweep
 from keras_rawaudio.sweeps.trial import Validations
 from keras_rawaudio.training import throughput, validation_policy
 from keras_rawaudio.training.csv_log import read_log
@@ -115,6 +116,8 @@ def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, 
     optuna_engine.search(read_sweep("sweep.yaml"), here)
     assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 2
     assert capsys.readouterr().err.count("failed: too little audio") == 2
+    with pytest.raises(UserError, match="no trial could be trained"):
+        sweep("sweep.yaml", here / "new")
 
 
 def test_validations_are_numbered_by_the_log(tmp_path):

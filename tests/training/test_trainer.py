@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 
 import keras
@@ -143,6 +144,28 @@ def test_what_was_saved_before_a_failure_stays(trainer, tiny, often, monkeypatch
         made.fit()
     for name in ("best", "last"):
         assert np.isfinite(predictions(load_model(made.run, name))).all()
+
+
+@pytest.mark.parametrize("name", [None, "renamed"])
+def test_a_folder_that_is_lost_is_not_half_made_anew(
+    tmp_path, piece, cache, tiny, monkeypatch, name
+):
+    """It said "saved", and could not be resumed: there was no run.json."""
+    learn, steps, run = TrainingStep.__call__, [], tmp_path / "run"
+
+    def step(*arguments):
+        steps.append(1)
+        if len(steps) == 2:
+            os.rename(run, tmp_path / name) if name else shutil.rmtree(run)
+            os.kill(os.getpid(), signal.SIGINT)
+        return learn(*arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    with pytest.raises(UserError, match="removed or renamed while it was trained into"):
+        train([piece], run, tiny(), Budget(epochs=1000), cache=cache)
+    assert not run.exists()
+    if name:
+        assert resume(tmp_path / name, Budget(epochs=1))
 
 
 def test_a_folder_that_was_there_stays(tmp_path, piece, cache, tiny, monkeypatch):
