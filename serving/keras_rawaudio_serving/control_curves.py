@@ -42,8 +42,12 @@ class ControlCurves:
             ServingError: no such control, or a value out of its range.
         """
         for name, points in self.points.items():
-            for _, value in points:
-                sampler.check_control(name, [value])
+            for seconds, value in points:
+                try:
+                    sampler.check_control(name, [value])
+                except ServingError as error:
+                    where = f"curves, at {seconds:g} s: " if len(points) > 1 else ""
+                    raise ServingError(f"{where}{error}") from None
 
     def apply(self, sampler: Sampler, seconds: float) -> None:
         """Turn the sampler's controls to their values at a time."""
@@ -87,9 +91,10 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
     if path.stat().st_size > LARGEST:
         raise ServingError(f"{path} is larger than {LARGEST >> 20} MB: that is no file of curves")
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # spreadsheets begin a file with a mark
         if path.suffix.lower() == ".csv":
-            reader = csv.DictReader(text.splitlines(), strict=True)
+            lines = text.splitlines()
+            reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
             _refuse_twice(reader.fieldnames or ())
             rows = list(reader)
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]

@@ -74,8 +74,9 @@ class ControlValues:
 
     def _each_stream(self, name: str, values: np.ndarray) -> np.ndarray:
         if len(values) not in (1, self.streams):
+            commas = ", weights of one joined by commas" if name == MUSIC else ""
             raise ServingError(
                 f"{name}: {len(values)} values for {self.streams} streams: give one or one per "
-                "stream"
+                f"stream{commas}"
             )
         return np.array(np.broadcast_to(values, (self.streams, *values.shape[1:])))

@@ -88,10 +88,11 @@ def test_damaged_controls_are_refused(toy, change, words):
     [
         ("curves.json", json.dumps({"level": [[0, 0.0], [10, 2.0]]})),
         ("curves.csv", "seconds,level\n0,0\n10,2\n"),
+        ("sheet.csv", "\ufeffseconds, level\r\n0, 0\r\n10, 2\r\n"),  # of a spreadsheet
     ],
 )
 def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     curves = read_curves(["tempo=1.5"], str(tmp_path / name))
     assert [curves.at(t)["level"] for t in (0, 5, 10, 99)] == [0, 1, 2, 2]
     assert curves.at(3)["tempo"] == 1.5
@@ -124,6 +125,8 @@ def test_bad_curves_are_refused_in_one_line(tmp_path, name, text, words):
 def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
     curves = tmp_path / "curves.json"
     curves.write_text(json.dumps({"level": [[0, 0.5], [0.2, 2.0]]}))
+    high = tmp_path / "high.json"
+    high.write_text('{"level": [[0, 1], [7, 9]]}')
     out = str(tmp_path / "new.wav")
     words = [str(turnable), "--seconds", "0.3", "--out", out, "--quiet"]
     assert main([*words, "--curves", str(curves)]) == 0
@@ -136,6 +139,7 @@ def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
         (["--control", "level=1", "--control", "pitch=1"], "no control 'pitch'"),
         (["--control", "temperature=1", "--temperature", "0.5"], "temperature is given twice"),
         (["--curves", str(tmp_path / "none.json")], "no such file of curves"),
+        (["--curves", str(high)], "curves, at 7 s: level is 9: it must be -2 to 2"),
     ]:
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
@@ -150,7 +154,7 @@ def test_music_is_named(album):
     assert values == [2, 2]
     tiny = Sampler.load(album(), music=["night=1e-300"])  # weights count by their ratio alone
     assert values_of(tiny) == values_of(Sampler.load(album(), music=["night"]))
-    sampler = Sampler.load(album(), streams=2, music=["sea", "night=3, day=1"])
+    sampler = Sampler.load(album(), streams=2, music=["sea", "night = 3, day=1"])
     assert values_of(sampler) == [4, 1.25]
     sampler.reset()  # it holds through it
     sampler.prime(np.zeros(8))
@@ -198,7 +202,7 @@ def test_unnamed_music_is_drawn_by_its_share(album):
         (["night=-1"], "NAME=WEIGHT"),
         (["night=1e300,day=1"], "weights from 0 to 1e.06"),
         (["night=0"], "add up to nothing"),
-        (["night", "day", "sea"], "music: 3 values for 1 streams"),
+        (["night", "day", "sea"], "music: 3 values for 1 streams.* joined by commas"),
     ],
 )
 def test_wrong_music_is_one_line(album, music, words):
