@@ -9,7 +9,7 @@ from keras_rawaudio.exporters.audio_steps import AudioSteps
 from keras_rawaudio.exporters.onnx_graph import SCORE, GraphBuilder, choice, inner, node, scan
 from keras_rawaudio.generation.advance import CODES, HISTORY
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.models.controls import GAIN, HOLD, LEVEL, PLACE, TEMPO
+from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, PLACE, TEMPO
 
 
 def compose(model: AudioModel, int8: bool = False) -> onnx.ModelProto:
@@ -41,7 +41,7 @@ class _Composer:
         nodes, (values, noise, is_drawn) = self.steps.layout.inline("layout", given)
         made = {f"made/{name}": values for name in self.made}
         if self.steps.is_paced:
-            controls = [TEMPO.name, HOLD.name]
+            controls = [TEMPO.name, DENSITY.name, HOLD.name]
             nodes += self.steps.is_paced.inline("is_paced", controls, ["is_paced"])[0]
         nodes += [
             node("Unsqueeze", ["temperature", self.builder.integers(1)], "temperature_column"),
@@ -207,7 +207,7 @@ class _Composer:
         paced, plain = ([f"{at}/{name}" for name in names] for at in ("paced", "plain"))
         results = ["draw/output", "draw/own_noise", *(f"draw/{name}" for name in [*own, PLACE])]
         given, after = [condition, noise], [kept[name] for name in own]
-        controls = [before[PLACE], TEMPO.name, HOLD.name]
+        controls = [before[PLACE], TEMPO.name, DENSITY.name, HOLD.name]
         states = [*(before[name] for name in own), *after]
         step, _ = self.steps.paced.inline("paced/step", [*controls, *given, codes, *states], paced)
         same = zip([*given, *after, before[PLACE]], plain, strict=True)

@@ -223,20 +223,21 @@ class AudioSteps:
         return (self.model.head.frame_size, None, self.noise_width)
 
     def _is_paced_step(self) -> Step:
-        return self._convert("is_paced", is_paced, [(None, 1)] * 2)
+        return self._convert("is_paced", is_paced, [(None, 1)] * 3)
 
     def _paced_step(self) -> Step:
         count = len(self._tier_shapes)
 
-        def step(place: Any, tempo: Any, hold: Any, output: Any, noise: Any, *given: Any) -> Any:
+        def step(place: Any, tempo: Any, density: Any, hold: Any, *given: Any) -> Any:
             place, twice, held = pace(place, tempo, hold)
-            noise, codes, states = ops.transpose(noise, (1, 0, 2)), given[0], list(given[1:])
+            output, noise, codes, *states = given
+            noise, before, after = ops.transpose(noise, (1, 0, 2)), states[:count], states[count:]
             output, noise, after = paced_step(
-                self.model, twice, held, output, noise, codes, states[:count], states[count:]
+                self.model, twice, held, density, output, noise, codes, before, after
             )
             return [output, ops.transpose(noise, (1, 0, 2)), *after, place]
 
-        given = [*[(None, 1)] * 3, self._frame_shapes[1], self._noise, *self._head_shapes]
+        given = [*[(None, 1)] * 4, self._frame_shapes[1], self._noise, *self._head_shapes]
         return self._convert("paced", step, [*given, *self._tier_shapes * 2])
 
     def _level_step(self) -> Step:

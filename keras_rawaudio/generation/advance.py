@@ -12,6 +12,7 @@ from keras_rawaudio.generation.counted_loop import counted_loop
 from keras_rawaudio.models import Model
 from keras_rawaudio.models.audio_model import AudioModel, State
 from keras_rawaudio.models.controls import (
+    DENSITY,
     GAIN,
     HOLD,
     LEVEL,
@@ -172,18 +173,20 @@ def _draw_paced_frame(model: AudioModel, noise: Any, state: State) -> State:
     output, once = _tier_step(model, 0, None, state)
     place, twice, held = pace(state[PLACE], state[TEMPO.name], state[HOLD.name])
     codes, states = model.head_state(state), [model.tier_state(0, s) for s in (state, once)]
-    output, noise, after = paced_step(model, twice, held, output, noise, codes[0], *states)
+    density = state[DENSITY.name]
+    output, noise, after = paced_step(model, twice, held, density, output, noise, codes[0], *states)
     drawn, history, codes = model.head.draw_frame(state[HISTORY], output, noise, codes)
     state = {**state, HISTORY: history, OUTPUT: _moved_on(state[OUTPUT], drawn), PLACE: place}
     return {**state, **model.named_state(0, after), **model.named_head_state(codes)}
 
 
-def is_paced(tempo: Any, hold: Any) -> Any:
-    """Whether frames may take no step of the tier, or two, in any row: a boolean.
+def is_paced(tempo: Any, density: Any, hold: Any) -> Any:
+    """Whether frames may take no step of the tier, or two, or biased codes, in any row: a boolean.
 
     Where it is false, `pace` leaves the place as it is and asks for one step.
     """
-    return ops.any(ops.logical_or(tempo != 1.0, hold > 0.5))
+    turned = ops.logical_or(tempo != 1.0, density != 0.0)
+    return ops.any(ops.logical_or(turned, hold > 0.5))
 
 
 def pace(place: Any, tempo: Any, hold: Any) -> tuple[Any, Any, Any]:
@@ -208,6 +211,7 @@ def paced_step(
     model: AudioModel,
     twice: Any,
     held: Any,
+    density: Any,
     output: Any,
     noise: Any,
     codes: Any,
@@ -220,6 +224,7 @@ def paced_step(
         model: one that is `paced`.
         twice: from `pace`: a frame's codes are drawn, and it is passed over.
         held: from `pace`.
+        density: of the control.
         output: of the tier, after one step.
         noise: `(B, frame, K)`, prepared; for a frame that is passed over it serves in another
             order too.
@@ -230,13 +235,15 @@ def paced_step(
     Returns:
         The tier's output, noise and the tier's state.
     """
-    passed = model.head.draw_codes(output, ops.flip(noise, axis=1))
+    favoured = model.head.favour_onsets(ops.flip(noise, axis=1), codes, density)
+    passed = model.head.draw_codes(output, favoured)
     again, later = model.tiers[0].step(passed, None, after)
     states = [
         ops.where(held > 0, a, ops.where(twice > 0, c, b))
         for a, b, c in zip(before, after, later, strict=True)
     ]
     output = ops.where(twice[..., None] > 0, again, output)
+    noise = model.head.favour_onsets(noise, ops.where(twice > 0, passed, codes), density)
     return output, model.head.repeat_codes(noise, codes, held), states
 
 

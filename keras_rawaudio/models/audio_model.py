@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
-from keras_rawaudio.models.controls import HOLD, LEVEL, TEMPO, Control
+from keras_rawaudio.models.controls import DENSITY, HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.tier import Tier
@@ -127,7 +127,7 @@ class AudioModel(FitWindows):
     @property
     def controls(self) -> list[Control]:
         """What may be turned while it generates, besides the temperature."""
-        return [TEMPO, LEVEL, HOLD] if self.paced else []
+        return [TEMPO, LEVEL, DENSITY, HOLD] if self.paced else []
 
     @property
     def context(self) -> int:

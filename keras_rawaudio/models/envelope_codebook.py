@@ -133,6 +133,14 @@ class EnvelopeCodebook(keras.layers.Layer):
         all arguments are as for `nll`."""
         return one_hot_argmax(self.logits(logits_input) + offset + noise)
 
+    def rises(self) -> Any:
+        """`(codebook_size, codebook_size)`: how far a code's level rises from another's, in dB.
+
+        In the mean over bands, from the code of the row to that of the column; 0 where it falls.
+        """
+        bands = self.codebook[:, :-2] * (40.0 / np.log(10.0))
+        return ops.mean(ops.maximum(bands[None] - bands[:, None], 0.0), axis=-1)
+
     def decode(self, code: Any) -> Any:
         """The centres `(..., num_features)` of codes `(..., codebook_size)`."""
         return ops.matmul(code, self.codebook)

@@ -11,6 +11,7 @@ from keras_rawaudio.models.envelope_codebook import EnvelopeCodebook
 from keras_rawaudio.models.lpc_codes import NUM_GAINS, LPCCodes
 
 NOISE = 3  # numbers per sample: for the envelope code, the filter index, the gain
+DENSITY_DB = 20.0  # a rise that the control `density` favours by its value
 FORCED = 1e6  # added to the logit of a code that is to be taken
 
 
@@ -96,6 +97,19 @@ class FrameCodes(keras.layers.Layer):
         """
         wanted = [ops.pad(c, ((0, 0), (0, self.frame_size - c.shape[-1]))) for c in codes]
         return noise + FORCED * repeats[..., None] * ops.stack(wanted, axis=-1)
+
+    def favour_onsets(self, noise: Any, codes: Codes, density: Any) -> Any:
+        """Noise by which `sample` takes more or fewer codes that rise from those before.
+
+        Args:
+            noise: as for `sample`.
+            codes: of the frame before, `(B, ...)`.
+            density: `(B, 1)` nats, for each rise of `DENSITY_DB`.
+        """
+        rises = [ops.matmul(codes.envelope, self.envelope.rises())]
+        rises += [ops.zeros_like(codes.index), ops.matmul(codes.gain, self.lpc.rises())]
+        rises = [ops.pad(r, ((0, 0), (0, self.frame_size - r.shape[-1]))) for r in rises]
+        return noise + (1 / DENSITY_DB) * density[..., None] * ops.stack(rises, axis=-1)
 
     def split(self, joined: Any) -> Codes:
         """Codes from `Codes.joined`."""

@@ -119,6 +119,12 @@ class LPCCodes(keras.layers.Layer):
         return ops.matmul(ops.concatenate([index, gain], axis=-1), self.code_bias)
 
     @staticmethod
+    def rises() -> np.ndarray:
+        """`(NUM_GAINS, NUM_GAINS)`: how far a gain rises from another, in dB; 0 where it falls."""
+        level = -20 * np.log10(MIN_RESIDUAL_SCALE) * np.linspace(0, 1, NUM_GAINS)
+        return np.maximum(level[None] - level[:, None], 0.0).astype("float32")
+
+    @staticmethod
     def decode(gain: Any) -> Any:
         """The residual scale `(..., 1)` of gains `(..., NUM_GAINS)`, relative to the peak.
 

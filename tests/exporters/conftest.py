@@ -19,6 +19,7 @@ from keras_rawaudio.exporters.onnx_model import export_onnx
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.generation import fresh_state, generator_state_spec
 from keras_rawaudio.models import Model
+from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
@@ -48,6 +49,9 @@ class Generator:
             "format_version": 1,
             "sample_rate": 8000,
             "frame": model.block,
+            "channels": model.channels,
+            "delay": model.delay,
+            "controls": [c._asdict() for c in (TEMPERATURE, *model.controls)],
             "noise_per_sample": model.head.noise_per_sample,
             "deterministic": model.head.deterministic,
             "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],

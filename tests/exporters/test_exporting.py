@@ -82,12 +82,13 @@ def test_found_phases_stay_the_same(exported, name):
         ("predictive, a clock, reads codes", {"tempo": 1.7, "level": -9.0}),
         ("predictive, a clock, reads codes", {"tempo": 0.6}),
         ("predictive, a clock, reads codes", {"tempo": [[1.0], [1.7]]}),
+        ("predictive, a clock, reads codes", {"density": [[-2.0], [2.0]]}),
         ("predictive, a clock, reads codes", {"hold": 1.0}),
     ],
 )
 def test_controls_do_the_same_three_ways(exported, name, controls):
     generator = exported(name)
-    inputs, state = generator.inputs(2, read=2, drawn=5), generator.fresh_state(2)
+    inputs, state = generator.inputs(2, read=2, drawn=8), generator.fresh_state(2)
     plain, _ = generator.keras(*inputs, state)
     state |= {name: np.full((2, 1), value, "float32") for name, value in controls.items()}
     expected, expected_state = generator.keras(*inputs, state)

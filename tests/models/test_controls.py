@@ -9,6 +9,8 @@ from keras_rawaudio.generation import fresh_state
 from keras_rawaudio.generation.advance import prepare_noise
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.models.controls import RAW_RATE, SLOPE, with_level
+from keras_rawaudio.models.frame_codes import Codes
+from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from ..small_models import compiled, make
 
@@ -166,6 +168,25 @@ class TestFrameCodes:
         assert np.std(np.asarray(audio)) > 0
         _, moving = draw(coded, state, seed=1)
         assert (np.asarray(moving["head_codes"]) != np.asarray(state["head_codes"])).any()
+
+    def test_density_draws_codes_that_rise(self, coded):
+        """More of them than without, and fewer where it is less than 0; 0 changes no noise."""
+        codes, rows = coded.head.codes, 2000
+        rng = np.random.default_rng(0)
+        one_hot = [np.eye(n)[rng.integers(0, n, rows)] for n in (codes.codebook_size, 3, NUM_GAINS)]
+        before = Codes(*(each.astype(np.float32) for each in one_hot))
+        noise = -np.log(-np.log(rng.random((rows, coded.frame, 3)))).astype(np.float32)
+        h = ops.zeros((rows, codes.envelope.logits.kernel.shape[0]))
+        rises, means = np.asarray(codes.envelope.rises()), []
+        for density in (-2.0, 0.0, 2.0):
+            turned = codes.favour_onsets(noise, before, np.full((rows, 1), density, np.float32))
+            drawn = codes.sample(h, turned)
+            gains = (before.gain @ codes.lpc.rises() * np.asarray(drawn.gain)).sum(axis=1)
+            own = (before.envelope @ rises * np.asarray(drawn.envelope)).sum(axis=1)
+            means.append([gains.mean(), own.mean()])
+        assert np.all(np.diff(means, axis=0) > 0)
+        same = codes.favour_onsets(noise, before, np.zeros((rows, 1), np.float32))
+        np.testing.assert_array_equal(same, noise)
 
     def test_at_the_highest_tempo_every_other_code_is_passed_over(self, coded):
         """The tier reads them all: it moves as far as in twice as many frames."""

@@ -200,6 +200,18 @@ class PredictiveHead(Head):
         """Codes of a frame that is not played `(B, code_width)`; arguments as for `begin_frame`."""
         return self.codes.sample(self._split(condition)[0][:, 0], noise[..., -NOISE:]).joined()
 
+    def favour_onsets(self, noise: Any, codes: Any, density: Any) -> Any:
+        """Noise by which codes are drawn that follow `codes (B, code_width)` with more onsets.
+
+        Args:
+            noise: `(B, frame_size, K)` from `prepare_noise`.
+            codes: of the frame before.
+            density: `(B, 1)` nats; less than 0: fewer.
+        """
+        before = self.codes.split(codes)
+        for_codes = self.codes.favour_onsets(noise[..., -NOISE:], before, density)
+        return ops.concatenate([noise[..., :-NOISE], for_codes], axis=-1)
+
     def repeat_codes(self, noise: Any, codes: Any, repeats: Any) -> Any:
         """Noise by which `begin_frame` takes given codes, in some rows.
 
