@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
@@ -14,7 +15,8 @@ def label_files(paths: Sequence[str]) -> tuple[list[str], list[int]]:
     """Name what a corpus is made of, by what lies in the deepest folder that holds all files.
 
     A file there is a label of its own, named without its suffix. The files of a folder there share
-    the folder's name. Commas and equals signs become underscores.
+    the folder's name. Commas and equals signs become underscores; a name that is there already
+    gets one more.
 
     Args:
         paths: or addresses, with slashes.
@@ -38,6 +40,12 @@ def label_files(paths: Sequence[str]) -> tuple[list[str], list[int]]:
     shared = {part[common] for part in parts if len(part) > common + 1}
     stems = [key if key in shared else PurePath(key).stem for key in keys]
     counts = Counter(stems)
-    names = [key if counts[stem] > 1 else stem for key, stem in zip(keys, stems, strict=True)]
-    names = [name.replace(",", "_").replace("=", "_") for name in names]
+    names: list[str] = []
+    for key, stem in zip(keys, stems, strict=True):
+        # One form of accented letters, as keyboards give it: file systems have two.
+        name = unicodedata.normalize("NFC", key if counts[stem] > 1 else stem)
+        name = name.replace(",", "_").replace("=", "_")
+        while name in names:
+            name += "_"
+        names.append(name)
     return names, [keys.index(part[common]) for part in parts]

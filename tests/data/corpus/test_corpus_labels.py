@@ -19,6 +19,8 @@ from keras_rawaudio.data.corpus.splitting import split_each_in_time
         (["/m/a/x.wav", "/m/a/b/y.wav", "/m/z.wav"], ["a", "z"], [0, 0, 1]),
         (["/m/a.wav", "/m/a.ogg", "/m/b.ogg"], ["a.wav", "a.ogg", "b"], [0, 1, 2]),
         (["/m/a=1,b.wav", "/m/c.wav"], ["a_1_b", "c"], [0, 1]),
+        (["/m/a,b.wav", "/m/a=b.wav"], ["a_b", "a_b_"], [0, 1]),
+        (["/m/U\u0308ber den Wolken.wav", "/m/c.wav"], ["\u00dcber den Wolken", "c"], [0, 1]),
         (["s3://bucket/night/1.wav", "s3://bucket/day.wav"], ["night", "day"], [0, 1]),
         ([f"/m/{i}.wav" for i in range(MOST + 1)], [], []),
     ],

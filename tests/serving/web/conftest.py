@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ def onnx_file(model: Any, folder: Path, rate: int = 8000) -> Path:
     """The generator of a model as an ONNX file."""
     from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.generation import generator_state_spec
+    from keras_rawaudio.models.controls import TEMPERATURE
 
     spec = generator_state_spec(model)
     metadata = {
@@ -28,6 +29,7 @@ def onnx_file(model: Any, folder: Path, rate: int = 8000) -> Path:
         "delay": model.delay,
         "noise_per_sample": model.head.noise_per_sample,
         "deterministic": False,
+        "controls": [control._asdict() for control in (TEMPERATURE, *model.controls)],
         "states": [{"name": n, "shape": s, "initial": v} for n, (s, v) in spec.items()],
     }
     path = folder / "generator.onnx"
@@ -124,18 +126,29 @@ class Page:
         found = re.search(r"recorded ([\d.]+) s", self.page.inner_text("#meter"))
         return float(found[1]) if found else 0.0
 
-    def record(self, seconds: float, path: Path) -> tuple[np.ndarray, int]:
-        """Play from the beginning and save that much: (samples, channels), and the rate."""
+    def record(
+        self, seconds: float, path: Path, then: Sequence[Callable[[], None]] = ()
+    ) -> tuple[np.ndarray, int]:
+        """Play from the beginning and save that much: (samples, channels), and the rate.
+
+        After it each of `then` is done, and as much again is recorded.
+        """
         self.press("Record")
         self.press("Play")
-        # By the audio, not by the clock: a busy machine may take longer.
-        while self.recorded() < seconds:
-            self.page.wait_for_timeout(50)
+        self._wait_for(seconds)
+        for act in then:
+            act()
+            self._wait_for(self.recorded() + seconds)
         with self.page.expect_download() as download:
             self.press("Stop and save")
         download.value.save_as(path)
         self.press("Pause")
         return soundfile.read(path, dtype="float32", always_2d=True)  # type: ignore[no-any-return]
+
+    def _wait_for(self, seconds: float) -> None:
+        """By the audio, not by the clock: a busy machine may take longer."""
+        while self.recorded() < seconds:
+            self.page.wait_for_timeout(50)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from keras_rawaudio_serving import Sampler, web_page
 from keras_rawaudio_serving.audio import read_seed
 from keras_rawaudio_serving.web_page import bundle
 
+from keras_rawaudio.models.controls import RAW_RATE, SLOPE
+
 from .conftest import Page
 
 Toy = Callable[..., Path]
@@ -92,6 +94,23 @@ def test_streams_are_mixed_at_equal_power(
     sampler = Sampler.load(exported, streams=3, random_seed=7, provider="cpu")
     expected = sampler.generate(len(audio) / 8000).sum(axis=0) / np.sqrt(3)
     np.testing.assert_allclose(audio[:, 0], expected, atol=1e-5)
+
+
+def test_a_level_that_jumps_does_not_click(
+    open_page: Callable[..., Page], exported: Path, tmp_path: Path
+) -> None:
+    """What is recorded is the sampler's audio behind a gain that moves by its slope."""
+    page = open_page(exported)
+    page.page.get_by_label("Random seed").fill("7")
+    slider = page.page.get_by_role("slider", name="Level")
+    turns = [lambda: slider.press("Home"), lambda: slider.press("End")]
+    audio, rate = page.record(0.5, tmp_path / "new.wav", turns)
+    plain = Sampler.load(exported, random_seed=7, provider="cpu").generate(len(audio) / rate)[0]
+    there = np.flatnonzero(np.abs(plain) > 0.1 * np.abs(plain).max())
+    gain = 20 * np.log10(np.abs(audio[there, 0] / plain[there]))
+    assert np.all(np.abs(np.diff(gain)) < SLOPE / RAW_RATE * np.diff(there) + 0.2)
+    assert gain.min() < -39
+    assert gain.max() > 5
 
 
 def test_a_bundle_plays_from_a_disk(browser: Any, exported: Path, tmp_path: Path) -> None:
