@@ -1,4 +1,4 @@
-"""What a validation does: it scores, generates, and writes down what came of it."""
+"""A validation: score the model, generate a little audio, and log both."""
 
 from __future__ import annotations
 

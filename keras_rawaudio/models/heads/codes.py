@@ -1,4 +1,4 @@
-"""What a model of codes is trained and scored by."""
+"""Loss and score of a model of codes."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from keras_rawaudio.models.heads.base import WholeFrameHead
 class RegressionHead(WholeFrameHead):
     """Predicts every sample of the next frame in one go.
 
-    With a `span` of several frames, each step predicts that many samples ahead. What is past of a
-    sample is then the mean of all predictions that were made of it, weighted by a window whose
-    copies sum to one; what is not yet past waits in the state.
+    With a `span` of several frames, each step predicts that many samples ahead. A sample is then
+    the mean of all predictions of it, weighted by a window whose copies sum to one. Samples that
+    later steps predict, too, wait in the state.
 
     Args:
         frame_size: samples per frame.
