@@ -27,13 +27,11 @@ class ControlCurves:
 
     def __init__(self, points: dict[str, list[tuple[float, float]]]) -> None:
         self.points = points
+        self._curves = {name: np.array(curve, float).T for name, curve in points.items()}
 
     def at(self, seconds: float) -> dict[str, float]:
         """The value of each control at a time."""
-        return {
-            name: float(np.interp(seconds, *np.array(points, float).T))
-            for name, points in self.points.items()
-        }
+        return {name: float(np.interp(seconds, *curve)) for name, curve in self._curves.items()}
 
     def check(self, sampler: Sampler) -> None:
         """Every point, before any audio is made.

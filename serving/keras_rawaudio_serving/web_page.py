@@ -73,6 +73,10 @@ def page_server(model: str | Path, port: int = 0) -> ThreadingHTTPServer:
     """
     files = page_files() | {MODEL: read_model(Path(model))}
 
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Print nothing: a page was closed while it was loading."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.partition("?")[0].removeprefix("/") or PAGE
@@ -95,7 +99,7 @@ def page_server(model: str | Path, port: int = 0) -> ThreadingHTTPServer:
             pass
 
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        server = Server(("127.0.0.1", port), Handler)
     except (OSError, OverflowError):
         raise ServingError(f"cannot serve on port {port}: give a free one, --web PORT") from None
     return server

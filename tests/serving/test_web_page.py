@@ -6,9 +6,12 @@ import http.client
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +68,22 @@ def test_three_files_are_served_and_nothing_else(toy: Toy, built: Path) -> None:
             assert answer(port, path).status == 404
         # A name that somebody else's page has made to point here.
         assert answer(port, "/generator.onnx", host=f"example.org:{port}").status == 404
+
+
+def test_connections_that_break_off_print_nothing(
+    toy: Toy, built: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A page that is closed while it loads, and bytes that are no request."""
+    abort = struct.pack("ii", 1, 0)
+    with served(toy()) as port:
+        for text in (b"GET / HTTP/1.1\r\n", b"\x16\x03\x01" + bytes(100) + b"\r\n\r\n", b""):
+            client = socket.create_connection(("127.0.0.1", port))
+            client.sendall(text)
+            time.sleep(0.1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+            client.close()
+        assert answer(port, "/").status == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_a_bundle_holds_the_model_and_the_runtime(toy: Toy, built: Path) -> None:
