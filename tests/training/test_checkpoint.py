@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.checkpoint import LARGEST_PROGRESS
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.trainer import Trainer
 
@@ -95,4 +96,18 @@ def test_a_claim_of_20_terabytes_is_refused_without_memory(trainer, tmp_path):
     assert padded != data
     made.run.training_state.write_bytes(padded)
     with pytest.raises(UserError, match="cannot resume from"):
+        resumed(made)
+
+
+def test_progress_that_is_too_long_is_refused(trainer):
+    """It is read as a whole, so that its size is looked at first."""
+    made = trainer()
+    made.run.path.mkdir(exist_ok=True)
+    made.save()
+    with np.load(made.run.training_state) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    arrays["progress"] = np.array(str(arrays["progress"]) + " " * LARGEST_PROGRESS)
+    with made.run.training_state.open("wb") as file:
+        np.savez(file, **arrays)
+    with pytest.raises(UserError, match="its progress is too long"):
         resumed(made)
