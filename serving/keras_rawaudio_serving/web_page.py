@@ -81,7 +81,8 @@ def page_server(model: str | Path, port: int = 0) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             name = self.path.partition("?")[0].removeprefix("/") or PAGE
             # Another host name may be a foreign page's, which was made to point here.
-            if self.headers["Host"] != f"127.0.0.1:{server.server_port}" or name not in files:
+            own = [f"{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")]
+            if self.headers["Host"] not in own or name not in files:
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
             self.send_response(HTTPStatus.OK)

@@ -66,6 +66,7 @@ def test_three_files_are_served_and_nothing_else(toy: Toy, built: Path) -> None:
         assert gzip.decompress(answer(port, "/ort.wasm.gz").read()) == b"wasm"
         for path in ("/../setup.cfg", "/web_page.py", "/index.html/x"):
             assert answer(port, path).status == 404
+        assert answer(port, "/", host=f"localhost:{port}").status == 200
         # A name that somebody else's page has made to point here.
         assert answer(port, "/generator.onnx", host=f"example.org:{port}").status == 404
 
