@@ -29,6 +29,12 @@ def build_parser() -> argparse.ArgumentParser:
         f"{TOKEN_VARIABLE}, which other users do not see",
     )
     add("--temperature", type=float, default=1.0, metavar="T", help="of sampling (1)")
+    add(
+        "--music",
+        metavar="NAME",
+        help="of a file that was trained on several: a name, or weights such as night=0.7,day=0.3 "
+        "(one at random)",
+    )
     add("--random-seed", type=int, metavar="N", help="same number, same audio")
     add("--seed-audio", metavar="FILE", help="audio that the model continues: its first second")
     add("--threads", type=int, default=1, metavar="N", help="processor threads (1)")
@@ -63,6 +69,7 @@ def _run(args: argparse.Namespace) -> None:
         sampler = Sampler.load(
             args.model,
             temperature=args.temperature,
+            music=[args.music] if args.music is not None else None,
             random_seed=args.random_seed,
             threads=args.threads,
         )

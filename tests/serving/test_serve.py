@@ -202,6 +202,17 @@ def test_an_empty_token_is_refused(
     assert "the token is empty" in capsys.readouterr().err
 
 
+def test_the_music_is_chosen_at_the_start(album: Toy) -> None:
+    running = Server(album(), "--music", "sea=3,day=1")
+    try:
+        values = {each["name"]: each["value"] for each in json.loads(running.get("controls"))}
+        assert values["music/night"] == 0
+        assert (values["music/day"], values["music/sea"]) == (0.25, 0.75)
+        assert running.stop() == 130
+    finally:
+        running.process.kill()
+
+
 def test_a_model_that_fails_ends_the_server(toy: Toy) -> None:
     running = Server(toy(gain=float("inf")))
     assert "the model gave NaN" in running.process.communicate(timeout=60)[1]
