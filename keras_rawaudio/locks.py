@@ -62,7 +62,7 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
             lock.acquire()
         try:
             with replacing(folder / HOLDER) as partial:
-                partial.write_text(str(os.getpid()))
+                partial.write_text(str(os.getpid()), encoding="utf-8")
         except BaseException:
             _release(lock, folder)
             raise
@@ -90,7 +90,7 @@ def holder(folder: Path) -> str:
     """The number of the process that holds a folder, as far as it is known."""
     path = folder / HOLDER
     try:
-        return path.read_text()[:20] if path.is_file() else "unknown"
+        return path.read_text(encoding="utf-8")[:20] if path.is_file() else "unknown"
     except (OSError, ValueError):
         return "unknown"
 

@@ -24,13 +24,23 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """Revision of the checkout that this package runs from; empty where there is none."""
+    """Revision of the checkout that this package runs from; empty where there is none.
+
+    It ends in `-dirty` where files of the revision are changed. The checkout's index is not
+    written: who is killed while it is would leave its lock.
+    """
     folder = Path(__file__).parent
     if not (folder.parent / ".git").exists():
         return ""
+
+    def git(*words: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
     try:
-        words = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
+        revision = git("describe", "--always", "--abbrev=12")
+        changed = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return f"{revision}-dirty" if changed else revision

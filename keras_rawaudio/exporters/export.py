@@ -99,7 +99,8 @@ def export(
         saved = json.dumps(metadata | {"arithmetic": "float32"})
         export_saved_model(model, saved, partial / "saved_model")
         if bundle:
-            (partial / "generator.html").write_text(bundle(partial / "generator.onnx"))
+            page = bundle(partial / "generator.onnx")
+            (partial / "generator.html").write_text(page, encoding="utf-8")
         if triton:
             write_model_repository(partial / "generator.onnx", metadata, partial / "triton")
     return target / "generator.onnx"

@@ -47,7 +47,10 @@ class CsvLog:
         if not self.rows:
             self.path.unlink(missing_ok=True)
             return
-        with replacing(self.path) as partial, partial.open("w", newline="") as file:
+        with (
+            replacing(self.path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             # Rows of another version may have other columns.
             columns = dict.fromkeys(name for row in self.rows for name in row)
             writer = csv.DictWriter(file, list(columns))

@@ -82,7 +82,7 @@ class LivePage:
         """What the page asks for every second."""
         self._asked = time.monotonic()
         rows: list[dict[str, str]] = [{}]
-        with suppress(OSError), self.run.log.open(newline="") as file:
+        with suppress(OSError), self.run.log.open(newline="", encoding="utf-8") as file:
             rows += csv.DictReader(file)
         row = rows[-1]
         sample = f"step-{int(row.get('step', 0)):07d}"

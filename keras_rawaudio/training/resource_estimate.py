@@ -174,7 +174,7 @@ def machine_memory() -> float:
     with suppress(AttributeError, OSError, ValueError):  # not on every system
         memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with suppress(OSError, ValueError):  # "max": no limit
-        memory = min(memory, float(CONTAINER.read_text()))
+        memory = min(memory, float(CONTAINER.read_text(encoding="utf-8")))
     return memory
 
 

@@ -88,7 +88,7 @@ def test_what_a_link_leads_to_stays_as_it_is(tmp_path, name):
 
 
 def test_a_full_disk_releases_the_lock(tmp_path, monkeypatch):
-    def full(*arguments):
+    def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
