@@ -18,10 +18,15 @@ class CodeSampler:
         codec: has the entries.
         prior: compares its queries with their keys.
         bias: `(bands, codebook_size)`, added to the logits where the generator draws.
+        min_p: `()`, the least probability of a code that is drawn, as a share of the greatest.
+
+    Reference:
+        Nguyen et al. 2025, "Turning up the heat: min-p sampling for creative and coherent LLM
+        outputs".
     """
 
-    def __init__(self, codec: SpectralCodec, prior: CodePrior, bias: Any) -> None:
-        self.codec, self.prior, self.bias = codec, prior, bias
+    def __init__(self, codec: SpectralCodec, prior: CodePrior, bias: Any, min_p: Any) -> None:
+        self.codec, self.prior, self.bias, self.min_p = codec, prior, bias, min_p
 
     def entry_keys(self) -> list[Any]:
         """What queries are compared with: keys and biases of the entries of each band."""
@@ -64,6 +69,7 @@ class CodeSampler:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
+            weights = ops.where(weights < self.min_p, 0.0, weights)
             below = ops.cumsum(weights, axis=-1)
             reached = ops.cast(below <= chance[:, band : band + 1] * below[:, -1:], "int32")
             # Rounding may leave nothing above the last entry.

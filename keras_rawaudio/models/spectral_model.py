@@ -53,8 +53,10 @@ class SpectralModel(FitWindows):
         label_shares: `(labels,)`, what part of the train part each label is.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
+        min_p: codes that are less probable than this share of the most probable one are not drawn;
+            0 until `training.code_balance` sets it.
         memory: blocks after which the recurrent state begins anew at the latest, where codes are
-            drawn; 0: never. `training.copy_meter` sets it for a model that copies.
+            drawn; 0: never. `training.model_files` sets it for a model that copies or lingers.
 
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before
@@ -111,12 +113,13 @@ class SpectralModel(FitWindows):
         self.code_bias = self.add_weight(
             (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
         )
+        self.min_p = self.add_weight((), initializer="zeros", trainable=False, name="min_p")
         self.memory = self.add_weight((), initializer="zeros", trainable=False, name="memory")
         if self.labels:
             self.label_shares = self.add_weight(
                 (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
             )
-        self.sampler = CodeSampler(self.spectral_codec, self.prior, self.code_bias)
+        self.sampler = CodeSampler(self.spectral_codec, self.prior, self.code_bias, self.min_p)
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
         self.seed_generator = keras.random.SeedGenerator()

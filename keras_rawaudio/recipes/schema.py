@@ -152,7 +152,8 @@ class CodeTrainingSettings(TrainingSettings):
 
     longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
     """Seconds for which a model may follow one place of the train part. One that does so for longer
-    draws with a shorter memory, as short as it takes; `null`: never."""
+    draws with a shorter memory, as short as it takes; one that lingers on the same codes too.
+    `null`: never."""
 
 
 class SpectralRecipe(Settings):

@@ -150,7 +150,7 @@ class Report:
             words += f". It follows the train part for {kept['copied_seconds']:g} s at a stretch"
         if isinstance(self.model, SpectralModel) and self.model.memory > 0:
             seconds = f"{self.model.memory_seconds:.1f} s"
-            words += f". So that it copies less, its state begins anew within {seconds}"
+            words += f". So that it copies or lingers less, its state begins anew within {seconds}"
         return words
 
     def _by_heart(self) -> bool:

@@ -1,31 +1,47 @@
-"""Biases by which free-running draws have the code frequencies of the train part."""
+"""Free-running draws get the code frequencies of the train part, and as many different codes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
+from keras_rawaudio.training.code_statistics import distinct_codes, repeated_codes
 
 ROWS = 16  # streams drawn at a time
 BLOCKS = 1400  # of each at most, about a minute; no more than the piece has
 PRIOR_COUNT = 2.0  # added to each count of draws
 RATE = 0.5  # of the first update
 LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
+# Of the truncation: its rate beside that of the biases, its largest step and value.
+MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 2.0, 0.1, 0.5
+WINDOW_SECONDS = 10.0  # in which different codes are counted
+LAG_SECONDS = 0.75  # from a code to the one that it may repeat
+LINGERS = 2.0, 0.01  # times the train part's odds of a repeated code, and so much more
 
 
 class CodeBalance:
-    """Moves `model.code_bias` until free-running draws have the train part's code frequencies.
+    """Moves `model.code_bias` and `model.min_p` until free-running draws are like the train part.
 
     A model that reads its own draws meets states that training never showed it. Some codes become
     too frequent there, and some of these lead nowhere else: a stream falls quiet and stays so. Each
     update draws a minute of codes, without audio, in several streams from nothing, and adds the
     logarithm of wanted over drawn frequency to each code's bias (stochastic approximation).
 
+    A model that is not sure draws improbable codes too, and goes on from there: its streams wander,
+    over more different codes within ten seconds than the piece has. So `min_p` rises by the
+    logarithm of drawn over wanted number, and falls where streams have too few.
+
     Args:
-        model: its biases move.
+        model: its biases and its truncation move.
         data: the codes of the train part.
+
+    Attributes:
+        lingers: whether the last draws repeat the codes of a moment before far more often than the
+            train part does.
 
     Reference:
         Robbins and Monro 1951, "A stochastic approximation method".
@@ -38,9 +54,18 @@ class CodeBalance:
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T])
         self.frequencies = counts / len(codes)
         self.draws = CodeDraws(model, ROWS, min(BLOCKS, len(codes)))
+        rows, hop = data.read_once("train", model.frame), model.block / model.rate
+        blocks = min(self.draws.blocks, max(map(len, rows)))
+        self.window = min(round(WINDOW_SECONDS / hop), blocks)
+        self.lag = max(1, min(round(LAG_SECONDS / hop), blocks - 1))
+        self.distinct = distinct_codes(rows, self.window)
+        self.repeats = self._repeats(rows)
+        self.lingers = False
 
     def fit(self, updates: int, seed: int) -> list[float]:
-        """Set the biases, from zero: draw and move them some times, by less each time.
+        """Draw, and move biases and truncation some times, by less each time.
+
+        Biases start from zero, the truncation from where it is.
 
         Args:
             updates: how many times.
@@ -52,11 +77,29 @@ class CodeBalance:
         """
         self.model.code_bias.assign(np.zeros_like(self.frequencies))
         rng = np.random.default_rng(seed)
-        return [self._update(RATE / (1 + update) ** 0.5, rng) for update in range(updates)]
+        divergences = []
+        for update in range(updates):
+            codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
+            streams = codes.transpose(1, 0, 2)
+            self.lingers = self._repeats(streams) > LINGERS[0] * self.repeats + LINGERS[1]
+            if update:  # Draws without biases tell nothing of those with.
+                self._move_min_p(rate, streams)
+            divergences.append(self._move_bias(rate, codes))
+        return divergences
 
-    def _update(self, rate: float, rng: np.random.Generator) -> float:
+    def _repeats(self, streams: Iterable[np.ndarray]) -> float:
+        """The odds that a code repeats the one of a moment before."""
+        share = repeated_codes(streams, self.lag)
+        return share / max(1.0 - share, 1e-6)
+
+    def _move_min_p(self, rate: float, streams: np.ndarray) -> None:
+        ratio = distinct_codes(streams, self.window) / self.distinct
+        step = np.clip(MIN_P_RATE * rate * np.log(ratio), -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
+        self.model.min_p.assign(np.clip(float(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
+
+    def _move_bias(self, rate: float, codes: np.ndarray) -> float:
         bands, levels = self.frequencies.shape
-        codes = self.draws(rng).reshape(-1, bands)
+        codes = codes.reshape(-1, bands)
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T]) + PRIOR_COUNT
         drawn = counts / counts.sum(axis=1, keepdims=True)
         wanted = self.frequencies + PRIOR_COUNT / len(codes)

@@ -28,7 +28,7 @@ class ModelFiles:
     """Saves a model with the running average of its weights.
 
     A model of codes is kept with biases that balance its codes. Where it copies the train part for
-    too long, its memory is limited.
+    too long, or lingers on the same codes, its memory is limited.
 
     Args:
         run: where they lie.
@@ -74,10 +74,7 @@ class ModelFiles:
             self.balance.fit(UPDATES, steps)
             copied, longest = round(self.copies.longest(steps), 1), self.longest_copy
             while longest is not None and copied > longest and self.copies.shorten_memory():
-                self.console.line(
-                    f"{'':12}follows the train part for {copied:g} s: from now on its state "
-                    f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
-                )
+                self._say_shorter(f"follows the train part for {copied:g} s")
                 self.balance.fit(UPDATES, steps)
                 copied = round(self.copies.longest(steps), 1)
         if copied > NOTED_COPY:
@@ -89,12 +86,23 @@ class ModelFiles:
         self._save_average(self.run.best)
 
     def finish(self, steps: int) -> None:
-        """Set the biases of the model that was kept more closely, at the end of training."""
+        """Balance the model that was kept more closely, at the end of training."""
         if self.balance and self.run.best.is_file():
             self.console.progress("balancing the codes")
             self.model.load_weights(self.run.best)
             self.balance.fit(FINAL_UPDATES, steps)
+            limited = self.longest_copy is not None
+            while limited and self.balance.lingers and self.copies.shorten_memory():
+                self._say_shorter("lingers on the same codes")
+                self.balance.fit(FINAL_UPDATES, steps)
             self._save(self.run.best)
+
+    def _say_shorter(self, reason: str) -> None:
+        assert isinstance(self.model, SpectralModel)
+        self.console.line(
+            f"{'':12}{reason}: from now on its state "
+            f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
+        )
 
     def _save_average(self, path: Path) -> None:
         with self.step.averaged():

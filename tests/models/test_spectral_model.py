@@ -63,6 +63,23 @@ def test_draws_follow_the_distribution(model):
     assert np.abs(shares - expected).max() < 0.03
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_improbable_codes_are_not_drawn(model, temperature):
+    rows = 1000
+    hidden, keys = ops.zeros((rows, 12)), model.sampler.entry_keys()
+    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    logits = np.asarray(model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), keys[0]))[0]
+    shares = np.exp((logits - logits.max()) / temperature)
+    least = float(np.sort(shares)[8] - 1e-4)  # eight of sixteen are less
+    model.min_p.assign(least)
+    drawn = model.sampler.draw(hidden, chance, ops.full((rows, 1), temperature), keys)
+    model.min_p.assign(0)
+    counts = np.bincount(np.asarray(drawn)[:, 0], minlength=16)
+    np.testing.assert_array_equal(counts > 0, shares >= least)
+    kept = np.where(shares >= least, shares, 0)
+    assert np.abs(counts / rows - kept / kept.sum()).max() < 0.05
+
+
 def test_the_least_and_the_greatest_noise_draw_an_entry(model):
     chance = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
     drawn = model.sampler.draw(

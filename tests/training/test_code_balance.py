@@ -1,4 +1,4 @@
-"""Code biases: free-running draws get the frequencies of the train part."""
+"""Free-running draws get the code frequencies of the train part, and as many different codes."""
 
 import keras
 import numpy as np
@@ -6,8 +6,14 @@ import pytest
 
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.training import code_balance
-from keras_rawaudio.training.code_balance import LARGEST_BIAS, CodeBalance
+from keras_rawaudio.training.code_balance import (
+    LARGEST_BIAS,
+    LARGEST_MIN_P,
+    LARGEST_MIN_P_STEP,
+    CodeBalance,
+)
 from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.code_statistics import distinct_codes, repeated_codes
 
 RATE = 2000
 
@@ -24,6 +30,12 @@ def balance(monkeypatch):
     codes[::2] = 0
     rows = (codes + 1).astype(np.int16).ravel()
     return CodeBalance(model, CodeCorpus({"train": [rows]}, {"train": [0]}))
+
+
+def draws_of(balance, codes):
+    """Let every draw give these codes `(blocks, bands)` in each stream."""
+    shape = (code_balance.BLOCKS, code_balance.ROWS, balance.model.frame)
+    balance.draws = lambda rng: np.broadcast_to(codes[: shape[0], None], shape).astype(np.int32)
 
 
 def test_the_wanted_frequencies_are_those_of_the_train_part(balance):
@@ -48,3 +60,41 @@ def test_biases_are_bounded(balance):
     balance.frequencies = np.eye(16)[np.full(balance.model.frame, 3)]
     balance.fit(12, seed=0)
     assert np.abs(np.asarray(balance.model.code_bias)).max() == LARGEST_BIAS
+
+
+def test_streams_that_wander_are_drawn_from_fewer_codes(balance):
+    shape = (code_balance.BLOCKS, balance.model.frame)
+    balance.distinct = 4.0  # of the piece
+    draws_of(balance, np.random.default_rng(5).integers(0, 16, shape))
+    balance.fit(1, seed=0)
+    assert float(balance.model.min_p) == 0  # the first draws are without biases
+    balance.fit(2, seed=0)
+    assert float(balance.model.min_p) == pytest.approx(LARGEST_MIN_P_STEP)
+    balance.fit(20, seed=0)
+    assert float(balance.model.min_p) == LARGEST_MIN_P
+    draws_of(balance, np.zeros(shape, int))  # too few: back again
+    balance.fit(30, seed=0)
+    assert float(balance.model.min_p) == 0
+
+
+def test_streams_with_as_many_codes_as_the_piece_keep_their_truncation(balance):
+    codes = np.random.default_rng(5).integers(0, 16, (code_balance.BLOCKS, balance.model.frame))
+    balance.distinct = distinct_codes([codes], balance.window)
+    draws_of(balance, codes)
+    balance.model.min_p.assign(0.2)
+    balance.fit(4, seed=0)
+    assert float(balance.model.min_p) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("every", "lingers"), [(1, False), (50, True)])
+def test_a_model_lingers_if_it_repeats_what_was_a_moment_ago(balance, every, lingers):
+    codes = np.random.default_rng(5).integers(0, 16, (code_balance.BLOCKS, balance.model.frame))
+    draws_of(balance, codes[np.arange(len(codes)) // every])
+    balance.fit(1, seed=0)
+    assert balance.lingers == lingers
+
+
+def test_no_window_and_no_lag_count_nothing():
+    short = [np.zeros((3, 2), int)]
+    assert distinct_codes(short, window=4) == 0
+    assert repeated_codes(short, lag=3) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from keras_rawaudio.recipes import CodeTrainingSettings
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.model_files import ModelFiles
+from keras_rawaudio.training.model_files import ModelFiles, load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
 from ..small_models import make_spectral
@@ -37,3 +37,32 @@ def test_the_memory_of_a_model_that_copies_is_shortened_until_it_does_not(
     assert files.balance_codes(steps=7) == {"copied_seconds": 2.0 if too_long else copied}
     assert copies.memory == (1.4 if too_long else 0.0)
     assert capsys.readouterr().err.count("begins anew after") == (2 if too_long else 0)
+
+
+@pytest.mark.parametrize("limit", [4.0, None])
+def test_the_memory_of_a_model_that_lingers_is_shortened_at_the_end(tmp_path, capsys, limit):
+    model = make_spectral()
+    files = ModelFiles(
+        RunFolder(tmp_path),
+        SimpleNamespace(model=model, averaged=nullcontext),
+        Console("bits_per_code", {}),
+        None,
+        CodeTrainingSettings(longest_copy=limit),
+    )
+    files.save_best()
+    memories = []
+
+    def shorten_memory():
+        model.memory.assign(model.memory + 40.0)
+        return True
+
+    def fit(updates, seed):
+        memories.append(float(model.memory))
+        files.balance.lingers = len(memories) < 3
+
+    files.copies = SimpleNamespace(shorten_memory=shorten_memory)
+    files.balance = SimpleNamespace(fit=fit, lingers=False)
+    files.finish(steps=7)
+    assert memories == ([0.0, 40.0, 80.0] if limit else [0.0])
+    assert capsys.readouterr().err.count("lingers on the same codes") == (2 if limit else 0)
+    assert float(load_model(RunFolder(tmp_path)).memory) == memories[-1]

@@ -1,0 +1,49 @@
+"""How much codes change: what free-running draws and a train part are compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def distinct_codes(streams: Iterable[np.ndarray], window: int) -> float:
+    """Different codes of a band within a window, in the mean over windows and bands.
+
+    Args:
+        streams: `(T, bands)` integers each; one shorter than a window counts for nothing.
+        window: blocks; windows lie side by side.
+
+    Returns:
+        The mean; 0.0 where there is no window.
+
+    Example:
+        >>> distinct_codes([np.array([[1, 5], [1, 6], [2, 7], [2, 8]])], window=4)
+        3.0
+    """
+    counts = []
+    for codes in streams:
+        whole = codes[: len(codes) // window * window]
+        ordered = np.sort(whole.reshape(-1, window, codes.shape[1]), axis=1)
+        counts.append((np.diff(ordered, axis=1) != 0).sum(axis=1).ravel() + 1)
+    found = np.concatenate([np.zeros(0), *counts])
+    return float(found.mean()) if len(found) else 0.0
+
+
+def repeated_codes(streams: Iterable[np.ndarray], lag: int) -> float:
+    """The share of codes that equal the one of their band some blocks before.
+
+    Args:
+        streams: `(T, bands)` integers each.
+        lag: blocks.
+
+    Returns:
+        The share; 0.0 where no stream is longer than the lag.
+
+    Example:
+        >>> repeated_codes([np.array([[1], [1], [2], [2]])], lag=1) == 2 / 3
+        True
+    """
+    equal = [(codes[lag:] == codes[:-lag]).ravel() for codes in streams]
+    found = np.concatenate([np.zeros(0, bool), *equal])
+    return float(found.mean()) if len(found) else 0.0
