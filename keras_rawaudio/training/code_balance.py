@@ -17,10 +17,10 @@ PRIOR_COUNT = 2.0  # added to each count of draws
 RATE = 0.5  # of the first update
 LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 # Of the truncation: its rate beside that of the biases, its largest step and value.
-MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 2.0, 0.1, 0.5
+MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.5
 WINDOW_SECONDS = 10.0  # in which different codes are counted
 LAG_SECONDS = 0.75  # from a code to the one that it may repeat
-LINGERS = 2.0, 0.01  # times the train part's odds of a repeated code, and so much more
+LINGERS = 3.0, 0.01  # times the train part's odds of a repeated code, and so much more
 
 
 class CodeBalance:
@@ -63,9 +63,7 @@ class CodeBalance:
         self.lingers = False
 
     def fit(self, updates: int, seed: int) -> list[float]:
-        """Draw, and move biases and truncation some times, by less each time.
-
-        Biases start from zero, the truncation from where it is.
+        """Draw, and move biases and truncation some times, from zero, by less each time.
 
         Args:
             updates: how many times.
@@ -76,6 +74,7 @@ class CodeBalance:
             it, in bits per code.
         """
         self.model.code_bias.assign(np.zeros_like(self.frequencies))
+        self.model.min_p.assign(0.0)
         rng = np.random.default_rng(seed)
         divergences = []
         for update in range(updates):

@@ -20,7 +20,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
 # Of the biases of a model of codes: when a model is kept, and at the end.
-UPDATES, FINAL_UPDATES = 2, 6
+UPDATES, FINAL_UPDATES = 2, 8
 LARGEST_RATIO = 10  # of what an archive holds to its own size
 
 
@@ -59,7 +59,7 @@ class ModelFiles:
         self._save_average(self.run.last)
 
     def balance_codes(self, steps: int) -> dict[str, float]:
-        """Balance the codes, see how much is copied, and limit the memory if that is too much.
+        """Balance the codes, with a memory as short as it takes not to copy.
 
         Args:
             steps: how many were taken.
@@ -71,12 +71,7 @@ class ModelFiles:
             return {}
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
-            self.balance.fit(UPDATES, steps)
-            copied, longest = round(self.copies.longest(steps), 1), self.longest_copy
-            while longest is not None and copied > longest and self.copies.shorten_memory():
-                self._say_shorter(f"follows the train part for {copied:g} s")
-                self.balance.fit(UPDATES, steps)
-                copied = round(self.copies.longest(steps), 1)
+            copied = self._balance(UPDATES, steps)
         if copied > NOTED_COPY:
             self.console.line(f"{'':12}follows the train part for {copied:g} s")
         return {"copied_seconds": copied}
@@ -90,19 +85,29 @@ class ModelFiles:
         if self.balance and self.run.best.is_file():
             self.console.progress("balancing the codes")
             self.model.load_weights(self.run.best)
-            self.balance.fit(FINAL_UPDATES, steps)
-            limited = self.longest_copy is not None
-            while limited and self.balance.lingers and self.copies.shorten_memory():
-                self._say_shorter("lingers on the same codes")
-                self.balance.fit(FINAL_UPDATES, steps)
+            self._balance(FINAL_UPDATES, steps, may_linger=False)
             self._save(self.run.best)
 
-    def _say_shorter(self, reason: str) -> None:
+    def _balance(self, updates: int, steps: int, may_linger: bool = True) -> float:
+        """Balance the codes, with a memory as short as it takes; seconds that are copied then."""
+        assert self.balance
         assert isinstance(self.model, SpectralModel)
-        self.console.line(
-            f"{'':12}{reason}: from now on its state "
-            f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
-        )
+        while True:
+            self.balance.fit(updates, steps)
+            copied = round(self.copies.longest(steps), 1)
+            if self.longest_copy is None:
+                return copied
+            copies = copied > self.longest_copy
+            lingers = self.balance.lingers and not may_linger
+            if not (copies or lingers) or not self.copies.shorten_memory():
+                return copied
+            reason = "lingers on few codes"
+            if copies:
+                reason = f"follows the train part for {copied:g} s"
+            self.console.line(
+                f"{'':12}{reason}: from now on its state begins anew after "
+                f"{self.model.memory_seconds:.1f} s at the latest"
+            )
 
     def _save_average(self, path: Path) -> None:
         with self.step.averaged():

@@ -32,7 +32,7 @@ def test_the_memory_of_a_model_that_copies_is_shortened_until_it_does_not(
         None,
         CodeTrainingSettings(longest_copy=limit),
     )
-    files.balance, files.copies = SimpleNamespace(fit=lambda *_: None), copies
+    files.balance, files.copies = SimpleNamespace(fit=lambda *_: None, lingers=True), copies
     too_long = limit is not None and copied > limit
     assert files.balance_codes(steps=7) == {"copied_seconds": 2.0 if too_long else copied}
     assert copies.memory == (1.4 if too_long else 0.0)
@@ -60,9 +60,9 @@ def test_the_memory_of_a_model_that_lingers_is_shortened_at_the_end(tmp_path, ca
         memories.append(float(model.memory))
         files.balance.lingers = len(memories) < 3
 
-    files.copies = SimpleNamespace(shorten_memory=shorten_memory)
+    files.copies = SimpleNamespace(shorten_memory=shorten_memory, longest=lambda seed: 0.0)
     files.balance = SimpleNamespace(fit=fit, lingers=False)
     files.finish(steps=7)
     assert memories == ([0.0, 40.0, 80.0] if limit else [0.0])
-    assert capsys.readouterr().err.count("lingers on the same codes") == (2 if limit else 0)
+    assert capsys.readouterr().err.count("lingers on few codes") == (2 if limit else 0)
     assert float(load_model(RunFolder(tmp_path)).memory) == memories[-1]
