@@ -1,5 +1,6 @@
 """A run that is trained again from its own description."""
 
+import os
 import shutil
 
 import pytest
@@ -16,7 +17,13 @@ def first(trained, tmp_path):
 
 
 def test_the_same_audio_gives_the_same_weights(first, capsys):
+    """And a cache that was cleared has the prepared audio again."""
+    corpus = first.describe()["corpus"]
+    shutil.rmtree(corpus)
+    assert main(["evaluate", "--run", str(first.path)]) == 2
+    assert "rerun prepares a run's audio there again" in capsys.readouterr().err
     assert main(["rerun", str(first.path)]) == 0
+    assert os.path.isdir(corpus)
     data, versions, result = capsys.readouterr().out.splitlines()
     assert data.startswith("data: agree; SHA-256 of the samples: ")
     assert versions == "versions: agree; Python, packages, code"

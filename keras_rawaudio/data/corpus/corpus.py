@@ -69,6 +69,11 @@ class Corpus:
             UserError: if it is not one, is of an unknown version, or is damaged.
         """
         folder = Path(os.path.expanduser(folder))
+        if not os.path.isdir(folder):
+            raise UserError(
+                f"there is no prepared audio in {folder}: a cache may have been cleared; "
+                "keras-rawaudio rerun prepares a run's audio there again"
+            )
         try:
             path = folder / DESCRIPTION
             if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:

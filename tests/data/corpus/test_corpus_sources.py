@@ -46,7 +46,7 @@ def test_a_path_that_begins_with_an_unknown_user_is_taken_as_it_is(prepare, tmp_
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such file or folder: ~nobody-of-this-name"):
         prepare("~nobody-of-this-name/song.wav")
-    with pytest.raises(UserError, match="is not a prepared corpus"):
+    with pytest.raises(UserError, match="no prepared audio in ~nobody-of-this-name"):
         Corpus.open("~nobody-of-this-name")
 
 
