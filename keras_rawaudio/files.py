@@ -82,9 +82,11 @@ def write_failure(error: BaseException | None) -> str | None:
     while error is not None and not isinstance(error, UserError):
         if isinstance(error, OSError):
             return error.strerror or str(error).partition("\n")[0] or type(error).__name__
-        # Of libsndfile and of TensorFlow's file system: of TensorFlow's errors, those with a code.
+        # Of libsndfile, SQLite and TensorFlow's file system: of its errors, those with a code.
         module = type(error).__module__.partition(".")[0]
-        if module == "soundfile" or (module == "tensorflow" and hasattr(error, "error_code")):
+        if module in ("soundfile", "sqlite3") or (
+            module == "tensorflow" and hasattr(error, "error_code")
+        ):
             return str(error).partition("\n")[0]
         error = error.__cause__ or error.__context__
     return None

@@ -52,7 +52,6 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
         position += len(block)
     report = figures(audio, found, pulsating)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:  # all of them, or those of before
             new = [stack.enter_context(replacing(out / name)) for name in FILES]
             pictures.waveforms(whole, rate, new[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, replacing
+from keras_rawaudio.files import PARTIAL, replacing, write_errors
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.reports.compare import compare
 from keras_rawaudio.sweeps import optuna_engine, ray_engine
@@ -44,7 +44,7 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
     settings = read_sweep(path)
     budget(settings)  # refuse before anything is made
     recipe = settings.load_recipe({})
-    with exclusive(out):
+    with exclusive(out), write_errors(out):
         # More trials may be asked for later; all else stays as it was begun.
         if not (out / BEGUN).is_file() and any(
             not path.name.startswith((PARTIAL, LOCK)) for path in out.iterdir()

@@ -1,5 +1,6 @@
 """Exploring: figures of pieces that are known, and pictures of them."""
 
+import errno
 import json
 import math
 import os
@@ -218,3 +219,14 @@ def test_a_pipe_in_the_place_of_a_picture_or_the_figures(tmp_path):
         with pytest.raises(UserError, match=f"{name}: it is no file"):
             explore(tmp_path / "song.wav", out)
         assert [path.name for path in out.iterdir()] == [name]
+
+
+def test_a_full_disk_leaves_no_empty_folder(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_demo_piece(tmp_path / "song.wav", 2.0, 2000)
+    monkeypatch.setattr("keras_rawaudio.analysis.pictures.overview", full)
+    with pytest.raises(UserError, match="No space left"):
+        explore(tmp_path / "song.wav", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 """Sweeps: the file, the search, pruning, going on."""
 
 import re
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from keras_rawaudio.cli import main
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps import optuna_engine, read_sweep
-from keras_rawaudio.sweeps.sweep import sweep
+from keras_rawaudio.sweeps.sweep import ENGINES, sweep
 from keras_rawaudio.sweeps.trial import Validations
 from keras_rawaudio.training import throughput, validation_policy
 from keras_rawaudio.training.csv_log import read_log
@@ -118,6 +119,18 @@ def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, 
     assert capsys.readouterr().err.count("failed: too little audio") == 2
     with pytest.raises(UserError, match="no trial could be trained"):
         sweep("sweep.yaml", here / "new")
+
+
+def test_a_full_disk_under_the_study_is_one_line(here, monkeypatch, capsys):
+    def full(settings, out):
+        try:
+            raise sqlite3.OperationalError("database or disk is full")
+        except sqlite3.OperationalError as error:
+            raise RuntimeError("what Optuna makes of it") from error
+
+    monkeypatch.setitem(ENGINES, "optuna", full)
+    assert main(["sweep", "sweep.yaml", "--out", "new"]) == 2
+    assert capsys.readouterr().err.count("cannot write new: database or disk is full") == 1
 
 
 def test_validations_are_numbered_by_the_log(tmp_path):
