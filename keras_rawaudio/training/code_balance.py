@@ -17,7 +17,8 @@ PRIOR_COUNT = 2.0  # added to each count of draws
 RATE = 0.5  # of the first update
 LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 # Of the truncation: its rate beside that of the biases, its largest step and value.
-MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.5
+MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.3
+FIRST_MIN_P_UPDATE = 2  # draws by biases that are far off tell nothing of those to come
 WINDOW_SECONDS = 10.0  # in which different codes are counted
 LAG_SECONDS = 0.75  # from a code to the one that it may repeat
 LINGERS = 3.0, 0.01  # times the train part's odds of a repeated code, and so much more
@@ -81,7 +82,7 @@ class CodeBalance:
             codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
             streams = codes.transpose(1, 0, 2)
             self.lingers = self._repeats(streams) > LINGERS[0] * self.repeats + LINGERS[1]
-            if update:  # Draws without biases tell nothing of those with.
+            if update >= FIRST_MIN_P_UPDATE:
                 self._move_min_p(rate, streams)
             divergences.append(self._move_bias(rate, codes))
         return divergences

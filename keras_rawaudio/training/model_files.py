@@ -71,7 +71,12 @@ class ModelFiles:
             return {}
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
-            copied = self._balance(UPDATES, steps)
+            self.balance.fit(UPDATES, steps)
+            copied, longest = round(self.copies.longest(steps), 1), self.longest_copy
+            while longest is not None and copied > longest and self.copies.shorten_memory():
+                self._say_shorter(f"follows the train part for {copied:g} s")
+                self.balance.fit(UPDATES, steps)
+                copied = round(self.copies.longest(steps), 1)
         if copied > NOTED_COPY:
             self.console.line(f"{'':12}follows the train part for {copied:g} s")
         return {"copied_seconds": copied}
@@ -85,29 +90,19 @@ class ModelFiles:
         if self.balance and self.run.best.is_file():
             self.console.progress("balancing the codes")
             self.model.load_weights(self.run.best)
-            self._balance(FINAL_UPDATES, steps, may_linger=False)
+            self.balance.fit(FINAL_UPDATES, steps)
+            limited = self.longest_copy is not None
+            while limited and self.balance.lingers and self.copies.shorten_memory():
+                self._say_shorter("lingers on few codes")
+                self.balance.fit(FINAL_UPDATES, steps)
             self._save(self.run.best)
 
-    def _balance(self, updates: int, steps: int, may_linger: bool = True) -> float:
-        """Balance the codes, with a memory as short as it takes; seconds that are copied then."""
-        assert self.balance
+    def _say_shorter(self, reason: str) -> None:
         assert isinstance(self.model, SpectralModel)
-        while True:
-            self.balance.fit(updates, steps)
-            copied = round(self.copies.longest(steps), 1)
-            if self.longest_copy is None:
-                return copied
-            copies = copied > self.longest_copy
-            lingers = self.balance.lingers and not may_linger
-            if not (copies or lingers) or not self.copies.shorten_memory():
-                return copied
-            reason = "lingers on few codes"
-            if copies:
-                reason = f"follows the train part for {copied:g} s"
-            self.console.line(
-                f"{'':12}{reason}: from now on its state begins anew after "
-                f"{self.model.memory_seconds:.1f} s at the latest"
-            )
+        self.console.line(
+            f"{'':12}{reason}: from now on its state "
+            f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
+        )
 
     def _save_average(self, path: Path) -> None:
         with self.step.averaged():
