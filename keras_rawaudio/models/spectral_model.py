@@ -247,7 +247,7 @@ class SpectralModel(FitWindows):
     @property
     def memory_seconds(self) -> float:
         """`memory` as a time; 0: without end."""
-        return float(self.memory) * self.block / self.rate
+        return float(np.asarray(self.memory)) * self.block / self.rate
 
     def _begins_anew(self, age: Any, chance: Any) -> Any:
         """`(B, 1)`: 1 where the state begins anew, in the last quarter of `memory` blocks."""

@@ -95,7 +95,7 @@ class CodeBalance:
     def _move_min_p(self, rate: float, streams: np.ndarray) -> None:
         ratio = distinct_codes(streams, self.window) / self.distinct
         step = np.clip(MIN_P_RATE * rate * np.log(ratio), -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
-        self.model.min_p.assign(np.clip(float(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
+        self.model.min_p.assign(np.clip(np.asarray(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
 
     def _move_bias(self, rate: float, codes: np.ndarray) -> float:
         bands, levels = self.frequencies.shape
