@@ -51,15 +51,12 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
         add_block([*whole, *minutes, spectrogram], position, block)
         position += len(block)
     report = figures(audio, found, pulsating)
-    try:
-        with ExitStack() as stack:  # all of them, or those of before
-            new = [stack.enter_context(replacing(out / name)) for name in FILES]
-            pictures.waveforms(whole, rate, new[0])
-            pictures.waveforms(minutes, rate, new[1])
-            pictures.overview(found, spectrogram.decibels(), pulsating, path.name, new[2])
-            new[3].write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+    with ExitStack() as stack:  # all of them, or those of before
+        new = [stack.enter_context(replacing(out / name)) for name in FILES]
+        pictures.waveforms(whole, rate, new[0])
+        pictures.waveforms(minutes, rate, new[1])
+        pictures.overview(found, spectrogram.decibels(), pulsating, path.name, new[2])
+        new[3].write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 

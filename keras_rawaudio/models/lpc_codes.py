@@ -121,7 +121,7 @@ class LPCCodes(keras.layers.Layer):
     @staticmethod
     def rises() -> np.ndarray:
         """`(NUM_GAINS, NUM_GAINS)`: how far a gain rises from another, in dB; 0 where it falls."""
-        level = -20 * np.log10(MIN_RESIDUAL_SCALE) * np.linspace(0, 1, NUM_GAINS)
+        level = (20.0 / np.log(10.0)) * _log_scales()
         return np.maximum(level[None] - level[:, None], 0.0).astype("float32")
 
     @staticmethod
@@ -130,9 +130,13 @@ class LPCCodes(keras.layers.Layer):
 
         `g = MIN_RESIDUAL_SCALE ** (1 - i / (NUM_GAINS - 1))` for level `i`.
         """
-        scales = np.exp(np.log(MIN_RESIDUAL_SCALE) * np.linspace(1, 0, NUM_GAINS)).astype("float32")
-        return ops.matmul(gain, scales[:, None])
+        return ops.matmul(gain, np.exp(_log_scales()).astype("float32")[:, None])
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "frame": self.frame, "codebook_size": self.codebook_size}
         return {**super().get_config(), **own}
+
+
+def _log_scales() -> np.ndarray:
+    """The natural logarithm of the residual scale of each gain."""
+    return np.log(MIN_RESIDUAL_SCALE) * np.linspace(1, 0, NUM_GAINS)

@@ -98,7 +98,10 @@ CASES = {
     "explore-no-audio": ("explore notes.wav --out new", "notes.wav"),
     "explore-no-samples": ("explore none.wav --out new", "none.wav.*0 samples"),
     "explore-nan": ("explore nan.wav --out new", "nan.wav.*not a finite number"),
-    "explore-nowhere": ("explore song.wav --out song.wav/new", "cannot write song.wav/new"),
+    "explore-nowhere": (
+        "explore song.wav --out song.wav/new",
+        "cannot write song.wav/new/waveforms.png: Not a directory",
+    ),
     "report-nothing": ("report --run new/run", "no such run folder"),
     "report-no-run": ("report --run folder", "is not a run folder"),
     "report-no-time": ("report --run folder --seconds -1", "--seconds: must be from 0"),

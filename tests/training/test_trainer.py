@@ -150,7 +150,7 @@ def test_what_was_saved_before_a_failure_stays(trainer, tiny, often, monkeypatch
 def test_a_folder_that_is_lost_is_not_half_made_anew(
     tmp_path, piece, cache, tiny, monkeypatch, name
 ):
-    """It said "saved", and could not be resumed: there was no run.json."""
+    """A folder made anew could not be resumed: it had no run.json."""
     learn, steps, run = TrainingStep.__call__, [], tmp_path / "run"
 
     def step(*arguments):

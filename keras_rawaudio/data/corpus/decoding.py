@@ -71,12 +71,13 @@ def find_files(source: str | Path) -> list[Path]:
         raise UserError(f"no such file or folder: {source}")
     if not source.is_dir():
         return [source.resolve()]
-    runs = {path.parent for path in source.rglob("run.json")}  # what they hold was generated
-    inside = sorted(
-        path
-        for path in source.rglob("*")
-        if _looks_like_audio(path, source) and runs.isdisjoint(path.parents)
-    )
+    paths = sorted(source.rglob("*"))
+    runs = {
+        path.parent for path in paths if path.name == "run.json"
+    }  # they hold what was generated
+    inside = [
+        path for path in paths if _looks_like_audio(path, source) and runs.isdisjoint(path.parents)
+    ]
     if not inside:
         raise UserError(f"no audio file (WAV, FLAC, OGG, MP3, ...) in the folder {source}")
     return [path.resolve() for path in inside]
