@@ -17,8 +17,6 @@ from keras_rawaudio.training.code_draws import CodeDraws
 NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the report
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
-# Seconds of the memory of a model that copies: the first, the shortest, and from one to the next.
-FIRST_MEMORY, SHORTEST_MEMORY, SHORTER = 3.5, 0.5, 0.8
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 MEL_BANDS = 40
 
@@ -56,14 +54,6 @@ class CopyMeter:
         matches = self.index.matches_of([self._log_mel(stream) for stream in codes], EVERY)
         copies = [match.longest_copy(self.limit) for match in matches]
         return max((copy.seconds for copy in copies if copy), default=0.0)
-
-    def shorten_memory(self) -> bool:
-        """Let the model forget sooner; False where it could not be sooner."""
-        seconds = SHORTER * self.model.memory_seconds or FIRST_MEMORY
-        if seconds < SHORTEST_MEMORY:
-            return False
-        self.model.memory.assign(int(seconds * self.model.rate / self.model.block))
-        return True
 
     def _log_mel(self, codes: np.ndarray) -> np.ndarray:
         """Natural log of mel-band power `(blocks, 40)` of codes `(blocks, bands)` from 0."""

@@ -12,10 +12,9 @@ from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import CodeTrainingSettings, TrainingSettings
 from keras_rawaudio.training.build import require_float32
-from keras_rawaudio.training.code_balance import CodeBalance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
-from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
+from keras_rawaudio.training.memory_limit import MemoryLimit
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
@@ -46,13 +45,11 @@ class ModelFiles:
         data: CodeCorpus | None,
         settings: TrainingSettings,
     ) -> None:
-        self.longest_copy: float | None = None
-        if isinstance(settings, CodeTrainingSettings):
-            self.longest_copy = settings.longest_copy
         self.run, self.step, self.console, self.model = run, step, console, step.model
-        self.balance: CodeBalance | None = None
-        if data and isinstance(self.model, SpectralModel):
-            self.balance, self.copies = CodeBalance(self.model, data), CopyMeter(self.model, data)
+        self.memory_limit: MemoryLimit | None = None
+        if data and isinstance(settings, CodeTrainingSettings):
+            assert isinstance(self.model, SpectralModel)
+            self.memory_limit = MemoryLimit(self.model, data, settings.longest_copy, console)
 
     def save_last(self) -> None:
         """Write last.keras."""
@@ -67,19 +64,11 @@ class ModelFiles:
         Returns:
             `copied_seconds` of a model of codes; nothing of another.
         """
-        if not (self.balance and isinstance(self.model, SpectralModel)):
+        if not self.memory_limit:
             return {}
         self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
-            self.balance.fit(UPDATES, steps)
-            copied, longest = round(self.copies.longest(steps), 1), self.longest_copy
-            while longest is not None and copied > longest and self.copies.shorten_memory():
-                self._say_shorter(f"follows the train part for {copied:g} s")
-                self.balance.fit(UPDATES, steps)
-                copied = round(self.copies.longest(steps), 1)
-        if copied > NOTED_COPY:
-            self.console.line(f"{'':12}follows the train part for {copied:g} s")
-        return {"copied_seconds": copied}
+            return {"copied_seconds": self.memory_limit.find(UPDATES, steps)}
 
     def save_best(self) -> None:
         """Write best.keras."""
@@ -87,22 +76,11 @@ class ModelFiles:
 
     def finish(self, steps: int) -> None:
         """Balance the model that was kept more closely, at the end of training."""
-        if self.balance and self.run.best.is_file():
+        if self.memory_limit and self.run.best.is_file():
             self.console.progress("balancing the codes")
             self.model.load_weights(self.run.best)
-            self.balance.fit(FINAL_UPDATES, steps)
-            limited = self.longest_copy is not None
-            while limited and self.balance.lingers and self.copies.shorten_memory():
-                self._say_shorter("lingers on few codes")
-                self.balance.fit(FINAL_UPDATES, steps)
+            self.memory_limit.find_anew(FINAL_UPDATES, steps)
             self._save(self.run.best)
-
-    def _say_shorter(self, reason: str) -> None:
-        assert isinstance(self.model, SpectralModel)
-        self.console.line(
-            f"{'':12}{reason}: from now on its state "
-            f"begins anew after {self.model.memory_seconds:.1f} s at the latest"
-        )
 
     def _save_average(self, path: Path) -> None:
         with self.step.averaged():

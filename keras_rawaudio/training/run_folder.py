@@ -133,7 +133,9 @@ class RunFolder:
     def making(cls, path: str | Path) -> Iterator[RunFolder]:
         """A new run's folder, locked; what the block leaves is removed if it fails early.
 
-        Early is before the first checkpoint. Nothing but what a run makes is removed.
+        Early is before the first checkpoint. Nothing but what a run makes is removed. What an
+        earlier training left, killed before its own first checkpoint, is put back: it can still be
+        resumed.
 
         Raises:
             UserError: it holds a run or anything else, is in use, or cannot be written.
@@ -141,12 +143,18 @@ class RunFolder:
         run = cls.check_new(path)
         with exclusive(run.path):
             run._refuse_taken()
-            run.remove_partials()  # the rest of an early end is written anew
+            run.remove_partials()
+            left = {
+                p: p.read_bytes() for p in (run.request, run.recipe, run.description) if p.exists()
+            }
             try:
                 yield run
             except BaseException:
                 if not (run.training_state.exists() or run.previous_state.exists()):
                     run.clear()
+                    for path, content in left.items():
+                        with replacing(path) as partial:
+                            partial.write_bytes(content)
                 raise
 
     @classmethod

@@ -105,7 +105,7 @@ class Trainer:
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,
-            keep_latest=self.files.balance is not None or model.head.adversarial,
+            keep_latest=self.files.memory_limit is not None or model.head.adversarial,
         )
         own = list(callbacks) if replicas.chief else []
         self.callbacks = keras.callbacks.CallbackList(own, model=model, optimizer=optimizer)

@@ -1,7 +1,5 @@
 """Copies of the train part are found in codes."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -59,14 +57,3 @@ def test_what_held_out_audio_matches_is_no_copy(model, codes):
     """A piece that repeats itself exactly copies itself, so the limit is above 1."""
     data = CodeCorpus({"train": [row(codes)], "validation": [row(codes[:150])]}, {"train": [0]})
     assert CopyMeter(model, data).limit > 1
-
-
-def test_a_memory_gets_shorter_and_stops_at_half_a_second(meter, model):
-    assert model.memory_seconds == 0
-    found = []
-    while meter.shorten_memory():
-        found.append(model.memory_seconds)
-    model.memory.assign(0)
-    assert found[0] == pytest.approx(3.5, abs=model.block / RATE)
-    assert all(0.7 < after / before < 0.81 for before, after in itertools.pairwise(found))
-    assert found[-1] >= 0.5 - model.block / RATE

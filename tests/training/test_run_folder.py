@@ -103,6 +103,30 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(killed_early, piec
     assert not list(killed_early.glob(".partial-*"))
 
 
+@pytest.mark.parametrize("by", ["train", "resume"])
+def test_a_refused_start_over_leaves_what_a_killed_training_left(
+    killed_early, piece, cache, tiny, by
+):
+    """Audio on a disk that is not there: the run can still be resumed when it is."""
+
+    def described():
+        return {path: path.read_bytes() for path in killed_early.glob("*.json")}
+
+    def start_over():
+        if by == "resume":
+            return resume(killed_early)
+        return train([piece], killed_early, tiny(), Budget(epochs=9), cache=cache)
+
+    before, moved = described(), piece.with_suffix(".moved")
+    piece.rename(moved)
+    try:
+        with pytest.raises(UserError, match="no such file"):
+            start_over()
+    finally:
+        moved.rename(piece)
+    assert described() == before
+
+
 def test_one_folder_for_the_run_and_prepared_audio_is_refused(tmp_path, piece, tiny):
     with pytest.raises(UserError, match="cannot hold the run and prepared audio"):
         train([piece], tmp_path / "new", tiny(), Budget(epochs=1), cache=tmp_path / "." / "new")

@@ -1,0 +1,109 @@
+"""The memory is as long as copies and lingering allow, and a chance copy does not cost it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_rawaudio.training import code_balance, copy_meter
+from keras_rawaudio.training.code_corpus import CodeCorpus
+from keras_rawaudio.training.console import Console
+from keras_rawaudio.training.memory_limit import MemoryLimit
+
+from ..small_models import make_spectral
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """Of 4 s; draws nothing: what copies and lingers is a function of the memory in blocks."""
+    monkeypatch.setattr(code_balance, "BLOCKS", 8)
+    monkeypatch.setattr(copy_meter, "SECONDS", 1.0)
+    model = make_spectral()
+    codes = np.random.default_rng(0).integers(1, 9, 40 * model.frame).astype(np.int16)
+    data = CodeCorpus({"train": [codes] * 4, "validation": [codes]}, {"train": [0] * 4})
+    limit = MemoryLimit(model, data, 4.0, Console("bits_per_code", {}))
+    limit.tried = []
+
+    def draws(copied=lambda memory: 0.0, lingers=lambda memory: False):
+        def fit(updates, seed):
+            limit.tried.append(int(model.memory))
+            limit.balance.lingers = lingers(int(model.memory))
+
+        limit.balance.fit = fit
+        limit.copies.longest = lambda seed: copied(int(model.memory))
+
+    limit.draws = draws
+    draws()
+    return limit
+
+
+def test_memories_get_shorter_and_end_at_half_a_second(limit):
+    seconds = limit.model.block / limit.model.rate
+    endless, *memories = limit.memories()
+    assert endless == 0
+    assert memories[0] * seconds == pytest.approx(3.5, abs=seconds)
+    assert all(0.7 < after / before < 0.85 for before, after in itertools.pairwise(memories))
+    assert 0.5 - seconds <= memories[-1] * seconds < 0.7
+
+
+def test_a_model_that_copies_nothing_keeps_its_memory(limit, capsys):
+    assert limit.find(2, 0) == limit.find_anew(8, 0) == 0
+    assert limit.tried == [0, 0]
+    assert capsys.readouterr().err == ""
+
+
+def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
+    _, first, second, *_ = limit.memories()
+    limit.draws(copied={0: 30.0, first: 4.2, second: 3.9}.__getitem__)
+    assert limit.find(2, 0) == 3.9
+    assert limit.tried == [0, first, second]
+    seconds = second * limit.model.block / limit.model.rate
+    line = capsys.readouterr().err.strip()
+    words = f"its state begins anew after {seconds:.1f} s at the latest"
+    assert line == f"follows the train part for 4.2 s: {words}"
+
+
+def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
+    _, first, second, *_ = limit.memories()
+    limit.draws(copied=lambda memory: 1.0 if memory == second else 9.0)
+    limit.find(2, 0)
+    assert limit.model.memory == second
+    limit.draws()
+    limit.find(2, 1)
+    assert limit.model.memory == first
+    limit.find(2, 2)
+    assert limit.model.memory == 0
+    assert "no long copies: its state has no end" in capsys.readouterr().err
+
+
+def test_at_the_end_the_search_begins_without_an_end(limit):
+    _, first, second, third, *_ = limit.memories()
+    limit.model.memory.assign(third)
+    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= second else 9.0)
+    limit.find_anew(8, 0)
+    assert limit.tried == [0, first, second]
+
+
+def test_streams_that_linger_forget_at_the_end_alone(limit, capsys):
+    _, first, second, *_ = limit.memories()
+    limit.draws(lingers=lambda memory: memory in (0, first))
+    limit.find(2, 0)
+    assert limit.tried == [0]
+    limit.find_anew(8, 0)
+    assert limit.tried == [0, 0, first, second]
+    assert "lingers on few codes: its state begins anew after" in capsys.readouterr().err
+
+
+def test_what_copies_with_the_shortest_memory_is_kept_with_it_and_noted(limit, capsys):
+    limit.draws(copied=lambda memory: 9.0)
+    assert limit.find_anew(8, 0) == 9
+    assert limit.model.memory == limit.memories()[-1]
+    assert "follows the train part for 9 s\n" in capsys.readouterr().err
+
+
+def test_without_a_limit_the_memory_has_no_end(limit, capsys):
+    limit.longest_copy = None
+    limit.draws(copied=lambda memory: 9.0, lingers=lambda memory: True)
+    assert limit.find(2, 0) == limit.find_anew(8, 0) == 9
+    assert limit.tried == [0, 0]
+    assert "begins anew" not in capsys.readouterr().err
