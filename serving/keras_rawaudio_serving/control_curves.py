@@ -57,7 +57,7 @@ def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
     """Curves from `NAME=VALUE` words and from a file, which goes first.
 
     A JSON file holds `{"tempo": [[0, 1.0], [30, 2.0]]}`, seconds and values. A CSV file begins with
-    `seconds,tempo,level`, and has a line for each time.
+    `seconds,tempo,level`, and has a line for each time; an empty cell is no point.
 
     Args:
         words: constant values.
@@ -96,7 +96,7 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
             _refuse_twice(reader.fieldnames or ())
             rows = list(reader)
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
-            raw = {name: [(row["seconds"], row[name]) for row in rows] for name in names}
+            raw = {name: [(r["seconds"], r[name]) for r in rows if r[name] != ""] for name in names}
         else:
             raw = json.loads(text, object_pairs_hook=_once)
         points = {

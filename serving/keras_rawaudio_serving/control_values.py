@@ -65,6 +65,12 @@ class ControlValues:
             self.music = np.zeros((self.streams, len(names)), np.float32)
         self.music[:, names.index(name.partition("/")[2])] = values
 
+    def get(self, name: str) -> np.ndarray:
+        """Float32 (streams,) of a known control: as set last, else its default."""
+        if name in self._values:
+            return self._values[name]
+        return np.full(self.streams, self.known[name].default, np.float32)
+
     def states(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and value of each state that was set."""
         if self.music is not None:

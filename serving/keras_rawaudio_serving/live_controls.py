@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .metadata import MUSIC, TEMPERATURE
+from .metadata import MUSIC
 from .sampler import Sampler
 
 
@@ -30,12 +30,7 @@ class LiveControls:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self.known = sampler.controls
-        self.values = {
-            name: np.full(sampler.streams, control.default, np.float32)
-            for name, control in self.known.items()
-        }
-        if TEMPERATURE.name in self.values:
-            self.values[TEMPERATURE.name] = sampler.temperature
+        self.values = {name: sampler.control(name) for name in self.known}
         if sampler.music is not None:
             weights = zip(sampler.metadata.labels, sampler.music.T, strict=True)
             self.values |= {f"{MUSIC}/{label.name}": values for label, values in weights}

@@ -132,6 +132,10 @@ class Sampler:
         """
         return self._control_values.check(name, values)
 
+    def control(self, name: str) -> np.ndarray:
+        """float32 (streams,): what a control of the file is set to."""
+        return self.temperature if name == TEMPERATURE.name else self._control_values.get(name)
+
     def set_control(self, name: str, values: Sequence[float] | np.ndarray) -> None:
         """Turn a control; it holds from the next block on, and through `reset`.
 

@@ -28,7 +28,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="lets those who know it set controls; better in the environment variable "
         f"{TOKEN_VARIABLE}, which other users do not see",
     )
-    add("--temperature", type=float, default=1.0, metavar="T", help="of sampling (1)")
+    add("--temperature", type=float, metavar="T", help="of sampling (1)")
+    add(
+        "--control",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="turn what else the file has: tempo=1.2 level=-6",
+    )
     add(
         "--music",
         metavar="NAME",
@@ -62,17 +70,23 @@ def _run(args: argparse.Namespace) -> None:
     except ImportError as error:
         raise missing_extra(PROGRAM, "serve", error) from None
     from .audio import read_seed
+    from .control_curves import read_curves
     from .sampler import Sampler
 
+    controls = read_curves(args.control, None)
+    if args.temperature is not None and "temperature" in controls.points:
+        raise ServingError("the temperature is given twice: by --temperature and as a control")
     listening = _bind(args.host, args.port)
     with listening:
         sampler = Sampler.load(
             args.model,
-            temperature=args.temperature,
+            temperature=1.0 if args.temperature is None else args.temperature,
             music=[args.music] if args.music is not None else None,
             random_seed=args.random_seed,
             threads=args.threads,
         )
+        controls.check(sampler)
+        controls.apply(sampler, 0.0)
         if args.seed_audio is not None:
             rate, channels = sampler.sample_rate, sampler.channels
             sampler.prime(read_seed(args.seed_audio, rate, 0.0, None, channels).audio)

@@ -72,6 +72,7 @@ def test_calls_and_steps_are_one():
         np.testing.assert_allclose(a, c, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_phase_matters_and_stays_in_its_turn():
     tier = make()
     x = np.repeat(frames(1, 7), 3, axis=0)

@@ -61,6 +61,7 @@ def test_the_level_does_not_depend_on_how_audio_is_cut(level):
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_level_changes_nothing_but_the_level(model):
     plain, after = draw(model, turned(model))
     quiet, after_quiet = draw(model, turned(model, level=-6.0))

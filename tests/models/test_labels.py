@@ -75,6 +75,7 @@ def test_the_state_of_a_row_is_the_label_of_its_place(model):
     np.testing.assert_allclose(begun["tier0_clock"][:, 0], [turns % 1, 0, 0, 0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_label_has_its_own_clock(model):
     weights = music([1, 0, 0], [0, 1, 0], [0, 0, 1], [0.3, 0.7, 0], [0, 0, 0])
     _, state = draw(model, weights, blocks=1)

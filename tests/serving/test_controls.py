@@ -37,6 +37,13 @@ def test_a_control_sets_its_state(turnable):
     np.testing.assert_allclose(sampler.generate(0.01), plain * [[2.0], [4.0]], rtol=1e-5)
 
 
+def test_live_controls_begin_as_they_were_set(turnable):
+    sampler = Sampler.load(turnable, streams=2, random_seed=0)
+    assert LiveControls(sampler).values["level"].tolist() == [0.5, 0.5]
+    sampler.set_control("level", [1.0, 2.0])
+    assert LiveControls(sampler).values["level"].tolist() == [1.0, 2.0]
+
+
 def test_threads_share_a_control(turnable):
     sampler = Sampler.load(turnable, streams=3, threads=2, random_seed=0, controls={"level": 1.0})
     audio = sampler.generate(0.01)
@@ -89,6 +96,7 @@ def test_damaged_controls_are_refused(toy, change, words):
         ("curves.json", json.dumps({"level": [[0, 0.0], [10, 2.0]]})),
         ("curves.csv", "seconds,level\n0,0\n10,2\n"),
         ("sheet.csv", "\ufeffseconds, level\r\n0, 0\r\n10, 2\r\n"),  # of a spreadsheet
+        ("sparse.csv", "seconds,level,tempo\n0,0,1\n5,,2\n10,2,\n"),
     ],
 )
 def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, text):

@@ -25,6 +25,7 @@ import uvicorn
 from keras_rawaudio_serving import http_protocol, serve
 
 from .server_process import TOKEN, Server
+from .test_controls import LEVEL
 from .toy_generators import RATE, build_stereo_toy, build_toy
 
 Toy = Callable[..., Path]
@@ -211,6 +212,33 @@ def test_the_music_is_chosen_at_the_start(album: Toy) -> None:
         assert running.stop() == 130
     finally:
         running.process.kill()
+
+
+def test_controls_are_set_at_the_start(toy: Toy) -> None:
+    running = Server(toy(frame=4, controls=[LEVEL]), "--control", "level=1.5")
+    try:
+        values = {each["name"]: each["value"] for each in json.loads(running.get("controls"))}
+        assert values == {"level": 1.5}
+        assert running.stop() == 130
+    finally:
+        running.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--control", "level=9"], "must be -2 to 2"),
+        (["--control", "pitch=1"], "this file has level"),
+        (["--control", "level"], "give NAME=VALUE"),
+        (["--control", "temperature=1", "--temperature", "1"], "given twice"),
+    ],
+)
+def test_a_control_that_the_file_has_not_is_refused(
+    toy: Toy, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    model = toy(frame=4, controls=[LEVEL])
+    assert serve.main([str(model), "--port", "0", *words]) == 2
+    assert line in capsys.readouterr().err
 
 
 def test_a_model_that_fails_ends_the_server(toy: Toy) -> None:

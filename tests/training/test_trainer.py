@@ -146,7 +146,7 @@ def test_what_was_saved_before_a_failure_stays(trainer, tiny, often, monkeypatch
         assert np.isfinite(predictions(load_model(made.run, name))).all()
 
 
-@pytest.mark.parametrize("name", [None, "renamed"])
+@pytest.mark.parametrize("name", [None, pytest.param("renamed", marks=pytest.mark.slow)])
 def test_a_folder_that_is_lost_is_not_half_made_anew(
     tmp_path, piece, cache, tiny, monkeypatch, name
 ):

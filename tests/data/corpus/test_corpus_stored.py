@@ -143,6 +143,7 @@ def cutting(port, answers, cuts):
         yield listening.getsockname()[1], left
 
 
+@pytest.mark.slow
 def test_windows_straight_from_s3_over_connections_that_are_cut(local, s3, monkeypatch):
     store = pytest.importorskip("s3fs").S3FileSystem
     monkeypatch.setattr(remote, "PAUSE", 0.0)
