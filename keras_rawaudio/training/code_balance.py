@@ -20,7 +20,6 @@ LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.3
 FIRST_MIN_P_UPDATE = 2  # draws by biases that are far off tell nothing of those to come
 WINDOW_SECONDS = 10.0  # in which different codes are counted
-LEAST_ODDS = 1e-4  # added, where a piece has no code that stays
 LAG_SECONDS = 0.75  # from a code to the one that it may repeat
 LINGERS = 3.0, 0.01  # times the train part's odds of a repeated code, and so much more
 
@@ -34,9 +33,8 @@ class CodeBalance:
     logarithm of wanted over drawn frequency to each code's bias (stochastic approximation).
 
     A model that is not sure draws improbable codes too, and goes on from there: its streams wander,
-    over more different codes within ten seconds than the piece has, and a code seldom stays for
-    another block. So `min_p` rises by the mean of two logarithms: of drawn over wanted number of
-    different codes, and of wanted over drawn odds that a code stays.
+    over more different codes within ten seconds than the piece has. So `min_p` rises by the
+    logarithm of drawn over wanted number, and falls where streams have too few.
 
     Args:
         model: its biases and its truncation move.
@@ -62,7 +60,7 @@ class CodeBalance:
         self.window = min(round(WINDOW_SECONDS / hop), blocks)
         self.lag = max(1, min(round(LAG_SECONDS / hop), blocks - 1))
         self.distinct = distinct_codes(rows, self.window)
-        self.stays, self.repeats = _odds(rows, 1), _odds(rows, self.lag)
+        self.repeats = self._repeats(rows)
         self.lingers = False
 
     def fit(self, updates: int, seed: int) -> list[float]:
@@ -83,17 +81,20 @@ class CodeBalance:
         for update in range(updates):
             codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
             streams = codes.transpose(1, 0, 2)
-            self.lingers = _odds(streams, self.lag) > LINGERS[0] * self.repeats + LINGERS[1]
+            self.lingers = self._repeats(streams) > LINGERS[0] * self.repeats + LINGERS[1]
             if update >= FIRST_MIN_P_UPDATE:
                 self._move_min_p(rate, streams)
             divergences.append(self._move_bias(rate, codes))
         return divergences
 
+    def _repeats(self, streams: Iterable[np.ndarray]) -> float:
+        """The odds that a code repeats the one of a moment before."""
+        share = repeated_codes(streams, self.lag)
+        return share / max(1.0 - share, 1e-6)
+
     def _move_min_p(self, rate: float, streams: np.ndarray) -> None:
-        more_codes = np.log(distinct_codes(streams, self.window) / self.distinct)
-        fewer_stay = np.log((self.stays + LEAST_ODDS) / (_odds(streams, 1) + LEAST_ODDS))
-        step = MIN_P_RATE * rate * (more_codes + fewer_stay) / 2
-        step = np.clip(step, -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
+        ratio = distinct_codes(streams, self.window) / self.distinct
+        step = np.clip(MIN_P_RATE * rate * np.log(ratio), -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
         self.model.min_p.assign(np.clip(np.asarray(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
 
     def _move_bias(self, rate: float, codes: np.ndarray) -> float:
@@ -108,9 +109,3 @@ class CodeBalance:
         bias = bias + rate * np.clip(difference, -LARGEST_STEP, LARGEST_STEP)
         self.model.code_bias.assign(np.clip(bias, -LARGEST_BIAS, LARGEST_BIAS))
         return float((wanted * difference).sum(axis=1).mean() / np.log(2))
-
-
-def _odds(streams: Iterable[np.ndarray], lag: int) -> float:
-    """That a code equals the one of its band some blocks before."""
-    share = repeated_codes(streams, lag)
-    return share / max(1.0 - share, 1e-6)
