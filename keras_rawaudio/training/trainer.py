@@ -12,7 +12,7 @@ import keras
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.data.windows import WindowPlan, window_dataset
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models import Model
+from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.build import build_optimizer
 from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
@@ -101,11 +101,10 @@ class Trainer:
         self.labels = data.labels("train") if data else None
         unit = loss_unit(model, corpus)
         self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
-        self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         self.validation = ValidationPolicy(
             self.settings.validate_every,
             self.settings.early_stopping,
-            keep_latest=self.files.memory_limit is not None or model.head.adversarial,
+            keep_latest=isinstance(model, SpectralModel) or model.head.adversarial,
         )
         own = list(callbacks) if replicas.chief else []
         self.callbacks = keras.callbacks.CallbackList(own, model=model, optimizer=optimizer)
@@ -115,6 +114,8 @@ class Trainer:
         self.resumed = resume
         if resume:
             self._restore()
+        # With the codebook that was restored: copies are sought among its spectra.
+        self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:
             seconds, resumed_at = self.settings.sample_seconds, self.steps if resume else None
             self.validator = Validator(

@@ -179,6 +179,23 @@ def test_a_model_that_copies_for_too_long_forgets(
     assert (words in err) == forgets
 
 
+def test_a_resumed_run_seeks_copies_among_the_spectra_of_its_codebook(run, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / "run")
+    meters = []
+
+    def longest(meter, seed):
+        meters.append(meter)
+        return 0.0
+
+    monkeypatch.setattr(CopyMeter, "longest", longest)
+    resume(tmp_path / "run", Budget(epochs=2))
+    codec = load_model(RunFolder(tmp_path / "run")).spectral_codec
+    for band, magnitudes in enumerate(codec.magnitudes):
+        assert np.any(magnitudes)
+        np.testing.assert_array_equal(meters[0].model.spectral_codec.magnitudes[band], magnitudes)
+        assert np.any(meters[0].mel[band])
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(run, piece, tmp_path):
     recipe = recipe_from_json(RECIPE | {"training": RECIPE["training"] | {"schedule": "constant"}})
