@@ -1,5 +1,6 @@
 """Controls by MIDI: which knob turns what, and the port that receives it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -91,12 +92,13 @@ def default_knobs(names: Iterable[str]) -> dict[str, Knob]:
     return {name: Knob(FIRST_CC + number) for number, name in enumerate(names)}
 
 
-def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
+def read_knobs(path: str | Path, names: Sequence[str], any_name: bool = False) -> dict[str, Knob]:
     """Read a file with lines such as `tempo: {cc: 21, channel: 1}`; the channel may be left out.
 
     Args:
         path: of the YAML file.
         names: of the controls that there are.
+        any_name: take controls of other models, too.
 
     Raises:
         ServingError: PyYAML is missing; no such file, not such a file, or a control that is not in
@@ -128,7 +130,7 @@ def read_knobs(path: str | Path, names: Sequence[str]) -> dict[str, Knob]:
         raise ServingError(f"{path}: give temperature: {{cc: {FIRST_CC}}}")
     knobs: dict[str, Knob] = {}
     for name, entry in raw.items():
-        if name not in names:
+        if name not in names and not any_name:
             raise ServingError(f"{path}: no control {name!s:.40}: this file has {', '.join(names)}")
         if not isinstance(entry, dict) or "cc" not in entry or entry.keys() - {"cc", "channel"}:
             raise ServingError(f"{path}: {name}: give {{cc: 0 to 127, channel: 1 to 16}}")
@@ -194,8 +196,37 @@ def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ServingError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_new_knobs(path: str | Path, names: Sequence[str]) -> None:
+    """Refuse, before the player turns any knob, what `write_knobs` could not or must not write.
+
+    Args:
+        path: of the YAML file.
+        names: of the controls that there are.
+
+    Raises:
+        ServingError: PyYAML is missing; the folder is, or cannot be written to; or there is
+            something that is no file of knobs, such as the model.
+    """
+    _yaml("--midi-learn")
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ServingError(f"cannot write {path}: no such folder: {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise ServingError(f"cannot write {path}: {path.parent} cannot be written to")
+    if not os.path.lexists(path):
+        return
+    try:
+        read_knobs(path, names, any_name=True)
+    except ServingError:
+        raise ServingError(
+            f"cannot write {path}: it is there and no file of knobs; choose another place"
+        ) from None
 
 
 def _yaml(flag: str) -> Any:

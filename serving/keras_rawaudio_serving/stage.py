@@ -132,9 +132,10 @@ def open_controls(
 def learn(args: argparse.Namespace, sampler: "Sampler") -> None:
     """Ask the player for a knob for each control, and write the file."""
     from .live_controls import LiveControls
-    from .midi import learn_knobs, open_port, write_knobs
+    from .midi import check_new_knobs, learn_knobs, open_port, write_knobs
 
     names = list(LiveControls(sampler).known)
+    check_new_knobs(args.midi_learn, names)
     with open_port(args.midi) as port:
         knobs = learn_knobs(port, names, lambda text: print(text, file=sys.stderr, flush=True))
     write_knobs(args.midi_learn, knobs)

@@ -137,3 +137,30 @@ def test_learning_from_the_command_line(
 
 def test_default_knobs_follow_the_file() -> None:
     assert default_knobs(["a", "b"]) == {"a": Knob(20), "b": Knob(21)}
+
+
+def test_what_is_no_file_of_knobs_is_refused_before_a_knob_is_asked_for(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model itself was replaced by the knobs, and a missing folder was found after them."""
+    monkeypatch.setattr(mido, "get_input_names", lambda: pytest.fail("it asks for knobs"))
+    model = toy()
+    (tmp_path / "notes.yaml").write_text("my: notes")
+    before = model.read_bytes()
+    for path in (model, tmp_path / "notes.yaml", tmp_path / "none" / "knobs.yaml"):
+        assert main([str(model), "--midi", "nano", "--midi-learn", str(path)]) == 2
+        assert f"cannot write {path}" in capsys.readouterr().err
+    assert model.read_bytes() == before
+    assert (tmp_path / "notes.yaml").read_text() == "my: notes"
+
+
+def test_knobs_that_are_not_written_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_knobs(tmp_path / "knobs.yaml", {"temperature": Knob(20)})
+    assert list(tmp_path.iterdir()) == []
