@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ServingError
+from .metadata import MAX_SECONDS
 from .resample import resample
 
 DEFAULT_SEED_SECONDS = 1.0
@@ -57,10 +58,13 @@ def read_seed(
     """
     import soundfile
 
-    if not 0 <= start < np.inf:
-        raise ServingError(f"the seed's start is {start:g} s: it must be 0 or more")
-    if seconds is not None and not 0 < seconds < np.inf:
-        raise ServingError(f"the seed's length is {seconds:g} s: it must be more than 0")
+    if not 0 <= start <= MAX_SECONDS:
+        raise ServingError(f"the seed's start is {start:g} s: it must be 0 to {MAX_SECONDS:g}")
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
+        raise ServingError(
+            f"the seed's length is {seconds:g} s: "
+            f"it must be more than 0 and at most {MAX_SECONDS:g}"
+        )
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .command import Parser, Say, run_command
 from .errors import ServingError
+from .metadata import MAX_SECONDS
 from .progress import ProgressBar
 from .stage import add_stage_arguments, check_stage, learn, live_block, open_controls, open_speaker
 
@@ -141,7 +142,7 @@ def _run(args: argparse.Namespace) -> None:
     )
     if args.midi_learn:
         return learn(args, sampler)
-    if to_file and 0 < args.seconds < float("inf"):
+    if to_file:
         samples = round(args.seconds * sampler.sample_rate) * sampler.channels
         check_room(args.out, samples, args.streams)  # all of them lie there until the end
     say = Say(args.quiet)
@@ -222,8 +223,10 @@ def _check(args: argparse.Namespace, to_file: bool) -> None:
         if not 1 <= args.keep <= args.streams:
             raise ServingError(f"--keep is {args.keep}: it must be 1 to --streams ({args.streams})")
     for flag, value in (("--seconds", args.seconds), ("--block", args.block)):
-        if value is not None and not 0 < value < float("inf"):
-            raise ServingError(f"{flag} is {value:g}: it must be more than 0")
+        if value is not None and not 0 < value <= MAX_SECONDS:
+            raise ServingError(
+                f"{flag} is {value:g}: it must be more than 0 and at most {MAX_SECONDS:g}"
+            )
 
 
 def _temperatures(words: list[str] | None) -> list[float]:

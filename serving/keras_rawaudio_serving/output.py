@@ -13,7 +13,7 @@ import numpy as np
 
 from .audio import file_name
 from .errors import ServingError
-from .scratch import Scratch
+from .scratch import Scratch, replace_all
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _LARGEST_WAV = 2**32 - 2**16  # bytes of samples
@@ -211,9 +211,9 @@ class FileOutput:
         for part in parts:
             if part.suffix.lower() == ".ogg":
                 _fix_ogg_serial_numbers(part)
-        for part, final in zip(parts, self.paths, strict=True):
             part.chmod(0o666 & ~umask)  # libsndfile gives 0644; it should be like any other file
-            os.replace(part, final)
+        assert self._scratch
+        replace_all(list(zip(parts, self.paths, strict=True)), self._scratch.path)
 
     def _discard(self) -> None:
         for file in self._files:

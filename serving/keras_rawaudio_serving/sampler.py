@@ -11,7 +11,7 @@ from .audio import seed_of_streams
 from .control_values import ControlValues
 from .errors import ServingError
 from .generator import Generator, States
-from .metadata import MUSIC, TEMPERATURE, Metadata
+from .metadata import MAX_SECONDS, MUSIC, TEMPERATURE, Metadata
 from .music import random_music
 from .noise import Noise
 
@@ -208,10 +208,11 @@ class Sampler:
         Raises:
             ServingError: seconds or block not above 0; the model gave NaN.
         """
-        if seconds is not None and not (np.isfinite(seconds) and seconds > 0):
-            raise ServingError(f"seconds is {seconds:g}: it must be more than 0")
-        if not (np.isfinite(block_seconds) and block_seconds > 0):
-            raise ServingError(f"the block is {block_seconds:g} s: it must be more than 0")
+        for name, value in (("seconds", seconds), ("the block", block_seconds)):
+            if value is not None and not 0 < value <= MAX_SECONDS:
+                raise ServingError(
+                    f"{name} is {value:g} s: it must be more than 0 and at most {MAX_SECONDS:g}"
+                )
         samples = None if seconds is None else round(seconds * self.sample_rate)
         if samples == 0:
             raise ServingError(

@@ -5,6 +5,7 @@ import glob
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ENDING = ".part"
@@ -52,6 +53,35 @@ class Scratch:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def replace_all(moves: Sequence[tuple[Path, Path]], scratch: Path) -> None:
+    """Move files to their final places: all of them, or those of before stay.
+
+    Args:
+        moves: from where, and to where.
+        scratch: a folder on the same disk, where what was there lies until all is done.
+    """
+    if len(moves) == 1:
+        os.replace(*moves[0])
+        return
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for number, (part, final) in enumerate(moves):
+            old = None
+            if os.path.lexists(final):
+                old = scratch / f"old-{number}"
+                try:
+                    os.link(final, old, follow_symlinks=False)
+                except (OSError, NotImplementedError):  # a disk without such links
+                    shutil.copy2(final, old, follow_symlinks=False)
+            done.append((final, old))
+            os.replace(part, final)
+    except BaseException:
+        for final, old in reversed(done):
+            with contextlib.suppress(OSError):
+                os.replace(old, final) if old else final.unlink(missing_ok=True)
+        raise
 
 
 def _lock(folder: Path) -> int | None:

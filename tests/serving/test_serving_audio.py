@@ -225,8 +225,44 @@ def test_what_no_disk_holds_is_refused(
         check_room(tmp_path / name, samples, files)
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_several_files_are_all_new_or_all_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Ctrl-C between two names left new files beside old ones."""
+    for number in (1, 3):
+        (tmp_path / f"new-{number}.wav").write_text(f"old {number}")
+    replace = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        replace(source, target)
+        if target.name == "new-2.wav" and "old" not in source.name:
+            raise KeyboardInterrupt
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+
+    def write() -> None:
+        with FileOutput(tmp_path / "new.wav", 3, 8000) as file:
+            file.write(np.zeros((3, 100)))
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    left = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert left == {"new-1.wav": "old 1", "new-3.wav": "old 3"}
+    monkeypatch.setattr(os, "replace", replace)
+    write()
+    for number in (1, 2, 3):
+        assert len(soundfile.read(tmp_path / f"new-{number}.wav")[0]) == 100
+
+
 @pytest.mark.parametrize(
-    ("start", "seconds"), [(np.nan, 1.0), (np.inf, 1.0), (0.0, np.nan), (0.0, np.inf)]
+    ("start", "seconds"),
+    [(np.nan, 1.0), (np.inf, 1.0), (1e308, 1.0), (0.0, np.nan), (0.0, np.inf), (0.0, 1e308)],
 )
 def test_a_seed_has_a_place(tone: Tone, start: float, seconds: float) -> None:
     with pytest.raises(ServingError, match=r"the seed's (start|length) is"):

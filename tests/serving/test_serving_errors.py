@@ -20,6 +20,8 @@ ERRORS = [
     ("--seconds 0 --out OUT", "more than 0"),
     ("--seconds -1 --out OUT", "more than 0"),
     ("--seconds 1 --block 0 --out OUT", "--block"),
+    ("--seconds 1e308 --out OUT", "at most 1e+09"),
+    ("--seconds 1 --block 1e308 --out OUT", "at most 1e+09"),
     ("--seconds 1 --temperature 0 --out OUT", "temperature is 0"),
     ("--seconds 1 --temperature warm --out OUT", "not a number"),
     ("--seconds 1 --temperature 1,1,1 --streams 2 --out OUT", "3 temperatures for 2 streams"),
