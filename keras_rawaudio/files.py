@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     refuse_other_kinds(path)
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    made = not path.parent.exists()
+    made = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
         with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,9 +44,9 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        if made:
+        for folder in made:
             with suppress(OSError):  # it holds something
-                path.parent.rmdir()
+                folder.rmdir()
 
 
 def refuse_other_kinds(path: Path) -> None:

@@ -50,3 +50,11 @@ def test_folders_are_not_replaced(tmp_path):
     for path in (tmp_path, tmp_path.root):
         with pytest.raises(UserError, match="it is no file"), replacing(type(tmp_path)(path)):
             pass
+
+
+def test_a_failure_leaves_no_folder_that_was_made_for_the_file(tmp_path):
+    """Of folders within folders, the last one alone was removed."""
+    path = tmp_path / "a" / "b" / ("x" * 245)
+    with pytest.raises(UserError, match="File name too long"), replacing(path) as partial:
+        partial.write_text("new")
+    assert list(tmp_path.iterdir()) == []

@@ -186,7 +186,10 @@ def _making(out: Path) -> Iterator[Path]:
     """A folder that takes the name `out` when the block ends well, and vanishes if not."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out} is there already; a test keeps its folder: choose another --out")
+    if not out.name or out.name == "..":
+        raise UserError(f"{out} is no new folder; give it a name: choose another --out")
     partial = out.with_name(f"{PARTIAL}{os.getpid()}-{out.name}")
+    made = [folder for folder in out.parents if not os.path.exists(folder)]
     try:
         with write_errors(out):
             partial.mkdir(parents=True)
@@ -197,3 +200,6 @@ def _making(out: Path) -> Iterator[Path]:
             partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):  # it holds something
+                folder.rmdir()

@@ -86,9 +86,12 @@ def open_system(path: Path) -> AudioFiles | Model:
 
 def _trained(run: RunFolder) -> Model:
     from keras_rawaudio.generation import ReferenceSampler
+    from keras_rawaudio.models import Refiner
     from keras_rawaudio.training.model_files import load_model
 
     model = load_model(run)
+    if isinstance(model, Refiner):
+        raise UserError(f"{run.path} is a refiner's run: it revises audio and generates none")
     rate = int(run.describe()["sample_rate"])
 
     def draw(streams: int, seconds: float, prompt: Prompt, random_seed: int) -> np.ndarray:
@@ -113,9 +116,12 @@ def _exported(path: Path) -> Model:
         raise UserError(str(error)) from None
 
     def draw(streams: int, seconds: float, prompt: Prompt, random_seed: int) -> np.ndarray:
-        sampler = Sampler.load(path, streams=streams, random_seed=random_seed)
-        sampler.prime(prompt(metadata.sample_rate, metadata.channels))
-        audio: np.ndarray = np.concatenate([*sampler.stream(seconds)], axis=1)
+        try:
+            sampler = Sampler.load(path, streams=streams, random_seed=random_seed)
+            sampler.prime(prompt(metadata.sample_rate, metadata.channels))
+            audio: np.ndarray = np.concatenate([*sampler.stream(seconds)], axis=1)
+        except ServingError as error:
+            raise UserError(str(error)) from None
         return audio
 
     return Model(metadata.sample_rate, metadata.channels, draw)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ import soundfile
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import CorpusSettings, prepare
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
 from keras_rawaudio.listening.design import Key
 from keras_rawaudio.listening.loudness import integrated_loudness
+from keras_rawaudio.listening.systems import open_system
+from keras_rawaudio.models import Refiner
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training.build import build_model
 from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
@@ -158,6 +162,7 @@ CASES = {
     ),
     "taken": ("--real {a}/song.wav --a {a}/hiss.wav --out {a}", "is there already"),
     "both": ("--results {a}/x.json --real {a}/song.wav", "not both"),
+    "no-file-deep": ("--real none.wav --a {a}/hiss.wav --out {o}/a/b", "no such file or folder"),
     "no-results": ("--results {a}/x.json", "cannot read .*x.json: there is no such file"),
     "no-json": ("--results {a}/song.wav", "song.wav is not a JSON file of a listening test"),
 }
@@ -188,3 +193,33 @@ def test_a_failure_to_write_leaves_nothing(audio, tmp_path, capsys, monkeypatch)
     assert main(["listen-test", *words.split()]) == 2
     assert "No space left" in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == []
+
+
+def test_the_folder_that_one_is_in_has_no_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["listen-test", "--real", "song.wav", "--a", "song.wav", "--out", "."]) == 2
+    assert "give it a name" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_sampler_that_fails_as_it_draws_is_one_line(tmp_path, monkeypatch):
+    serving = pytest.importorskip("keras_rawaudio_serving")
+
+    def failing(*_, **more):
+        if more:  # as it draws
+            raise serving.ServingError("the model gave NaN")
+        return SimpleNamespace(metadata=SimpleNamespace(sample_rate=8000, channels=1))
+
+    monkeypatch.setattr(serving.Sampler, "load", failing)
+    system = open_system(tmp_path / "generator.onnx")
+    with pytest.raises(UserError, match="gave NaN"):
+        system.draw(2, 1.0, lambda rate, channels: np.zeros(rate), 0)
+
+
+def test_a_refiner_is_no_system(tmp_path, monkeypatch):
+    (tmp_path / "run.json").write_text('{"format_version": 1}')
+    (tmp_path / "recipe.json").write_text("{}")
+    refiner = object.__new__(Refiner)
+    monkeypatch.setattr("keras_rawaudio.training.model_files.load_model", lambda run: refiner)
+    with pytest.raises(UserError, match="a refiner's run"):
+        open_system(tmp_path)
