@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_unwritable_stdout()
         where = f" {reprlib.repr(error.filename)}" if error.filename else ""
         reason = f"the system refuses{where}: {error.strerror or error}"
+    except MemoryError:
+        reason = "out of memory: give it less audio, or smaller settings"
     except KeyboardInterrupt:
         return 130
     with contextlib.suppress(OSError):  # stderr may be on a full disk, or a pipe that is cut

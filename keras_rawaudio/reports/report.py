@@ -77,9 +77,10 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
         distances = report.distances(generated)
         if distances:
             sections.append(distances_section(distances))
-        folder.write_json(folder.measures, {**generated.figures(), "distances": distances})
     sections += facts(folder, report.model, report.log, generated)
     write_page(path, folder.path.resolve().name, words, sections)
+    if generated:  # last: figures of a page that could not be written replace nothing
+        folder.write_json(folder.measures, {**generated.figures(), "distances": distances})
     return path
 
 

@@ -209,8 +209,10 @@ class RunFolder:
         """Remove files in the making that a killed training left; only under the lock."""
         for folder in (self.path, self.samples):
             for path in folder.glob(f"{PARTIAL}*"):
-                # A report may be written at the same time, by another process.
-                if not path.name.endswith((self.report.name, self.measures.name)):
+                # A report may be written at the same time, by another process; and a folder is of
+                # an export or a listening test, which may hold what was there before.
+                report = path.name.endswith((self.report.name, self.measures.name))
+                if not report and (path.is_symlink() or not path.is_dir()):
                     path.unlink(missing_ok=True)
 
     def describe(self) -> dict[str, Any]:

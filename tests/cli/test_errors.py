@@ -183,3 +183,12 @@ def test_one_line_and_code_2(case, here, capfd):
     assert "Traceback" not in err
     left = [p for p in sorted(here.rglob("*")) if p not in before and "cache" not in p.parts]
     assert left == []
+
+
+def test_too_little_memory_is_one_line(here, monkeypatch, capsys):
+    def greedy(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("keras_rawaudio.cli.spectrogram.read", greedy)
+    assert main(["spectrogram", "song.wav", "--out", "new.png"]) == 2
+    assert "out of memory" in capsys.readouterr().err

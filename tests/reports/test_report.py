@@ -68,6 +68,21 @@ def test_a_page_in_place_of_a_folder_is_refused_before_anything_is_written(run, 
 
 
 @pytest.mark.slow
+def test_a_page_that_cannot_be_written_leaves_the_figures_of_the_one_before(
+    run, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise UserError("cannot write report.html: No space left on device")
+
+    shutil.copytree(run.path, tmp_path / "run")
+    (tmp_path / "run" / "measures.json").write_text("{}")
+    monkeypatch.setattr("keras_rawaudio.reports.report.write_page", full)
+    with pytest.raises(UserError, match="No space left"):
+        write_report(tmp_path / "run", seconds=1.0)
+    assert (tmp_path / "run" / "measures.json").read_text() == "{}"
+
+
+@pytest.mark.slow
 def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     """Nothing is drawn by chance, and next to nothing follows the seed."""
     write_demo_piece(tmp_path / "song.wav", 5.0, 2000)

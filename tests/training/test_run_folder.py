@@ -222,3 +222,14 @@ def test_true_is_no_version(tmp_path):
 def test_a_name_that_is_not_utf_8_is_refused():
     with pytest.raises(UserError, match=r"'run-\\udcff' is not UTF-8; rename the folder"):
         RunFolder.open("run-\udcff")
+
+
+def test_a_folder_in_the_making_is_no_obstacle_and_stays(tmp_path):
+    """An export into the run folder that was killed; it may hold the export of before."""
+    (tmp_path / "run.json").write_text('{"format_version": 1}')
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / ".partial-12" / "old").mkdir(parents=True)
+    (tmp_path / ".partial-12-log.csv").write_text("half")
+    with RunFolder.resuming(tmp_path):
+        assert (tmp_path / ".partial-12" / "old").is_dir()
+        assert not (tmp_path / ".partial-12-log.csv").exists()
