@@ -46,12 +46,11 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
     recipe = settings.load_recipe({})
     with exclusive(out), write_errors(out):
         # More trials may be asked for later; all else stays as it was begun.
-        if not (out / BEGUN).is_file() and any(
-            not path.name.startswith((PARTIAL, LOCK)) for path in out.iterdir()
-        ):
+        new = not (out / BEGUN).is_file()
+        if new and _held(out):
             raise UserError(f"{out} is not empty and holds no sweep; choose another --out")
         begun = {"engine": engine, **settings.model_dump(mode="json", exclude={"trials"})}
-        if (out / BEGUN).is_file() and read_json(out / BEGUN) != begun:
+        if not new and read_json(out / BEGUN) != begun:
             raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")
         prepare(settings.audio, None, recipe.data.corpus(corpus_settings(settings)))
         with replacing(out / BEGUN) as partial:
@@ -62,7 +61,17 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
             with contextlib.suppress(UserError):  # there may be no run yet
                 _compare(out)
             raise
+        except UserError:
+            if new and _held(out) <= {BEGUN}:  # refused before there was anything to go on with
+                (out / BEGUN).unlink(missing_ok=True)
+            raise
         return _compare(out)
+
+
+def _held(out: Path) -> set[str]:
+    """Names in a folder, without locks and what a killed process left half-made."""
+    names = {path.name for path in out.iterdir()}
+    return {name for name in names if not name.startswith((PARTIAL, LOCK))}
 
 
 def _compare(out: Path) -> str:

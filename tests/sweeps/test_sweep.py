@@ -201,3 +201,15 @@ def test_the_file_of_the_docs_is_one(here):
     docs = Path(__file__).resolve().parents[2] / "docs/how-to/sweep.md"
     (here / "docs.yaml").write_text(docs.read_text().split("```yaml")[1].split("```")[0])
     assert set(read_sweep("docs.yaml").search) > {"data.batch", "spectral.units"}
+
+
+def test_an_engine_that_is_not_there_leaves_nothing(here, monkeypatch, capsys):
+    """The folder was taken by the engine that is missing, and the other one was refused there."""
+
+    def missing(settings, out):
+        raise UserError("--engine ray needs Ray Tune, which is not installed")
+
+    monkeypatch.setitem(ENGINES, "ray", missing)
+    assert main(["sweep", "sweep.yaml", "--out", "new", "--engine", "ray"]) == 2
+    assert "not installed" in capsys.readouterr().err
+    assert not (here / "new").exists()
