@@ -41,6 +41,8 @@ from keras_rawaudio.training.run_folder import RunFolder
 FORMAT_VERSION = 1
 FILES = ("triton", "generator.html", "saved_model", "generator.onnx")
 REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
+# What an export makes in a model repository, and in its one model.
+OF_TRITON, OF_TRITON_MODEL = {"generator"}, {"1", "initial_state", "config.pbtxt"}
 # The folder of an export that is complete, but for its place; then the one that files leave for it.
 NEW, LEAVING = "new", "leaving"
 
@@ -159,6 +161,15 @@ def _refuse_foreign(target: Path, files: Sequence[str]) -> None:
         raise UserError(
             f"{target / found[0]} is not of an export; move it away, or choose another folder"
         )
+    # A model repository is a place for other models, too.
+    for folder, own in (("triton", OF_TRITON), ("triton/generator", OF_TRITON_MODEL)):
+        inside = target / folder
+        others = {path.name for path in inside.iterdir()} - own if inside.is_dir() else set()
+        if "triton" in found and others:
+            raise UserError(
+                f"{inside / min(others)} is not of an export; move it away, "
+                "or choose another folder"
+            )
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -84,7 +84,8 @@ def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, ren
     """Files never come from two exports; the next export completes it, and says so."""
 
     def paths(folder):
-        return {n: folder / n if "." in n else folder / n / "pb" for n in FILES}
+        inner = {"saved_model": "pb", "triton": "generator"}
+        return {n: folder / n / inner[n] if n in inner else folder / n for n in FILES}
 
     def write(folder, names, text):
         for name in names:
@@ -144,3 +145,19 @@ def test_what_no_export_made_is_not_replaced(run, tmp_path):
             export(run[0].path, out)
         assert [path for path in out.rglob("*") if path.is_file()] == [mine]
         assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["other/config.pbtxt", "generator/2/model.onnx"])
+def test_other_models_of_a_repository_are_not_removed(tmp_path, name):
+    """An export replaces triton/, where a server's other models may lie."""
+    (tmp_path / "generator.onnx").write_text(OLD)
+    own, mine = tmp_path / "triton" / "generator" / "1" / "model.onnx", tmp_path / "triton" / name
+    for path in (own, mine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(OLD)
+    with (
+        pytest.raises(UserError, match="is not of an export; move it away"),
+        _made_whole(tmp_path, FILES) as folder,
+    ):
+        (folder / "generator.onnx").write_text(NEW)
+    assert mine.read_text() == (tmp_path / "generator.onnx").read_text() == OLD
