@@ -67,6 +67,9 @@ def outputs_that_are_inputs() -> Group:
         ("export --run run --out a", lambda: os.symlink("nowhere", "a")),
         ("sweep a.yaml --out a.yaml", written("a.yaml", json.dumps(SWEEP))),
         ("listen-test --real song.wav --a song.wav --out music", music()),
+        ("listen-test --real missing.wav --a song.wav --out a/b/c", nothing),
+        (f"compare run --out a/b/{'x' * 245}.html", nothing),
+        ("export --run run --out exported", folder("exported/triton/other")),
         ("explore song.wav --out a", lambda: (os.mkdir("a"), os.mkfifo("a/explore.json"))),
         ("explore song.wav --out a", lambda: os.makedirs("a/minutes.png")),
     ):
@@ -79,9 +82,10 @@ def outputs_that_are_inputs() -> Group:
         "explore music/a.wav --out music",
         "export --run run --out music",
         "export --run run --out .",
+        "train --resume --run run --epochs 2",
         "rerun run --out run/again",
     ):
-        yield words.split(), music(), True
+        yield words.split(), music(folder("run/.partial-12/old")), True
 
 
 def given_twice() -> Group:
