@@ -24,7 +24,15 @@ from keras_rawaudio.models.spectral_view import SpectralView
 from keras_rawaudio.models.tier import Tier
 from keras_rawaudio.recipes.heads import HEADS
 
-from ..small_models import MODELS, SPECTRAL_MODELS, inputs, make, predict
+from ..small_models import (
+    LATENT_MODELS,
+    MODELS,
+    PACED_MODELS,
+    SPECTRAL_MODELS,
+    inputs,
+    make,
+    predict,
+)
 
 F, W = 32, 6  # samples per frame, width of the tier's output
 SMALL_CODES = {"codebook_size": 8, "filters": 3}
@@ -193,6 +201,12 @@ def test_a_frame_is_drawn_by_the_protocol(kind):
     assert [x.shape for x in after] == [x.shape for x in state]
     one, _, _ = head.draw_frame(history[1:2], condition[1:2], noise[1:2], [s[1:2] for s in state])
     np.testing.assert_allclose(one, output[1:2], atol=1e-4)
+
+
+def test_every_head_has_a_small_model():
+    """So that it is held to the contract and to parity: a new head needs a row in the table."""
+    rows = (MODELS | LATENT_MODELS | PACED_MODELS).values()
+    assert {head["kind"] for _, head, _ in rows} == HEADS.keys()
 
 
 @pytest.fixture(params=[*MODELS, *SPECTRAL_MODELS], scope="module")

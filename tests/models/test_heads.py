@@ -1,12 +1,16 @@
 """Heads: what they draw has the distribution that they predict; losses by hand."""
 
+import re
+import sys
+from types import ModuleType
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models.heads import head_layer
+from keras_rawaudio.models.heads import Head, head_layer
 from keras_rawaudio.models.heads.categorical import CategoricalHead
 from keras_rawaudio.models.heads.regression import RegressionHead
 from keras_rawaudio.recipes.heads import HEADS
@@ -142,6 +146,18 @@ def test_heads_say_what_they_are(kind):
     head = head_layer(kind)
     assert head.kind == kind
     assert head.measure in ("bits_per_sample", "variance_unexplained")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"), [({"A": "laplas"}, "none"), ({"A": "laplace", "B": "laplace"}, "A, B")]
+)
+def test_a_file_of_a_head_has_one_class_of_its_kind(monkeypatch, kinds, found):
+    file = ModuleType("keras_rawaudio.models.heads.laplace")
+    vars(file).update({name: type(name, (Head,), {"kind": kind}) for name, kind in kinds.items()})
+    monkeypatch.setitem(sys.modules, file.__name__, file)
+    message = f"{file.__name__} needs one class with kind = 'laplace', not: {found}"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        head_layer("laplace")
 
 
 @pytest.mark.parametrize(

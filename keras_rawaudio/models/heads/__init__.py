@@ -20,12 +20,16 @@ def head_layer(kind: str) -> type[Head]:
         The subclass of `Head` with that `kind`.
 
     Raises:
-        ModuleNotFoundError: no such head.
+        ModuleNotFoundError: there is no file of that name.
+        TypeError: not exactly one class of the file has that kind.
 
     Example:
         >>> head_layer("categorical").__name__
         'CategoricalHead'
     """
     module = importlib.import_module(f"{__name__}.{kind}")
-    (layer,) = (x for x in vars(module).values() if getattr(x, "kind", None) == kind)
-    return layer
+    layers = [x for x in vars(module).values() if getattr(x, "kind", None) == kind]
+    if len(layers) != 1:
+        names = ", ".join(layer.__name__ for layer in layers) or "none"
+        raise TypeError(f"{module.__name__} needs one class with kind = {kind!r}, not: {names}")
+    return layers[0]
