@@ -17,6 +17,8 @@ from keras_rawaudio.generation.advance import advance, fresh_state
 from keras_rawaudio.models import AudioModel
 from keras_rawaudio.recipes import heads as recipe_heads
 
+from .. import small_models
+
 FRAME = 8
 
 
@@ -33,8 +35,10 @@ def model(root: Path, monkeypatch: pytest.MonkeyPatch) -> AudioModel:
     exec(code(root, "python"), vars(file))
     monkeypatch.setitem(sys.modules, file.__name__, file)
     keras.utils.set_random_seed(1)
-    tier = {"frame_size": FRAME, "units": 16}
-    return AudioModel([tier], {"kind": "laplace"}, {"name": "peak", "peak": 1.0})
+    row = eval(f"{{{code(root, '{.python .row}')}}}", dict(vars(small_models)))
+    tiers, head, _ = row["laplace"]
+    assert tiers[-1]["frame_size"] == FRAME
+    return AudioModel([{"units": 16, **t} for t in tiers], head, {"name": "peak", "peak": 1.0})
 
 
 def test_a_recipe_may_set_what_the_layer_takes(root: Path) -> None:
