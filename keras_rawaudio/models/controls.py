@@ -12,7 +12,7 @@ GAIN = "gain"  # the state that follows the control `level`
 RAW_RATE = 16000  # samples per second, for the glide of a model that does not know its rate
 PLACE = "place"  # the state that says how far what was drawn has been played, in frames
 MOST_DRAWS = 2  # for one block of output, at the highest tempo
-SLOPE = 200.0  # dB per second: a jump of the level does not click
+LEVEL_SLEW_RATE = 200.0  # dB per second: a jump of the level does not click
 
 
 class Control(NamedTuple):
@@ -93,10 +93,10 @@ def with_level(audio: Any, level: Any, gain: Any, rate: int) -> tuple[Any, Any]:
         (-6.0, 0.501)
     """
     N = ops.shape(audio)[1]
-    reach = (SLOPE / rate) * ops.cast(ops.arange(N) + 1, "float32")[None]
+    reach = (LEVEL_SLEW_RATE / rate) * ops.cast(ops.arange(N) + 1, "float32")[None]
     way = level - gain
     now = gain + ops.maximum(-reach, ops.minimum(way, reach))
-    farthest = (SLOPE / rate) * ops.cast(N, "float32")
+    farthest = (LEVEL_SLEW_RATE / rate) * ops.cast(N, "float32")
     after = gain + ops.maximum(-farthest, ops.minimum(way, farthest))
     amplitude = ops.exp(now * 0.11512925464970228)  # 10^(dB / 20)
     if len(audio.shape) == 3:

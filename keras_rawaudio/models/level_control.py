@@ -9,7 +9,9 @@ from keras import ops
 
 MIN_EXCITATION_GAIN = float(np.exp(-1.5))  # of a signal much louder than its code
 MAX_EXCITATION_GAIN = 1.25  # of a signal quieter than its code
-LEVEL_CORRECTION_RATE = 0.05  # exponent of the correction per subframe, and its largest step
+# Per subframe: the share of the way in dB to the level of the code, and the largest step. A larger
+# one corrects faster. Training does not use it: a trained run is only exported anew.
+LEVEL_CORRECTION_RATE = 0.05
 MIN_LEVEL = 1e-4  # keeps the amplitude of silence off zero
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras_rawaudio_serving.sampler import Sampler
 
-from keras_rawaudio.models.controls import RAW_RATE, SLOPE, TEMPERATURE
+from keras_rawaudio.models.controls import LEVEL_SLEW_RATE, RAW_RATE, TEMPERATURE
 
 from ..small_models import PACED_MODELS, SPECTRAL_MODELS
 
@@ -49,7 +49,7 @@ def test_the_level_moves_by_its_slope_and_never_jumps(exported, name):
     plain, turned = (play(sampler, "level", levels) for levels in ([0] * 4, [-40, 6, -40, 6]))
     there = np.flatnonzero(np.abs(plain) > 1e-3 * np.abs(plain).max())
     gain = 20 * np.log10(np.abs(turned[there] / plain[there]))
-    most = SLOPE / getattr(model, "rate", RAW_RATE) * np.diff(there)
+    most = LEVEL_SLEW_RATE / getattr(model, "rate", RAW_RATE) * np.diff(there)
     assert np.all(np.abs(np.diff(gain)) < most + 0.05)
     assert gain.min() < -35
     assert gain.max() > 1

@@ -8,7 +8,7 @@ from keras import ops
 from keras_rawaudio.generation import fresh_state
 from keras_rawaudio.generation.advance import prepare_noise
 from keras_rawaudio.models import SpectralModel
-from keras_rawaudio.models.controls import RAW_RATE, SLOPE, with_level
+from keras_rawaudio.models.controls import LEVEL_SLEW_RATE, RAW_RATE, with_level
 from keras_rawaudio.models.frame_codes import Codes
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
@@ -45,7 +45,7 @@ def turned(model, **controls):
 def test_the_level_follows_by_a_slope():
     audio, gain = with_level(np.ones((1, 4000), np.float32), decibels(-20), decibels(0), 8000)
     level = 20 * np.log10(np.asarray(audio)[0])
-    expected = np.maximum(-20, -SLOPE * np.arange(1, 4001) / 8000)
+    expected = np.maximum(-20, -LEVEL_SLEW_RATE * np.arange(1, 4001) / 8000)
     np.testing.assert_allclose(level, expected, atol=1e-3)
     assert float(gain[0][0]) == pytest.approx(-20)
 
@@ -65,7 +65,7 @@ def test_the_level_does_not_depend_on_how_audio_is_cut(level):
 def test_the_level_changes_nothing_but_the_level(model):
     plain, after = draw(model, turned(model))
     quiet, after_quiet = draw(model, turned(model, level=-6.0))
-    settled = round(6 / SLOPE * RATE) + 1
+    settled = round(6 / LEVEL_SLEW_RATE * RATE) + 1
     np.testing.assert_allclose(
         quiet[:, settled:], 10 ** (-6 / 20) * plain[:, settled:], rtol=1e-3, atol=1e-6
     )
@@ -206,6 +206,6 @@ class TestFrameCodes:
     def test_the_level_changes_nothing_but_the_level(self, coded):
         plain, _ = draw(coded, turned(coded), blocks=60)
         quiet, _ = draw(coded, turned(coded, level=-6.0), blocks=60)
-        settled = round(6 / SLOPE * RAW_RATE) + 1
+        settled = round(6 / LEVEL_SLEW_RATE * RAW_RATE) + 1
         expected = 10 ** (-6 / 20) * np.asarray(plain)[:, settled:]
         np.testing.assert_allclose(quiet[:, settled:], expected, rtol=1e-3, atol=1e-6)

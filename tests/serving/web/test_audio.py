@@ -11,7 +11,7 @@ from keras_rawaudio_serving import Sampler, web_page
 from keras_rawaudio_serving.audio import read_seed
 from keras_rawaudio_serving.web_page import bundle
 
-from keras_rawaudio.models.controls import RAW_RATE, SLOPE
+from keras_rawaudio.models.controls import LEVEL_SLEW_RATE, RAW_RATE
 
 from .conftest import Page
 
@@ -108,7 +108,7 @@ def test_a_level_that_jumps_does_not_click(
     plain = Sampler.load(exported, random_seed=7, provider="cpu").generate(len(audio) / rate)[0]
     there = np.flatnonzero(np.abs(plain) > 0.1 * np.abs(plain).max())
     gain = 20 * np.log10(np.abs(audio[there, 0] / plain[there]))
-    assert np.all(np.abs(np.diff(gain)) < SLOPE / RAW_RATE * np.diff(there) + 0.2)
+    assert np.all(np.abs(np.diff(gain)) < LEVEL_SLEW_RATE / RAW_RATE * np.diff(there) + 0.2)
     assert gain.min() < -39
     assert gain.max() > 5
 
