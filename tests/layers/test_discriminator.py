@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import ops
 
@@ -62,6 +63,7 @@ def test_frozen_weights_get_no_gradient_and_the_input_does():
     assert to_weights == [None] * len(weights)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_noise_from_a_tone():
     layer, optimizer = made(), keras.optimizers.RMSprop(1e-2)
     rng = np.random.default_rng(1)

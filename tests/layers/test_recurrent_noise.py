@@ -10,7 +10,9 @@ from keras_rawaudio.layers import RecurrentStack
 from .recurrent import CELLS, built, normal, run, state_of
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell", [c if c == "gru" else pytest.param(c, marks=pytest.mark.slow) for c in CELLS]
+)
 @pytest.mark.parametrize(
     "noise",
     [

@@ -27,7 +27,9 @@ def test_equals_the_keras_layer(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("layers", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "layers", [1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4, 5))]
+)
 def test_layers_and_repeated_steps(cell, layers):
     stack = built(cell, 4, layers=layers, skips=True)
     inputs, state = normal(2, 19, 3), state_of(stack, 2)
@@ -182,7 +184,7 @@ def test_bad_settings():
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("noise", [None, "half-normal", "binary"])
-@pytest.mark.parametrize("length", [None, 6])
+@pytest.mark.parametrize("length", [pytest.param(None, marks=pytest.mark.slow), 6])
 def test_save_and_load(tmp_path, cell, noise, length):
     stack = RecurrentStack(
         cell,

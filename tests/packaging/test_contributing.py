@@ -16,6 +16,16 @@ def rows(root: Path) -> dict[int, str]:
     return {int(number): guard for number, guard in ROW.findall(text)}
 
 
+@pytest.fixture(scope="module")
+def guards(root: Path) -> dict[str, list[int]]:
+    """The pitfalls that each test's docstring names."""
+    return {
+        f"`{file.relative_to(root).as_posix()}::{name}`": pitfalls(docstring)
+        for file in (root / "tests").rglob("test_*.py")
+        for name, docstring in docstrings(file).items()
+    }
+
+
 def docstrings(path: Path) -> dict[str, str]:
     """Docstring of each function in a file, methods included."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -34,13 +44,8 @@ def pitfalls(docstring: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", range(1, 31))
-def test_guard_exists(root: Path, rows: dict[int, str], number: int) -> None:
-    guarding = {
-        f"`{file.relative_to(root).as_posix()}::{name}`"
-        for file in (root / "tests").rglob("test_*.py")
-        for name, docstring in docstrings(file).items()
-        if number in pitfalls(docstring)
-    }
+def test_guard_exists(rows: dict[int, str], guards: dict[str, list[int]], number: int) -> None:
+    guarding = {name for name, numbers in guards.items() if number in numbers}
     listed = set(NAME.findall(rows[number]))
     if not listed:
         assert rows[number] == "not yet reachable"

@@ -49,7 +49,9 @@ def test_layers_and_names():
     "noise", [None, *(pytest.param(n, marks=pytest.mark.slow) for n in ("half-normal", "binary"))]
 )
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize(("bias", "share"), [(20.0, 1.0), (-20.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("bias", "share"), [(20.0, 1.0), pytest.param(-20.0, 1.0, marks=pytest.mark.slow), (0.0, 0.0)]
+)
 def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share):
     model = model_of({"frame_size": 8, "cell": cell, "layers": 2, "activation_noise": noise})
     stuck, idle = model.tiers[0].stack.cells

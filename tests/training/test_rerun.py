@@ -16,6 +16,7 @@ def first(trained, tmp_path):
     return RunFolder(shutil.copytree(trained, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_the_same_audio_gives_the_same_weights(first, capsys):
     """And a cache that was cleared has the prepared audio again."""
     corpus = first.describe()["corpus"]

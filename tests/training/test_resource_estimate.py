@@ -30,6 +30,7 @@ def test_text():
     assert "about 2:01:05" in str(ResourceEstimate(7, 7264.6, 1e9))
 
 
+@pytest.mark.slow
 def test_timing_a_step_changes_nothing(trainer, tiny):
     """Weights, slots, averages, carried state and random numbers are as they were."""
     made = trainer(tiny(noisy=True))

@@ -179,6 +179,7 @@ def test_a_model_that_copies_for_too_long_forgets(
     assert (words in err) == forgets
 
 
+@pytest.mark.slow
 def test_a_resumed_run_seeks_copies_among_the_spectra_of_its_codebook(run, tmp_path, monkeypatch):
     shutil.copytree(run, tmp_path / "run")
     meters = []

@@ -258,6 +258,7 @@ def test_what_tensorboard_shows(trainer, tiny, noisy, capsys):
     assert all(f"{name.replace('_', ' ')} {value:.3g}" in printed for name, value in beside.items())
 
 
+@pytest.mark.slow
 def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
     """The console shows that free running has turned to noise, and the log keeps it."""
     made = trainer(tiny(sample_seconds=4.0))
@@ -269,6 +270,7 @@ def test_a_collapse_is_printed(trainer, tiny, monkeypatch, capsys):
     assert made.validator.log.rows[-1]["verdict"] == "noise from the start"
 
 
+@pytest.mark.slow
 def test_windows_fit_a_short_piece(trainer, tiny, capsys):
     """Lanes of 1,600 samples: windows of 1,024 would leave a third of them, those of 800 none."""
     recipe = recipe_from_json(tiny().to_json() | {"data": {"length": 1024, "batch": 4}})

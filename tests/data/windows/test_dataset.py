@@ -82,7 +82,15 @@ def test_before_the_beginning_is_silence_not_code_zero():
     assert first["reset"].tolist() == [True]
 
 
-@pytest.mark.parametrize("shift", ["lanes", "random", "random-offsets", 1, 4])
+@pytest.mark.parametrize(
+    "shift",
+    [
+        "lanes",
+        "random",
+        4,
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("random-offsets", 1)),
+    ],
+)
 def test_resuming_gives_the_batches_of_an_uninterrupted_run(shift):
     """Pitfall 13: epoch and batches used are the whole data position."""
     lengths = [90, 61]
