@@ -82,6 +82,16 @@ def test_a_page_that_cannot_be_written_leaves_the_figures_of_the_one_before(
     assert (tmp_path / "run" / "measures.json").read_text() == "{}"
 
 
+def test_figures_that_cannot_be_written_leave_the_page_of_before(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("<html>before</html>")
+    (tmp_path / "run" / "measures.json").unlink(missing_ok=True)
+    (tmp_path / "run" / "measures.json").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*measures\.json: it is no file"):
+        write_report(tmp_path / "run", seconds=1.0)
+    assert (tmp_path / "run" / "report.html").read_text() == "<html>before</html>"
+
+
 @pytest.mark.slow
 def test_a_frame_recipe_on_a_few_seconds_of_audio(tmp_path, capfd):
     """Nothing is drawn by chance, and next to nothing follows the seed."""
