@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .command import Parser, Say, run_command
 from .errors import ServingError
-from .metadata import MAX_SECONDS
+from .metadata import MAX_SECONDS, MAX_STREAMS
 from .progress import ProgressBar
 from .stage import add_stage_arguments, check_stage, learn, live_block, open_controls, open_speaker
 
@@ -215,6 +215,8 @@ def _check(args: argparse.Namespace, to_file: bool) -> None:
         raise ServingError("nowhere to put the audio: give --out FILE, --out -, --play or --web")
     if args.seconds is None and to_file:
         raise ServingError("how long? give --seconds")
+    if not 1 <= args.streams <= MAX_STREAMS:
+        raise ServingError(f"--streams is {args.streams}: it must be from 1 to {MAX_STREAMS}")
     if args.seed_audio is None and (args.keep_seed or args.seed_start or args.seed_seconds):
         raise ServingError("--seed-start, --seed-seconds and --keep-seed need --seed-audio")
     if args.keep is not None:

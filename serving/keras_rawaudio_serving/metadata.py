@@ -14,6 +14,7 @@ FORMAT_VERSION = 1
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
 MAX_FRAME = 2**22
+MAX_STREAMS = 2**16  # at once
 MAX_SECONDS = 1e9  # of any length or place that is asked for
 MAX_FRAME_NOISE = 2**24  # noise numbers per frame
 MAX_STATE_VALUES = 2**26  # of all states of one stream

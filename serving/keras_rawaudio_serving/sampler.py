@@ -11,11 +11,10 @@ from .audio import seed_of_streams
 from .control_values import ControlValues
 from .errors import ServingError
 from .generator import Generator, States
-from .metadata import MAX_SECONDS, MUSIC, TEMPERATURE, Metadata
+from .metadata import MAX_SECONDS, MAX_STREAMS, MUSIC, TEMPERATURE, Metadata
 from .music import random_music
 from .noise import Noise
 
-MAX_STREAMS = 2**16
 DEFAULT_BLOCK_SECONDS = 0.5
 FIRST_BLOCK_SECONDS = 0.1
 # One block in so many is scored: it is read again, which takes about half as long as drawing it.

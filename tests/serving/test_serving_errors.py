@@ -26,6 +26,7 @@ ERRORS = [
     ("--seconds 1 --temperature warm --out OUT", "not a number"),
     ("--seconds 1 --temperature 1,1,1 --streams 2 --out OUT", "3 temperatures for 2 streams"),
     ("--seconds 1 --streams 0 --out OUT", "streams is 0"),
+    ("--seconds 1 --streams 10000000000 --out OUT", "must be from 1 to 65536"),
     ("--seconds 1 --out none/new.wav", "no such folder"),
     ("--seconds 1 --out new.xyz", "unknown extension"),
     ("--seconds 1 --keep-seed --out OUT", "--seed-audio"),
