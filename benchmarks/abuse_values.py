@@ -59,7 +59,7 @@ def tags_and_digits() -> Group:
         "seconds,seconds\n0,1\n",
     ):
         name = "a.csv" if text[0] != "{" else "a.json"
-        yield [*GENERATE.split(), "--curves", name], written(name, text), False
+        yield [*GENERATE.split(), "--curves", name], written(name, text), text[0] == "\ufeff"
 
 
 def huge_numbers() -> Group:
