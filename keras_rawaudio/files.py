@@ -33,17 +33,26 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     refuse_other_kinds(path)
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    with without_empty_parents(path):
+        try:
+            with write_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                yield partial
+                sync(partial)
+                os.replace(partial, path)
+                sync(path.parent)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def without_empty_parents(path: Path) -> Iterator[None]:
+    """Remove the folders above a path that the block has made and left empty."""
     made = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
-        with write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield partial
-            sync(partial)
-            os.replace(partial, path)
-            sync(path.parent)
+        yield
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         for folder in made:
             with suppress(OSError):  # it holds something
                 folder.rmdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, sync_tree, write_errors
+from keras_rawaudio.files import PARTIAL, sync_tree, without_empty_parents, write_errors
 from keras_rawaudio.listening.design import (
     RATED_ANCHORS,
     Key,
@@ -189,17 +189,14 @@ def _making(out: Path) -> Iterator[Path]:
     if not out.name or out.name == "..":
         raise UserError(f"{out} is no new folder; give it a name: choose another --out")
     partial = out.with_name(f"{PARTIAL}{os.getpid()}-{out.name}")
-    made = [folder for folder in out.parents if not os.path.exists(folder)]
-    try:
-        with write_errors(out):
-            partial.mkdir(parents=True)
-            yield partial
-            sync_tree(partial)
-            if out.exists():
-                out.rmdir()
-            partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in made:
-            with contextlib.suppress(OSError):  # it holds something
-                folder.rmdir()
+    with without_empty_parents(out):
+        try:
+            with write_errors(out):
+                partial.mkdir(parents=True)
+                yield partial
+                sync_tree(partial)
+                if out.exists():
+                    out.rmdir()
+                partial.rename(out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from .command import Parser, Say, run_command
+from .command import Parser, Say, add_control_argument, run_command
 from .errors import ServingError
 from .metadata import MAX_SECONDS, MAX_STREAMS
 from .progress import ProgressBar
@@ -61,14 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="T",
         help="of sampling (1): one value or one per stream",
     )
-    add(
-        "--control",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="turn what else the file has: tempo=1.2 level=-6",
-    )
+    add_control_argument(parser)
     add(
         "--music",
         nargs="+",
@@ -127,9 +120,7 @@ def _run(args: argparse.Namespace) -> None:
     from .control_curves import read_curves
     from .sampler import Sampler
 
-    curves = read_curves(args.control, args.curves)
-    if args.temperature is not None and "temperature" in curves.points:
-        raise ServingError("the temperature is given twice: by --temperature and as a control")
+    curves = read_curves(args.control, args.curves, args.temperature)
     sampler = Sampler.load(
         args.model,
         streams=args.streams,

@@ -60,6 +60,18 @@ def run_command(program: str, work: Callable[[], None]) -> int:
     return 2
 
 
+def add_control_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--control`, whose words `read_curves` reads."""
+    parser.add_argument(
+        "--control",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="turn what else the file has: tempo=1.2 level=-6",
+    )
+
+
 class Say:
     """Notes for the user, on stderr: stdout may be carrying audio.
 

@@ -53,7 +53,9 @@ class ControlCurves:
             sampler.set_control(name, [value])
 
 
-def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
+def read_curves(
+    words: Sequence[str], file: str | None, temperature: object = None
+) -> ControlCurves:
     """Curves from `NAME=VALUE` words and from a file, which goes first.
 
     A JSON file holds `{"tempo": [[0, 1.0], [30, 2.0]]}`, seconds and values. A CSV file begins with
@@ -62,9 +64,10 @@ def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
     Args:
         words: constant values.
         file: `.json` or `.csv`, or None.
+        temperature: what `--temperature` gives, which a control may not give again; or None.
 
     Raises:
-        ServingError: a word or a file that says something else.
+        ServingError: a word or a file that says something else, or the temperature given twice.
 
     Example:
         >>> read_curves(["tempo=1.2"], None).at(0)
@@ -79,7 +82,10 @@ def read_curves(words: Sequence[str], file: str | None) -> ControlCurves:
         if name in constant:
             raise ServingError(f"--control {word:.60}: {name:.40} is there twice; keep one")
         constant[name] = [(0.0, _number(value, f"--control {word:.60}"))]
-    return ControlCurves(points | constant)
+    points |= constant
+    if temperature is not None and "temperature" in points:
+        raise ServingError("the temperature is given twice: by --temperature and as a control")
+    return ControlCurves(points)
 
 
 def _read(path: Path) -> dict[str, list[tuple[float, float]]]:

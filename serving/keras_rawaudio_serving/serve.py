@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from .command import Parser, Say, missing_extra, run_command
+from .command import Parser, Say, add_control_argument, missing_extra, run_command
 from .errors import ServingError
 
 PROGRAM = "keras-rawaudio-serve"
@@ -29,14 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         f"{TOKEN_VARIABLE}, which other users do not see",
     )
     add("--temperature", type=float, metavar="T", help="of sampling (1)")
-    add(
-        "--control",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="turn what else the file has: tempo=1.2 level=-6",
-    )
+    add_control_argument(parser)
     add(
         "--music",
         metavar="NAME",
@@ -73,9 +66,7 @@ def _run(args: argparse.Namespace) -> None:
     from .control_curves import read_curves
     from .sampler import Sampler
 
-    controls = read_curves(args.control, None)
-    if args.temperature is not None and "temperature" in controls.points:
-        raise ServingError("the temperature is given twice: by --temperature and as a control")
+    controls = read_curves(args.control, None, args.temperature)
     listening = _bind(args.host, args.port)
     with listening:
         sampler = Sampler.load(

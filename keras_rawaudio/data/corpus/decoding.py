@@ -72,9 +72,8 @@ def find_files(source: str | Path) -> list[Path]:
     if not source.is_dir():
         return [source.resolve()]
     paths = sorted(source.rglob("*"))
-    runs = {
-        path.parent for path in paths if path.name == "run.json"
-    }  # they hold what was generated
+    # What run folders hold was generated.
+    runs = {path.parent for path in paths if path.name == "run.json"}
     inside = [
         path for path in paths if _looks_like_audio(path, source) and runs.isdisjoint(path.parents)
     ]
