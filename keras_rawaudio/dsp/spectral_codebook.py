@@ -15,8 +15,10 @@ BAND_LIMITS = (345.0, 1200.0, 4000.0)  # Hz, between the bands of the product co
 FITTED_BLOCKS = 20_000  # at most, evenly spread over the corpus
 CHUNK_BLOCKS = 64  # about 3 s
 LARGEST, SMALLEST = 1024, 16
-BLOCKS_PER_CODE = 8
+BLOCKS_PER_CODE, LEAST_BLOCKS_PER_CODE = 8, 2
 ITERATIONS = 8
+ONSET_GROUPS = 4  # of features in a band, from low to high
+ONSET_WEIGHT = 2.0  # of a group's rise from frame to frame, in the distance of two blocks
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class BandCodebook:
         first, last: bins of the band.
         feature_first, feature_last: features of the band.
         mean: `(4 * features,)` of a block's log magnitudes.
-        basis: `(4 * features, components)`: their principal components.
+        basis: `(4 * features, components)`: principal components of `onset_matrix`.
         components: `(entries, components)`.
         magnitudes: `(entries, 4, bins)`: the entries' own spectra at full resolution.
         stereo_edges: bins at which stereo bands begin, and the last.
@@ -52,15 +54,19 @@ class BandCodebook:
         return nearest(points, self.components)
 
 
-def codebook_size(blocks: int) -> int:
-    """Entries for a corpus: the power of two at or below an eighth of its blocks, 16 to 1024.
+def codebook_size(blocks: int, affordable: float = 0) -> int:
+    """Entries for a corpus: a power of two, 16 to 1024.
+
+    Args:
+        blocks: of the corpus. An eighth of them are entries, or more, up to half of them.
+        affordable: entries that there is training for.
 
     Example:
-        >>> codebook_size(10_000), codebook_size(2_000)
-        (1024, 128)
+        >>> codebook_size(10_000), codebook_size(3_000), codebook_size(3_000, affordable=1_280)
+        (1024, 256, 1024)
     """
-    fitting = 2 ** int(np.log2(max(1.0, blocks / BLOCKS_PER_CODE)))
-    return max(SMALLEST, min(LARGEST, fitting))
+    wanted = max(blocks / BLOCKS_PER_CODE, min(blocks / LEAST_BLOCKS_PER_CODE, affordable))
+    return max(SMALLEST, min(LARGEST, 2 ** int(np.log2(max(1.0, wanted)))))
 
 
 def band_edges(spectra: BlockSpectra) -> list[tuple[int, int, int, int]]:
@@ -70,6 +76,33 @@ def band_edges(spectra: BlockSpectra) -> list[tuple[int, int, int, int]]:
     limits = [limit for limit in BAND_LIMITS if limit < 0.4 * spectra.rate]
     cuts = [0, *(int(np.searchsorted(frequencies, limit)) for limit in limits), spectra.width]
     return [(int(edges[a]), int(edges[b]), a, b) for a, b in pairwise(cuts)]
+
+
+def onset_matrix(width: int) -> np.ndarray:
+    """What log magnitudes are multiplied by before they are compared, so that onsets count more.
+
+    It keeps them and adds, for each group of neighbouring features, the rise of their mean from
+    frame to frame. So the entry that stands for a block has its onset at the same place.
+
+    Args:
+        width: features of a frame.
+
+    Returns:
+        `(4 * width, 4 * width + 3 * groups)` float32.
+
+    Example:
+        >>> onset_matrix(8).shape
+        (32, 44)
+    """
+    added = []
+    for group in np.array_split(np.arange(width), min(ONSET_GROUPS, width)):
+        rises = np.zeros((HOPS, width, HOPS - 1), np.float32)
+        for frame in range(HOPS - 1):
+            rises[frame, group, frame] = -1
+            rises[frame + 1, group, frame] = 1
+        # The mean over n features stands for all n.
+        added.append(ONSET_WEIGHT / np.sqrt(len(group)) * rises.reshape(HOPS * width, -1))
+    return np.concatenate([np.eye(HOPS * width, dtype=np.float32), *added], axis=1)
 
 
 def stretch(segment: np.ndarray, spectra: BlockSpectra, first: int, count: int) -> np.ndarray:
@@ -131,8 +164,9 @@ def fit_codebooks(
     for first, last, a, b in band_edges(spectra):
         part = features[:, :, a:b].reshape(len(features), -1)
         mean = part.mean(axis=0)
-        centred = part - mean
-        basis = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :components].copy()
+        centred, onsets = part - mean, onset_matrix(b - a)
+        weighted = centred @ onsets
+        basis = onsets @ np.linalg.eigh(weighted.T @ weighted)[1][:, ::-1][:, :components]
         points = centred @ basis
         chosen = medoids(points, entries, rng)
         edges = spectra.stereo_edges(first, last)

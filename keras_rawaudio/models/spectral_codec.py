@@ -64,15 +64,22 @@ class SpectralCodec(keras.layers.Layer):
         self.mean, self.basis, self.entries, self.magnitudes, self.gains = [], [], [], [], []
         for band, (first, last, a, b) in enumerate(self._edges):
 
-            def weight(name: str, *shape: int, band: int = band) -> Any:
+            def weight(name: str, *shape: int, band: int = band, dtype: str = "float32") -> Any:
                 return self.add_weight(
-                    shape, initializer="zeros", trainable=False, name=f"band{band}_{name}"
+                    shape,
+                    initializer="zeros",
+                    dtype=dtype,
+                    trainable=False,
+                    autocast=False,
+                    name=f"band{band}_{name}",
                 )
 
             self.mean.append(weight("mean", HOPS * (b - a)))
             self.basis.append(weight("basis", HOPS * (b - a), P))
             self.entries.append(weight("entries", K, P))
-            self.magnitudes.append(weight("magnitudes", K, HOPS, last - first))
+            # Most of a model's memory: in 16 bits magnitudes are right to 0.005 dB.
+            sizes = (K, HOPS, last - first)
+            self.magnitudes.append(weight("magnitudes", *sizes, dtype="float16"))
             stereo = len(self.stereo[band]) - 1
             self.gains.append(weight("gains", K, stereo, self.channels, 2))
         self.scale = self.add_weight((self.bands,), initializer="ones", trainable=False)
@@ -150,7 +157,8 @@ class SpectralCodec(keras.layers.Layer):
         for band, edges in enumerate(self.stereo):
             index = ops.maximum(codes[:, band], 0)
             there = ops.cast(codes[:, band] >= 0, "float32")[:, None, None]
-            magnitudes.append(ops.take(self.magnitudes[band], index, axis=0) * there)
+            own = ops.cast(ops.take(self.magnitudes[band], index, axis=0), "float32")
+            magnitudes.append(own * there)
             owner = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
             gains.append(ops.take(ops.take(self.gains[band], index, axis=0), owner, axis=1))
         common = ops.concatenate(magnitudes, axis=-1)
@@ -168,7 +176,7 @@ class SpectralCodec(keras.layers.Layer):
         """
         strengths = []
         for magnitudes in self.magnitudes:
-            energy = ops.sum(ops.square(magnitudes), axis=-1)
+            energy = ops.sum(ops.square(ops.cast(magnitudes, "float32")), axis=-1)
             level = ops.log(energy + 1e-6 * ops.max(energy))
             rise = ops.mean(ops.maximum(level[:, 1:] - level[:, :-1], 0.0), axis=-1)
             strengths.append((rise - ops.mean(rise)) / (ops.std(rise) + 1e-6))

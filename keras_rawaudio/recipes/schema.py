@@ -111,7 +111,8 @@ class SpectralSettings(Settings):
     """A codec of spectra and the prior over its codes."""
 
     codebook_size: Annotated[int, Field(ge=2, le=16384)] | None = None
-    """Entries of each frequency band; `null`: an eighth of the train part's blocks."""
+    """Entries of each frequency band; `null`: a power of two, 16 to 1024, by the train part's
+    blocks and the budget."""
     components: Annotated[int, Field(ge=1, le=1024)] = 48
     """Principal components that stand for an entry."""
     units: Width = 384

@@ -7,11 +7,15 @@ import tensorflow as tf
 
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import codebook_size
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel, Refiner, SpectralModel
 from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe, TrainingSettings
+from keras_rawaudio.training.schedule import Budget
+
+# Of training, for each entry of a codebook of spectra; on one core both are about the same.
+ENTRIES_PER_MINUTE, BLOCKS_READ_PER_ENTRY = 128, 1500
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -71,20 +75,41 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
         raise UserError(f"recipe {recipe.name}: {error}") from None
 
 
+def with_codebook_size(recipe: SpectralRecipe, corpus: Corpus, budget: Budget) -> SpectralRecipe:
+    """The recipe, its codebooks as large as the train part and the training allow.
+
+    Larger codebooks are nearer to the piece, and take longer to learn: each entry has to be
+    predicted often enough.
+
+    Args:
+        recipe: a size that it has is kept.
+        corpus: says the rate and how much audio there is.
+        budget: of the training.
+    """
+    if recipe.spectral.codebook_size:
+        return recipe
+    spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
+    blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
+    if budget.minutes is not None:
+        affordable = ENTRIES_PER_MINUTE * budget.minutes
+    else:
+        affordable = HOPS * blocks * (budget.epochs or 1) / BLOCKS_READ_PER_ENTRY
+    size = codebook_size(blocks, affordable)
+    spectral = recipe.spectral.model_copy(update={"codebook_size": size})
+    return recipe.model_copy(update={"spectral": spectral})
+
+
 def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     """Make the spectral model that a recipe describes, for a corpus.
 
-    Its codebooks are as large as the train part carries. It tells the corpus' labels apart, and has
-    a clock for each, or one alone where the corpus is one recording.
+    It tells the corpus' labels apart, and has a clock for each, or one alone where the corpus is
+    one recording.
 
     Args:
-        recipe: the point of the model space.
-        corpus: says the rate and how much audio there is.
+        recipe: the point of the model space; it has a codebook size.
+        corpus: says the rate and the labels.
     """
     settings = recipe.spectral.model_dump()
-    spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
-    blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
-    settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0

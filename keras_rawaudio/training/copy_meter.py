@@ -69,7 +69,7 @@ def _mel_power(model: SpectralModel) -> list[np.ndarray]:
     scale = (HOPS / spectra.fft_size) ** 2  # a sine of full scale reads 1
     first, powers = 0, []
     for magnitudes in codec.magnitudes:
-        power = np.square(np.asarray(magnitudes)).mean(axis=1) * scale
+        power = np.square(np.asarray(magnitudes, np.float32)).mean(axis=1) * scale
         powers.append(power @ filters[first : first + power.shape[1]])
         first += power.shape[1]
     return powers

@@ -12,6 +12,7 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
 LONGEST, SHORTEST, SHORTER = 3.5, 0.5, 0.8
+MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
 
 
 class MemoryLimit:
@@ -23,7 +24,7 @@ class MemoryLimit:
     Args:
         model: its memory, biases and truncation are set.
         data: the corpus as codes.
-        longest_copy: seconds; `None`: the memory has no end.
+        longest_copy: seconds, of which `MARGIN` is left free; `None`: the memory has no end.
         console: says what was found.
     """
 
@@ -67,7 +68,7 @@ class MemoryLimit:
             copied = round(self.copies.longest(seed), 1)
             if self.longest_copy is None:
                 break
-            if copied > self.longest_copy:
+            if copied > self.longest_copy - MARGIN:
                 reason = f"follows the train part for {copied:g} s"
             elif lingering and self.balance.lingers:
                 reason = "lingers on few codes"

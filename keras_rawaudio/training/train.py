@@ -23,6 +23,7 @@ from keras_rawaudio.training.build import (
     refiner_model,
     require_float32,
     spectral_model,
+    with_codebook_size,
 )
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.live import LivePage, live_page
@@ -109,6 +110,8 @@ def _train(
     replicas: Replicas,
 ) -> bool:
     corpus = prepare(audio, cache, recipe.data.corpus(corpus_settings))
+    if isinstance(recipe, SpectralRecipe):
+        recipe = with_codebook_size(recipe, corpus, budget)
     keras.utils.set_random_seed(seed)
     model, data = _new_model(recipe, corpus, replicas)
     if data and replicas.chief:

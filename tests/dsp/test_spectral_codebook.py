@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import (
+    ONSET_GROUPS,
+    ONSET_WEIGHT,
     band_edges,
     codebook_size,
     encode,
     encode_shifted,
     fit_codebooks,
     medoids,
+    onset_matrix,
 )
 from keras_rawaudio.errors import UserError
 
@@ -106,6 +109,30 @@ def test_entries_are_real_blocks():
             assert np.abs(real - entry).max(axis=(1, 2)).min() < 1e-3
 
 
+def test_rises_from_frame_to_frame_count_as_their_weight_says():
+    features = np.random.default_rng(0).normal(size=(HOPS, 12)).astype(np.float32)
+    rises = np.diff(features.reshape(HOPS, ONSET_GROUPS, -1).mean(axis=2), axis=0)
+    length = np.square(features.ravel() @ onset_matrix(12)).sum()
+    wanted = np.square(features).sum() + 3 * ONSET_WEIGHT**2 * np.square(rises).sum()
+    assert length == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_block_is_nearer_to_another_timbre_than_to_another_onset():
+    block = np.zeros((HOPS, 8), np.float32)
+    block[1:] = 1
+    other_timbre = block + np.tile([0.55, -0.55], 4)
+    other_onset = block.copy()
+    other_onset[1] = 0
+
+    def timbre_is_nearer(matrix):
+        entries = (other_timbre, other_onset)
+        timbre, onset = [np.square((block - e).ravel() @ matrix).sum() for e in entries]
+        return timbre < onset
+
+    assert not timbre_is_nearer(np.eye(HOPS * 8, dtype=np.float32))
+    assert timbre_is_nearer(onset_matrix(8))
+
+
 def test_medoids_are_different_points():
     points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     points[50:] = points[:50]
@@ -115,6 +142,11 @@ def test_medoids_are_different_points():
 
 def test_codebooks_grow_with_the_corpus():
     assert [codebook_size(n) for n in (50, 1000, 5000, 10**6)] == [16, 64, 512, 1024]
+
+
+def test_codebooks_grow_with_the_training_up_to_half_of_the_blocks():
+    sizes = [codebook_size(1000, affordable) for affordable in (10, 130, 300, 10**6)]
+    assert sizes == [64, 128, 256, 256]
 
 
 def test_too_little_audio_is_refused():

@@ -54,13 +54,13 @@ def test_a_model_that_copies_nothing_keeps_its_memory(limit, capsys):
 
 def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
     _, first, second, *_ = limit.memories()
-    limit.draws(copied={0: 30.0, first: 4.2, second: 3.9}.__getitem__)
-    assert limit.find(2, 0) == 3.9
+    limit.draws(copied={0: 30.0, first: 3.6, second: 3.5}.__getitem__)
+    assert limit.find(2, 0) == 3.5
     assert limit.tried == [0, first, second]
     seconds = second * limit.model.block / limit.model.rate
     line = capsys.readouterr().err.strip()
     words = f"its state begins anew after {seconds:.1f} s at the latest"
-    assert line == f"follows the train part for 4.2 s: {words}"
+    assert line == f"follows the train part for 3.6 s: {words}"
 
 
 def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):

@@ -64,6 +64,12 @@ def album(tmp_path_factory):
     return folder / "run"
 
 
+def test_a_run_keeps_the_codebook_size_that_its_budget_gave(run):
+    """Its checkpoint fits no other, whatever the budget of a resumed run."""
+    size = load_model(RunFolder(run)).spectral_codec.codebook_size
+    assert RunFolder(run).read_recipe()["spectral"]["codebook_size"] == size
+
+
 @pytest.mark.slow
 def test_every_file_of_an_album_is_a_label(album):
     model = load_model(RunFolder(album))
