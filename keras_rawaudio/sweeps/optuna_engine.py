@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,7 @@ def search(settings: SweepSettings, out: Path) -> None:
         out: holds the study and `runs/`.
 
     Raises:
-        UserError: Optuna is not installed.
+        UserError: Optuna is not installed, or another version of it began the study.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
 
     Reference:
@@ -41,9 +43,14 @@ def search(settings: SweepSettings, out: Path) -> None:
             "a sweep needs Optuna, which is not installed; pip install 'keras_rawaudio[sweep]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{out.resolve() / STUDY}", study_name="sweep", load_if_exists=True
-    )
+    # Not by an address: `?` and `%` of a folder's name would mean something else there.
+    connect = functools.partial(sqlite3.connect, out.resolve() / STUDY)
+    try:
+        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+        study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
+    except RuntimeError as error:  # it was written by another version of Optuna
+        reason = " ".join(str(error).split())
+        raise UserError(f"cannot read {out / STUDY}: {reason}") from None
     # Another seed after each trial: a sweep that goes on does not draw the same values again.
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
     _enqueue_cut_off(study)

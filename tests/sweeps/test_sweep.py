@@ -34,6 +34,23 @@ def study_of(out):
     return optuna.load_study(study_name="sweep", storage=f"sqlite:///{out / 'study.db'}")
 
 
+def test_a_study_lies_in_a_folder_of_any_name(here, monkeypatch):
+    monkeypatch.setattr(optuna_engine, "run_trial", lambda *_: 1.0)
+    out = here / "a?b=c#d%20e{f}"
+    out.mkdir()
+    optuna_engine.search(read_sweep("sweep.yaml"), out)
+    assert [path.name for path in out.iterdir()] == [optuna_engine.STUDY]
+    assert out in here.iterdir()
+
+
+def test_a_study_of_another_optuna_is_one_line(here):
+    with sqlite3.connect(here / optuna_engine.STUDY) as study:
+        study.execute("CREATE TABLE version_info (version_info_id, schema_version, library_version)")
+        study.execute("INSERT INTO version_info VALUES (1, 1, '0.1.0')")
+    with pytest.raises(UserError, match=r"cannot read .*study\.db: .*optuna"):
+        optuna_engine.search(read_sweep("sweep.yaml"), here)
+
+
 def test_a_sweep_trains_compares_and_goes_on(here, text, capsys):
     """With more trials asked for, the same command trains the rest."""
     (here / "sweep.yaml").write_text(text.replace("trials: 2", "trials: 1"))
