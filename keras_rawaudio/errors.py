@@ -19,6 +19,19 @@ class UserError(ValueError):
     """
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had: Python's error, or NumPy's, TensorFlow's, ONNX Runtime's.
+
+    Example:
+        >>> is_out_of_memory(MemoryError())
+        True
+    """
+    # By name: these libraries are loaded only where they are at work.
+    if type(error).__module__.startswith("onnxruntime"):
+        return "Failed to allocate memory" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
 def nearest(name: object, choices: Iterable[str]) -> str:
     """The end of an error's line: the nearest valid name, or all of them.
 

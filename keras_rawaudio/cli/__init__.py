@@ -31,7 +31,7 @@ from keras_rawaudio.cli import (
     train,
 )
 from keras_rawaudio.cli.arguments import Parser
-from keras_rawaudio.errors import UserError, one_line
+from keras_rawaudio.errors import UserError, is_out_of_memory, one_line
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
 COMMANDS = (
@@ -84,10 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_unwritable_stdout()
         where = f" {reprlib.repr(error.filename)}" if error.filename else ""
         reason = f"the system refuses{where}: {error.strerror or error}"
-    except MemoryError:
-        reason = "out of memory: give it less audio, or smaller settings"
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = "out of memory: give it less audio, or smaller settings"
     with contextlib.suppress(OSError):  # stderr may be on a full disk, or a pipe that is cut
         print(f"{command}: error: {one_line(reason)}", file=sys.stderr)
     return 2

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_rawaudio.data.corpus import CorpusSettings
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, is_out_of_memory
 from keras_rawaudio.sweeps.settings import SweepSettings
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.resume import resume
@@ -76,7 +75,9 @@ def run_trial(
                 seed=settings.seed,
                 callbacks=callbacks,
             )
-    except (MemoryError, tf.errors.ResourceExhaustedError):
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         raise UserError(
             f"{run.name} takes more memory than there is; search smaller ones"
         ) from None

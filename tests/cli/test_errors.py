@@ -8,6 +8,7 @@ import soundfile
 
 from keras_rawaudio.cli import main
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.files import write_errors
 
 RATE = 2000
 
@@ -185,9 +186,30 @@ def test_one_line_and_code_2(case, here, capfd):
     assert left == []
 
 
-def test_too_little_memory_is_one_line(here, monkeypatch, capsys):
+class ResourceExhaustedError(Exception):
+    """As TensorFlow's."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+    error_code = 8
+
+
+Fail = type("Fail", (Exception,), {"__module__": "onnxruntime.capi.onnxruntime_pybind11_state"})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ResourceExhaustedError("OOM when allocating tensor"),
+        Fail("AllocateRawInternal Failed to allocate memory"),
+    ],
+)
+def test_too_little_memory_is_one_line(here, monkeypatch, capsys, error):
+    """Of whatever library, where a file is written, too."""
+
     def greedy(*_):
-        raise MemoryError
+        with write_errors(here / "new.png"):
+            raise error
 
     monkeypatch.setattr("keras_rawaudio.cli.spectrogram.read", greedy)
     assert main(["spectrogram", "song.wav", "--out", "new.png"]) == 2
