@@ -204,7 +204,8 @@ def fit_run(
         callbacks,
         replicas,
     )
-    if replicas.chief:
+    # Where nothing is left to train, the run stays what it is.
+    if replicas.chief and not trainer.finished():
         folder.write_json(folder.recipe, recipe.to_json())
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
     return trainer.fit()

@@ -15,7 +15,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.build import build_optimizer
-from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rawaudio.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.csv_log import numbers
@@ -147,18 +147,27 @@ class Trainer:
                 self._save_checkpoint()  # so that there is no time without one
             announce(self.step, self.plan, line)
             self.step.spread()
-            self.callbacks.on_train_begin()
+            try:
+                self.callbacks.on_train_begin()
+            except BaseException:
+                if not self.resumed and self.replicas.chief:
+                    remove_checkpoints(self.run)  # it was refused: there is nothing to go on with
+                raise
             try:
                 self._loop()
             finally:
                 self.callbacks.on_train_end()
-        if self._used_up() or self.validation.finished:
+        if self.finished():
             if self.replicas.chief:
                 self.files.finish(self.steps)
             return True
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
         return False
+
+    def finished(self) -> bool:
+        """Whether the budget is used, or the patience over."""
+        return self._used_up() or self.validation.finished
 
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads.

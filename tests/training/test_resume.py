@@ -101,6 +101,14 @@ def test_resumed_is_uninterrupted(
     assert abs(grown) < 100  # the progress in words, and nothing else
 
 
+def test_a_run_without_budget_left_stays_what_it_is(tmp_path, piece, cache, tiny):
+    run = RunFolder(tmp_path / "run")
+    assert train([piece], run.path, tiny(), Budget(epochs=2), cache=cache)
+    before = {path: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    assert resume(run.path, Budget(epochs=1), learning_rate=1e-5)
+    assert {path: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.slow
 def test_rows_of_a_crash_are_written_again(tmp_path, piece, cache, tiny, interrupt):
     run = RunFolder(tmp_path / "run")

@@ -136,6 +136,17 @@ def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(t
         Down(run).on_epoch_end(1, {})
 
 
+def test_a_service_that_refuses_leaves_no_folder(tmp_path, piece, cache, tiny):
+    class Down(Mlflow):
+        def begin(self, number, recipe):
+            raise ConnectionError("no server")
+
+    run = RunFolder(tmp_path / "new" / "run")
+    with pytest.raises(UserError, match="refuses: no server"):
+        train([piece], run.path, tiny(), Budget(epochs=1), cache=cache, callbacks=[Down(run)])
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_server_of_mlflow_that_is_not_there_is_refused_within_seconds(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "")
