@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.cli.arguments import SET, whole
 from keras_rawaudio.cli.tensorflow_loader import gpu_names, load_tensorflow
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from keras_rawaudio.training.workers import Cluster
@@ -167,7 +167,8 @@ def _leave(run: str, chief: bool) -> int:
 
         print(f"look and listen: {write_report(run)}", file=sys.stderr)
     except (Exception, KeyboardInterrupt) as error:
-        reason = str(error) or type(error).__name__
+        stopped = isinstance(error, KeyboardInterrupt)
+        reason = "stopped" if stopped else one_line(error) or type(error).__name__
         words = f"keras-rawaudio report --run {run} tries again"
         with suppress(OSError):  # it may be stderr that cannot be written
             note = f"note: the training is complete, but no page: {reason}; {words}"

@@ -117,6 +117,15 @@ def test_a_page_that_fails_is_no_failed_training(run, monkeypatch, capfd):
     assert re.search(r"no page: no room; keras-rawaudio report --run .*run tries again", err)
 
 
+def test_a_page_that_is_stopped_is_no_failed_training(run, monkeypatch, capfd):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_report", stop)
+    assert main(["train", "--resume", "--run", str(run.path)]) == 0
+    assert "the training is complete, but no page: stopped; keras-raw" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("values", [{"a": {"b": [1, None]}, "c": "x"}])
 def test_settings_are_named_as_set_takes_them(values):
     assert flat(values) == {"a.b.0": "1", "a.b.1": "none", "c": "x"}
