@@ -132,6 +132,8 @@ def _made_whole(target: Path, files: Sequence[str]) -> Iterator[Path]:
     names, the next export moves the others first.
     """
     for left in sorted(target.glob(f"{PARTIAL}*")):  # by an export that was killed
+        if not left.name.removeprefix(PARTIAL).isdecimal():
+            continue  # somebody's own
         if (left / NEW).is_dir() or (left / LEAVING).is_dir():
             _exchange(left, target)
             print(f"note: finished the export to {target} that was killed", file=sys.stderr)

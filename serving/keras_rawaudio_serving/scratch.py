@@ -3,12 +3,14 @@
 import contextlib
 import glob
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 ENDING = ".part"
+MADE = re.compile(r"\d+\.(wav|flac|ogg)|old-\d+", re.IGNORECASE)  # what lies in one
 
 
 class Scratch:
@@ -17,7 +19,8 @@ class Scratch:
     The lock ends with its process. So a folder that another process can lock is a leftover.
 
     Args:
-        final: the file that is being made. Leftovers of files of this name are removed first.
+        final: the file that is being made. Leftovers of files of this name are removed first;
+            a folder that holds anything else is somebody's own.
 
     Attributes:
         path: the folder.
@@ -38,7 +41,9 @@ class Scratch:
         begin = f".{final.stem}-"
         for left in final.parent.glob(f"{glob.escape(begin)}*{ENDING}"):
             if left.is_dir() and (handle := _lock(left)) is not None:
-                shutil.rmtree(left, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    if all(MADE.fullmatch(name) for name in os.listdir(left)):
+                        shutil.rmtree(left)
                 os.close(handle)
         while True:
             self.path = Path(tempfile.mkdtemp(ENDING, begin, final.parent))

@@ -39,7 +39,13 @@ def test_an_export_is_whole_or_the_one_before(run, tmp_path, monkeypatch):
     (out / ".partial-1").mkdir()  # of an export that was killed
     (out / ".partial-1" / "generator.onnx").write_bytes(b"half")
     (out / "notes.txt").write_text("mine")
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and ".part" not in str(p)}
+    (out / ".partial-mine").mkdir()
+    (out / ".partial-mine" / "notes.txt").write_text("mine")
+    before = {
+        path: path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and ".partial-1" not in str(path)
+    }
 
     def files():
         return {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}

@@ -192,6 +192,19 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert [p.name[:7] for p in tmp_path.iterdir() if p.is_dir()] == [".other-"]
 
 
+def test_a_folder_that_is_named_like_a_leftover_stays(tmp_path: Path) -> None:
+    mine = tmp_path / ".new-mixes.part"
+    mine.mkdir()
+    for name in ("0.wav", "old-0"):
+        (mine / name).write_text("as of a process that was killed")
+    (mine / "song.wav").write_text("mine")
+    Scratch(tmp_path / "new.wav").remove()
+    assert len(list(mine.iterdir())) == 3
+    (mine / "song.wav").unlink()
+    Scratch(tmp_path / "new.wav").remove()
+    assert not mine.exists()
+
+
 def test_unwritable_outputs(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
     os.mkfifo(tmp_path / "pipe.wav")
