@@ -15,7 +15,7 @@ from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.reference import HELDOUT_SHARE, Reference
 from keras_rawaudio.reports.distances import distances_section
 from keras_rawaudio.reports.evaluated_audio import evaluate_streams, measures, spectrograms
-from keras_rawaudio.reports.page import Player, Section, refuse_other_files, write_page
+from keras_rawaudio.reports.page import Player, Section, refuse_other_pages, write_page
 
 SEED_SECONDS = 1.0
 PLAYER_SECONDS = 60.0  # of each file, so that a page stays some megabytes
@@ -59,7 +59,7 @@ def evaluate_audio(
     Raises:
         UserError: a file that cannot be read or is too short, or a page that cannot be written.
     """
-    refuse_other_files(out)
+    refuse_other_pages(out)
     files = [open_audio(path) for path in (real, *generated)]
     rate = min(file.sample_rate for file in files)
     channels = min(2, *(file.channels for file in files))

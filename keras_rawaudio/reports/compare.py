@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.metrics.findings import HEALTHY
-from keras_rawaudio.reports.page import Section, Table, refuse_other_files, write_page
+from keras_rawaudio.reports.page import Section, Table, refuse_other_pages, write_page
 from keras_rawaudio.settings import flat
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.json_files import damaged_if_wrong, read_json
@@ -81,7 +81,7 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
         UserError: none of them is a run, or the page cannot be written.
     """
     if out is not None:
-        refuse_other_files(out)
+        refuse_other_pages(out)
     rows, skipped = [], []
     for path in runs:
         try:

@@ -14,8 +14,11 @@ import numpy as np
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import refuse_other_kinds, replacing
 from keras_rawaudio.metrics.findings import HEALTHY
+from keras_rawaudio.training.run_folder import RunFolder
 
 TEMPLATE = Path(__file__).with_name("page.html")
+# What page.html has in its first bytes, and no other page.
+MARK, HEAD = b'content="keras-rawaudio, a report"', 1000
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,30 @@ def refuse_other_files(path: Path) -> None:
     refuse_other_kinds(path)
     if path.suffix.lower() != ".html":
         raise UserError(f"cannot write {path}: the name of a page ends in .html; choose another")
+
+
+def refuse_other_pages(path: Path, run: Path | None = None) -> None:
+    """Refuse to write a page in the place of one that is something else.
+
+    Args:
+        path: of the page.
+        run: the folder of the run that it shows, if it shows one run.
+
+    Raises:
+        UserError: as `refuse_other_files`; or there is a page that no report made, such as an
+            exported one, or another run's own report.
+    """
+    refuse_other_files(path)
+    there = RunFolder(path.parent)
+    is_of_a_run = path.name == there.report.name and there.description.is_file()
+    if is_of_a_run and run is not None and path.parent.resolve() == run.resolve():
+        return
+    if is_of_a_run:
+        raise UserError(f"cannot write {path}: it is that run's own report; choose another place")
+    if path.is_file():
+        with path.open("rb") as file:
+            if MARK not in file.read(HEAD):
+                raise UserError(f"cannot write {path}: it is no report; choose another place")
 
 
 def drawn(draw: Callable[[Path], None], words: str) -> Picture:

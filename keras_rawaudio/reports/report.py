@@ -27,7 +27,7 @@ from keras_rawaudio.reports.page import (
     Section,
     Table,
     drawn,
-    refuse_other_files,
+    refuse_other_pages,
     write_page,
 )
 from keras_rawaudio.training.copy_meter import NOTED_COPY
@@ -63,7 +63,7 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     folder = RunFolder.open(run)
     report = Report(folder, load_model(folder))
     path = out or folder.report
-    refuse_other_files(path)
+    refuse_other_pages(path, folder.path)
     if seconds is None:
         most = QUICK_SAMPLES / report.rate
         seconds = min(report.recipe["training"]["sample_seconds"], most)

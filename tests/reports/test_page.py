@@ -7,7 +7,14 @@ import pytest
 import soundfile
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.reports.page import Picture, Player, Section, Table, write_page
+from keras_rawaudio.reports.page import (
+    Picture,
+    Player,
+    Section,
+    Table,
+    refuse_other_pages,
+    write_page,
+)
 
 NOISE = np.random.default_rng(0).normal(size=4000).astype(np.float32) / 10
 
@@ -63,3 +70,18 @@ def test_a_page_takes_no_place_of_another_kind_of_file(tmp_path):
             write_page(tmp_path / name, "", "", [])
         assert (tmp_path / name).read_text() == "mine"
     write_page(tmp_path / "PAGE.HTML", "", "", [])
+
+
+def test_a_report_takes_no_place_of_another_page(tmp_path):
+    """Neither of one that no report made, nor of another run's own report."""
+    page = tmp_path / "report.html"
+    page.write_text("<p>mine")
+    with pytest.raises(UserError, match="it is no report"):
+        refuse_other_pages(page)
+    page.unlink()
+    write_page(page, "", "", [])
+    refuse_other_pages(page)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="that run's own report"):
+        refuse_other_pages(page)
+    refuse_other_pages(page, tmp_path)
