@@ -48,8 +48,7 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / LOCK).is_symlink():  # opening the lock empties the file that it leads to
-            raise OSError(f"{LOCK} is a link")
+        _refuse_foreign(folder)
         lock = FileLock(folder / LOCK)
         try:
             lock.acquire(timeout=0)
@@ -93,6 +92,17 @@ def holder(folder: Path) -> str:
         return path.read_text(encoding="utf-8")[:20] if path.is_file() else "unknown"
     except (OSError, ValueError):
         return "unknown"
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse files of these names that no process of ours left: they are emptied and removed."""
+    lock, number = folder / LOCK, folder / HOLDER
+    if lock.is_symlink():  # it is the file that it leads to which is emptied
+        raise OSError(f"{LOCK} is a link")
+    if lock.is_file() and lock.stat().st_size > 0:
+        raise OSError(f"{LOCK} is another program's")
+    if number.is_file() and not holder(folder).isdecimal() and number.stat().st_size > 0:
+        raise OSError(f"{HOLDER} is another program's")
 
 
 def _release(lock: FileLock, folder: Path) -> None:

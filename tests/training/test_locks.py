@@ -87,6 +87,14 @@ def test_what_a_link_leads_to_stays_as_it_is(tmp_path, name):
     assert (tmp_path / "diary").read_text() == "dear diary"
 
 
+@pytest.mark.parametrize("name", [LOCK, HOLDER])
+def test_a_file_of_another_program_stays(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=f"{name} is another program's"), exclusive(tmp_path):
+        pass
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_a_full_disk_releases_the_lock(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
