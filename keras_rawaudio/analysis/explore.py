@@ -50,6 +50,8 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
     for block in decode(audio, rate):
         add_block([*whole, *minutes, spectrogram], position, block)
         position += len(block)
+    if position != found.samples:
+        raise UserError(f"{path} changed while it was read; try again")
     report = figures(audio, found, pulsating)
     with ExitStack() as stack:  # all of them, or those of before
         new = [stack.enter_context(replacing(out / name)) for name in FILES]

@@ -1,6 +1,7 @@
 """Exploring: figures of pieces that are known, and pictures of them."""
 
 import errno
+import importlib
 import json
 import math
 import os
@@ -230,3 +231,24 @@ def test_a_full_disk_leaves_no_empty_folder(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="No space left"):
         explore(tmp_path / "song.wav", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("later", ["gone", "shorter", "stereo", "text"])
+def test_a_piece_that_changes_while_it_is_read_is_one_line(tmp_path, monkeypatch, later):
+    path = tmp_path / "piece.wav"
+    soundfile.write(path, np.sin(np.arange(9000)), 2000)
+
+    def change(*arguments):
+        if later == "gone":
+            path.unlink()
+        elif later == "text":
+            path.write_text("no audio")
+        else:
+            soundfile.write(path, np.zeros((99, 2) if later == "stereo" else 99), 2000)
+        return SpectrogramView(*arguments)
+
+    module = importlib.import_module("keras_rawaudio.analysis.explore")
+    monkeypatch.setattr(module, "SpectrogramView", change)
+    with pytest.raises(UserError, match=r"piece\.wav"):
+        explore(path, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -166,7 +166,7 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
     import soundfile
 
     position, reason = 0, None
-    with _open(audio.path) as sound:
+    with _reopened(audio) as sound:
         cut = _is_cut(sound.extra_info)
         while reason is None:
             block = np.empty((max(1, 2 * BLOCK // audio.channels), audio.channels), np.float32)
@@ -188,6 +188,18 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
         warnings.warn(
             f"{audio.name} is cut off or damaged: its first {second:.1f} s are used", stacklevel=2
         )
+
+
+def _reopened(audio: AudioFile) -> soundfile.SoundFile:
+    """A file whose header was read before.
+
+    Raises:
+        UserError: it is gone, or another one by now.
+    """
+    now = open_audio(audio.path, audio.name)
+    if now != audio:
+        raise UserError(f"{audio.name} changed while it was read; try again")
+    return _open(audio.path)
 
 
 def _open(path: Path) -> soundfile.SoundFile:
