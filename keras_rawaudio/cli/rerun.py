@@ -17,8 +17,11 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print a line each for data, versions and result."""
     from keras_rawaudio.training.run_folder import RunFolder
 
-    out = options.out or f"{options.run.rstrip('/')}-rerun"
-    RunFolder.open(options.run).read_request()  # refuse at once, before TensorFlow is loaded
+    run = RunFolder.open(options.run)
+    run.read_request()  # refuse at once, before TensorFlow is loaded
+    # A run that is named `.` has its rerun beside it, too.
+    folder = run.path.resolve() if run.path.name in ("", "..") else run.path
+    out = options.out or str(folder.with_name(f"{folder.name}-rerun"))
     RunFolder.check_new(out)
     load_tensorflow()
 

@@ -53,3 +53,12 @@ def test_audio_that_is_gone_is_one_line(first, capsys):
     assert main(["rerun", str(first.path)]) == 2
     assert "piece.wav" in capsys.readouterr().err
     assert not first.path.with_name("run-rerun").exists()
+
+
+def test_the_rerun_of_a_run_that_is_named_by_a_dot_lies_beside_it(first, capsys, monkeypatch):
+    taken = first.path.with_name("run-rerun")
+    taken.mkdir()
+    (taken / "mine").write_text("")
+    monkeypatch.chdir(first.path)
+    assert main(["rerun", "."]) == 2
+    assert f"{taken} is not empty" in capsys.readouterr().err
