@@ -50,6 +50,11 @@ def outputs_that_are_inputs() -> Group:
         ),
         ("compare run --out run/log.csv", nothing),
         ("compare run --out run/run.json", nothing),
+        ("compare early --out run/report.html", nothing),
+        ("compare run --out exported/generator.html", written("exported/generator.html", "page")),
+        ("compare run --out index.html", written("index.html", "<p>mine")),
+        ("report --run run --seconds 0 --out index.html", written("index.html", "<p>mine")),
+        ("evaluate-audio --real song.wav --generated song.wav --out run/report.html", nothing),
         ("report --run run --seconds 0 --out tiny.yaml", nothing),
         ("report --run run --seconds 0 --out run/log.csv", nothing),
         ("evaluate-audio --real song.wav --generated song.wav --out song.wav", nothing),
@@ -72,6 +77,8 @@ def outputs_that_are_inputs() -> Group:
         ("export --run run --out exported", folder("exported/triton/other")),
         ("explore song.wav --out a", lambda: (os.mkdir("a"), os.mkfifo("a/explore.json"))),
         ("explore song.wav --out a", lambda: os.makedirs("a/minutes.png")),
+        ("export --run run --out exported", written("exported/.lock", "mine")),
+        ("train --resume --run run --epochs 2", written("run/.lock-holder", "mine")),
     ):
         yield words.split(), make, False
     for words in (
