@@ -45,7 +45,9 @@ def test_a_study_lies_in_a_folder_of_any_name(here, monkeypatch):
 
 def test_a_study_of_another_optuna_is_one_line(here):
     with sqlite3.connect(here / optuna_engine.STUDY) as study:
-        study.execute("CREATE TABLE version_info (version_info_id, schema_version, library_version)")
+        study.execute(
+            "CREATE TABLE version_info (version_info_id, schema_version, library_version)"
+        )
         study.execute("INSERT INTO version_info VALUES (1, 1, '0.1.0')")
     with pytest.raises(UserError, match=r"cannot read .*study\.db: .*optuna"):
         optuna_engine.search(read_sweep("sweep.yaml"), here)
