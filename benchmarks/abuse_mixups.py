@@ -226,6 +226,7 @@ def kinds_of_audio() -> Group:
         "seven.wav": write("seven.wav", np.stack([tone] * 7, 1)),
         "bit.wav": write("bit.wav", np.arange(6000) % 2 / 32768),
         "huge.wav": write("huge.wav", 1e300 * tone, subtype="DOUBLE"),
+        os.fsdecode(b"caf\xe9$x^{$.wav"): lambda: shutil.copy("song.wav", b"caf\xe9$x^{$.wav"),
         "opposite.wav": write("opposite.wav", stereo),
         "alaw.wav": write("alaw.wav", tone, subtype="ALAW"),
         "adpcm.wav": write("adpcm.wav", tone, subtype="IMA_ADPCM"),

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_rawaudio.dsp.spectra import magnitudes, mono
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
     from keras_rawaudio.metrics.over_time import Track
 
@@ -76,7 +77,7 @@ def spectrogram_figure(
         spectrum = figure.add_subplot(grid[2 * row + 1])
         wave = figure.add_subplot(grid[2 * row], sharex=spectrum)
         _waveform(wave, audio, rate)
-        wave.set_title(title, loc="left", fontsize=10, parse_math=False)
+        wave.set_title(one_line(title), loc="left", fontsize=10, parse_math=False)
         shown = spectrum.imshow(
             image.T,
             origin="lower",
@@ -180,7 +181,7 @@ def learning_curve(
     ceiling = 2 * float(finite.max()) if len(finite) else math.inf
     beyond = []
     for number, (name, figure_of_it) in enumerate(sorted((baselines or {}).items())):
-        label = f"{name.replace('_', ' ')}: {figure_of_it:.3g}"
+        label = one_line(f"{name.replace('_', ' ')}: {figure_of_it:.3g}")
         if figure_of_it > ceiling:
             beyond.append(label)
             continue
@@ -191,7 +192,7 @@ def learning_curve(
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     note = "not shown, above: " + ", ".join(beyond) if beyond else None
-    axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=7)
+    _without_formulas(axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=7))
     save_figure(figure, path)
 
 
@@ -236,15 +237,22 @@ def tracks_figure(
         axes.grid(alpha=0.25)
         if number >= len(panels) - across:
             axes.set_xlabel("time (s)", fontsize=8)
-    figure.legend(
+    legend = figure.legend(
         list(lines.values()),
-        list(lines),
+        [one_line(name) for name in lines],
         loc="outside upper left",
         ncols=4,
         fontsize=8,
         frameon=False,
     )
+    _without_formulas(legend)
     save_figure(figure, path)
+
+
+def _without_formulas(legend: Legend) -> None:
+    """Show `$` in a name as it is: what stands between two of them need not be a formula."""
+    for text in (*legend.get_texts(), legend.get_title()):
+        text.set_parse_math(False)
 
 
 def _waveform(axes: Any, audio: np.ndarray, rate: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from keras_rawaudio.analysis.pulsation import PERIODS, Pulsations
 from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey
 from keras_rawaudio.analysis.views import WaveformView
+from keras_rawaudio.errors import one_line
 from keras_rawaudio.plots import COLUMNS, RANGE_DECIBELS, new_figure, save_figure
 
 FLOOR = -100.0  # dB; silence has no level
@@ -53,7 +54,7 @@ def overview(
         interpolation="nearest",
     )
     spectrum.set_ylabel("frequency (kHz)")
-    spectrum.set_title(title, loc="left", fontsize=10, parse_math=False)
+    spectrum.set_title(one_line(title), loc="left", fontsize=10, parse_math=False)
     figure.colorbar(image, ax=spectrum, pad=0.01).set_label("dB of full scale")
 
     together = -(-len(found.level) // COLUMNS)

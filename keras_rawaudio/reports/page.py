@@ -101,7 +101,8 @@ def write_page(path: Path, title: str, words: str, sections: Sequence[Section]) 
     template = templates.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(title=title, words=words, sections=sections, healthy=HEALTHY)
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # The name of a file may be no Unicode.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def refuse_other_files(path: Path) -> None:

@@ -252,3 +252,9 @@ def test_a_piece_that_changes_while_it_is_read_is_one_line(tmp_path, monkeypatch
     with pytest.raises(UserError, match=r"piece\.wav"):
         explore(path, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_is_no_unicode(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9 $x^{$.wav")
+    soundfile.write(os.fsencode(path), np.sin(np.arange(9000)), 2000, format="WAV")
+    assert main(["explore", str(path), "--out", str(tmp_path / "new")]) == 0

@@ -85,3 +85,8 @@ def test_a_report_takes_no_place_of_another_page(tmp_path):
     with pytest.raises(UserError, match="that run's own report"):
         refuse_other_pages(page)
     refuse_other_pages(page, tmp_path)
+
+
+def test_a_name_that_is_no_unicode_is_written_in_escapes(tmp_path):
+    write_page(tmp_path / "page.html", "caf\udce9", "", [])
+    assert "<h1>caf\\udce9</h1>" in (tmp_path / "page.html").read_text()

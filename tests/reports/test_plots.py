@@ -67,6 +67,16 @@ def test_learning_curves_are_drawn(tmp_path, measure, count):
     learning_curve(rows, tmp_path / "curve.png")
 
 
+def test_names_are_no_formulas_and_need_not_be_unicode(tmp_path):
+    """As names of files may be anything but a slash."""
+    name, track = "a$x^{$b\udcff\n", Track("x", np.arange(3), np.arange(3), 0.0, 1.0)
+    rows = [{"minutes": 1.0, "train_loss": 1.0, "bits_per_sample": 1.0}]
+    spectrogram_figure([(name, np.zeros(RATE))], RATE, tmp_path / "1.png")
+    tracks_figure([(name, [track])], tmp_path / "2.png")
+    learning_curve(rows, tmp_path / "3.png", {name: 1.0, f"{name}2": 9.0})
+    assert all((tmp_path / f"{n}.png").read_bytes()[:4] == PNG for n in (1, 2, 3))
+
+
 @pytest.mark.parametrize("count", [1, 7])
 def test_tracks_are_drawn(tmp_path, count):
     tracks = [Track(f"$x_{i}", np.arange(3), np.arange(3), 0.0, 1.0) for i in range(count)]
