@@ -88,7 +88,7 @@ def write_failure(error: BaseException | None) -> str | None:
 
     Libraries wrap the operating system's error, or raise one of their own for it.
     """
-    while error and not (isinstance(error, UserError) or is_out_of_memory(error)):
+    while error is not None and not (isinstance(error, UserError) or is_out_of_memory(error)):
         if isinstance(error, OSError):
             return error.strerror or str(error).partition("\n")[0] or type(error).__name__
         # Of libsndfile, SQLite and TensorFlow's file system: of its errors, those with a code.
