@@ -8,14 +8,14 @@ import tensorflow as tf
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
-from keras_rawaudio.dsp.spectral_codebook import codebook_size
+from keras_rawaudio.dsp.spectral_codebook import band_edges, codebook_size
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel, Refiner, SpectralModel
 from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe, TrainingSettings
 from keras_rawaudio.training.schedule import Budget
 
-# Of training, for each entry of a codebook of spectra; on one core both are about the same.
-ENTRIES_PER_MINUTE, BLOCKS_READ_PER_ENTRY = 128, 1500
+BLOCKS_READ_PER_ENTRY = 1750  # in training, for each entry of a larger codebook of spectra
+STEPS_PER_MINUTE = 145  # of the recipe `default` on one core
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -79,7 +79,7 @@ def with_codebook_size(recipe: SpectralRecipe, corpus: Corpus, budget: Budget) -
     """The recipe, its codebooks as large as the train part and the training allow.
 
     Larger codebooks are nearer to the piece, and take longer to learn: each entry has to be
-    predicted often enough.
+    predicted often enough. Minutes count as those of one core.
 
     Args:
         recipe: a size that it has is kept.
@@ -91,10 +91,11 @@ def with_codebook_size(recipe: SpectralRecipe, corpus: Corpus, budget: Budget) -
     spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
     blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
     if budget.minutes is not None:
-        affordable = ENTRIES_PER_MINUTE * budget.minutes
+        codes = recipe.data.batch * recipe.data.length
+        read = STEPS_PER_MINUTE * budget.minutes * codes / len(band_edges(spectra))
     else:
-        affordable = HOPS * blocks * (budget.epochs or 1) / BLOCKS_READ_PER_ENTRY
-    size = codebook_size(blocks, affordable)
+        read = HOPS * blocks * (budget.epochs or 1)
+    size = codebook_size(blocks, read / BLOCKS_READ_PER_ENTRY)
     spectral = recipe.spectral.model_copy(update={"codebook_size": size})
     return recipe.model_copy(update={"spectral": spectral})
 

@@ -23,8 +23,9 @@ def corpus():
     ("budget", "entries"),
     [
         (Budget(minutes=1), 256),  # an eighth of the blocks
-        (Budget(minutes=4), 512),
-        (Budget(minutes=8), 1024),  # 128 entries per minute
+        (Budget(minutes=4), 256),
+        (Budget(minutes=5), 512),
+        (Budget(minutes=10), 1024),
         (Budget(minutes=1000), 1024),
         (Budget(epochs=1), 256),
         (Budget(epochs=100), 512),
