@@ -45,6 +45,8 @@ class DataSettings(Settings):
     sequence: Annotated[int, Field(ge=1, le=1 << 40)] | None = None
     """Samples after which a row's state is reset, a multiple of `length`; `null`: not before the
     end of its stretch of audio."""
+    reset_share: Share = 0.0
+    """Share of windows before which a row's state is reset besides."""
 
     @model_validator(mode="after")
     def _fits(self) -> DataSettings:
@@ -141,7 +143,9 @@ class CodeDataSettings(DataSettings):
     shift: Literal["lanes"] = "lanes"
     """Rows are spread evenly over the corpus."""
     sequence: None = None
-    """State is carried to the end of a stretch of audio."""
+    """State is carried to the end of a stretch of audio, but for `reset_share`."""
+    reset_share: Share = 0.15
+    """Share of windows before which a row's state is reset, so that streams begin anywhere."""
 
     def corpus(self, settings: CorpusSettings) -> CorpusSettings:
         """As for other recipes, but that every label is split by itself, so that it is learned."""

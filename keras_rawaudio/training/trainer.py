@@ -85,6 +85,7 @@ class Trainer:
             sequence=recipe.data.sequence,
             # The codes of a block stay together.
             grid=model.frame if data else 1,
+            reset_share=recipe.data.reset_share,
         )
         with replicas.strategy.scope():
             optimizer = build_optimizer(self.settings)

@@ -46,7 +46,8 @@ class WindowPlan:
     With `N = frame * frames` samples predicted per window, an epoch consists of *passes*. In each
     pass every row walks through the corpus window by window, so that row `i` of batch `n + 1`
     continues row `i` of batch `n` sample for sample, unless `reset` says otherwise: at the first
-    batch of a pass and wherever the row enters another segment. No window crosses a segment's
+    batch of a pass, wherever the row enters another segment, and by chance (`reset_share`), so that
+    a model learns to begin anywhere. No window crosses a segment's
     border; segments shorter than `N` are left out. All rows of a pass read the same number of
     windows, so that batches are full; nothing wraps around.
 
@@ -72,6 +73,7 @@ class WindowPlan:
         sequence: Samples in a sequence, a multiple of the window's; None: state is carried to the
             end of the segment.
         grid: Lanes begin at multiples of so many samples of their segment.
+        reset_share: Share of windows that begin anew besides, drawn by the seed and the epoch.
 
     Raises:
         UserError: If a number is out of range, no segment holds a window, or the segments are too
@@ -94,6 +96,7 @@ class WindowPlan:
     seed: int = 0
     sequence: int | None = None
     grid: int = 1
+    reset_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("frame", "frames", "batch", "shift"):
@@ -139,6 +142,7 @@ class WindowPlan:
         seed: int = 0,
         sequence: int | None = None,
         grid: int = 1,
+        reset_share: float = 0.0,
     ) -> WindowPlan:
         """The plan with windows of at most `frames` frames that wastes little audio.
 
@@ -158,7 +162,7 @@ class WindowPlan:
             unused = sum(lengths) - batch * windows * counts
             enough = np.flatnonzero(unused <= WASTE * sum(lengths))
             frames = int(windows[enough[0] if len(enough) else np.argmin(unused)]) // frame
-        return cls(lengths, frame, frames, batch, shift, seed, sequence, grid)
+        return cls(lengths, frame, frames, batch, shift, seed, sequence, grid, reset_share)
 
     @property
     def window(self) -> int:
@@ -241,6 +245,10 @@ class WindowPlan:
         segment, offset, begins = self._layout.place(epoch, number, stride[:, 0])
         # A sequence begins anew even where it continues the one before it.
         reset = (window == 0) & (begins | (self.sequence is not None))
+        if self.reset_share:
+            rng = np.random.default_rng((self.seed, epoch, number, 2))
+            drawn = rng.random((int(self._layout.steps[number]) * self._windows, self.batch))
+            reset |= drawn[batches] < self.reset_share
         offset = offset + window * self.window
         return Windows(self._usable[segment], offset, reset, np.full_like(offset, self.window))
 

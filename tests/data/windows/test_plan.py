@@ -1,5 +1,7 @@
 """The arithmetic of windows, against a brute-force walk through the definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -169,3 +171,21 @@ def test_lanes_of_every_epoch_begin_with_a_whole_block():
     for epoch in range(5):
         for block in plan.epoch(epoch):
             assert (block.offset % 4 == 0).all()
+
+
+def resets(plan, epoch, skip=0):
+    return np.concatenate([block.reset for block in plan.epoch(epoch, skip)])
+
+
+def test_a_share_of_windows_begins_anew_by_chance():
+    plan = WindowPlan([40_000, 24_000], frame=4, frames=2, batch=4, reset_share=0.25)
+    found, due = resets(plan, 0), resets(replace(plan, reset_share=0.0), 0)
+    assert found[due].all()
+    assert found[~due].mean() == pytest.approx(0.25, abs=0.02)
+    assert (found != resets(plan, 1)).any()
+    np.testing.assert_array_equal(found, resets(plan, 0))
+
+
+def test_windows_begin_anew_at_the_same_places_after_a_break():
+    plan = WindowPlan([4000], frame=4, frames=2, batch=4, reset_share=0.5)
+    np.testing.assert_array_equal(resets(plan, 3)[77:], resets(plan, 3, skip=77))
