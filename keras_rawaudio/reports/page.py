@@ -129,10 +129,9 @@ def refuse_other_pages(path: Path, run: Path | None = None) -> None:
     """
     refuse_other_files(path)
     there = RunFolder(path.parent)
-    is_of_a_run = path.name == there.report.name and there.description.is_file()
-    if is_of_a_run and run is not None and path.parent.resolve() == run.resolve():
-        return
-    if is_of_a_run:
+    if path.name == there.report.name and there.description.is_file():
+        if run is not None and path.parent.resolve() == run.resolve():
+            return
         raise UserError(f"cannot write {path}: it is that run's own report; choose another place")
     if path.is_file():
         with path.open("rb") as file:

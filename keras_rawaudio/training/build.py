@@ -88,11 +88,11 @@ def with_codebook_size(recipe: SpectralRecipe, corpus: Corpus, budget: Budget) -
     """
     if recipe.spectral.codebook_size:
         return recipe
-    spectra = BlockSpectra(corpus.sample_rate, corpus.channels)
-    blocks = sum(len(s) // spectra.block for s in corpus.segments("train"))
+    blocks = _train_blocks(corpus)
     if budget.minutes is not None:
         codes = recipe.data.batch * recipe.data.length
-        read = STEPS_PER_MINUTE * budget.minutes * codes / len(band_edges(spectra))
+        bands = len(band_edges(BlockSpectra(corpus.sample_rate)))
+        read = STEPS_PER_MINUTE * budget.minutes * codes / bands
     else:
         read = HOPS * blocks * (budget.epochs or 1)
     size = codebook_size(blocks, read / BLOCKS_READ_PER_ENTRY)
@@ -107,14 +107,22 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     one recording.
 
     Args:
-        recipe: the point of the model space; it has a codebook size.
-        corpus: says the rate and the labels.
+        recipe: the point of the model space. That of a run begun before runs kept their codebook
+            size has none: its codebooks have an eighth of the blocks.
+        corpus: says the rate, how much audio there is and the labels.
     """
     settings = recipe.spectral.model_dump()
+    settings["codebook_size"] = settings["codebook_size"] or codebook_size(_train_blocks(corpus))
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0
     return SpectralModel(corpus.sample_rate, corpus.channels, labels=labels, **settings)
+
+
+def _train_blocks(corpus: Corpus) -> int:
+    """Blocks of spectra in the train part."""
+    block = BlockSpectra(corpus.sample_rate).block
+    return sum(len(segment) // block for segment in corpus.segments("train"))
 
 
 def build_optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:

@@ -7,7 +7,7 @@ import pytest
 
 from keras_rawaudio.dsp.block_spectra import BlockSpectra
 from keras_rawaudio.recipes import load_recipe
-from keras_rawaudio.training.build import with_codebook_size
+from keras_rawaudio.training.build import spectral_model, with_codebook_size
 from keras_rawaudio.training.schedule import Budget
 
 BLOCKS = 3000
@@ -39,3 +39,9 @@ def test_codebooks_grow_with_the_budget(corpus, budget, entries):
 def test_a_size_that_the_recipe_has_is_kept(corpus):
     recipe = load_recipe("default", {"spectral.codebook_size": 32})
     assert with_codebook_size(recipe, corpus, Budget(minutes=60)) == recipe
+
+
+def test_a_run_of_before_sizes_were_kept_has_an_eighth(corpus):
+    corpus.labels, corpus.describe = (), lambda: {"sources": ["song.wav"]}
+    model = spectral_model(load_recipe("default", {"spectral.units": 8}), corpus)
+    assert model.spectral_codec.codebook_size == 256

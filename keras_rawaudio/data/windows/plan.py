@@ -47,9 +47,9 @@ class WindowPlan:
     pass every row walks through the corpus window by window, so that row `i` of batch `n + 1`
     continues row `i` of batch `n` sample for sample, unless `reset` says otherwise: at the first
     batch of a pass, wherever the row enters another segment, and by chance (`reset_share`), so that
-    a model learns to begin anywhere. No window crosses a segment's
-    border; segments shorter than `N` are left out. All rows of a pass read the same number of
-    windows, so that batches are full; nothing wraps around.
+    a model learns to begin anywhere. No window crosses a segment's border; segments shorter than
+    `N` are left out. All rows of a pass read the same number of windows, so that batches are full;
+    nothing wraps around.
 
     `shift` says how the rows lie: `"lanes"` spreads them evenly (`Lanes`); a number of samples
     shifts each against the one before it (`Offsets`), the passes in an order shuffled by
@@ -246,9 +246,9 @@ class WindowPlan:
         # A sequence begins anew even where it continues the one before it.
         reset = (window == 0) & (begins | (self.sequence is not None))
         if self.reset_share:
-            rng = np.random.default_rng((self.seed, epoch, number, 2))
-            drawn = rng.random((int(self._layout.steps[number]) * self._windows, self.batch))
-            reset |= drawn[batches] < self.reset_share
+            drawn_before = int(batches[0]) * self.batch
+            bits = np.random.PCG64((self.seed, epoch, number, 2)).advance(drawn_before)
+            reset |= np.random.Generator(bits).random(reset.shape) < self.reset_share
         offset = offset + window * self.window
         return Windows(self._usable[segment], offset, reset, np.full_like(offset, self.window))
 
