@@ -20,11 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "serving")]
 
 if TYPE_CHECKING:
-    from keras_rawaudio.models import AudioModel
-    from keras_rawaudio.recipes import Recipe
+    from keras_rawaudio.models import AudioModel, SpectralModel
+    from keras_rawaudio.recipes import Recipe, SpectralRecipe
 
 CODECS = {"categorical": "mulaw", "predictive": "peak", "regression": "standardize"}
 PIECE_SECONDS = 4.0  # of the synthesised piece that codecs and predictors of fresh models see
+CODEBOOK_SECONDS = 60.0  # of the one that codebooks of spectra are taken from
 
 
 def machine() -> dict[str, Any]:
@@ -103,13 +104,41 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     return model
 
 
-def export_fresh(recipe: Recipe, folder: Path, sample_rate: int, int8: bool = False) -> Path:
+def fresh_spectral_model(
+    recipe: SpectralRecipe, sample_rate: int = 16_000, seed: int = 0
+) -> SpectralModel:
+    """A mono model of codes with random weights, its codebooks from a synthesised piece."""
+    import keras
+
+    from keras_rawaudio.data.corpus.synthesis import synthesise
+    from keras_rawaudio.dsp.block_spectra import BlockSpectra
+    from keras_rawaudio.dsp.spectral_codebook import codebook_size
+    from keras_rawaudio.models import SpectralModel
+
+    piece = synthesise(CODEBOOK_SECONDS, sample_rate)
+    settings = recipe.spectral.model_dump()
+    blocks = len(piece) // BlockSpectra(sample_rate).block
+    settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
+    keras.utils.set_random_seed(seed)
+    model = SpectralModel(sample_rate, 1, **settings)
+    model.prepare([piece])
+    return model
+
+
+def export_fresh(
+    recipe: Recipe | SpectralRecipe, folder: Path, sample_rate: int, int8: bool = False
+) -> Path:
     """The path of an ONNX file of a fresh model."""
     from keras_rawaudio.exporters.export import describe
     from keras_rawaudio.exporters.onnx_model import export_onnx
+    from keras_rawaudio.recipes import SpectralRecipe
     from keras_rawaudio.training.run_folder import RunFolder
 
-    model = fresh_model(recipe, sample_rate)
+    model: AudioModel | SpectralModel
+    if isinstance(recipe, SpectralRecipe):
+        model = fresh_spectral_model(recipe, sample_rate)
+    else:
+        model = fresh_model(recipe, sample_rate)
     # As much of a run folder as the file's description needs.
     run = RunFolder(folder / recipe.name)
     run.write_json(run.description, {"format_version": 1, "sample_rate": sample_rate})

@@ -40,6 +40,21 @@ def test_the_piece_repeats(cost, tmp_path, monkeypatch):
     assert (audio[:4000] == audio[4000:8000]).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "narrow"),
+    [
+        ("default", {"spectral.units": 8, "spectral.components": 4}),
+        ("categorical", {"tiers.0.units": 8, "tiers.1.units": 8}),
+    ],
+)
+def test_every_kind_of_recipe_is_exported_and_generates(cost, tmp_path, name, narrow):
+    from keras_rawaudio.recipes import load_recipe
+
+    common = sys.modules["common"]
+    path = common.export_fresh(load_recipe(name, narrow), tmp_path, 4000)
+    assert common.generation_speed(path, 2, 1, 0.2)["streams"] == 2
+
+
 def test_a_plot_is_drawn(cost, tmp_path):
     rows = [
         {

@@ -202,6 +202,12 @@ def test_unnamed_music_is_drawn_by_its_share(album):
     assert values_of(few) == [0] * 8
 
 
+def test_music_with_no_share_is_drawn_by_its_name_alone(album):
+    path = album(music={"names": ["night", "day", "sea"], "shares": [0, 0.5, 0.5]})
+    assert set(values_of(Sampler.load(path, streams=40, random_seed=0))) == {2, 4}
+    assert values_of(Sampler.load(path, music=["night"])) == [1]
+
+
 @pytest.mark.parametrize(
     ("music", "words"),
     [
