@@ -187,7 +187,8 @@ def plot(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> None:
             places = [r[x] for r in own]
             axes.plot(places, [r[y] for r in own], "o-", label=recipe)
             axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.set(xlabel=x, ylabel=words, ylim=(0, None))
+        highest = max((r[y] for r in chosen), default=1)
+        axes.set(xlabel=x, ylabel=words, ylim=(0, 1.15 * highest))
         axes.grid(alpha=0.3)
     figure.axes[0].legend()
     figure.suptitle(f"{machine()['cpu']}, {options.sample_rate} Hz", fontsize=9)

@@ -1,0 +1,200 @@
+"""Change one place of the code at a time, and see whether the room's tests fail. One JSON line.
+
+python benchmarks/mutants.py --room windows --tried 25 --results mutants.jsonl
+python benchmarks/mutants.py --room windows --results mutants.jsonl --tried 50   # goes on
+
+Works on a copy of the tree. One process imports TensorFlow once and forks for each mutant. What
+--results holds is not tried again. A mutant that runs out of time counts as killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, print_line, print_table, say
+
+SERVING = "serving/keras_rawaudio_serving"
+# Of each room, what is changed and the tests that run.
+ROOMS: dict[str, tuple[list[str], list[str]]] = {
+    "generation": (["keras_rawaudio/generation/*.py"], ["tests/generation", "tests/models/test_labels.py"]),
+    "run_folder": (
+        [
+            *(f"keras_rawaudio/training/{n}.py" for n in ("run_folder", "json_files", "csv_log")),
+            *("keras_rawaudio/training/checkpoint.py", "keras_rawaudio/files.py"),
+            "keras_rawaudio/locks.py",
+        ],
+        [
+            f"tests/training/test_{n}.py"
+            for n in ("run_folder", "csv_log", "checkpoint", "damaged_files", "files", "locks")
+        ],
+    ),
+    "metadata": (
+        [f"{SERVING}/metadata.py", f"{SERVING}/model_file.py"],
+        ["tests/serving/test_hostile_files.py", "tests/serving/test_serving_errors.py"],
+    ),
+    "draws": (
+        [f"{SERVING}/{n}.py" for n in ("noise", "stream_batch", "music")],
+        ["tests/serving/test_stream_batch.py", "tests/serving/test_serving_sampler.py"],
+    ),
+    "codecs": (["keras_rawaudio/data/codecs/*.py"], ["tests/data/codecs"]),
+    "dsp": (
+        [f"keras_rawaudio/dsp/{n}.py" for n in ("spectral_codebook", "block_spectra")],
+        [f"tests/dsp/test_{n}.py" for n in ("spectral_codebook", "block_spectra")],
+    ),
+    "windows": (["keras_rawaudio/data/windows/*.py"], ["tests/data/windows"]),
+    "corpus": (["keras_rawaudio/data/corpus/*.py"], ["tests/data/corpus"]),
+}
+SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
+    **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
+    **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And},
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult},
+    **{ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult},
+}
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--room", choices=ROOMS, required=True, help="what is changed")
+    add("--tried", type=int, default=25, help="mutants, with those of --results (25)")
+    add("--seed", type=int, default=1, help="of the sample (1)")
+    add("--results", type=Path, default=Path("mutants.jsonl"), help="a line a mutant")
+    return parser
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes outside of annotations and f-strings."""
+    for name, value in ast.iter_fields(tree):
+        if name in ("annotation", "returns"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+                yield child
+                yield from nodes(child)
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST]:
+    """What a node may become."""
+    new: Any = copy.deepcopy(node)
+    if isinstance(node, ast.Compare):
+        for i, op in enumerate(node.ops):
+            changed = copy.deepcopy(node)
+            changed.ops[i] = SWAPS[type(op)]()  # type: ignore[call-overload]
+            yield changed
+    elif isinstance(node, (ast.BinOp, ast.BoolOp)) and type(node.op) in SWAPS:
+        new.op = SWAPS[type(node.op)]()
+        yield new
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
+        is_bool = isinstance(node.value, bool)
+        yield ast.Constant(not node.value if is_bool else node.value + 1)
+    elif isinstance(node, ast.Return) and node.value and ast.unparse(node.value) != "None":
+        yield ast.Return(ast.Constant(None))
+    if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        yield ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node.test)
+
+
+def mutants(pattern: str) -> Iterator[dict[str, Any]]:
+    """Each change of the files of a pattern, with the file's text after it."""
+    for path in sorted(ROOT.glob(pattern)):
+        text = path.read_bytes()
+        starts = [0]
+        for line in text.splitlines(keepends=True):
+            starts.append(starts[-1] + len(line))
+        for node in nodes(ast.parse(text)):
+            for new in changes(node):
+                place: Any = new if isinstance(new, ast.UnaryOp) else node
+                begin = starts[place.lineno - 1] + place.col_offset
+                end = starts[place.end_lineno - 1] + place.end_col_offset
+                word = ast.unparse(new)
+                word = word if isinstance(new, ast.Return) else f"({word})"
+                yield {
+                    "place": f"{path.relative_to(ROOT)}:{place.lineno}:{place.col_offset}",
+                    "was": " ".join(text[begin:end].decode().split())[:100],
+                    "is": word[:100],
+                    "text": text[:begin] + word.encode() + text[end:],
+                }
+
+
+def passes(tree: Path, tests: list[str], limit: float) -> tuple[str, float]:
+    """Run tests in a fork: passed, failed or late, and the seconds."""
+    begin = time.monotonic()
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.chdir(tree)
+        sys.path[:] = [str(tree), str(tree / "serving"), *sys.path]
+        os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(null, stream)
+        import pytest
+
+        words = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        os._exit(int(pytest.main([*words, *tests])))
+    while time.monotonic() - begin < limit:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            outcome = "passed" if status == 0 else "failed"
+            return outcome, round(time.monotonic() - begin, 1)
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "late", limit
+
+
+def main(options: argparse.Namespace) -> int:
+    sources, tests = ROOMS[options.room]
+    every = [mutant for pattern in sources for mutant in mutants(pattern)]
+    sample = random.Random(options.seed).sample(every, min(options.tried, len(every)))
+    lines = options.results.read_text().splitlines() if options.results.exists() else []
+    known = {(r["place"], r["is"]): r for r in map(json.loads, lines)}
+    sys.dont_write_bytecode = True
+    os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    sys.path[:] = [p for p in sys.path if p not in (str(ROOT), str(ROOT / "serving"))]
+    __import__("tensorflow"), __import__("keras"), __import__("pytest")
+    with tempfile.TemporaryDirectory() as name:
+        words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for file in subprocess.check_output(words, cwd=ROOT).decode().split("\0")[:-1]:
+            if (ROOT / file).is_file():
+                (Path(name) / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / file, Path(name) / file)
+        outcome, seconds = passes(Path(name), tests, 600)
+        if outcome != "passed":
+            raise SystemExit(f"the tests of {options.room} fail without a change")
+        say(f"{options.room}: {len(every)} places, {seconds} s without a change")
+        for mutant in sample:
+            key = mutant["place"], mutant["is"]
+            if key in known:
+                continue
+            file = mutant["place"].split(":")[0]
+            (Path(name) / file).write_bytes(mutant.pop("text"))
+            outcome, took = passes(Path(name), tests, 30 + 3 * seconds)
+            shutil.copyfile(ROOT / file, Path(name) / file)
+            known[key] = mutant | {"killed": outcome != "passed", "seconds": took}
+            with options.results.open("a") as results:
+                results.write(json.dumps(known[key]) + "\n")
+    tried = [known[m["place"], m["is"]] for m in sample]
+    alive = [result for result in tried if not result["killed"]]
+    print_table(alive, ("place", "was", "is"))
+    counts = {"tried": len(tried), "killed": len(tried) - len(alive), "survived": len(alive)}
+    print_line({"benchmark": "mutants", "room": options.room, "places": len(every), **counts})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(arguments().parse_args()))
