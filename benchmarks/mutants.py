@@ -30,7 +30,10 @@ from common import ROOT, print_line, print_table, say
 SERVING = "serving/keras_rawaudio_serving"
 # Of each room, what is changed and the tests that run.
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
-    "generation": (["keras_rawaudio/generation/*.py"], ["tests/generation", "tests/models/test_labels.py"]),
+    "generation": (
+        ["keras_rawaudio/generation/*.py"],
+        ["tests/generation", "tests/models/test_labels.py"],
+    ),
     "run_folder": (
         [
             *(f"keras_rawaudio/training/{n}.py" for n in ("run_folder", "json_files", "csv_log")),

@@ -10,7 +10,7 @@ WINDOW_SECONDS = 0.05
 HOPS = 4  # in a window, and in a block
 LINEAR_LIMIT = 4000.0  # Hz; above it, features are bands
 FLOOR_DB = -80.0  # of a full-scale sine
-STEREO_LOWEST = 100.0  # Hz
+STEREO_LOWEST = 40.0  # Hz
 STEREO_BANDS_PER_OCTAVE = 2.5
 
 
@@ -103,15 +103,17 @@ class BlockSpectra:
         edges = np.searchsorted(self.frequencies, inner)
         return np.unique([first, *edges.clip(first + 1, last - 1), last])
 
-    def channel_gains(self, spectra: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    def channel_gains(self, spectra: np.ndarray, edges: np.ndarray, sign: int = 1) -> np.ndarray:
         """What turns the common spectrum into each channel's, one complex gain per stereo band.
 
-        Gains keep each channel's power, and by opposite phases the correlation between two; the
-        sign of the phase alternates from band to band.
+        Gains keep each channel's power, and by opposite phases the correlation between two.
+        Neighbouring bands overlap in a spectrum under a window. So their phases have one sign:
+        opposite ones cancel.
 
         Args:
             spectra: complex `(n, 4, channels, bins)`.
             edges: from `stereo_edges`.
+            sign: of the left channel's phase, 1 or -1.
 
         Returns:
             `(n, bands, channels, 2)`: real and imaginary part.
@@ -127,8 +129,7 @@ class BlockSpectra:
             part = spectra[..., a:b]
             left, right = np.square(np.abs(part)).sum(axis=(1, 3)).T + tiny
             both = (part[:, :, 0] * part[:, :, 1].conj()).real.sum(axis=(1, 2))
-            turn = np.arccos(np.clip(both / np.sqrt(left * right), -1, 1)) / 2
-            turn *= -1 if band % 2 else 1
+            turn = sign * np.arccos(np.clip(both / np.sqrt(left * right), -1, 1)) / 2
             for channel, (energy, angle) in enumerate(((left, turn), (right, -turn))):
                 size = np.sqrt(2 * energy / (left + right))
                 gains[:, band, channel, 0] = size * np.cos(angle)

@@ -160,7 +160,7 @@ def fit_codebooks(
     pieces = pieces[:: -(-total // FITTED_BLOCKS)]
     features = np.concatenate([_features(*piece, spectra) for piece in pieces])
     places = [(segment, first + i) for segment, first, count in pieces for i in range(count)]
-    books = []
+    books: list[BandCodebook] = []
     for first, last, a, b in band_edges(spectra):
         part = features[:, :, a:b].reshape(len(features), -1)
         mean = part.mean(axis=0)
@@ -170,6 +170,7 @@ def fit_codebooks(
         points = centred @ basis
         chosen = medoids(points, entries, rng)
         edges = spectra.stereo_edges(first, last)
+        sign = -1 if len(books) % 2 else 1  # so that no channel leads in the whole spectrum
         found = [
             spectra.spectra(stretch(segment, spectra, at, 1))
             for segment, at in (places[i] for i in chosen)
@@ -187,7 +188,7 @@ def fit_codebooks(
                 points[chosen],
                 np.sqrt(power).astype(np.float32),
                 edges,
-                spectra.channel_gains(channels, edges),
+                spectra.channel_gains(channels, edges, sign),
             )
         )
     return books

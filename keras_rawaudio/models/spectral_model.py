@@ -56,7 +56,8 @@ class SpectralModel(FitWindows):
         min_p: codes that are less probable than this share of the most probable one are not drawn;
             0 until `training.code_balance` sets it.
         memory: blocks after which the recurrent state begins anew at the latest, where codes are
-            drawn; 0: never. `training.memory_limit` sets it for a model that copies or lingers.
+            drawn; 0: never. `training.memory_limit` sets it for a model that copies or
+            stays in one place.
 
     Call arguments:
         x: `(B, bands - 1 + N)` int32 codes from 1, 0 for none; `x[:, bands - 1 + j]` comes before

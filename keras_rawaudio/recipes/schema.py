@@ -157,7 +157,7 @@ class CodeTrainingSettings(TrainingSettings):
 
     longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
     """Seconds for which a model may follow one place of the train part. One that does so for longer
-    draws with a shorter memory, as short as it takes; one that lingers on the same codes too.
+    draws with a shorter memory, as short as it takes; so does one whose streams stay in one place.
     `null`: never."""
 
 

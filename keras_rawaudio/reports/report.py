@@ -154,7 +154,8 @@ class Report:
             words += f". It follows the train part for {kept['copied_seconds']:g} s at a stretch"
         if isinstance(self.model, SpectralModel) and self.model.memory > 0:
             seconds = f"{self.model.memory_seconds:.1f} s"
-            words += f". So that it copies or lingers less, its state begins anew within {seconds}"
+            words += ". So that it neither copies nor stays in one place, its state begins anew "
+            words += f"within {seconds}"
         return words
 
     def _by_heart(self) -> bool:

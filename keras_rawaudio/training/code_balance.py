@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
-from keras_rawaudio.training.code_statistics import distinct_codes, repeated_codes
+from keras_rawaudio.training.code_statistics import distinct_codes
 
 ROWS = 16  # streams drawn at a time
 BLOCKS = 1400  # of each at most, about a minute; no more than the piece has
@@ -20,8 +18,6 @@ LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.3
 FIRST_MIN_P_UPDATE = 2  # draws by biases that are far off tell nothing of those to come
 WINDOW_SECONDS = 10.0  # in which different codes are counted
-LAG_SECONDS = 0.75  # from a code to the one that it may repeat
-LINGERS = 3.0, 0.01  # times the train part's odds of a repeated code, and so much more
 
 
 class CodeBalance:
@@ -41,8 +37,7 @@ class CodeBalance:
         data: the codes of the train part.
 
     Attributes:
-        lingers: whether the last draws repeat the codes of a moment before far more often than the
-            train part does.
+        variety: different codes within a minute of the last draws, over those of the train part.
 
     Reference:
         Robbins and Monro 1951, "A stochastic approximation method".
@@ -56,12 +51,11 @@ class CodeBalance:
         self.frequencies = counts / len(codes)
         self.draws = CodeDraws(model, ROWS, min(BLOCKS, len(codes)))
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
-        blocks = min(self.draws.blocks, max(map(len, rows)))
-        self.window = min(round(WINDOW_SECONDS / hop), blocks)
-        self.lag = max(1, min(round(LAG_SECONDS / hop), blocks - 1))
+        self.minute = min(self.draws.blocks, max(map(len, rows)))
+        self.window = min(round(WINDOW_SECONDS / hop), self.minute)
         self.distinct = distinct_codes(rows, self.window)
-        self.repeats = self._repeats(rows)
-        self.lingers = False
+        self.distinct_in_minute = distinct_codes(rows, self.minute)
+        self.variety = 1.0
 
     def fit(self, updates: int, seed: int) -> list[float]:
         """Draw, and move biases and truncation some times, from zero, by less each time.
@@ -81,16 +75,11 @@ class CodeBalance:
         for update in range(updates):
             codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
             streams = codes.transpose(1, 0, 2)
-            self.lingers = self._repeats(streams) > LINGERS[0] * self.repeats + LINGERS[1]
+            self.variety = distinct_codes(streams, self.minute) / self.distinct_in_minute
             if update >= FIRST_MIN_P_UPDATE:
                 self._move_min_p(rate, streams)
             divergences.append(self._move_bias(rate, codes))
         return divergences
-
-    def _repeats(self, streams: Iterable[np.ndarray]) -> float:
-        """The odds that a code repeats the one of a moment before."""
-        share = repeated_codes(streams, self.lag)
-        return share / max(1.0 - share, 1e-6)
 
     def _move_min_p(self, rate: float, streams: np.ndarray) -> None:
         ratio = distinct_codes(streams, self.window) / self.distinct

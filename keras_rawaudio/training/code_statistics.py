@@ -28,22 +28,3 @@ def distinct_codes(streams: Iterable[np.ndarray], window: int) -> float:
         counts.append((np.diff(ordered, axis=1) != 0).sum(axis=1).ravel() + 1)
     found = np.concatenate([np.zeros(0), *counts])
     return float(found.mean()) if len(found) else 0.0
-
-
-def repeated_codes(streams: Iterable[np.ndarray], lag: int) -> float:
-    """The share of codes that equal the one of their band some blocks before.
-
-    Args:
-        streams: `(T, bands)` integers each.
-        lag: blocks.
-
-    Returns:
-        The share; 0.0 where no stream is longer than the lag.
-
-    Example:
-        >>> repeated_codes([np.array([[1], [1], [2], [2]])], lag=1) == 2 / 3
-        True
-    """
-    equal = [(codes[lag:] == codes[:-lag]).ravel() for codes in streams]
-    found = np.concatenate([np.zeros(0, bool), *equal])
-    return float(found.mean()) if len(found) else 0.0

@@ -11,12 +11,13 @@ from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
-LONGEST, SHORTEST, SHORTER = 3.5, 0.5, 0.8
+LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
+LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
 
 
 class MemoryLimit:
-    """Finds the longest memory with which streams do not copy for too long, and do not linger.
+    """Finds the longest memory with which streams neither copy for too long nor stay in one place.
 
     Codes are balanced anew for each memory that is tried. A draw that copies by chance must not
     cost the memory for good: so each search tries a longer one than the last search found.
@@ -44,13 +45,16 @@ class MemoryLimit:
         Returns:
             Seconds for which the streams that were drawn last follow one place of the train part.
         """
-        memories, now = self.memories(), self._memory()
-        longer = sum(memory > now for memory in memories[1:]) if now else 0
-        return self._first_of(memories[longer:], updates, seed, lingering=False)
+        memories = self._longer_first()
+        return self._first_of(memories, updates, seed)
 
     def find_anew(self, updates: int, seed: int) -> float:
-        """Search from a memory without end, for one with which streams do not linger either."""
-        return self._first_of(self.memories(), updates, seed, lingering=True)
+        """`find`, but a memory without end is tried first, and streams must not stay in one place.
+
+        Where they do, they have fewer different codes within a minute than the train part.
+        """
+        memories = [0, *(memory for memory in self._longer_first() if memory)]
+        return self._first_of(memories, updates, seed, LEAST_VARIETY)
 
     def memories(self) -> list[int]:
         """Blocks of each memory that is tried, the longest first; 0: without end."""
@@ -60,9 +64,20 @@ class MemoryLimit:
             seconds *= SHORTER
         return found
 
-    def _first_of(self, memories: list[int], updates: int, seed: int, lingering: bool) -> float:
+    def _longer_first(self) -> list[int]:
+        """The next longer memory than the model has, its own, and all shorter ones."""
+        memories, now = self.memories(), self._memory()
+        longer = sum(memory > now for memory in memories[1:]) if now else 0
+        return memories[longer:]
+
+    def _first_of(
+        self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
+    ) -> float:
         before, reason, copied = self._memory(), "", 0.0
+        longest = np.inf  # blocks: a memory that outlasts a copy does not shorten it
         for memory in memories:
+            if memory > longest:
+                continue
             self.model.memory.assign(memory)
             self.balance.fit(updates, seed)
             copied = round(self.copies.longest(seed), 1)
@@ -70,8 +85,9 @@ class MemoryLimit:
                 break
             if copied > self.longest_copy - MARGIN:
                 reason = f"follows the train part for {copied:g} s"
-            elif lingering and self.balance.lingers:
-                reason = "lingers on few codes"
+                longest = copied * self.model.rate / self.model.block
+            elif self.balance.variety < least_variety:
+                reason = "stays in one place"
             else:
                 break
         self._say(before, reason, copied)

@@ -27,7 +27,7 @@ class ModelFiles:
     """Saves a model with the running average of its weights.
 
     A model of codes is kept with biases that balance its codes. Where it copies the train part for
-    too long, or lingers on the same codes, its memory is limited.
+    too long, or its streams stay in one place of it, its memory is limited.
 
     Args:
         run: where they lie.

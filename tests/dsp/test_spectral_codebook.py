@@ -70,9 +70,15 @@ def test_channel_gains_keep_levels_and_correlation():
     z = gains[..., 0] + 1j * gains[..., 1]
     power = np.square(np.abs(z))
     np.testing.assert_allclose(power.mean(axis=2), 1, rtol=1e-5)
-    assert power[:, 1:, 0].mean() / power[:, 1:, 1].mean() == pytest.approx(4, rel=0.1)
+    wide = np.diff(edges) >= 4  # few bins of noise are seldom as loud as the rest
+    assert power[:, wide, 0].mean() / power[:, wide, 1].mean() == pytest.approx(4, rel=0.1)
     correlation = (z[:, :, 0] * z[:, :, 1].conj()).real / np.abs(z[:, :, 0] * z[:, :, 1])
-    assert correlation[:, 3:].mean() == pytest.approx(0.6, abs=0.05)
+    assert correlation[:, wide].mean() == pytest.approx(0.6, abs=0.05)
+    # The phase of the left channel has one sign, which may be turned round.
+    assert (gains[:, :, 0, 1] >= 0).all()
+    assert (gains[:, :, 1, 1] <= 0).all()
+    other = spectra.channel_gains(spectra.spectra(audio)[1][1:], edges, sign=-1)
+    np.testing.assert_array_equal(other, gains * [1, -1])
 
 
 @pytest.mark.parametrize("rest", [0, 1, 2, 3])

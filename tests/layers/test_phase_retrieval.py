@@ -5,7 +5,9 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.dsp.block_spectra import BlockSpectra
+from keras_rawaudio.dsp.octave_bands import octave_powers
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+from keras_rawaudio.metrics.stereo_image import side_mid_ratio
 
 RATE = 8000
 
@@ -50,6 +52,21 @@ def test_magnitudes_and_levels_come_back(audio):
     a, b = (np.sqrt(spectra.power(x))[1:-1] for x in (made, real))
     assert np.linalg.norm(a - b) / np.linalg.norm(b) < 0.3
     assert made.std(axis=0) == pytest.approx(real.std(axis=0), rel=0.15)
+
+
+def test_the_width_of_each_octave_comes_back():
+    """A narrow bass under wide notes, a few bins of the spectrum apart."""
+    rng = np.random.default_rng(1)
+    spectrum = np.fft.rfft(rng.normal(size=(60 * 512, 2)), axis=0)
+    hertz = np.fft.rfftfreq(60 * 512, 1 / RATE)[:, None]
+    notes = np.fft.irfft(spectrum * ((hertz > 88) & (hertz < 360)), axis=0)
+    bass = np.fft.irfft(spectrum[:, :1] * ((hertz > 22) & (hertz < 44)), axis=0)
+    audio = (0.5 * notes + 2 * bass + 0.05 * notes[::-1]).astype(np.float32)
+    made, _ = resynthesise(audio)
+    real, found = (side_mid_ratio(octave_powers(x, RATE))[:4] for x in (audio, made))
+    assert real[0] < -20
+    assert found[0] < -20
+    np.testing.assert_allclose(found[2:], real[2:], atol=1.0)
 
 
 @pytest.mark.slow

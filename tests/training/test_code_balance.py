@@ -13,7 +13,7 @@ from keras_rawaudio.training.code_balance import (
     CodeBalance,
 )
 from keras_rawaudio.training.code_corpus import CodeCorpus
-from keras_rawaudio.training.code_statistics import distinct_codes, repeated_codes
+from keras_rawaudio.training.code_statistics import distinct_codes
 
 RATE = 2000
 
@@ -90,15 +90,14 @@ def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
     assert float(balance.model.min_p) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize(("every", "lingers"), [(1, False), (50, True)])
-def test_a_model_lingers_if_it_repeats_what_was_a_moment_ago(balance, every, lingers):
-    codes = np.random.default_rng(5).integers(0, 16, (code_balance.BLOCKS, balance.model.frame))
-    draws_of(balance, codes[np.arange(len(codes)) // every])
+@pytest.mark.parametrize(("every", "variety"), [(1, 1.0), (25, 0.25)])
+def test_variety_is_the_share_of_the_pieces_codes_within_a_minute(balance, every, variety):
+    codes = np.arange(code_balance.BLOCKS)[:, None] // every % 16 * np.ones(balance.model.frame)
+    balance.distinct_in_minute = 16.0
+    draws_of(balance, codes)
     balance.fit(1, seed=0)
-    assert balance.lingers == lingers
+    assert balance.variety == variety
 
 
-def test_no_window_and_no_lag_count_nothing():
-    short = [np.zeros((3, 2), int)]
-    assert distinct_codes(short, window=4) == 0
-    assert repeated_codes(short, lag=3) == 0
+def test_no_window_counts_nothing():
+    assert distinct_codes([np.zeros((3, 2), int)], window=4) == 0

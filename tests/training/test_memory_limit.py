@@ -1,4 +1,4 @@
-"""The memory is as long as copies and lingering allow, and a chance copy does not cost it."""
+"""The memory is as long as copies and variety allow, and a chance copy does not cost it."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from ..small_models import make_spectral
 
 @pytest.fixture
 def limit(monkeypatch):
-    """Of 4 s; draws nothing: what copies and lingers is a function of the memory in blocks."""
+    """Of 4 s; draws nothing: copies and variety are functions of the memory in blocks."""
     monkeypatch.setattr(code_balance, "BLOCKS", 8)
     monkeypatch.setattr(copy_meter, "SECONDS", 1.0)
     model = make_spectral()
@@ -24,10 +24,10 @@ def limit(monkeypatch):
     limit = MemoryLimit(model, data, 4.0, Console("bits_per_code", {}))
     limit.tried = []
 
-    def draws(copied=lambda memory: 0.0, lingers=lambda memory: False):
+    def draws(copied=lambda memory: 0.0, variety=lambda memory: 1.0):
         def fit(updates, seed):
             limit.tried.append(int(model.memory))
-            limit.balance.lingers = lingers(int(model.memory))
+            limit.balance.variety = variety(int(model.memory))
 
         limit.balance.fit = fit
         limit.copies.longest = lambda seed: copied(int(model.memory))
@@ -41,8 +41,8 @@ def test_memories_get_shorter_and_end_at_half_a_second(limit):
     seconds = limit.model.block / limit.model.rate
     endless, *memories = limit.memories()
     assert endless == 0
-    assert memories[0] * seconds == pytest.approx(3.5, abs=seconds)
-    assert all(0.7 < after / before < 0.85 for before, after in itertools.pairwise(memories))
+    assert memories[0] * seconds == pytest.approx(20, abs=seconds)
+    assert all(0.6 < after / before < 0.75 for before, after in itertools.pairwise(memories))
     assert 0.5 - seconds <= memories[-1] * seconds < 0.7
 
 
@@ -52,20 +52,31 @@ def test_a_model_that_copies_nothing_keeps_its_memory(limit, capsys):
     assert capsys.readouterr().err == ""
 
 
+def seconds_of(limit, memory):
+    return memory * limit.model.block / limit.model.rate
+
+
 def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
     _, first, second, *_ = limit.memories()
-    limit.draws(copied={0: 30.0, first: 3.6, second: 3.5}.__getitem__)
+    limit.draws(copied={0: 30.0, first: 14.5, second: 3.5}.__getitem__)
     assert limit.find(2, 0) == 3.5
     assert limit.tried == [0, first, second]
-    seconds = second * limit.model.block / limit.model.rate
     line = capsys.readouterr().err.strip()
-    words = f"its state begins anew after {seconds:.1f} s at the latest"
-    assert line == f"follows the train part for 3.6 s: {words}"
+    words = f"its state begins anew after {seconds_of(limit, second):.1f} s at the latest"
+    assert line == f"follows the train part for 14.5 s: {words}"
+
+
+def test_a_memory_that_outlasts_the_copy_is_not_tried(limit):
+    limit.draws(copied=lambda memory: 6.0 if memory == 0 else 1.0)
+    limit.find(2, 0)
+    endless, memory = limit.tried
+    assert endless == 0
+    assert 0.7 * 6.0 <= seconds_of(limit, memory) + 0.1 <= 6.1
 
 
 def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
     _, first, second, *_ = limit.memories()
-    limit.draws(copied=lambda memory: 1.0 if memory == second else 9.0)
+    limit.draws(copied=lambda memory: 1.0 if memory == second else 99.0)
     limit.find(2, 0)
     assert limit.model.memory == second
     limit.draws()
@@ -76,22 +87,22 @@ def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
     assert "no long copies: its state has no end" in capsys.readouterr().err
 
 
-def test_at_the_end_the_search_begins_without_an_end(limit):
-    _, first, second, third, *_ = limit.memories()
+def test_at_the_end_no_end_is_tried_once_more(limit):
+    _, _, second, third, *_ = limit.memories()
     limit.model.memory.assign(third)
-    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= second else 9.0)
+    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= third else 99.0)
     limit.find_anew(8, 0)
-    assert limit.tried == [0, first, second]
+    assert limit.tried == [0, second, third]
 
 
-def test_streams_that_linger_forget_at_the_end_alone(limit, capsys):
+def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
     _, first, second, *_ = limit.memories()
-    limit.draws(lingers=lambda memory: memory in (0, first))
+    limit.draws(variety=lambda memory: 0.96 if memory == second else 0.94)
     limit.find(2, 0)
     assert limit.tried == [0]
     limit.find_anew(8, 0)
     assert limit.tried == [0, 0, first, second]
-    assert "lingers on few codes: its state begins anew after" in capsys.readouterr().err
+    assert "stays in one place: its state begins anew after" in capsys.readouterr().err
 
 
 def test_what_copies_with_the_shortest_memory_is_kept_with_it_and_noted(limit, capsys):
@@ -103,7 +114,7 @@ def test_what_copies_with_the_shortest_memory_is_kept_with_it_and_noted(limit, c
 
 def test_without_a_limit_the_memory_has_no_end(limit, capsys):
     limit.longest_copy = None
-    limit.draws(copied=lambda memory: 9.0, lingers=lambda memory: True)
+    limit.draws(copied=lambda memory: 9.0, variety=lambda memory: 0.0)
     assert limit.find(2, 0) == limit.find_anew(8, 0) == 9
     assert limit.tried == [0, 0]
     assert "begins anew" not in capsys.readouterr().err
