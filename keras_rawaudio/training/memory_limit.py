@@ -14,6 +14,7 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
 LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
+SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 
 
 class MemoryLimit:
@@ -51,7 +52,8 @@ class MemoryLimit:
     def find_anew(self, updates: int, seed: int) -> float:
         """`find`, but a memory without end is tried first, and streams must not stay in one place.
 
-        Where they do, they have fewer different codes within a minute than the train part.
+        Where they do, they have fewer different codes within a minute than the train part. For
+        that, memories get as short as `SHORTEST_VARIED` and no shorter.
         """
         memories = [0, *(memory for memory in self._longer_first() if memory)]
         return self._first_of(memories, updates, seed, LEAST_VARIETY)
@@ -86,12 +88,15 @@ class MemoryLimit:
             if copied > self.longest_copy - MARGIN:
                 reason = f"follows the train part for {copied:g} s"
                 longest = copied * self.model.rate / self.model.block
-            elif self.balance.variety < least_variety:
+            elif self.balance.variety < least_variety and self._may_shorten():
                 reason = "stays in one place"
             else:
                 break
         self._say(before, reason, copied)
         return copied
+
+    def _may_shorten(self) -> bool:
+        return not 0 < self.model.memory_seconds <= SHORTEST_VARIED
 
     def _memory(self) -> int:
         return int(np.asarray(self.model.memory))  # of several devices, too

@@ -105,6 +105,16 @@ def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
     assert "stays in one place: its state begins anew after" in capsys.readouterr().err
 
 
+def test_variety_leaves_some_seconds(limit):
+    limit.draws(variety=lambda memory: 0.0)
+    limit.find_anew(8, 0)
+    assert 3.3 < seconds_of(limit, int(limit.model.memory)) < 5.1
+    # Shorter ones are for copies alone.
+    limit.draws(lambda memory: 1.0 if 0 < memory <= 20 else 9.0, lambda memory: 0.0)
+    limit.find_anew(8, 0)
+    assert 0 < limit.model.memory <= 20
+
+
 def test_what_copies_with_the_shortest_memory_is_kept_with_it_and_noted(limit, capsys):
     limit.draws(copied=lambda memory: 9.0)
     assert limit.find_anew(8, 0) == 9
