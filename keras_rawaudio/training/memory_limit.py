@@ -13,6 +13,7 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
 LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
+OUTLASTS = 2.0  # times a copy: memories that are longer are not tried
 LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 
@@ -76,9 +77,9 @@ class MemoryLimit:
         self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
     ) -> float:
         before, reason, copied = self._memory(), "", 0.0
-        longest = np.inf  # blocks: a memory that outlasts a copy does not shorten it
+        longest = np.inf  # seconds: a memory that outlasts a copy by far does not shorten it
         for memory in memories:
-            if memory > longest:
+            if memory * self.model.block / self.model.rate > longest:
                 continue
             self.model.memory.assign(memory)
             self.balance.fit(updates, seed)
@@ -87,7 +88,7 @@ class MemoryLimit:
                 break
             if copied > self.longest_copy - MARGIN:
                 reason = f"follows the train part for {copied:g} s"
-                longest = copied * self.model.rate / self.model.block
+                longest = OUTLASTS * copied
             elif self.balance.variety < least_variety and self._may_shorten():
                 reason = "stays in one place"
             else:
