@@ -13,7 +13,6 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
 LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
-OUTLASTS = 2.0  # times a copy: memories that are longer are not tried
 LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 
@@ -38,7 +37,9 @@ class MemoryLimit:
         self.balance, self.copies = CodeBalance(model, data), CopyMeter(model, data)
 
     def find(self, updates: int, seed: int) -> float:
-        """Search from the next longer memory than the model has.
+        """Search for the longest memory without long copies, from the next longer than it has.
+
+        A copy may last as long as a memory. So what copies is given one under `longest_copy`.
 
         Args:
             updates: of biases, for each memory.
@@ -47,8 +48,7 @@ class MemoryLimit:
         Returns:
             Seconds for which the streams that were drawn last follow one place of the train part.
         """
-        memories = self._longer_first()
-        return self._first_of(memories, updates, seed)
+        return self._first_of(self._against_copies(), updates, seed)
 
     def find_anew(self, updates: int, seed: int) -> float:
         """`find`, but a memory without end is tried first, and streams must not stay in one place.
@@ -56,8 +56,9 @@ class MemoryLimit:
         Where they do, they have fewer different codes within a minute than the train part. For
         that, memories get as short as `SHORTEST_VARIED` and no shorter.
         """
-        memories = [0, *(memory for memory in self._longer_first() if memory)]
-        return self._first_of(memories, updates, seed, LEAST_VARIETY)
+        long = [memory for memory in self.memories() if not self._under_copies(memory)]
+        short = [memory for memory in self._against_copies() if memory]
+        return self._first_of([*long, *short], updates, seed, LEAST_VARIETY)
 
     def memories(self) -> list[int]:
         """Blocks of each memory that is tried, the longest first; 0: without end."""
@@ -67,9 +68,14 @@ class MemoryLimit:
             seconds *= SHORTER
         return found
 
-    def _longer_first(self) -> list[int]:
-        """The next longer memory than the model has, its own, and all shorter ones."""
-        memories, now = self.memories(), self._memory()
+    def _under_copies(self, memory: int) -> bool:
+        limit = np.inf if self.longest_copy is None else self.longest_copy
+        return 0 < memory * self.model.block / self.model.rate <= limit
+
+    def _against_copies(self) -> list[int]:
+        """No end or the next longer memory than the model has, its own, and all shorter ones."""
+        memories = [0, *filter(self._under_copies, self.memories())]
+        now = self._memory()
         longer = sum(memory > now for memory in memories[1:]) if now else 0
         return memories[longer:]
 
@@ -77,9 +83,9 @@ class MemoryLimit:
         self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
     ) -> float:
         before, reason, copied = self._memory(), "", 0.0
-        longest = np.inf  # seconds: a memory that outlasts a copy by far does not shorten it
+        copies = False
         for memory in memories:
-            if memory * self.model.block / self.model.rate > longest:
+            if copies and not self._under_copies(memory):
                 continue
             self.model.memory.assign(memory)
             self.balance.fit(updates, seed)
@@ -88,7 +94,7 @@ class MemoryLimit:
                 break
             if copied > self.longest_copy - MARGIN:
                 reason = f"follows the train part for {copied:g} s"
-                longest = OUTLASTS * copied
+                copies = True
             elif self.balance.variety < least_variety and self._may_shorten():
                 reason = "stays in one place"
             else:

@@ -56,27 +56,24 @@ def seconds_of(limit, memory):
     return memory * limit.model.block / limit.model.rate
 
 
+def under(limit, seconds):
+    """The memories of at most so many seconds, the longest first."""
+    return [m for m in limit.memories() if 0 < seconds_of(limit, m) <= seconds]
+
+
 def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
-    _, first, second, *_ = limit.memories()
-    limit.draws(copied={0: 30.0, first: 14.5, second: 3.5}.__getitem__)
+    first, second, *_ = under(limit, 4.0)
+    limit.draws(copied={0: 30.0, first: 3.6, second: 3.5}.__getitem__)
     assert limit.find(2, 0) == 3.5
     assert limit.tried == [0, first, second]
     line = capsys.readouterr().err.strip()
     words = f"its state begins anew after {seconds_of(limit, second):.1f} s at the latest"
-    assert line == f"follows the train part for 14.5 s: {words}"
-
-
-def test_memories_more_than_twice_as_long_as_the_copy_are_not_tried(limit):
-    limit.draws(copied=lambda memory: 6.0 if memory == 0 else 1.0)
-    limit.find(2, 0)
-    endless, memory = limit.tried
-    assert endless == 0
-    assert 0.7 * 12.0 < seconds_of(limit, memory) + 0.1 < 12.1
+    assert line == f"follows the train part for 3.6 s: {words}"
 
 
 def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
-    _, first, second, *_ = limit.memories()
-    limit.draws(copied=lambda memory: 1.0 if memory == second else 99.0)
+    first, second, *_ = under(limit, 4.0)
+    limit.draws(copied=lambda memory: 1.0 if memory == second else 9.0)
     limit.find(2, 0)
     assert limit.model.memory == second
     limit.draws()
@@ -88,9 +85,9 @@ def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
 
 
 def test_at_the_end_no_end_is_tried_once_more(limit):
-    _, _, second, third, *_ = limit.memories()
+    _, second, third, *_ = under(limit, 4.0)
     limit.model.memory.assign(third)
-    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= third else 99.0)
+    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= third else 9.0)
     limit.find_anew(8, 0)
     assert limit.tried == [0, second, third]
 
@@ -103,6 +100,13 @@ def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
     limit.find_anew(8, 0)
     assert limit.tried == [0, 0, first, second]
     assert "stays in one place: its state begins anew after" in capsys.readouterr().err
+
+
+def test_what_copies_while_it_forgets_is_kept_under_the_limit(limit):
+    _, first, *_ = limit.memories()
+    limit.draws(lambda memory: 6.0 if memory == first else 1.0, lambda memory: 0.9)
+    limit.find_anew(8, 0)
+    assert limit.tried == [0, first, under(limit, 4.0)[0]]
 
 
 def test_variety_leaves_some_seconds(limit):
