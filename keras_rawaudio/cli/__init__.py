@@ -13,7 +13,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import keras_rawaudio
 from keras_rawaudio.cli import (
@@ -66,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         2
     """
     _open_streams()
+    try:
+        return _main(arguments)
+    finally:
+        _discard_unwritable(sys.stderr)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     command = "keras-rawaudio"
     try:
         try:
@@ -78,10 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         reason = str(error)
     except BrokenPipeError:
-        _discard_unwritable_stdout()  # whoever read our output has left
+        _discard_unwritable(sys.stdout)  # whoever read our output has left
         return 0
     except OSError as error:
-        _discard_unwritable_stdout()
+        _discard_unwritable(sys.stdout)
         where = f" {reprlib.repr(error.filename)}" if error.filename else ""
         reason = f"the system refuses{where}: {error.strerror or error}"
     except KeyboardInterrupt:
@@ -142,10 +149,10 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard_unwritable_stdout() -> None:
-    """Send what stdout cannot take nowhere, so that Python leaves in silence."""
+def _discard_unwritable(stream: TextIO) -> None:
+    """Send what a stream cannot take nowhere, so that Python leaves in silence, with our code."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            os.dup2(nowhere.fileno(), stream.fileno())

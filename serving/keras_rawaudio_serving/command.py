@@ -45,6 +45,13 @@ def run_command(program: str, work: Callable[[], None]) -> int:
     if sys.stderr is None:  # else `print` would write among the audio on stdout
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
+        return _run(program, work)
+    finally:
+        _discard_unwritable_stderr()
+
+
+def _run(program: str, work: Callable[[], None]) -> int:
+    try:
         work()
     except MemoryError:
         reason = "out of memory: ask for fewer streams"
@@ -58,6 +65,15 @@ def run_command(program: str, work: Callable[[], None]) -> int:
         return 0
     Say(quiet=False)(f"{program}: {reason}")
     return 2
+
+
+def _discard_unwritable_stderr() -> None:
+    """Send what stderr cannot take nowhere: Python would leave with a code of its own."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def add_control_argument(parser: argparse.ArgumentParser) -> None:

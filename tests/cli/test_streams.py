@@ -21,6 +21,7 @@ def shell(command):
         capture_output=True,
         text=True,
         timeout=60,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},  # as users have it
     )
 
 

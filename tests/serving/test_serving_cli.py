@@ -65,7 +65,8 @@ def test_closed_and_full_streams(toy: Toy, tmp_path: Path) -> None:
     words = f"{shlex.join(COMMAND)} {toy()} --seconds 0.1 --random-seed 1 --out"
 
     def shell(text: str) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(f"{words} {text}", shell=True, capture_output=True, cwd=tmp_path)
+        command = f"env -u PYTHONUNBUFFERED {words} {text}"  # as users have it
+        return subprocess.run(command, shell=True, capture_output=True, cwd=tmp_path)
 
     audio = shell("- --quiet").stdout
     assert len(audio) == 2 * round(0.1 * RATE)
