@@ -32,7 +32,7 @@ SERVING = "serving/keras_rawaudio_serving"
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "generation": (
         ["keras_rawaudio/generation/*.py"],
-        ["tests/generation", "tests/models/test_labels.py"],
+        ["tests/generation", *(f"tests/models/test_{n}.py" for n in ("labels", "controls"))],
     ),
     "run_folder": (
         [

@@ -82,6 +82,17 @@ def test_tempo_is_how_fast_codes_are_drawn(model, tempo):
     assert np.asarray(state["place"])[0, 0] == pytest.approx(3 - 4 * (blocks - 8 * tempo), abs=1e-4)
 
 
+def test_each_stream_has_a_tempo_of_its_own(model):
+    """A faster stream beside it moves no stream on."""
+    tempos = [0.5, 2.0]
+    state = {**turned(model), "tempo": np.float32([[tempo] for tempo in tempos])}
+    _, both = draw(model, state, blocks=8)
+    for row, tempo in enumerate(tempos):
+        _, same = draw(model, turned(model, tempo=tempo), blocks=8)
+        for name in ("codes", "place", "tier0_clock", "tier0_layer0_h"):
+            np.testing.assert_allclose(both[name][row], same[name][row], atol=1e-5)
+
+
 def test_at_half_the_tempo_every_other_frame_is_one_of_the_codes(model):
     decoder, codec = model.decoder, model.spectral_codec
     rng = np.random.default_rng(0)
