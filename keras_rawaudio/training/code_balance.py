@@ -75,10 +75,10 @@ class CodeBalance:
         for update in range(updates):
             codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
             streams = codes.transpose(1, 0, 2)
-            self.variety = distinct_codes(streams, self.minute) / self.distinct_in_minute
             if update >= FIRST_MIN_P_UPDATE:
                 self._move_min_p(rate, streams)
             divergences.append(self._move_bias(rate, codes))
+        self.variety = distinct_codes(streams, self.minute) / self.distinct_in_minute
         return divergences
 
     def _move_min_p(self, rate: float, streams: np.ndarray) -> None:

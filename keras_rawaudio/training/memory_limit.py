@@ -83,24 +83,25 @@ class MemoryLimit:
         self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
     ) -> float:
         before, reason, copied = self._memory(), "", 0.0
-        copies = False
         for memory in memories:
-            if copies and not self._under_copies(memory):
+            if self._too_long(copied) and not self._under_copies(memory):
                 continue
             self.model.memory.assign(memory)
             self.balance.fit(updates, seed)
             copied = round(self.copies.longest(seed), 1)
             if self.longest_copy is None:
                 break
-            if copied > self.longest_copy - MARGIN:
+            if self._too_long(copied):
                 reason = f"follows the train part for {copied:g} s"
-                copies = True
             elif self.balance.variety < least_variety and self._may_shorten():
                 reason = "stays in one place"
             else:
                 break
         self._say(before, reason, copied)
         return copied
+
+    def _too_long(self, copied: float) -> bool:
+        return self.longest_copy is not None and copied > self.longest_copy - MARGIN
 
     def _may_shorten(self) -> bool:
         return not 0 < self.model.memory_seconds <= SHORTEST_VARIED
