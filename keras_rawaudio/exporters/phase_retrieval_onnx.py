@@ -95,7 +95,9 @@ class _Hop:
                 ]
             last[i] = now
             nodes += [
-                node("ReduceL2", [spectrum], f"{at}/norm", axes=[2], keepdims=1),
+                # `ReduceL2` of doubles came to ONNX Runtime later than the oldest that we run on.
+                node("ReduceSumSquare", [spectrum], f"{at}/power", axes=[2], keepdims=1),
+                node("Sqrt", [f"{at}/power"], f"{at}/norm"),
                 node("Div", [f"hop/size{i}", f"{at}/norm"], f"{at}/factor"),
                 # A column twice by a product, and every second number by a slice: a product that
                 # broadcasts pairs, or a `Gather` of one of each, takes four times as long.
