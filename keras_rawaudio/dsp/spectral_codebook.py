@@ -17,7 +17,7 @@ CHUNK_BLOCKS = 64  # about 3 s
 LARGEST, SMALLEST = 1024, 16
 BLOCKS_PER_CODE, LEAST_BLOCKS_PER_CODE = 8, 2
 ITERATIONS = 8
-ONSET_GROUPS = 4  # of features in a band, from low to high
+GROUPS = 4  # of neighbouring features in a band, from low to high
 ONSET_WEIGHT = 2.0  # of a group's rise from frame to frame, in the distance of two blocks
 
 
@@ -95,7 +95,7 @@ def onset_matrix(width: int) -> np.ndarray:
         (32, 44)
     """
     added = []
-    for group in np.array_split(np.arange(width), min(ONSET_GROUPS, width)):
+    for group in np.array_split(np.arange(width), min(GROUPS, width)):
         rises = np.zeros((HOPS, width, HOPS - 1), np.float32)
         for frame in range(HOPS - 1):
             rises[frame, group, frame] = -1
@@ -133,7 +133,8 @@ def fit_codebooks(
     """Choose the entries of each band by k-means on principal components.
 
     The entry of a cluster is the real block nearest to its centre (its medoid): a mean of spectra
-    would be a blur.
+    would be a blur. Centres are means of logarithms, and so have less than the mean power, most
+    where power changes most. So each entry is scaled to the mean power of its cluster.
 
     Args:
         segments: stretches of the train part, `(n,)` or `(n, channels)`.
@@ -160,6 +161,7 @@ def fit_codebooks(
     pieces = pieces[:: -(-total // FITTED_BLOCKS)]
     features = np.concatenate([_features(*piece, spectra) for piece in pieces])
     places = [(segment, first + i) for segment, first, count in pieces for i in range(count)]
+    sizes = np.diff(spectra.band_edges)
     books: list[BandCodebook] = []
     for first, last, a, b in band_edges(spectra):
         part = features[:, :, a:b].reshape(len(features), -1)
@@ -175,6 +177,7 @@ def fit_codebooks(
             spectra.spectra(stretch(segment, spectra, at, 1))
             for segment, at in (places[i] for i in chosen)
         ]
+        gains = power_gains(part.reshape(-1, HOPS, b - a), sizes[a:b], points, chosen)
         power = np.stack([p[1, :, first:last] for p, _ in found])
         channels = np.stack([c[1] for _, c in found])
         books.append(
@@ -186,7 +189,7 @@ def fit_codebooks(
                 mean,
                 basis,
                 points[chosen],
-                np.sqrt(power).astype(np.float32),
+                np.sqrt(power * np.repeat(gains, sizes[a:b], axis=1)[:, None]).astype(np.float32),
                 edges,
                 spectra.channel_gains(channels, edges, sign),
             )
@@ -252,6 +255,33 @@ def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     chosen = np.unique(nearest(centres, points))
     others = rng.permutation(np.setdiff1d(np.arange(len(points)), chosen))
     return np.concatenate([chosen, others[: count - len(chosen)]])
+
+
+def power_gains(
+    features: np.ndarray, sizes: np.ndarray, points: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
+    """What an entry's power is multiplied by, to be the mean power of the blocks it stands for.
+
+    Args:
+        features: log magnitudes `(n, 4, width)` of a band.
+        sizes: `(width,)`: bins of each feature.
+        points: `(n, d)`: blocks as they are compared.
+        chosen: `(entries,)`: the blocks that are entries.
+
+    Returns:
+        `(entries, width)`, the same for the features of a group.
+    """
+    power = np.exp(2 * features).mean(axis=1) * sizes
+    labels = nearest(points, points[chosen])
+    counts = np.bincount(labels, minlength=len(chosen))[:, None]
+    gains = np.ones((len(chosen), len(sizes)), np.float32)
+    for group in np.array_split(np.arange(len(sizes)), min(GROUPS, len(sizes))):
+        own = power[:, group].sum(axis=1)
+        sums = np.bincount(labels, own, minlength=len(chosen))[:, None]
+        # The twin of another entry stands for no block.
+        mean = np.where(counts, sums / np.maximum(counts, 1), own[chosen, None])
+        gains[:, group] = mean / own[chosen, None]
+    return gains
 
 
 def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import (
-    ONSET_GROUPS,
+    GROUPS,
     ONSET_WEIGHT,
     band_edges,
     codebook_size,
@@ -105,19 +105,47 @@ def test_codes_of_a_stretch_do_not_depend_on_how_it_is_cut():
     np.testing.assert_array_equal(first, whole[:80])
 
 
-def test_entries_are_real_blocks():
+def groups_of(book, spectra):
+    """First and last bin of each group of features, counted from the first bin of the band."""
+    features = np.arange(book.feature_first, book.feature_last)
+    groups = np.array_split(features, min(GROUPS, len(features)))
+    edges = spectra.band_edges - book.first
+    return [slice(edges[group[0]], edges[group[-1] + 1]) for group in groups]
+
+
+def test_entries_are_real_blocks_scaled_by_groups():
     spectra = BlockSpectra(RATE)
     piece = tones()
     power = spectra.power(piece[:, None])
     for book in fit_codebooks([piece], spectra, 16):
         real = np.sqrt(power[:, :, book.first : book.last])
-        for entry in book.magnitudes:
-            assert np.abs(real - entry).max(axis=(1, 2)).min() < 1e-3
+        for group in groups_of(book, spectra):
+            shapes, entries = (
+                part / np.linalg.norm(part, axis=(1, 2), keepdims=True)
+                for part in (real[..., group], book.magnitudes[..., group])
+            )
+            for entry in entries:
+                assert np.abs(shapes - entry).max(axis=(1, 2)).min() < 1e-3
+
+
+def test_codes_keep_the_mean_power_of_what_they_stand_for():
+    spectra = BlockSpectra(RATE)
+    rng = np.random.default_rng(0)
+    level = np.repeat(10 ** rng.uniform(-3, -0.5, 128), RATE // 8)  # 50 dB from loud to quiet
+    piece = (level * rng.normal(size=len(level))).astype(np.float32)
+    power = spectra.power(piece[:, None])
+    books = fit_codebooks([piece], spectra, 16)
+    codes = encode(piece, spectra, books)
+    for book, code in zip(books, codes.T, strict=True):
+        for group in groups_of(book, spectra):
+            wanted = power[:, :, book.first : book.last][..., group].mean()
+            coded = np.square(book.magnitudes[code][..., group]).mean()
+            assert abs(10 * np.log10(coded / wanted)) < 0.1
 
 
 def test_rises_from_frame_to_frame_count_as_their_weight_says():
     features = np.random.default_rng(0).normal(size=(HOPS, 12)).astype(np.float32)
-    rises = np.diff(features.reshape(HOPS, ONSET_GROUPS, -1).mean(axis=2), axis=0)
+    rises = np.diff(features.reshape(HOPS, GROUPS, -1).mean(axis=2), axis=0)
     length = np.square(features.ravel() @ onset_matrix(12)).sum()
     wanted = np.square(features).sum() + 3 * ONSET_WEIGHT**2 * np.square(rises).sum()
     assert length == pytest.approx(wanted, rel=1e-5)
