@@ -93,26 +93,9 @@ def open_audio(path: Path, name: str | None = None) -> AudioFile:
         UserError: if the file is empty, cannot be read, is not audio, or claims a sample rate that
             no audio has.
     """
-    import soundfile
-
     name = name or str(path)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
-            raise UserError(f"{name} is not a file; name an audio file or a folder of them")
-        if status.st_size == 0:
-            raise UserError(f"{name} is empty (0 bytes)")
-        with _open(path) as sound:
-            audio = AudioFile(path, sound.samplerate, sound.channels, name)
-    except UserError:  # a ValueError, too
-        raise
-    except OSError as error:
-        raise UserError(f"cannot read {name}: {error.strerror or error}") from error
-    except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
-        reason = getattr(error, "error_string", str(error)).splitlines()[0]
-        if reason.startswith("File does not exist"):  # so libsndfile says of an MP3 that is none
-            reason = "Format not recognised."
-        raise UserError(f"{name} is not an audio file that can be decoded: {reason}") from error
+    with _open(path, name) as sound:
+        audio = AudioFile(path, sound.samplerate, sound.channels, name)
     if not is_sample_rate(audio.sample_rate):
         raise UserError(
             f"{name} claims a sample rate of {audio.sample_rate} Hz, which no audio has; repair it "
@@ -166,7 +149,9 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
     import soundfile
 
     position, reason = 0, None
-    with _reopened(audio) as sound:
+    with _open(audio.path, audio.name) as sound:
+        if (sound.samplerate, sound.channels) != (audio.sample_rate, audio.channels):
+            raise UserError(f"{audio.name} changed while it was read; try again")
         cut = _is_cut(sound.extra_info)
         while reason is None:
             block = np.empty((max(1, 2 * BLOCK // audio.channels), audio.channels), np.float32)
@@ -190,24 +175,32 @@ def _read(audio: AudioFile) -> Iterator[np.ndarray]:
         )
 
 
-def _reopened(audio: AudioFile) -> soundfile.SoundFile:
-    """A file whose header was read before.
+def _open(path: Path, name: str) -> soundfile.SoundFile:
+    """A file, opened by libsndfile.
 
     Raises:
-        UserError: it is gone, or another one by now.
+        UserError: as `open_audio`, but for the sample rate.
     """
-    now = open_audio(audio.path, audio.name)
-    if now != audio:
-        raise UserError(f"{audio.name} changed while it was read; try again")
-    return _open(audio.path)
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    """A file for libsndfile, which takes names as bytes where they need not be Unicode."""
     import soundfile
 
-    with silent_stderr():
-        return soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise UserError(f"{name} is not a file; name an audio file or a folder of them")
+        if status.st_size == 0:
+            raise UserError(f"{name} is empty (0 bytes)")
+        with silent_stderr():
+            # As bytes: a name need not be Unicode.
+            return soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))
+    except UserError:  # a ValueError, too
+        raise
+    except OSError as error:
+        raise UserError(f"cannot read {name}: {error.strerror or error}") from error
+    except (soundfile.SoundFileRuntimeError, TypeError, ValueError) as error:
+        reason = getattr(error, "error_string", str(error)).splitlines()[0]
+        if reason.startswith("File does not exist"):  # libsndfile, of a file that is no MP3
+            reason = "Format not recognised."
+        raise UserError(f"{name} is not an audio file that can be decoded: {reason}") from error
 
 
 def _is_cut(log: str) -> bool:
