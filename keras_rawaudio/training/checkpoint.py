@@ -50,12 +50,6 @@ def save_checkpoint(run: RunFolder, step: TrainingStep, progress: dict[str, Any]
             os.replace(run.training_state, run.previous_state)
 
 
-def remove_checkpoints(run: RunFolder) -> None:
-    """Remove the last checkpoint and the one before it."""
-    for path in (run.training_state, run.previous_state):
-        path.unlink(missing_ok=True)
-
-
 def load_checkpoint(
     run: RunFolder, step: TrainingStep, warn: Callable[[str], None]
 ) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class RunFolder:
     report.html         all of it to look at and listen to
     measures.json       what the report measured, for comparing runs
     tensorboard/        event files
+    mlflow.txt, wandb.txt  the number of the run in a tracking service
     ```
 
     Args:
@@ -91,6 +92,7 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
         self.report = self.path / "report.html"
         self.measures = self.path / "measures.json"
+        self.tracked = {name: self.path / f"{name}.txt" for name in ("mlflow", "wandb")}
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -144,9 +146,8 @@ class RunFolder:
         with exclusive(run.path):
             run._refuse_taken()
             run.remove_partials()
-            left = {
-                p: p.read_bytes() for p in (run.request, run.recipe, run.description) if p.exists()
-            }
+            described = (run.request, run.recipe, run.description, *run.tracked.values())
+            left = {path: path.read_bytes() for path in described if path.exists()}
             try:
                 yield run
             except BaseException:
@@ -187,6 +188,7 @@ class RunFolder:
     def never_started(self) -> bool:
         """Whether it holds at most what lies there before the first checkpoint."""
         early = {self.request, self.recipe, self.description, self.codes, self.tensorboard}
+        early |= set(self.tracked.values())
         entries = {p for p in self.path.iterdir() if not p.name.startswith((PARTIAL, LOCK))}
         # Without a request, these names are somebody else's.
         return entries <= early and (self.request in entries or not entries)
@@ -199,7 +201,7 @@ class RunFolder:
         """Remove what lies there before the first checkpoint."""
         self.remove_partials()
         events = self.tensorboard.glob("events.out.tfevents*")
-        for path in (self.description, self.recipe, self.codes, *events):
+        for path in (self.description, self.recipe, self.codes, *self.tracked.values(), *events):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.tensorboard.rmdir()

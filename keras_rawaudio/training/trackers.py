@@ -43,15 +43,17 @@ class Tracker(keras.callbacks.Callback):
         run: the run folder that is trained into.
 
     Attributes:
+        name: of the service, as `--track` takes it.
         figures: the service's own callback, once its run is open.
     """
 
+    name: str
     figures: keras.callbacks.Callback
 
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self.run = run
-        self.number = run.path / f"{type(self).__name__.lower()}.txt"
+        self.number = run.tracked[self.name]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Open the service's run.
@@ -64,7 +66,7 @@ class Tracker(keras.callbacks.Callback):
         except (OSError, ValueError):
             raise UserError(f"cannot read {self.number}; delete it to begin anew") from None
         try:
-            number = self.begin(known, self.run.read_recipe())
+            number = self.begin(known, self.params["recipe"])
         except Exception as error:  # each client has errors of its own
             raise UserError(f"{type(self).__name__} refuses: {one_line(error)}") from error
         with replacing(self.number) as partial:
@@ -117,6 +119,8 @@ class Mlflow(Tracker):
     """MLflow, by `mlflow.keras.MlflowCallback`; where it goes is for MLflow's own settings, such as
     `MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME`."""
 
+    name = "mlflow"
+
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """As in `Tracker`."""
         import mlflow
@@ -153,6 +157,8 @@ class Mlflow(Tracker):
 class Wandb(Tracker):
     """Weights & Biases, by `wandb.integration.keras.WandbMetricsLogger`; where it goes is for its
     own settings, such as `WANDB_PROJECT` and `WANDB_MODE`."""
+
+    name = "wandb"
 
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """As in `Tracker`."""
@@ -191,7 +197,7 @@ class Wandb(Tracker):
         self.opened.finish()
 
 
-TRACKERS: dict[str, type[Tracker]] = {"mlflow": Mlflow, "wandb": Wandb}
+TRACKERS: dict[str, type[Tracker]] = {kind.name: kind for kind in (Mlflow, Wandb)}
 
 
 def tracker(name: str, run: str | Path) -> Tracker:

@@ -172,7 +172,7 @@ def fit_run(
     replicas: Replicas,
     resume: bool = False,
 ) -> bool:
-    """Train a model in its run folder, once what it is has been written there.
+    """Train a model in its run folder, and write there what it is.
 
     Args:
         folder: of the run.
@@ -204,11 +204,12 @@ def fit_run(
         callbacks,
         replicas,
     )
-    # Where nothing is left to train, the run stays what it is.
-    if replicas.chief and not trainer.finished():
+
+    def describe() -> None:
         folder.write_json(folder.recipe, recipe.to_json())
         folder.write_json(folder.description, {**description, "budget": asdict(budget)})
-    return trainer.fit()
+
+    return trainer.fit(describe)
 
 
 def _absolute(path: str | Path) -> str:

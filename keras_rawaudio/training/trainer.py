@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.build import build_optimizer
-from keras_rawaudio.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint
+from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.csv_log import numbers
@@ -49,7 +49,7 @@ class Trainer:
         data: the corpus as codes, for a model of codes.
         callbacks: Keras callbacks. What lies between two validations is an epoch to them, with the
             number of its last step; the logs are the numbers of the validation's row. Their
-            `params` hold the optimizer, for the model is not compiled.
+            `params` hold the optimizer, for the model is not compiled, and the recipe's values.
         replicas: over which the batch is divided, where the model was made in their strategy's
             scope; None: one. Of several processes, the chief alone writes and validates.
     """
@@ -108,7 +108,9 @@ class Trainer:
             keep_latest=isinstance(model, SpectralModel) or model.head.adversarial,
         )
         own = list(callbacks) if replicas.chief else []
-        self.callbacks = keras.callbacks.CallbackList(own, model=model, optimizer=optimizer)
+        self.callbacks = keras.callbacks.CallbackList(
+            own, model=model, optimizer=optimizer, recipe=recipe.to_json()
+        )
         self.interrupt = Interrupt()
         self._stopping, self._next_look = False, 0  # of several processes, as of their last look
         self.steps, self.seconds, self._saved = 0, 0.0, -1  # saved: the last checkpoint's step
@@ -118,13 +120,15 @@ class Trainer:
         # With the codebook that was restored: copies are sought among its spectra.
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:
-            seconds, resumed_at = self.settings.sample_seconds, self.steps if resume else None
-            self.validator = Validator(
-                run, corpus, self.step, self.console, data, seconds, resumed_at
-            )
+            seconds = self.settings.sample_seconds
+            self.validator = Validator(run, corpus, self.step, self.console, data, seconds)
 
-    def fit(self) -> bool:
+    def fit(self, describe: Callable[[], None] | None = None) -> bool:
         """Train until the budget is used, the patience is over, or Ctrl-C.
+
+        Args:
+            describe: writes into the folder what the run is. It is called once no callback has
+                refused the training, and before the first checkpoint.
 
         Returns:
             Whether it came to its end; `False` after Ctrl-C.
@@ -144,17 +148,16 @@ class Trainer:
             line(f"this run stopped early: no better for {self.validation.since_best} validations")
             return True
         with self.interrupt.catching():
-            if not self.resumed:
-                self._save_checkpoint()  # so that there is no time without one
-            announce(self.step, self.plan, line)
-            self.step.spread()
+            self.callbacks.on_train_begin()  # first: one that refuses leaves the folder as it was
             try:
-                self.callbacks.on_train_begin()
-            except BaseException:
-                if not self.resumed and self.replicas.chief:
-                    remove_checkpoints(self.run)  # it was refused: there is nothing to go on with
-                raise
-            try:
+                if self.replicas.chief:
+                    self.validator.begin(self.steps)
+                    if describe:
+                        describe()
+                if not self.resumed:
+                    self._save_checkpoint()  # so that no step is taken without one
+                announce(self.step, self.plan, line)
+                self.step.spread()
                 self._loop()
             finally:
                 self.callbacks.on_train_end()

@@ -30,7 +30,6 @@ class Validator:
         console: has the baselines.
         data: the corpus as codes, for a model of codes.
         sample_seconds: how much to generate; 0: nothing.
-        resumed_at: the step of the checkpoint that is gone on from; later rows are forgotten.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class Validator:
         console: Console,
         data: CodeCorpus | None = None,
         sample_seconds: float = 0.0,
-        resumed_at: int | None = None,
     ) -> None:
         self.run, self.corpus, self.step, self.console = run, corpus, step, console
         self.sample_seconds, self.measure = sample_seconds, step.model.head.measure
@@ -55,9 +53,16 @@ class Validator:
         self.gate_statistics = GateStatistics(step.model, *heldout)
         self.generation = GenerationCallback(run, corpus, step.model, sample_seconds)
         self.log = CsvLog(run.log, *DRAWN, self.measure)
-        if resumed_at is not None:
-            self.log.rewind(resumed_at)
-        self.tensorboard = TensorBoardLog(run.tensorboard)  # last: it makes a file
+        self.tensorboard: TensorBoardLog
+
+    def begin(self, steps: int) -> None:
+        """Open TensorBoard's file, and drop the rows of the log that lie after a step.
+
+        Args:
+            steps: how many were taken, by the checkpoint that the training goes on from.
+        """
+        self.tensorboard = TensorBoardLog(self.run.tensorboard)
+        self.log.rewind(steps)
 
     def scores(self, steps: int) -> dict[str, float]:
         """Score the model.

@@ -82,7 +82,7 @@ def killed_early(tmp_path, piece, cache, tiny, monkeypatch):
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "fit", kill)
+        patch.setattr(Trainer, "_save_checkpoint", kill)
         patch.setattr(RunFolder, "clear", lambda self: None)
         with pytest.raises(Killed):
             train([piece], run, tiny(), Budget(epochs=1), cache=cache)

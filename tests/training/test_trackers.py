@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import struct
 
 import pytest
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training import throughput, validation_policy
+from keras_rawaudio.training.csv_log import CsvLog
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -16,7 +18,7 @@ from keras_rawaudio.training.train import train
 
 
 @pytest.fixture
-def trained(tmp_path, piece, cache, tiny, monkeypatch):
+def tracked(tmp_path, piece, cache, tiny, monkeypatch):
     """Trains a run of one epoch with a tracker; validates after each step."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
@@ -34,12 +36,12 @@ def trained(tmp_path, piece, cache, tiny, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite:///{}/mlflow.db", "file://{}/mlruns"])
 def test_mlflow_has_figures_samples_and_the_model_and_goes_on(
-    trained, tmp_path, monkeypatch, store
+    tracked, tmp_path, monkeypatch, store
 ):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri(store.format(tmp_path))
-    run = trained("mlflow")
+    run = tracked("mlflow")
     client = mlflow.MlflowClient()
     (found,) = client.search_runs(["0"])
     assert found.info.status == "FINISHED"
@@ -64,11 +66,11 @@ def test_mlflow_has_figures_samples_and_the_model_and_goes_on(
 
 
 @pytest.mark.slow
-def test_wandb_offline_keeps_a_run_with_its_files_and_goes_on(trained, tmp_path, monkeypatch):
+def test_wandb_offline_keeps_a_run_with_its_files_and_goes_on(tracked, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    run = trained("wandb")
+    run = tracked("wandb")
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     number = (run.path / "wandb.txt").read_text()
     assert number in folder.name
@@ -119,32 +121,43 @@ def records(log):
             record = b""
 
 
-def test_a_service_that_refuses_is_an_error_and_one_that_fails_later_a_warning(tmp_path):
-    run = RunFolder(tmp_path)
-    run.recipe.write_text(json.dumps({"name": "tiny"}))
+class Down(Mlflow):
+    """A service that cannot be reached."""
 
-    class Down(Mlflow):
-        def begin(self, number, recipe):
-            raise ConnectionError("no\nserver")
+    def begin(self, number, recipe):
+        raise ConnectionError("no\nserver")
 
-        def log_samples(self, step):
-            raise ConnectionError("gone")
+    def log_samples(self, step):
+        raise ConnectionError("gone")
 
-    with pytest.raises(UserError, match=r"refuses: no\\nserver"):
-        Down(run).on_train_begin()
+
+REFUSED = r"Down refuses: no\\nserver"
+
+
+def test_a_service_that_fails_later_is_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="gone; training goes on"):
-        Down(run).on_epoch_end(1, {})
+        Down(RunFolder(tmp_path)).on_epoch_end(1, {})
 
 
 def test_a_service_that_refuses_leaves_no_folder(tmp_path, piece, cache, tiny):
-    class Down(Mlflow):
-        def begin(self, number, recipe):
-            raise ConnectionError("no server")
-
     run = RunFolder(tmp_path / "new" / "run")
-    with pytest.raises(UserError, match="refuses: no server"):
+    with pytest.raises(UserError, match=REFUSED):
         train([piece], run.path, tiny(), Budget(epochs=1), cache=cache, callbacks=[Down(run)])
     assert not (tmp_path / "new").exists()
+
+
+def test_a_service_that_refuses_a_resume_leaves_the_run_as_it_was(tmp_path, trained):
+    run = RunFolder(shutil.copytree(trained, tmp_path / "run"))
+    log = CsvLog(run.log)
+    log.append({**log.rows[-1], "step": 10**6})  # as a process leaves that is killed after it
+
+    def files():
+        return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+
+    before = files()
+    with pytest.raises(UserError, match=REFUSED):
+        resume(run.path, Budget(epochs=2), learning_rate=1e-5, callbacks=[Down(run)])
+    assert files() == before
 
 
 def test_a_server_of_mlflow_that_is_not_there_is_refused_within_seconds(tmp_path, monkeypatch):
