@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +32,7 @@ def _failures_as_warnings() -> Iterator[None]:
         warnings.warn(f"the tracker failed: {one_line(error)}; training goes on", stacklevel=2)
 
 
-class Tracker(keras.callbacks.Callback):
+class Tracker(keras.callbacks.Callback, ABC):
     """Sends recipe, figures, samples and the best model of a run to a tracking service.
 
     The figures go by the service's own Keras callback. This one adds what that lacks: the recipe,
@@ -102,17 +103,17 @@ class Tracker(keras.callbacks.Callback):
         """
         return SimpleNamespace(optimizer=self.params["optimizer"], summary=self.model.summary)
 
+    @abstractmethod
     def begin(self, number: str | None, recipe: dict[str, Any]) -> str:
         """Open the service's run of this number, or a new one; returns its number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_samples(self, step: int) -> None:
         """Send the audio and the picture of a step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """Send the files, and close."""
-        raise NotImplementedError
 
 
 class Mlflow(Tracker):
