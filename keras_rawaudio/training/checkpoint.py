@@ -50,6 +50,25 @@ def save_checkpoint(run: RunFolder, step: TrainingStep, progress: dict[str, Any]
             os.replace(run.training_state, run.previous_state)
 
 
+def require_checkpoint(run: RunFolder, step: int) -> None:
+    """Refuse to write into a run folder that was removed or renamed.
+
+    A folder that is made anew could not be resumed: it would lack the run's description.
+
+    Args:
+        run: the folder.
+        step: of the last checkpoint.
+
+    Raises:
+        UserError: no checkpoint is there.
+    """
+    if not (run.training_state.exists() or run.previous_state.exists()):
+        raise UserError(
+            f"{run.path} was removed or renamed while it was trained into; its last checkpoint, "
+            f"of step {step}, went with it: --resume takes its new name"
+        )
+
+
 def load_checkpoint(
     run: RunFolder, step: TrainingStep, warn: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -117,7 +136,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, variable: Any) -> np
         if version != (1, 0):
             raise ValueError(f"{info.filename} has another format")
         found, fortran, kind = read_header(file)
-        # Its header's claim is compared before memory is asked for.
+        # The header is compared before memory is allocated.
         if found != shape or kind != dtype or (fortran and len(shape) > 1):
             raise ValueError(f"it was saved by another model or batch: {info.filename} is {found}")
         size = dtype.itemsize * math.prod(shape)

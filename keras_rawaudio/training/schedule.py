@@ -56,6 +56,17 @@ class Budget:
             return seconds / (60.0 * self.minutes)
         return steps / ((self.epochs or 1) * steps_per_epoch)
 
+    def seconds_left(self, fraction: float, seconds: float) -> float:
+        """Seconds of training until all of it is used, where `seconds` have used this fraction.
+
+        Example:
+            >>> Budget(minutes=2).seconds_left(0.25, 30.0), Budget(epochs=4).seconds_left(0.5, 10.0)
+            (90.0, 10.0)
+        """
+        if self.minutes is not None:
+            return 60 * self.minutes * (1 - fraction)
+        return seconds * (1 / max(fraction, 1e-9) - 1)
+
 
 def learning_rate(settings: TrainingSettings, fraction: float, steps: int) -> float:
     """The rate at this point of the budget.

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_rawaudio.training.replicas import Replicas
+
 # Seconds between two looks at the loss: looking waits for the steps in hand to end.
 LOOK_EVERY = 0.5
 # Seconds of training: a benchmark on a busy machine puts another clock here.
@@ -19,10 +21,12 @@ RECENT_STEPS = 200
 class ThroughputMeter:
     """Collects losses as tensors and reads them seldom, because reading waits for the steps.
 
-    The first step is not timed: it compiles.
+    The first step is not timed: it compiles. Several processes look after the same step, and the
+    time that counts is the chief's.
 
     Args:
         samples_per_step: samples that a step learns from.
+        replicas: says which process this is; `None`: the only one.
 
     Attributes:
         loss: mean over the recent steps.
@@ -30,8 +34,8 @@ class ThroughputMeter:
         speed: samples per second between the last two looks.
     """
 
-    def __init__(self, samples_per_step: int) -> None:
-        self.samples_per_step = samples_per_step
+    def __init__(self, samples_per_step: int, replicas: Replicas | None = None) -> None:
+        self.samples_per_step, self.replicas = samples_per_step, replicas or Replicas()
         self.loss = self.norm = float("nan")
         self.speed = 0.0
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
@@ -39,11 +43,13 @@ class ThroughputMeter:
         self._norm: Any = None
         self._timed = 0
         self._started = False
+        self._steps = self._next_look = 0  # of several processes
 
     def add(self, loss: Any, norm: Any) -> None:
         """Take a step's loss and norm: tensors that may still be in the making."""
         self._losses.append(loss)
         self._norm = norm
+        self._steps += 1
         if self._started:
             self._timed += 1
         else:
@@ -57,6 +63,8 @@ class ThroughputMeter:
 
     def due(self) -> bool:
         """Whether it is time to look."""
+        if self.replicas.workers > 1:
+            return self._steps >= self._next_look
         return CLOCK() - self._mark >= LOOK_EVERY
 
     def look(self) -> float:
@@ -74,6 +82,9 @@ class ThroughputMeter:
         else:
             seconds = 0.0
         self.restart()
+        pause = max(1.0, LOOK_EVERY * self.speed / self.samples_per_step)
+        seconds, pause = self.replicas.from_chief([seconds, pause])
+        self._next_look = self._steps + int(pause)
         return seconds
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
 from keras_rawaudio.training.build import build_optimizer
-from keras_rawaudio.training.checkpoint import load_checkpoint, save_checkpoint
+from keras_rawaudio.training.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.csv_log import numbers
@@ -28,7 +28,7 @@ from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.step import TrainingStep
-from keras_rawaudio.training.throughput import LOOK_EVERY, ThroughputMeter
+from keras_rawaudio.training.throughput import ThroughputMeter
 from keras_rawaudio.training.validation_policy import ValidationPolicy
 from keras_rawaudio.training.validator import Validator
 
@@ -112,7 +112,7 @@ class Trainer:
             own, model=model, optimizer=optimizer, recipe=recipe.to_json()
         )
         self.interrupt = Interrupt()
-        self._stopping, self._next_look = False, 0  # of several processes, as of their last look
+        self._stopping = False  # of several processes, as of their last look
         self.steps, self.seconds, self._saved = 0, 0.0, -1  # saved: the last checkpoint's step
         self.resumed = resume
         if resume:
@@ -161,17 +161,13 @@ class Trainer:
                 self._loop()
             finally:
                 self.callbacks.on_train_end()
-        if self.finished():
+        if self._finished():
             if self.replicas.chief:
                 self.files.finish(self.steps)
             return True
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
         return False
-
-    def finished(self) -> bool:
-        """Whether the budget is used, or the patience over."""
-        return self._used_up() or self.validation.finished
 
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads.
@@ -180,7 +176,8 @@ class Trainer:
             UserError: the run folder was removed or renamed since the last checkpoint.
         """
         if self.replicas.chief:
-            self._refuse_lost_folder()
+            if self._saved >= 0:
+                require_checkpoint(self.run, self._saved)
             self.files.save_last()
         self._save_checkpoint()
 
@@ -189,15 +186,6 @@ class Trainer:
         if self.replicas.chief:
             save_checkpoint(self.run, self.step, self._progress())
         self._saved = self.steps
-
-    def _refuse_lost_folder(self) -> None:
-        """Write no folder anew that could not be resumed: it would lack the run's description."""
-        kept = self.run.training_state, self.run.previous_state
-        if self._saved >= 0 and not any(path.exists() for path in kept):
-            raise UserError(
-                f"{self.run.path} was removed or renamed while it was trained into; its last "
-                f"checkpoint, of step {self._saved}, went with it: --resume takes its new name"
-            )
 
     def _loop(self) -> None:
         batches = iter(
@@ -212,18 +200,20 @@ class Trainer:
                 rows=self.step.rows,
             )
         )
-        meter = ThroughputMeter(self.plan.batch * self.plan.window)
+        meter = ThroughputMeter(self.plan.batch * self.plan.window, self.replicas)
         next_validation = self.seconds + self.validation.pause()
-        while not (self._used_up() or self._stop() or self.validation.finished):
+        while not (self._finished() or self._stop()):
             rate = learning_rate(self.settings, self._fraction(), self.steps)
             meter.add(*self.step(next(batches), rate))
             self.steps += 1
-            if not (self._due(meter) or self._used_up()):
+            if not (meter.due() or self._stop() or self._used_up()):
                 continue
-            self.seconds += self._look(meter)
+            self.seconds += meter.look()
+            self._stopping = self.replicas.any(self.interrupt.requested)
             if not (isfinite(meter.loss) and isfinite(meter.norm)):
                 self._refuse(meter.loss, meter.norm, rate)
-            self.console.training(self._seconds_left(), self.steps, meter.speed, meter.loss)
+            left = self.budget.seconds_left(self._fraction(), self.seconds)
+            self.console.training(left, self.steps, meter.speed, meter.loss)
             due = self.seconds >= next_validation or self._used_up()
             if due and not self._stop():
                 began = time.perf_counter()
@@ -232,32 +222,13 @@ class Trainer:
                 next_validation = self.seconds + self.validation.pause(cost)
                 meter.forget()
 
-    def _due(self, meter: ThroughputMeter) -> bool:
-        """Whether to look at the loss: several processes do so after the same step."""
-        if self.replicas.workers > 1:
-            return self.steps >= self._next_look
-        return meter.due() or self.interrupt.requested
-
-    def _look(self, meter: ThroughputMeter) -> float:
-        """Work the meter's figures out, and agree on what follows.
-
-        Returns:
-            Seconds of training since the last look: the chief's.
-        """
-        seconds = meter.look()
-        pause = max(1.0, LOOK_EVERY * meter.speed / meter.samples_per_step)
-        seconds, pause = self.replicas.from_chief([seconds, pause])
-        self._next_look = self.steps + int(pause)
-        self._stopping = self.replicas.any(self.interrupt.requested)
-        return seconds
-
     def _stop(self) -> bool:
         """Whether Ctrl-C was asked for."""
         return self._stopping if self.replicas.workers > 1 else self.interrupt.requested
 
     def _validate(self, meter: ThroughputMeter, rate: float) -> None:
         if self.replicas.chief:
-            self._refuse_lost_folder()
+            require_checkpoint(self.run, self._saved)
         row = self._score(meter, rate) if self.replicas.chief else {"validation_loss": 0.0}
         accepted = self.validation.accept(*self.replicas.from_chief([row["validation_loss"]]))
         if accepted and self.replicas.chief:
@@ -303,10 +274,9 @@ class Trainer:
     def _used_up(self) -> bool:
         return self._fraction() >= 1
 
-    def _seconds_left(self) -> float:
-        if self.budget.epochs is not None:
-            return self.seconds * (1 / max(self._fraction(), 1e-9) - 1)
-        return (1 - self._fraction()) * 60 * (self.budget.minutes or 0)
+    def _finished(self) -> bool:
+        """Whether the budget is used, or the patience over."""
+        return self._used_up() or self.validation.finished
 
     def _progress(self) -> dict[str, Any]:
         return {
