@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 from keras_rawaudio.data.corpus import prepare
@@ -57,15 +58,15 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
             partial.write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
         try:
             ENGINES[engine](settings, out)
+            return _compare(out)
         except KeyboardInterrupt:
             with contextlib.suppress(UserError):  # there may be no run yet
                 _compare(out)
             raise
-        except UserError:
-            if new and _held(out) <= {BEGUN}:  # refused before there was anything to go on with
-                (out / BEGUN).unlink(missing_ok=True)
+        except Exception:
+            if new and not _runs(out):  # there is nothing to go on with
+                _remove_state(out)
             raise
-        return _compare(out)
 
 
 def _held(out: Path) -> set[str]:
@@ -74,9 +75,19 @@ def _held(out: Path) -> set[str]:
     return {name for name in names if not name.startswith((PARTIAL, LOCK))}
 
 
+def _remove_state(out: Path) -> None:
+    """Remove what this module and the engines write beside the runs."""
+    shutil.rmtree(out / ray_engine.EXPERIMENT, ignore_errors=True)
+    for path in (out / BEGUN, *out.glob(f"{optuna_engine.STUDY}*")):
+        path.unlink(missing_ok=True)
+
+
+def _runs(out: Path) -> list[Path]:
+    return sorted((out / "runs").glob("trial-*"))
+
+
 def _compare(out: Path) -> str:
-    runs = sorted((out / "runs").glob("trial-*"))
-    if not runs:
+    if not (runs := _runs(out)):
         raise UserError(
             f"{out} holds no run: no trial could be trained, or they are gone; "
             "search other values, and choose another --out"

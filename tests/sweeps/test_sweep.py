@@ -136,8 +136,16 @@ def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, 
     optuna_engine.search(read_sweep("sweep.yaml"), here)
     assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 2
     assert capsys.readouterr().err.count("failed: too little audio") == 2
+
+
+def test_a_sweep_that_trains_no_trial_leaves_no_folder(here, monkeypatch):
+    def trial(settings, run, values, report):
+        raise UserError("too little audio")
+
+    monkeypatch.setattr(optuna_engine, "run_trial", trial)
     with pytest.raises(UserError, match="no trial could be trained"):
-        sweep("sweep.yaml", here / "new")
+        sweep("sweep.yaml", here / "new" / "sweep")
+    assert not (here / "new").exists()
 
 
 def test_a_full_disk_under_the_study_is_one_line(here, monkeypatch, capsys):
@@ -150,6 +158,7 @@ def test_a_full_disk_under_the_study_is_one_line(here, monkeypatch, capsys):
     monkeypatch.setitem(ENGINES, "optuna", full)
     assert main(["sweep", "sweep.yaml", "--out", "new"]) == 2
     assert capsys.readouterr().err.count("cannot write new: database or disk is full") == 1
+    assert not (here / "new").exists()
 
 
 def test_validations_are_numbered_by_the_log(tmp_path):
