@@ -83,7 +83,7 @@ def plain_recipe(kind: str, tiers: Sequence[int], width: int, levels: int = 256)
     )
 
 
-def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> AudioModel:
+def fresh_model(recipe: Recipe, sample_rate: int = 16_000) -> AudioModel:
     """A model with random weights, its codec and predictor fitted on a synthesised piece."""
     import keras
 
@@ -94,7 +94,7 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     piece = synthesise(PIECE_SECONDS, sample_rate)
     parts = {"train": lambda: iter([piece])}
     codec = fit_codec(parts=parts, **recipe.codec.model_dump())
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     model = build_model(recipe, codec)
     model.head.fit([codec.encode(piece)])
     # A bias of zeros would be left out of the exported graph, and those of trained models are not.
@@ -104,9 +104,7 @@ def fresh_model(recipe: Recipe, sample_rate: int = 16_000, seed: int = 0) -> Aud
     return model
 
 
-def fresh_spectral_model(
-    recipe: SpectralRecipe, sample_rate: int = 16_000, seed: int = 0
-) -> SpectralModel:
+def fresh_spectral_model(recipe: SpectralRecipe, sample_rate: int = 16_000) -> SpectralModel:
     """A mono model of codes with random weights, its codebooks from a synthesised piece."""
     import keras
 
@@ -119,7 +117,7 @@ def fresh_spectral_model(
     settings = recipe.spectral.model_dump()
     blocks = len(piece) // BlockSpectra(sample_rate).block
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     model = SpectralModel(sample_rate, 1, **settings)
     model.prepare([piece])
     return model

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_rawaudio.dsp.weighted_linear_prediction import (
+    NOISE,
     RADIUS,
     expand_bandwidth,
     fit_weighted_prediction,
@@ -14,11 +15,10 @@ from keras_rawaudio.dsp.weighted_linear_prediction import (
 )
 
 BLOCK = 1024  # samples that share a filter while filters are fitted
-BLOCKS = 1500  # more do not change the result to speak of
+BLOCKS = 1500  # more hardly change the result
 MEMORY = 4e8  # bytes for the products of all blocks
 ROUNDS = 4
-SHARED = 0.5  # what all blocks of a sound count in its filter; the rest is the one in their middle
-NOISE = 3e-4  # standard deviation of the noise that is assumed on the past
+SHARED = 0.5  # weight in a filter of all blocks that it predicts best; the rest: of its own block
 
 
 def fit_filter_bank(
@@ -99,7 +99,7 @@ def _costs(
         some = filters[i : i + 200]
         pairs = np.einsum("ki,kj->ijk", some, some).reshape(order * order, -1)
         residual_power[:, i : i + 200] = flat @ pairs.astype(np.float32) - 2 * rights @ some.T
-    # No better than the noise lets it be: what is left below that are rounding errors.
+    # Never below the assumed noise: what is smaller is rounding error.
     return 0.5 * np.log(np.maximum((residual_power + sizes[:, None]) / totals[:, None], NOISE**2))
 
 

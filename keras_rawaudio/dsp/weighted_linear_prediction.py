@@ -9,17 +9,17 @@ import numpy as np
 from keras_rawaudio.errors import UserError
 
 STRETCH = 8000  # samples of a stretch
-STRETCHES = 40  # more do not change the result to speak of
+STRETCHES = 40  # more hardly change the result
 WINDOW = 16  # residuals that set the scale
 MINIMUM_RESIDUAL_SCALE = 1e-4
+NOISE = 3e-4  # standard deviation of the noise that is assumed on the past
+ITERATIONS = 3  # the first is plain least squares
 RADIUS = 0.9998  # a pole there rings for 5000 samples
 
 
 def fit_weighted_prediction(
     segments: Sequence[np.ndarray],
     order: int,
-    noise: float = 3e-4,
-    iterations: int = 3,
     radius: float = RADIUS,
     seed: int = 0,
 ) -> np.ndarray:
@@ -27,15 +27,12 @@ def fit_weighted_prediction(
 
     Plain least squares is dominated by loud passages. A likelihood whose scale follows the
     residual weighs each residual by that scale. So each iteration divides by the square of the
-    scale that the last iteration found (iteratively reweighted least squares). White noise of
-    standard deviation `noise` is assumed on the past, which keeps coefficients small and the
-    free-running filter calm.
+    scale that the last iteration found (iteratively reweighted least squares). White noise is
+    assumed on the past, which keeps coefficients small and the free-running filter calm.
 
     Args:
         segments: floats in [-1, 1], each `(n,)`, contiguous.
         order: how many past values.
-        noise: standard deviation of the assumed noise, in the unit of the values.
-        iterations: how many; the first is plain least squares.
         radius: largest pole radius of the synthesis filter; one with a pole further out gets
             bandwidth expansion, so that its ringing dies away.
         seed: of the choice of stretches to fit on.
@@ -57,14 +54,14 @@ def fit_weighted_prediction(
     """
     stretches = _choose(segments, order, np.random.default_rng(seed))
     a: np.ndarray = np.zeros(order)
-    for round_number in range(iterations):
+    for iteration in range(ITERATIONS):
         matrix, right = np.zeros((order, order)), np.zeros(order)
         for x in stretches:
             past = np.lib.stride_tricks.sliding_window_view(x[:-1], order)[:, ::-1]
             now = x[order:]
-            weights = np.ones(len(now)) if round_number == 0 else residual_weights(now - past @ a)
+            weights = np.ones(len(now)) if iteration == 0 else residual_weights(now - past @ a)
             weighted = past * weights[:, None]
-            matrix += weighted.T @ past + np.eye(order) * noise**2 * weights.sum()
+            matrix += weighted.T @ past + np.eye(order) * NOISE**2 * weights.sum()
             right += weighted.T @ now
         a = np.asarray(np.linalg.solve(matrix, right))
     return expand_bandwidth(a, radius)

@@ -132,12 +132,6 @@ class CodePrior(keras.layers.Layer):
         """Period in codes `(B, 1)` of the heaviest of weights `(B, labels)`; 1 without a clock."""
         return ops.maximum(ops.matmul(_heaviest(music), self.period[:, None]), 1.0)
 
-    def has_clock(self, label: int) -> bool:
-        """Whether a label, or the one piece, has a clock."""
-        if not self.clock_harmonics:
-            return False
-        return not self.labels or float(self.period[label]) > 0
-
     def call(
         self, points: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:

@@ -33,13 +33,12 @@ class Agreement:
         return f"{self.name}: {'agree' if self.agrees else 'differ'}; {self.text}"
 
 
-def rerun(run: str | Path, out: str | Path, live: int | None = None) -> list[Agreement] | None:
+def rerun(run: str | Path, out: str | Path) -> list[Agreement] | None:
     """Train into another folder what a run was asked for.
 
     Args:
         run: the run to repeat.
         out: the run folder to make.
-        live: as in `train`.
 
     Returns:
         Data, versions and result, compared; `None` after Ctrl-C.
@@ -48,7 +47,7 @@ def rerun(run: str | Path, out: str | Path, live: int | None = None) -> list[Agr
         UserError: not a run folder, audio that is gone, or as `train`.
     """
     first = RunFolder.open(run)
-    if not train(run=out, live=live, **requested(first)):
+    if not train(run=out, **requested(first)):
         return None
     return compare_runs(first, RunFolder.open(out))
 
@@ -68,7 +67,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> list[Agreement]:
 
 def _compare_results(first: RunFolder, second: RunFolder, measure: str) -> Agreement:
     pair = (first.training_state, second.training_state)
-    with suppress(*DAMAGE):  # what cannot be read does not agree
+    with suppress(*DAMAGE):  # a damaged checkpoint counts as different
         if all(path.is_file() for path in pair) and _equal(*pair):
             return Agreement("result", True, "weights and optimizer are equal bit for bit")
     best = [
