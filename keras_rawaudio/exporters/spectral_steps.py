@@ -63,18 +63,18 @@ class SpectralSteps:
         return self._convert("level", level, [self._audio, (None, 1), (None, 1)])
 
     def _layout_step(self) -> Step:
-        S, F, C = MOST_DRAWS * self.model.chances, self.model.block, self.model.channels
+        S, F, C = MOST_DRAWS * self.model.noise_per_draw, self.model.block, self.model.channels
 
         def layout(forced: Any, noise: Any) -> list[Any]:
             B = ops.shape(noise)[0]
             read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
-            chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, :S]
-            unread = ops.zeros((B, ops.shape(chance)[1], F, C))
+            noise = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, :S]
+            unread = ops.zeros((B, ops.shape(noise)[1], F, C))
             undrawn = ops.zeros((B, ops.shape(read)[1], S))
-            drawn = [ops.zeros((ops.shape(read)[1],)), ops.ones((ops.shape(chance)[1],))]
+            drawn = [ops.zeros((ops.shape(read)[1],)), ops.ones((ops.shape(noise)[1],))]
             return [
                 ops.transpose(ops.concatenate([read, unread], axis=1), (1, 0, 2, 3)),
-                ops.transpose(ops.concatenate([undrawn, chance], axis=1), (1, 0, 2)),
+                ops.transpose(ops.concatenate([undrawn, noise], axis=1), (1, 0, 2)),
                 ops.concatenate(drawn, axis=0),
             ]
 
@@ -87,19 +87,19 @@ class SpectralSteps:
 
         return self._convert("pace", pace, [(None, 1), (None, 1), ()])
 
-    def _chance(self, chance: Any, number: Any) -> Any:
-        """What decides a draw, of all draws of a block: `(B, chances)`."""
-        each = ops.reshape(chance, (-1, MOST_DRAWS, self.model.chances))
+    def _noise_of_draw(self, noise: Any, number: Any) -> Any:
+        """The numbers of one draw, of those of all draws of a block: `(B, noise_per_draw)`."""
+        each = ops.reshape(noise, (-1, MOST_DRAWS, self.model.noise_per_draw))
         return ops.take(each, ops.cast(number, "int32"), axis=1)
 
     def _hidden_step(self) -> Step:
-        def hidden(codes: Any, chance: Any, number: Any, drawn: Any, *state: Any) -> list[Any]:
+        def hidden(codes: Any, noise: Any, number: Any, drawn: Any, *state: Any) -> list[Any]:
             named = {CODES: codes, **dict(zip(self.hidden_states, state, strict=True))}
-            after = self.model.next_hidden(named, self._chance(chance, number), drawn)
+            after = self.model.next_hidden(named, self._noise_of_draw(noise, number), drawn)
             return [after[0], *(after[1][name] for name in self.recurrent)]
 
         shapes = [self._shapes[name] for name in self.hidden_states]
-        given = [self._shapes[CODES], (None, MOST_DRAWS * self.model.chances), (), ()]
+        given = [self._shapes[CODES], (None, MOST_DRAWS * self.model.noise_per_draw), (), ()]
         return self._convert("hidden", hidden, [*given, *shapes])
 
     def _draw_step(self) -> Step:
@@ -107,13 +107,13 @@ class SpectralSteps:
         # As constants: what draws from them would be computed again for each block.
         keys = [tuple(np.asarray(part) for part in each) for each in model.sampler.drawing_keys()]
 
-        def draw(hidden: Any, chance: Any, number: Any, temperature: Any, *state: Any) -> Any:
+        def draw(hidden: Any, noise: Any, number: Any, temperature: Any, *state: Any) -> Any:
             column = ops.reshape(temperature, (-1, 1))
             named = dict(zip(self.drawing_states, state, strict=True))
-            own = self._chance(chance, number)
+            own = self._noise_of_draw(noise, number)
             return ops.cast(model.sampler.draw(hidden, own, column, keys, named), "float32")
 
-        given = [(None, model.prior.units), (None, MOST_DRAWS * model.chances), (), (None,)]
+        given = [(None, model.prior.units), (None, MOST_DRAWS * model.noise_per_draw), (), (None,)]
         shapes = [self._shapes[name] for name in self.drawing_states]
         return self._convert("draw", draw, [*given, *shapes])
 

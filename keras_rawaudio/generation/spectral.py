@@ -24,18 +24,18 @@ def advance(
         model: the model.
         forced: `(B, P)`, or `(B, P, 2)` in stereo; `P` is a multiple of `model.block`.
         noise: `(B, N, 1)` in [0, 1); `N` is a multiple of `model.block`. The first numbers of
-            each block decide (`model.chances` for each block of codes that may be drawn).
+            each block decide (`model.noise_per_draw` for each block of codes that may be drawn).
         temperature: `(B,)`.
         state: by `model.generator_state_spec()`.
 
     Returns:
         `(B, N)` or `(B, N, 2)` audio, and the new state.
     """
-    F, C, S = model.block, model.channels, model.chances
+    F, C, S = model.block, model.channels, model.noise_per_draw
     B = ops.shape(noise)[0]
     read = ops.reshape(forced, (B, ops.shape(forced)[1] // F, F, C))
-    chance = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))[:, :, : MOST_DRAWS * S]
-    chance = ops.reshape(chance, (B, -1, MOST_DRAWS, S))
+    by_block = ops.reshape(noise, (B, ops.shape(noise)[1] // F, F))
+    by_draw = ops.reshape(by_block[:, :, : MOST_DRAWS * S], (B, -1, MOST_DRAWS, S))
     undrawn = ops.zeros((B, S))
     temperature, keys = ops.reshape(temperature, (-1, 1)), model.sampler.drawing_keys()
 
@@ -44,19 +44,19 @@ def advance(
 
     def draw_block(t: Any, both: tuple[Any, State]) -> tuple[Any, State]:
         audio, state = both
-        made, state = _draw(model, ops.take(chance, t, axis=1), temperature, keys, state)
+        made, state = _draw(model, ops.take(by_draw, t, axis=1), temperature, keys, state)
         return ops.concatenate([audio[:, F:], made], axis=1), state
 
     state = counted_loop(ops.shape(read)[1], state, read_block)
     silence = ops.zeros((B, ops.shape(noise)[1], C))
-    audio, state = counted_loop(ops.shape(chance)[1], (silence, state), draw_block)
+    audio, state = counted_loop(ops.shape(by_draw)[1], (silence, state), draw_block)
     audio, gain = with_level(audio, state[LEVEL.name], state[GAIN], model.rate)
     return (audio[..., 0] if C == 1 else audio), {**state, GAIN: gain}
 
 
-def _read(model: SpectralModel, block: Any, chance: Any, state: State) -> State:
+def _read(model: SpectralModel, block: Any, noise: Any, state: State) -> State:
     places, _ = model.decoder.pace(state[PLACE], state[TEMPO.name], drawn=0.0)
-    _, after = model.next_hidden(state, chance, drawn=0.0)
+    _, after = model.next_hidden(state, noise, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
     state = _moved(model, state, after, codes, ops.ones_like(state[PLACE]) > 0)
     _, state = model.decoder.block_of_audio(places, state)
@@ -64,12 +64,12 @@ def _read(model: SpectralModel, block: Any, chance: Any, state: State) -> State:
 
 
 def _draw(
-    model: SpectralModel, chance: Any, temperature: Any, keys: list[Any], state: State
+    model: SpectralModel, noise: Any, temperature: Any, keys: list[Any], state: State
 ) -> tuple[Any, State]:
     places, draws = model.decoder.pace(state[PLACE], state[TEMPO.name])
 
     def draw_codes(i: Any, state: State) -> State:
-        own = ops.take(chance, i, axis=1)
+        own = ops.take(noise, i, axis=1)
         hidden, after = model.next_hidden(state, own)
         codes = model.sampler.draw(hidden, own, temperature, keys, state)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))

@@ -185,8 +185,8 @@ class CodePrior(keras.layers.Layer):
         both = ops.concatenate([hidden, known], axis=-1)
         return ops.matmul(self.query[band](self.query_hidden[band](both)), key[0]) + key[1]
 
-    def know(self, band: int, points: Any) -> Any:
-        """What later bands see of the entry of this one."""
+    def condition(self, band: int, points: Any) -> Any:
+        """What the logits of later bands are conditioned on: the entry of this band."""
         return self.known[band](points)
 
     def all_logits(
@@ -199,7 +199,7 @@ class CodePrior(keras.layers.Layer):
             logits.append(self.logits(band, hidden, known, keys[band]))
             if band < self.bands - 1:
                 seen = self.leave_out(points[band], training=training)
-                known = known + self.know(band, seen)
+                known = known + self.condition(band, seen)
         return logits
 
     def _read(self, points: list[Any], training: bool) -> Any:

@@ -46,7 +46,7 @@ class CodeSampler:
     def draw(
         self,
         hidden: Any,
-        chance: Any,
+        noise: Any,
         temperature: Any,
         keys: list[Any],
         state: dict[str, Any] | None = None,
@@ -55,7 +55,7 @@ class CodeSampler:
 
         Args:
             hidden: `(B, units)`.
-            chance: `(B, bands)` or more columns, in [0, 1): where in each cumulative
+            noise: `(B, bands)` or more columns, in [0, 1): where in each cumulative
                 distribution.
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
@@ -71,7 +71,7 @@ class CodeSampler:
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
             weights = ops.where(weights < self.min_p, 0.0, weights)
             below = ops.cumsum(weights, axis=-1)
-            reached = ops.cast(below <= chance[:, band : band + 1] * below[:, -1:], "int32")
+            reached = ops.cast(below <= noise[:, band : band + 1] * below[:, -1:], "int32")
             # Rounding may leave nothing above the last entry.
             code = ops.minimum(ops.sum(reached, axis=-1), self.codec.codebook_size - 1)
             if state:
@@ -80,5 +80,5 @@ class CodeSampler:
             codes.append(code)
             if band < self.codec.bands - 1:
                 entry = ops.take(self.codec.points(band), code, axis=0)
-                known = known + self.prior.know(band, entry)
+                known = known + self.prior.condition(band, entry)
         return ops.stack(codes, axis=1)

@@ -218,20 +218,20 @@ class SpectralModel(FitWindows):
         }
 
     @property
-    def chances(self) -> int:
+    def noise_per_draw(self) -> int:
         """Numbers in [0, 1) that decide a block: one for each band, and one for `memory`."""
         return self.frame + 1
 
-    def next_hidden(self, state: State, chance: Any, drawn: Any = 1.0) -> tuple[Any, State]:
+    def next_hidden(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
         """Hidden `(B, units)` for the next block, and the recurrent state after it.
 
         Args:
             state: of the generator, or the recurrent state, `CODES` and `AGE`, without controls.
-            chance: `(B, chances)` in [0, 1).
+            noise: `(B, noise_per_draw)` in [0, 1).
             drawn: 1 where the block is drawn, so that it may be held; 0 where it is read.
         """
         names = list(self.state_spec())
-        kept = 1.0 - self._begins_anew(state[AGE], chance[:, self.frame :]) * drawn
+        kept = 1.0 - self._begins_anew(state[AGE], noise[:, self.frame :]) * drawn
         recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
         before = [state[name] * kept if name in recurrent else state[name] for name in names]
         # A row that has read nothing has no block before.
@@ -250,10 +250,10 @@ class SpectralModel(FitWindows):
         """`memory` as a time; 0: without end."""
         return float(np.asarray(self.memory)) * self.block / self.rate
 
-    def _begins_anew(self, age: Any, chance: Any) -> Any:
+    def _begins_anew(self, age: Any, noise: Any) -> Any:
         """`(B, 1)`: 1 where the state begins anew, in the last quarter of `memory` blocks."""
         left = ops.maximum(self.memory - age, 1.0)
-        due = ops.logical_and(age >= 0.75 * self.memory, chance * left < 1.0)
+        due = ops.logical_and(age >= 0.75 * self.memory, noise * left < 1.0)
         return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
 
     def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:

@@ -27,13 +27,13 @@ class CodeDraws:
 
     def __call__(self, rng: np.random.Generator) -> np.ndarray:
         """Codes `(blocks, rows, bands)` int32 from 0."""
-        shape = (self.blocks, self.rows, self.model.chances)
-        chance = rng.random(shape, dtype=np.float32)
+        shape = (self.blocks, self.rows, self.model.noise_per_draw)
+        noise = rng.random(shape, dtype=np.float32)
         music = random_music(self.model, self.rows, rng)
-        codes: np.ndarray = self._draw(tf.constant(chance), music).numpy()
+        codes: np.ndarray = self._draw(tf.constant(noise), music).numpy()
         return codes
 
-    def _draw_codes(self, chance: Any, music: dict[str, Any]) -> Any:
+    def _draw_codes(self, noise: Any, music: dict[str, Any]) -> Any:
         model, keys = self.model, self.model.sampler.drawing_keys()
         nothing = tf.fill((self.rows, model.frame), -1.0)
         age = tf.zeros((self.rows, 1))
@@ -41,8 +41,8 @@ class CodeDraws:
         temperature = tf.ones((self.rows, 1))
 
         def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
-            hidden, state = model.next_hidden(state, chance[t])
-            codes = model.sampler.draw(hidden, chance[t], temperature, keys)
+            hidden, state = model.next_hidden(state, noise[t])
+            codes = model.sampler.draw(hidden, noise[t], temperature, keys)
             return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
 
         drawn = tf.TensorArray(tf.int32, self.blocks)

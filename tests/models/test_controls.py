@@ -137,7 +137,7 @@ def test_density_draws_codes_that_rise(model):
         assert each.mean() == pytest.approx(0, abs=1e-5)
     rows = 2000
     hidden, keys = ops.zeros((rows, 12)), model.sampler.drawing_keys()
-    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    noise = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
     means = []
     for density in (-2.0, 0.0, 2.0):
         state = {
@@ -145,7 +145,7 @@ def test_density_draws_codes_that_rise(model):
             "hold": np.zeros((rows, 1), np.float32),
             "density": np.full((rows, 1), density, np.float32),
         }
-        codes = np.asarray(model.sampler.draw(hidden, chance, np.ones((rows, 1)), keys, state))
+        codes = np.asarray(model.sampler.draw(hidden, noise, np.ones((rows, 1)), keys, state))
         means.append(np.mean([s[codes[:, band]].mean() for band, s in enumerate(strengths)]))
     assert means[0] < means[1] - 0.2
     assert means[2] > means[1] + 0.2

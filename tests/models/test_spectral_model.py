@@ -53,9 +53,9 @@ def test_the_codec_reads_blocks_in_the_graph_as_in_the_corpus(model):
 def test_draws_follow_the_distribution(model):
     rows = 4000
     hidden = ops.zeros((rows, 12))
-    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    noise = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
     drawn = np.asarray(
-        model.sampler.draw(hidden, chance, ops.ones((rows, 1)), model.sampler.entry_keys())
+        model.sampler.draw(hidden, noise, ops.ones((rows, 1)), model.sampler.entry_keys())
     )
     logits = model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), model.sampler.entry_keys()[0])
     expected = np.asarray(ops.softmax(logits))[0]
@@ -67,12 +67,12 @@ def test_draws_follow_the_distribution(model):
 def test_improbable_codes_are_not_drawn(model, temperature):
     rows = 1000
     hidden, keys = ops.zeros((rows, 12)), model.sampler.entry_keys()
-    chance = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    noise = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
     logits = np.asarray(model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), keys[0]))[0]
     shares = np.exp((logits - logits.max()) / temperature)
     least = float(np.sort(shares)[8] - 1e-4)  # eight of sixteen are less
     model.min_p.assign(least)
-    drawn = model.sampler.draw(hidden, chance, ops.full((rows, 1), temperature), keys)
+    drawn = model.sampler.draw(hidden, noise, ops.full((rows, 1), temperature), keys)
     model.min_p.assign(0)
     counts = np.bincount(np.asarray(drawn)[:, 0], minlength=16)
     np.testing.assert_array_equal(counts > 0, shares >= least)
@@ -81,21 +81,21 @@ def test_improbable_codes_are_not_drawn(model, temperature):
 
 
 def test_the_least_and_the_greatest_noise_draw_an_entry(model):
-    chance = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
+    noise = np.stack([np.zeros(model.frame), np.full(model.frame, 1 - 2**-24)])
     drawn = model.sampler.draw(
-        ops.zeros((2, 12)), chance.astype("float32"), ops.ones((2, 1)), model.sampler.entry_keys()
+        ops.zeros((2, 12)), noise.astype("float32"), ops.ones((2, 1)), model.sampler.entry_keys()
     )
     assert (np.asarray(drawn) >= 0).all()
     assert (np.asarray(drawn) < 16).all()
 
 
-def ages(model, chance, drawn=1.0, blocks=60, rows=1000, **controls):
+def ages(model, noise, drawn=1.0, blocks=60, rows=1000, **controls):
     """How old the state of each row is after each block `(blocks, rows)`."""
     state = {**model.zero_state(rows), CODES: ops.ones((rows, model.frame)), **controls}
     state[AGE] = ops.zeros((rows, 1))
     found = []
     for _ in range(blocks):
-        numbers = chance((rows, model.chances)).astype("float32")
+        numbers = noise((rows, model.noise_per_draw)).astype("float32")
         _, state = model.next_hidden(state, numbers, drawn)
         found.append(np.asarray(state[AGE])[:, 0])
     return np.array(found)
@@ -125,11 +125,11 @@ def test_a_state_that_begins_anew_knows_its_clock_alone(model):
     full = {**state, CODES: ops.ones((2, model.frame)), AGE: ops.ones((2, 1))}
     fresh = {**model.zero_state(2), CODES: -ops.ones((2, model.frame)), AGE: ops.zeros((2, 1))}
     fresh[f"tier0_{CLOCK}"] = state[f"tier0_{CLOCK}"]
-    chance = np.zeros((2, model.chances), "float32")
-    anew, _ = model.next_hidden(full, chance)
+    noise = np.zeros((2, model.noise_per_draw), "float32")
+    anew, _ = model.next_hidden(full, noise)
     model.memory.assign(0)
-    expected, _ = model.next_hidden(fresh, chance)
-    known, _ = model.next_hidden(full, chance)
+    expected, _ = model.next_hidden(fresh, noise)
+    known, _ = model.next_hidden(full, noise)
     np.testing.assert_allclose(anew, expected, atol=1e-6)
     assert np.abs(np.asarray(known) - np.asarray(expected)).max() > 1e-3
 
