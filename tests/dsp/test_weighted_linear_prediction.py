@@ -16,7 +16,7 @@ from keras_rawaudio.errors import UserError
 
 
 def autoregressive(coefficients, scales, seed=0):
-    """A process driven by noise of these scales, one a sample."""
+    """A process driven by noise of these scales, one per sample."""
     noise = scales * np.random.default_rng(seed).normal(size=len(scales))
     x = np.zeros(len(scales))
     for t in range(len(coefficients), len(x)):
@@ -89,7 +89,7 @@ def test_too_short():
         fit_weighted_prediction([np.ones(8), np.ones(3)], 8)
 
 
-def test_damping_draws_every_pole_inwards_alike():
+def test_bandwidth_expansion_moves_every_pole_inwards_alike():
     a = -np.poly([1.1, 0.5, -0.4])[1:]
     damp = expand_bandwidth(a, 0.99)
     poles = np.sort(np.roots([1.0, *-damp]).real)
@@ -97,7 +97,7 @@ def test_damping_draws_every_pole_inwards_alike():
     np.testing.assert_array_equal(expand_bandwidth(damp, 0.991), damp)
 
 
-def test_errors_count_by_the_scale_of_those_before():
+def test_residuals_are_weighted_by_the_scale_of_those_before():
     errors = np.full(200, 0.02)
     errors[100] = 5.0
     weights = residual_weights(errors)

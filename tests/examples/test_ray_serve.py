@@ -95,7 +95,7 @@ def test_a_control_is_turned_for_the_blocks_to_come(replica):
 
 
 @pytest.mark.parametrize("query", ["seed=x", "seed=-1", "temperature=9", "tempo=1"])
-def test_a_wrong_wish_ends_the_connection_with_a_reason(replica, query):
+def test_a_wrong_request_ends_the_connection_with_a_reason(replica, query):
     from websockets.exceptions import ConnectionClosedError
 
     with pytest.raises(ConnectionClosedError, match="1008"):

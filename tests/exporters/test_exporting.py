@@ -179,7 +179,7 @@ def test_the_sampler_knows_the_bits_of_what_it_drew(generator):
     np.testing.assert_allclose(scoring.bits, expected, atol=tolerance)
 
 
-def test_streams_of_a_batch_do_not_meet(generator):
+def test_streams_of_a_batch_do_not_affect_each_other(generator):
     """Pitfall 8: permuting rows permutes the exported generator's outputs."""
     inputs, state = generator.inputs(4, read=2, drawn=3), generator.fresh_state(4)
     order = np.array([2, 0, 3, 1])

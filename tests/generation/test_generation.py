@@ -252,7 +252,7 @@ def test_every_sample_of_a_seed_counts(model):
     assert (distance[loud] > 1e-7).all(), np.flatnonzero(distance <= 1e-7)
 
 
-def test_streams_do_not_meet(model):
+def test_streams_do_not_affect_each_other(model):
     """Pitfall 8: each row has its own state, noise and temperature."""
     F, rows = model.frame, 3
     forced, noise = audio_of(model, rows, F), noise_of(model, rows, F)

@@ -83,7 +83,7 @@ def test_a_chosen_filter_analyzes_and_synthesizes_as_a_loop_over_samples(bunch):
         )
 
 
-def test_filters_that_err_too_much_are_damped_by_how_much():
+def test_filters_that_do_not_match_get_bandwidth_expansion():
     """Each row with another filter, whose errors are 1, 4 and 4 e^2 times what they should be."""
     bank, coefficients = make()
     past = audio(100, rows=FILTERS)

@@ -127,7 +127,7 @@ def test_a_tone_that_goes_on_is_no_leak():
     assert not found["leaks"]
 
 
-def test_diversity_of_copies_shifts_and_strangers(piece):
+def test_diversity_of_copies_shifts_and_unrelated_sounds(piece):
     first, second = piece[: 8 * RATE], piece[8 * RATE : 16 * RATE]
     assert diversity([first, first], RATE) == pytest.approx(0, abs=0.01)
     shifted = diversity([first, first[RATE:]], RATE)

@@ -48,7 +48,7 @@ def test_the_nearest_code_by_hand():
     np.testing.assert_array_equal(code.sum(axis=-1), 1.0)
 
 
-def test_sounds_of_a_piece_become_its_codes():
+def test_spectra_of_a_piece_become_its_codes():
     """Silence, a low tone, a high tone, noise: four sounds, four codes."""
     envelope, n = make(size=4), 40 * FRAME
     t = np.arange(n)
@@ -122,7 +122,7 @@ def test_codes_are_drawn_as_often_as_the_softmax_says(temperature):
     assert (np.square(code.sum(axis=0) - n * p) / (n * p)).sum() < 20.5
 
 
-def test_the_vocabulary_is_saved_and_not_learned():
+def test_the_codebook_is_saved_and_not_learned():
     """Pitfall 14: it is a weight that travels with the layer."""
     envelope = make()
     envelope.fit([noise(3000)])

@@ -197,7 +197,7 @@ def test_noise_is_gumbel_and_logistic_times_the_temperature():
 
 
 @pytest.mark.parametrize("value", [0.0, 1 - 2.0**-24])
-def test_no_draw_goes_out_of_reach(value, uncorrected):
+def test_no_draw_exceeds_the_residual_limit(value, uncorrected):
     """Whatever noise and temperature: within `limit` of the prediction, and within the rails."""
     head = make(sure=True)
     past, conditioning = audio(head.context), conditioning_of(1)
@@ -213,7 +213,7 @@ def test_no_draw_goes_out_of_reach(value, uncorrected):
     assert np.abs(drawn).max() == 1.0
 
 
-def test_a_filter_out_of_place_rings_no_longer(monkeypatch):
+def test_a_filter_that_does_not_match_rings_no_longer(monkeypatch):
     """What another filter has synthesized is a mismatch to it; its own is not, however loud, nor is
     what is as loud as its gain of the frame before."""
     levels = {}

@@ -198,7 +198,7 @@ def test_untrained_it_is_a_switched_predictor(few_stretches):
     assert np.sqrt(np.mean(error**2)) == pytest.approx(0.01, rel=0.2)
 
 
-def test_the_reach_is_the_train_parts_quantile(few_stretches):
+def test_the_residual_limit_is_the_train_parts_quantile(few_stretches):
     head = PredictiveHead(FRAME, **SMALL)
     head.build((None, None), (None, None, WIDTH))
     head.fit([(0.01 * np.random.default_rng(0).normal(size=8000)).astype("float32")])

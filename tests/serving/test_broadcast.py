@@ -37,7 +37,7 @@ def test_a_new_listener_gets_headers_and_the_last_pages() -> None:
     assert asyncio.run(listen()) == [b"head", b"3", b"4", b"5"]
 
 
-def test_who_comes_before_the_first_page_waits_for_the_headers() -> None:
+def test_a_listener_before_the_first_page_waits_for_the_headers() -> None:
     async def listen() -> list[bytes]:
         broadcast = Broadcast(1)
         pages = broadcast.listen()

@@ -34,7 +34,7 @@ def test_a_sine_keeps_frequency_level_and_phase(source: int, target: int) -> Non
 
 
 @pytest.mark.parametrize(("source", "target"), [(44100, 16000), (22050, 8000)])
-def test_nothing_folds_back(source: int, target: int) -> None:
+def test_resampling_does_not_alias(source: int, target: int) -> None:
     for frequency in (0.505 * target, 0.6 * target, 0.99 * source / 2):
         out = resample(_sine(frequency, source), source, target)
         assert np.abs(out[target // 10 : -target // 10]).max() < 1e-4

@@ -45,7 +45,7 @@ def test_many_short_calls_are_one_long(toy: Toy, parts: list[int], block: int) -
     np.testing.assert_array_equal(np.concatenate(short, axis=1), long)
 
 
-def test_state_moves_once_a_sample(toy: Toy) -> None:
+def test_state_moves_once_per_sample(toy: Toy) -> None:
     """Pitfall 17: the step counter in the state equals the samples read and made."""
     sampler = Sampler.load(toy(frame=4), random_seed=0)
     sampler.prime(np.zeros(10, np.float32))
@@ -73,7 +73,7 @@ def test_primed_with_all_of_the_seed(toy: Toy, length: int) -> None:
     np.testing.assert_allclose(sampler.generate(100 / RATE)[0], expected, atol=1e-7)
 
 
-def test_a_seed_a_stream_and_priming_starts_afresh(toy: Toy) -> None:
+def test_a_seed_per_stream_and_priming_starts_afresh(toy: Toy) -> None:
     sampler = Sampler.load(toy(deterministic=True), streams=2)
     sampler.prime(np.ones((2, 50)))
     sampler.prime(np.stack([np.zeros(4), [0, 0, 0, 1]]))
@@ -98,7 +98,7 @@ def test_threads_share_the_streams(toy: Toy) -> None:
     np.testing.assert_array_equal(one, two)
 
 
-def test_temperature_a_stream(toy: Toy) -> None:
+def test_temperature_per_stream(toy: Toy) -> None:
     path = toy()
     plain = Sampler.load(path, streams=2, random_seed=1)
     tempered = Sampler.load(path, streams=2, random_seed=1, temperature=[0.5, 1.0])

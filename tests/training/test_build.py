@@ -41,7 +41,7 @@ def test_a_size_that_the_recipe_has_is_kept(corpus):
     assert with_codebook_size(recipe, corpus, Budget(minutes=60)) == recipe
 
 
-def test_a_run_of_before_sizes_were_kept_has_an_eighth(corpus):
+def test_a_run_without_a_codebook_size_has_an_eighth_of_its_blocks(corpus):
     corpus.labels, corpus.describe = (), lambda: {"sources": ["song.wav"]}
     model = spectral_model(load_recipe("default", {"spectral.units": 8}), corpus)
     assert model.spectral_codec.codebook_size == 256

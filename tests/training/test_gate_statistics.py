@@ -23,7 +23,7 @@ def model_of(*tiers):
 
 
 def set_all(cell, kernel, bias):
-    """Every pre-activation of a cell becomes `bias`, a value or one a block."""
+    """Every pre-activation of a cell becomes `bias`, one value or one per block."""
     for weight in (cell.kernel, cell.recurrent_kernel):
         weight.assign(kernel * ops.ones_like(weight))
     blocks = np.repeat(np.broadcast_to(bias, cell.blocks), cell.units)
@@ -72,7 +72,7 @@ def test_a_layer_forced_into_saturation_and_one_at_zero(cell, noise, bias, share
 
 
 def test_an_lstm_whose_memory_has_run_full():
-    """Gates open for good and a candidate of 1: the memory grows by one a step, its tanh is 1."""
+    """Gates open for good and a candidate of 1: the memory grows by one per step, its tanh is 1."""
     model = model_of({"frame_size": 8, "cell": "lstm"})
     set_all(model.tiers[0].stack.cells[0], 0.0, 20.0)
     memory = GateStatistics(model, SEGMENTS)()["tier0_layer0"]["memory"].reshape(-1, 6)

@@ -148,7 +148,7 @@ def test_no_checkpoint_or_a_broken_one(tmp_path, trained, content):
 
 @pytest.mark.slow
 def test_what_was_fitted_outlives_an_interruption(tmp_path, piece, cache, tiny, interrupt):
-    """Pitfall 13: filters, words, limits and the clock's period are in the checkpoint."""
+    """Pitfall 13: filters, codebooks, limits and the clock's period are in the checkpoint."""
     interrupt(2)
     assert not train([piece], tmp_path / "run", tiny(clock=True), Budget(epochs=1), cache=cache)
     run = RunFolder(tmp_path / "run")

@@ -11,7 +11,7 @@ from .conftest import batches
 
 
 @pytest.mark.parametrize(("batch", "shift"), [(1, 1), (4, 1), (8, 1), (2, 4), (3, 2), (5, 3)])
-def test_every_start_once_an_epoch_shuffled(batch, shift):
+def test_every_start_once_per_epoch_shuffled(batch, shift):
     """Pitfall 4: every start once an epoch, in a seeded order that differs between epochs."""
     plan = WindowPlan([500], frame=8, frames=4, batch=batch, shift=shift, seed=7)
     orders = []
