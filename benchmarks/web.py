@@ -68,7 +68,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def play(browser: Any, model: Path, streams: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Play a model on the page, as a user would, and read its meter once a second.
+    """Play a model on the page, as a user would, and read its meter once per second.
 
     Returns:
         `speed_median` and `speed_least` of the meter, in times real time by the clock;

@@ -133,7 +133,7 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
 
 
 def load(run: str | Path, checkpoint: str = "best", overlap: int = 1) -> Generator:
-    """Load what a run has learned.
+    """Load the trained model of a run.
 
     Args:
         run: a run folder.

@@ -97,7 +97,7 @@ def holder(folder: Path) -> str:
 def _refuse_foreign(folder: Path) -> None:
     """Refuse files of these names that no process of ours left: they are emptied and removed."""
     lock, number = folder / LOCK, folder / HOLDER
-    if lock.is_symlink():  # it is the file that it leads to which is emptied
+    if lock.is_symlink():  # the file that it points to would be emptied
         raise OSError(f"{LOCK} is a link")
     if lock.is_file() and lock.stat().st_size > 0:
         raise OSError(f"{LOCK} is another program's")

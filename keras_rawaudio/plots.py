@@ -141,7 +141,7 @@ def learning_curve(
     path: str | PathLike[str],
     baselines: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw training and validation against minutes, beside what needs no network.
+    """Draw training and validation against minutes, beside the baselines.
 
     Args:
         rows: one per validation, as in `log.csv`: `minutes`, `train_loss` (nats or squared error),

@@ -53,7 +53,7 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
     if position != found.samples:
         raise UserError(f"{path} changed while it was read; try again")
     report = figures(audio, found, pulsating)
-    with ExitStack() as stack:  # all of them, or those of before
+    with ExitStack() as stack:  # all files are replaced, or none
         new = [stack.enter_context(replacing(out / name)) for name in FILES]
         pictures.waveforms(whole, rate, new[0])
         pictures.waveforms(minutes, rate, new[1])
@@ -63,7 +63,7 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
 
 
 def figures(audio: AudioFile, found: Survey, pulsating: Pulsations) -> dict[str, Any]:
-    """A survey as plain JSON; levels once a second, `None` where nothing pulsates or sounds."""
+    """A survey as plain JSON; levels once per second, `None` where nothing pulsates or sounds."""
     whole = len(found.level) // LEVELS_PER_SECOND * LEVELS_PER_SECOND
     power = np.square(found.level[:whole]).reshape(-1, LEVELS_PER_SECOND).mean(axis=1)
     return {

@@ -37,7 +37,7 @@ def waveforms(views: Sequence[WaveformView], sample_rate: int, path: Path) -> No
 def overview(
     found: Survey, spectrogram: np.ndarray, pulsating: Pulsations, title: str, path: Path
 ) -> None:
-    """SpectrogramView, level, and pulsations a minute over one time."""
+    """Spectrogram, level and pulsations per minute, over one time axis."""
     length = found.samples / found.sample_rate
     unit, words = _unit(length)
     figure = new_figure(11, 8)

@@ -8,7 +8,7 @@ import numpy as np
 
 WINDOW_SECONDS, HOP_SECONDS = 60.0, 10.0
 SMOOTHED_SECONDS = 1.0  # strokes and notes shorter than this are no pulsation
-PERIODS = (1.5, 20.0)  # seconds: 40 to 3 a minute
+PERIODS = (1.5, 20.0)  # seconds: 40 to 3 per minute
 NEARLY = 0.75
 
 
@@ -27,14 +27,14 @@ class Pulsations(NamedTuple):
 
 
 def pulsations(envelope: np.ndarray, per_second: float) -> Pulsations:
-    """Pulsations a minute over time.
+    """Pulsations per minute over time.
 
     Each stretch of a minute, smoothed over a second and less its trend, is compared with itself
     later: the first of the highest local maxima of its autocorrelation is the period.
 
     Args:
-        envelope: `(n,)`, the level as an amplitude; 5 values a second are enough.
-        per_second: its values a second.
+        envelope: `(n,)`, the level as an amplitude; 5 values per second are enough.
+        per_second: its values per second.
 
     Returns:
         One figure each 10 s; a single one for pieces of a minute and less.
@@ -57,7 +57,7 @@ def pulsations(envelope: np.ndarray, per_second: float) -> Pulsations:
 
 
 def _repetition(part: np.ndarray, per_second: float) -> tuple[float, float]:
-    """Pulsations a minute and their strength in one stretch."""
+    """Pulsations per minute and their strength in one stretch."""
     low, high = (round(seconds * per_second) for seconds in PERIODS)
     high = min(high, len(part) // 2)  # two periods at least
     if high <= low:

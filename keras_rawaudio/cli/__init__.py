@@ -81,11 +81,11 @@ def _main(arguments: Sequence[str] | None) -> int:
             with ending_as_ctrl_c(), _warnings_as_notes():
                 return int(options.run_command(options) or 0)
         finally:
-            sys.stdout.flush()  # what cannot be written is found here, not as Python leaves
+            sys.stdout.flush()  # a full disk is met here, not when Python exits
     except UserError as error:
         reason = str(error)
     except BrokenPipeError:
-        _discard_unwritable(sys.stdout)  # whoever read our output has left
+        _discard_unwritable(sys.stdout)  # the reader of our output closed the pipe
         return 0
     except OSError as error:
         _discard_unwritable(sys.stdout)

@@ -41,8 +41,8 @@ def load_tensorflow(workers: int = 1) -> Any:
             tf.config.list_physical_devices("GPU")
             if workers > 1:
                 strategy = tf.distribute.MultiWorkerMirroredStrategy()
-            # oneDNN notes once a process that strings are not for it; TensorBoard's audio is
-            # strings.
+            # oneDNN prints one note per process at the first operation on strings, such as
+            # TensorBoard's audio. Here it is not shown.
             tf.transpose(tf.constant([["a"]]))
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__

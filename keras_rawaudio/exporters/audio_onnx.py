@@ -185,7 +185,7 @@ class _Composer:
             *end,
         ]
         if self.steps.score:
-            # Nobody asks for the bits of what is drawn: it can be read.
+            # Bits are counted only of what is read; those of what is drawn are 0.
             nodes.append(node("Sub", [results[0], results[0]], results[1]))
         return self.builder.graph("draw", nodes, [], [inner(r, 2) for r in [*results, *more]])
 

@@ -43,7 +43,7 @@ FILES = ("triton", "generator.html", "saved_model", "generator.onnx")
 REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
 # What an export makes in a model repository, and in its one model.
 OF_TRITON, OF_TRITON_MODEL = {"generator"}, {"1", "initial_state", "config.pbtxt"}
-# The folder of an export that is complete, but for its place; then the one that files leave for it.
+# Folders inside a partial one: of the complete new export, and of the old files that it replaces.
 NEW, LEAVING = "new", "leaving"
 
 
@@ -77,7 +77,7 @@ def export(
             four, a refiner.
     """
     folder = RunFolder.open(run)
-    model = load_model(folder, checkpoint)  # before there is a folder to leave behind
+    model = load_model(folder, checkpoint)  # before a folder is made
     if isinstance(model, Refiner):
         if int8 or web or overlap > 1 or triton:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Wide layers in 8 bits: one stream waits for memory, and that is a quarter of it."""
+"""Wide layers in 8 bits: a quarter of the bytes, whose reading limits the speed of one stream."""
 
 from __future__ import annotations
 

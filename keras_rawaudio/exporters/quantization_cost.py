@@ -13,7 +13,7 @@ from keras_rawaudio.exporters.onnx_model import compose
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.models import AudioModel
 
-BLOCK = 1 << 14  # samples a run of the graph
+BLOCK = 1 << 14  # samples per run of the graph
 
 
 def bits_per_sample(model: AudioModel, segments: Sequence[np.ndarray], int8: bool) -> float:

@@ -57,7 +57,7 @@ def write_saved_model(
     module = tf.Module()
     module.model = model  # tracked, so that the weights are saved
     module.metadata = tf.function(lambda: tf.constant(metadata), input_signature=[])
-    # No attribute of the module: what is one, `save` traces again and writes twice.
+    # Not an attribute of the module: `save` would trace it again and write it twice.
     signature = tf.function(run, autograph=False).get_concrete_function(
         **{name: tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()}
     )

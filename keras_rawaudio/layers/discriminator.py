@@ -1,4 +1,4 @@
-"""A discriminator of audio with spectral normalisation, and the losses of its game."""
+"""A discriminator of audio with spectral normalisation, and the losses of adversarial training."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def generator_loss(fake: Any) -> Any:
 
 
 def discriminator_loss(real: Any, fake: Any) -> Any:
-    """Cross entropy of telling the two apart: `(B,)` nats, ln 2 at chance.
+    """Cross entropy of the discriminator's decisions: `(B,)` nats, ln 2 at chance.
 
     Args:
         real: `(B, M)` logits of real audio.

@@ -13,7 +13,7 @@ from keras_rawaudio.dsp.lpc_codebook import fit_filter_bank
 from keras_rawaudio.layers.shifted_rows import convolution_matrix
 
 MIN_RESIDUAL_SCALE = 1e-4  # least scale of residuals, relative to the peak
-MAX_MISMATCH = 4.0  # how many times too large residuals are of a filter that is out of place
+MAX_MISMATCH = 4.0  # residuals so many times too large mark a filter that does not match
 BANDWIDTH_EXPANSION = 0.1  # nepers per sample, for each neper that they are too large beyond that
 
 
@@ -77,7 +77,7 @@ class LPCFilterBank(keras.layers.Layer):
         return ops.reshape(ops.matmul(seen, ops.reshape(table, (P + F, F * K))), (-1, T * F, K))
 
     def select(self, index: Any, past: Any, size: Any) -> Any:
-        """Prediction error filters, damped where the past comes from another filter.
+        """Prediction error filters, with bandwidth expansion where the past does not match them.
 
         A filter predicts badly what does not match it, and rings with its residuals. Where those on
         the last two bunches exceed `MAX_MISMATCH` times their usual size, its poles are drawn

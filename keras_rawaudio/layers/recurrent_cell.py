@@ -1,4 +1,4 @@
-"""What the noisy LSTM and GRU cells share: weights, noise, and the way through time."""
+"""What the noisy LSTM and GRU cells share: weights, noise, and the loop over time."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -128,7 +128,7 @@ class RecurrentCell(keras.Layer):
             seed=self.seed_generator,
         )
 
-    # -- the way through time ----------------------------------------------------------------------
+    # -- the loop over time ------------------------------------------------------------------------
 
     @abstractmethod
     def input_bias(self) -> Any:

@@ -66,7 +66,7 @@ class RecurrentStack(keras.Layer):
     """
 
     watcher: Callable[[str, dict[str, Any]], None] | None = None
-    """Told each layer's name and its gates (`RecurrentCell.observe`) in every call, if there."""
+    """Called with each layer's name and its gates (`RecurrentCell.observe`); `None`: not called."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Trial(BaseModel):
 
 
 class Key(BaseModel):
-    """What the page does not know, `key.json`.
+    """Where each clip comes from, `key.json`; the page does not hold it.
 
     Attributes:
         test: the id that answers name.

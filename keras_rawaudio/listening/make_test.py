@@ -1,4 +1,4 @@
-"""Make a listening test: a folder with the page for listeners, and the key that stays at home."""
+"""Make a listening test: a folder with the page for listeners, and the key of its answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from keras_rawaudio.listening.systems import AudioFiles, Model, Prompt, open_sys
 from keras_rawaudio.reports.page import Player
 
 PAGE, KEY = "index.html", "key.json"
-TEMPLATE = Path(__file__).with_name("page.html")  # it fetches nothing
+TEMPLATE = Path(__file__).with_name("page.html")  # the page may load nothing from elsewhere
 PROMPT_SECONDS = 1.0
 
 
@@ -89,12 +89,12 @@ def _compose(
         audio = _audio(system, rate, channels, needed[name], seconds, prompt, random_seed)
         clips[name] = cut_excerpts(audio, rate, seconds, needed[name], generator, path)
     clips["noise"] = [noise_anchor(clip, rate, generator) for clip in real_clips[: needed["noise"]]]
-    # From the end of the list: not those that are rated as they are.
+    # Of the last clips: the first ones are rated as they are.
     clips["mp3"] = [mp3_anchor(clip, rate) for clip in real_clips[-RATED_ANCHORS:]]
 
     flat = [level_check, *(clip for group in clips.values() for clip in group)]
     matched, loudness = match_loudness([fade(clip, rate) for clip in flat], rate)
-    # Ids that nobody can make again without the audio, though the seed is known.
+    # Ids depend on the audio: with the seed alone nobody can compute them.
     digest = hashlib.sha256(b"".join(clip.tobytes() for clip in matched)).digest()
     generator = np.random.default_rng([random_seed, *digest])
     sources = [name for name, group in clips.items() for _ in group]

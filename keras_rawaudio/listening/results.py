@@ -101,7 +101,7 @@ def results(paths: Sequence[Path], difference: float = 0.1) -> str:
         listener = Listener.of(one, key)
         reasons = screen(listener)
         if reasons:
-            name = one_line(f"{one.listener} ({path.name})")  # it came by mail
+            name = one_line(f"{one.listener} ({path.name})")  # untrusted: a listener wrote it
             dropped.append(f"dropped {name}: {'; '.join(reasons)}")
         else:
             kept.append(listener)

@@ -47,7 +47,7 @@ class Verdict:
 
 
 def verdict(audio: np.ndarray, rate: int, reference: Reference) -> Verdict:
-    """Judge free-running audio second by second against the piece that it learned from.
+    """Compare free-running audio, second by second, with the piece that it learned from.
 
     The first of these that holds for 80 % of the seconds from some second to the end (one second
     anywhere for bursts):

@@ -115,7 +115,7 @@ class MusicNN:
         """
         scale, shift = self._affine(_norm(index + 1))
         kernel = self.weights[_name("conv2d", index)].reshape(patches.shape[-1], -1)
-        # What follows the product rises or falls with it, so the largest can be taken at once.
+        # The steps after the product are monotonic, so the maximum may be taken before them.
         sign = np.where(scale < 0, -1, 1).astype(np.float32)
         products = patches.reshape(-1, patches.shape[-1]) @ (kernel * sign)
         largest = sign * products.reshape(*patches.shape[:2], -1).max(axis=1)

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import MuLaw
 
-FAR = 1e4  # the outermost cells reach on
+FAR = 1e4  # the outermost cells have no outer edge
 MIN_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
 EPS = 1e-6
 LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithm of a predicted standard deviation

@@ -77,7 +77,7 @@ class LPCCodes(keras.layers.Layer):
         """
         T = residuals.shape[1] // self.frame
         sizes = ops.reshape(ops.abs(residuals), (-1, T, self.frame, self.filters))
-        # The last sample of a window is unknown, so the last one of a frame never counts.
+        # The last sample of a window is not known, so the last one of every frame is left out.
         level = ops.log(ops.mean(sizes[:, :, :-1], axis=2) + MIN_RESIDUAL_SCALE)
         index = one_hot_argmax(-(level[:, :-1] + level[:, 1:]))
         index = index / ops.sum(index, axis=-1, keepdims=True)

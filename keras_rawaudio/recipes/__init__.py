@@ -1,4 +1,4 @@
-"""Recipes: small files that name a point of the model space."""
+"""Recipes: small files that describe a model and its training."""
 
 from keras_rawaudio.recipes.load import (
     AnyRecipe,

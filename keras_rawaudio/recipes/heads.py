@@ -137,7 +137,7 @@ class Mixture(HeadSettings):
 
 
 class Predictive(HeadSettings):
-    """Frame codes, filled in around the linear prediction of a filter at a time."""
+    """Codes for each frame, then samples around the linear prediction of one filter."""
 
     takes = ("amplitudes",)
 

@@ -16,8 +16,8 @@ Amount = Annotated[float, Field(ge=0, le=100)]
 
 
 class CorruptionSettings(Settings):
-    """What is done to true audio in training. One is a standard deviation of the train part under
-    the codec "standardize"."""
+    """What is done to true audio in training. The unit of amounts is one standard deviation of
+    the train part, under the codec "standardize"."""
 
     noise: Amount = 0.5
     """Largest standard deviation of Gaussian noise; each row draws its own, from 0."""

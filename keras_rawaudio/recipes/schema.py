@@ -181,7 +181,7 @@ class SpectralRecipe(Settings):
 
 
 class Recipe(Settings):
-    """One point of the model space, with the settings that train it."""
+    """A model of tiers and a head, with the settings that train it."""
 
     name: str = ""
     """As the file is called."""

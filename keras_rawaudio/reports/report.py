@@ -126,7 +126,7 @@ class Report:
         )
 
     def summary(self, generated: GenerationReport | None) -> Section:
-        """The verdict, and the best validation beside what costs nothing."""
+        """The verdict, and the best validation beside the baselines."""
         measure = self.description["measure"]
         beside = ", ".join(
             f"{name.replace('_', ' ')} {value:.3g}"

@@ -1,1 +1,1 @@
-"""Training: the stateful shell round the pure model, and the run folder that it fills."""
+"""Training: everything that keeps state around the pure model, and the run folder."""

@@ -59,7 +59,7 @@ def build_model(recipe: Recipe, codec: Codec) -> AudioModel:
     """Make the model that a recipe describes.
 
     Args:
-        recipe: the point of the model space.
+        recipe: describes the model.
         codec: fitted on the train part.
 
     Returns:
@@ -107,7 +107,7 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     one recording.
 
     Args:
-        recipe: the point of the model space. That of a run begun before runs kept their codebook
+        recipe: describes the model. That of a run begun before runs kept their codebook
             size has none: its codebooks have an eighth of the blocks.
         corpus: says the rate, how much audio there is and the labels.
     """

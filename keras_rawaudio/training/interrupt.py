@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-# Ctrl-C; what a preempted machine and `kill` send; what a closed terminal sends, where there is it.
+# Ctrl-C; `kill` and a preempted machine; a closed terminal (not on Windows).
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -34,7 +34,7 @@ class Interrupt:
             for other in SIGNALS:
                 signal.signal(other, signal.default_int_handler)
             with suppress(OSError):  # the terminal may be closed
-                # Not print: it may be in the middle of a line of its own.
+                # Not `print`: the signal may come in the middle of another one.
                 os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
 
         with _handling(stop):

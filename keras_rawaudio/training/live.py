@@ -23,7 +23,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 
 FILES = re.compile(r"/(learning_curve\.png|samples/step-\d+\.(?:png|wav))")
 KINDS = {"html": "text/html; charset=utf-8", "json": "application/json", "wav": "audio/wav"}
-# Whatever the page may come to hold: nothing from anywhere else.
+# The page may load nothing from elsewhere, whatever it holds.
 POLICY = (
     "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src 'self' data:; media-src blob:"

@@ -18,7 +18,7 @@ from keras_rawaudio.training.memory_limit import MemoryLimit
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
-# Of the biases of a model of codes: when a model is kept, and at the end.
+# Updates of the biases of a model of codes: at each model that is kept, and at the end.
 UPDATES, FINAL_UPDATES = 2, 8
 LARGEST_RATIO = 10  # of what an archive holds to its own size
 

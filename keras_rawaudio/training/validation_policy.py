@@ -5,7 +5,7 @@ from __future__ import annotations
 # The most of a run's time that validating, generating and saving may take: a long validation part
 # (17 million samples for three hours of audio: three minutes on two cores) makes them rarer.
 VALIDATION_SHARE = 0.2
-# A validation so little worse than the best is as good: free running gains by training on.
+# A loss that is worse by this share counts as equal: free running improves with more training.
 AS_GOOD = 0.005
 
 

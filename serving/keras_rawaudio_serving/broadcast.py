@@ -87,7 +87,7 @@ class Broadcast:
     async def _stream(self, pages: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
         try:
             page = await pages.get()
-            if page is not None:  # by now there are headers
+            if page is not None:  # the headers are there before the first page
                 yield self.headers
             while page is not None:
                 self.sent += len(page)

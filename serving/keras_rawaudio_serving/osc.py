@@ -78,7 +78,7 @@ class OscInput:
         while not self._stopping:
             due = self._pending[0][0] - time.time() if self._pending else 0.1
             self._socket.settimeout(min(max(due, 0.001), 0.1))
-            with contextlib.suppress(OSError):  # the time is up, or an answer found nobody
+            with contextlib.suppress(OSError):  # time-out; an answer was not delivered
                 self._receive(*self._socket.recvfrom(65536))
             while self._pending and self._pending[0][0] <= time.time():
                 _, _, sender, message = heapq.heappop(self._pending)
@@ -100,7 +100,7 @@ class OscInput:
                 heapq.heappush(self._pending, (when, next(self._count), sender, message))
 
     def _apply(self, message: OscMessage, sender: tuple[str, int]) -> None:
-        if message.address == "/error":  # never answer an answer
+        if message.address == "/error":  # an answer: two servers would answer without end
             return
         try:
             values = [float(value) for value in message.params]

@@ -49,7 +49,7 @@ class Scratch:
             self.path = Path(tempfile.mkdtemp(ENDING, begin, final.parent))
             self.path.chmod(0o700)  # whatever the umask
             self._handle = _lock(self.path)
-            if self.path.is_dir():  # not taken for a leftover before it was locked
+            if self.path.is_dir():  # else another process removed it before it was locked
                 break
 
     def remove(self) -> None:

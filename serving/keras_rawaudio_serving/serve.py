@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace) -> None:
             streaming.app,
             http=TimedProtocol,
             ws="none",
-            log_level="error",  # what odd requests are is answered, and fills no log
+            log_level="error",  # odd requests get an answer, and no line in the log
             access_log=False,
             limit_concurrency=args.listeners + 32,
             timeout_graceful_shutdown=5,

@@ -13,7 +13,7 @@ from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 TINY = ["tiers.0.units=8", "tiers.1.units=8", "head.hidden_units=8", "data.length=256"]
-# What the music issue's table is made of: whoever reads the lines reads these.
+# Keys of a line of quality.py that its readers rely on.
 QUALITY_KEYS = [
     "recipe",
     "audio",

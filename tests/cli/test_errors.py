@@ -167,7 +167,7 @@ def test_one_line_and_code_2(case, here, capfd):
     before = sorted(here.rglob("*"))
     try:
         code = main(command.split(" "))
-    except SystemExit as end:  # argparse leaves so
+    except SystemExit as end:  # how argparse ends
         code = end.code
     assert code == 2
     out, err = capfd.readouterr()

@@ -77,6 +77,6 @@ def test_train_export_evaluate_generate(home, case, capfd):
     audio = sampler.generate(1.0015)
     assert audio.shape == (2, round(1.0015 * RATE))  # no multiple of a frame
     assert np.std(audio) > 1e-4
-    # Chance is an input: a regression has none, the others draw each stream for itself.
+    # Noise is an input: a regression has none, the others draw each stream for itself.
     first, second = audio[:, :32]
     assert np.allclose(first, second, atol=1e-3) == (case not in CHANCE)

@@ -77,7 +77,7 @@ def check_stopped(code, out, err, run):
     assert out == ""
     printed = [line for line in err.splitlines() if line]
     assert "stopped and saved at step" in printed[-1]
-    # TensorFlow, oneDNN and CUDA have had nothing to say.
+    # No line is of TensorFlow, oneDNN or CUDA.
     expected = re.compile(r"an epoch: \d+ steps, about |note: |stopping|stopped|.* validation ")
     assert all(expected.match(line) for line in printed), err
     assert not list(run.rglob(".partial*"))

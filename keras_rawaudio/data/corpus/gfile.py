@@ -34,7 +34,7 @@ class Gfile:
     def __init__(self, url: str) -> None:
         try:
             with warnings.catch_warnings():
-                # A library that does not load is only a warning there, and a puzzle later on.
+                # A library that does not load is only a warning there; make it an error.
                 warnings.filterwarnings("error", message="unable to load")
                 import tensorflow_io  # noqa: F401
                 from tensorflow import io
@@ -84,7 +84,7 @@ class GfileAudio:
             self._samples = audio.AudioIOTensor(url)
             self.sample_rate = int(self._samples.rate)
             self.length, self.channels = (int(size) for size in self._samples.shape)
-        except Exception as error:  # of many kinds
+        except Exception as error:  # tensorflow-io has no common class
             raise self._failed(error) from error
         if not is_sample_rate(self.sample_rate):
             raise UserError(f"{url} claims a sample rate of {self.sample_rate} Hz; repair the file")

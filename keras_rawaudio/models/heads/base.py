@@ -157,7 +157,7 @@ class Head(keras.layers.Layer):
             frame: `(B, frame_size)` codec values.
             state: as `state_spec` says.
         """
-        # The prediction of later samples is part of the state, whatever the frame was.
+        # Even after a frame that is read, the state holds the prediction of later samples.
         noise = ops.zeros((*ops.shape(frame), self.noise_per_sample))
         frame_inputs, _ = self.begin_frame(history, condition, noise, state)
         return self.end_frame(ops.concatenate([history, frame], axis=1), frame_inputs, state)[1]

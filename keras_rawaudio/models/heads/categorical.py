@@ -123,7 +123,7 @@ class CategoricalHead(Head):
     ) -> Any:
         """One sample: the sums of `call`, in as few operations as can be."""
         (condition, noise), (temperature,) = subframe_inputs, frame_inputs
-        # Constants that meet constants cost nothing: what makes numbers of codes goes into weights.
+        # The scale and offset that turn codes into numbers are folded into the weights.
         scale, offset = 2.0 / (self.levels - 1), -ops.sum(self.past, axis=0, keepdims=True)
         h = condition if self.embedded else condition + offset
         for k in range(self.embedded):

@@ -23,7 +23,7 @@ LEAST_WIDTH = 1e-6
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class FlowHead(WholeFrameHead):
-    """The likelihood of whole frames, exact, by a map that runs both ways.
+    """The exact likelihood of whole frames, by an invertible map.
 
     A frame becomes its spectrum, real and imaginary parts as two channels (an orthonormal map).
     Each bin is moved and scaled by a linear function of the tier's output; then coupling layers

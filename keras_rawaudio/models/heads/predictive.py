@@ -278,8 +278,6 @@ class PredictiveHead(Head):
         window = ops.concatenate([history, frame[:, :-1]], axis=1)
         return [self.analyzer.codes_of(window)]
 
-    # Helpers
-
     def _split(self, condition: Any) -> tuple[Any, Any]:
         """The logits' input and the clock's."""
         width = condition.shape[-1] - self.clock_width
