@@ -127,29 +127,6 @@ class DRAWHead(WholeFrameHead):
         kl = self.infer(prediction, target, self._drawn(prediction))[1]
         return {"kl": ops.repeat(kl / self.frame_size, self.frame_size, axis=1)}
 
-    def log_likelihood(
-        self, prediction: dict[str, Any], target: Any, samples: int, seed: int = 0
-    ) -> Any:
-        """Importance-sampled log-likelihood of each frame in nats: `(B, T)`.
-
-        Its expectation lies between the evidence lower bound and the truth, and comes nearer to
-        the truth with each sample.
-
-        Args:
-            prediction: from `call`.
-            target: `(B, N)` samples.
-            samples: draws of the latent numbers per frame.
-            seed: of the draws.
-
-        Reference:
-            Burda et al. 2016, "Importance weighted autoencoders", section 3.
-        """
-        many = {"condition": ops.repeat(prediction["condition"], samples, axis=0)}
-        noise = self._noise(many["condition"], seed)
-        likelihood, _, ratio = self.infer(many, ops.repeat(target, samples, axis=0), noise)
-        weights = ops.reshape(likelihood + ratio, (-1, samples, likelihood.shape[1]))
-        return ops.logsumexp(weights, axis=1) - math.log(samples)
-
     def _drawn(self, prediction: dict[str, Any]) -> Any:
         if "noise" in prediction:
             return prediction["noise"]
