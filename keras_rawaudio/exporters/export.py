@@ -35,6 +35,7 @@ from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import Model, Refiner, SpectralModel
 from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
+from keras_rawaudio.training.interrupt import waiting
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -146,7 +147,8 @@ def _made_whole(target: Path, files: Sequence[str]) -> Iterator[Path]:
         yield making
         sync_tree(making)
         os.replace(making, partial / NEW)
-        _exchange(partial, target)
+        with waiting():  # a signal between two names would lose what has moved
+            _exchange(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -49,6 +49,16 @@ def ending_as_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
+def waiting() -> Iterator[None]:
+    """Signals wait until the block is done, then raise `KeyboardInterrupt`; for short blocks."""
+    came: list[int] = []
+    with _handling(lambda number, frame: came.append(number)):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
 def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
     before: dict[int, Any] = {}
     try:

@@ -10,6 +10,7 @@ import pytest
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import FILES, _made_whole, export
 from keras_rawaudio.locks import exclusive
+from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
 # What names a model as ours, and then whose it is.
 OLD, NEW = "keras_rawaudio old", "keras_rawaudio new"
@@ -82,22 +83,24 @@ def test_an_export_is_whole_or_the_one_before(run, tmp_path, monkeypatch):
 PLAIN = FILES[2:]
 
 
+def paths(folder):
+    inner = {"saved_model": "pb", "triton": "generator"}
+    return {n: folder / n / inner[n] if n in inner else folder / n for n in FILES}
+
+
+def write(folder, names, text):
+    for name in names:
+        path = paths(folder)[name]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
 @pytest.mark.parametrize("renames", range(11))
 @pytest.mark.parametrize(
     ("before", "after"), [((), FILES), (FILES, FILES), (FILES, PLAIN), (PLAIN, FILES)]
 )
 def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, renames):
     """Files never come from two exports; the next export completes it, and says so."""
-
-    def paths(folder):
-        inner = {"saved_model": "pb", "triton": "generator"}
-        return {n: folder / n / inner[n] if n in inner else folder / n for n in FILES}
-
-    def write(folder, names, text):
-        for name in names:
-            path = paths(folder)[name]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
 
     def found():
         return {n: p.read_text() for n, p in paths(tmp_path).items() if p.exists()}
@@ -132,6 +135,29 @@ def test_an_export_killed_between_its_names(tmp_path, capsys, before, after, ren
     noted = "finished the export" in capsys.readouterr().err
     assert noted == (0 < renames < 2 + len(before) + len(after))
     assert not list(tmp_path.glob(".partial-*"))
+
+
+@pytest.mark.parametrize("renames", range(1, 11))
+def test_signals_between_the_names_lose_nothing(tmp_path, monkeypatch, renames):
+    """Not even a second one, while the first is dealt with."""
+    replace, done = os.replace, []
+
+    def signalled(source, target):
+        replace(source, target)
+        done.append(target)
+        if len(done) >= renames:
+            signal.raise_signal(signal.SIGINT)
+
+    write(tmp_path, FILES, OLD)
+    monkeypatch.setattr(os, "replace", signalled)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ending_as_ctrl_c(),
+        _made_whole(tmp_path, FILES) as making,
+    ):
+        write(making, FILES, NEW)
+    found = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert found == [OLD] * len(FILES) or found == [NEW] * len(FILES)
 
 
 def test_an_export_folder_in_use_is_refused(run, tmp_path):
