@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -13,6 +16,7 @@ from typing import Any
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+AGAIN = 0.1  # seconds after which a signal that Python dropped is given again
 
 
 class Interrupt:
@@ -43,9 +47,27 @@ class Interrupt:
 
 @contextmanager
 def ending_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `KeyboardInterrupt` in the block, so that it clears up."""
-    with _handling(signal.default_int_handler):
-        yield
+    """SIGTERM and SIGHUP raise `KeyboardInterrupt` in the block, so that it clears up.
+
+    Python drops what is raised while it removes an object, and prints a traceback. A signal that
+    comes then is given again, as SIGTERM, a moment later.
+    """
+    before = sys.unraisablehook
+
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            before(unraisable)
+            return
+        later = threading.Timer(AGAIN, _thread.interrupt_main, [signal.SIGTERM])
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
+    try:
+        with _handling(signal.default_int_handler):
+            yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -17,6 +18,20 @@ def test_signals_clear_up_as_ctrl_c(number):
         assert signal.getsignal(number) == signal.SIG_DFL
     finally:
         signal.signal(number, before)
+
+
+def test_a_signal_while_an_object_is_removed_is_not_lost(capsys):
+    class Removed:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def work():
+        Removed()
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
+        work()
+    assert capsys.readouterr().err == ""
 
 
 def test_an_ignored_signal_stays_ignored(monkeypatch):
