@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -17,6 +17,7 @@ SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 AGAIN = 0.1  # seconds after which a signal that Python dropped is given again
+CONTINUING = [signal.SIGCONT] if hasattr(signal, "SIGCONT") else []
 
 
 class Interrupt:
@@ -24,10 +25,11 @@ class Interrupt:
 
     Attributes:
         requested: look at it between two steps.
+        continued: the process stood still (Ctrl-Z) and goes on; its reader sets it back.
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested = self.continued = False
 
     @contextmanager
     def catching(self) -> Iterator[None]:
@@ -41,7 +43,10 @@ class Interrupt:
                 # Not `print`: the signal may come in the middle of another one.
                 os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
 
-        with _handling(stop):
+        def go_on(number: int, frame: FrameType | None) -> None:
+            self.continued = True
+
+        with _handling(stop), _handling(go_on, CONTINUING):
             yield
 
 
@@ -81,10 +86,12 @@ def waiting() -> Iterator[None]:
 
 
 @contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+def _handling(
+    handler: Callable[[int, FrameType | None], Any], numbers: Sequence[int] = SIGNALS
+) -> Iterator[None]:
     before: dict[int, Any] = {}
     try:
-        for number in SIGNALS:
+        for number in numbers:
             # What is ignored stays ignored, as SIGHUP under nohup.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, handler)

@@ -208,6 +208,9 @@ class Trainer:
             self.steps += 1
             if not (meter.due() or self._stop() or self._used_up()):
                 continue
+            if self.interrupt.continued:
+                self.interrupt.continued = False
+                meter.restart()  # the time in which the process stood still is none of training
             self.seconds += meter.look()
             self._stopping = self.replicas.any(self.interrupt.requested)
             if not (isfinite(meter.loss) and isfinite(meter.norm)):

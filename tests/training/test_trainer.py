@@ -213,6 +213,23 @@ def test_a_signal_ends_after_the_step_in_hand(trainer, monkeypatch, number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGCONT"), reason="needs SIGCONT")
+def test_time_in_which_the_process_stood_still_is_not_trained(trainer, monkeypatch):
+    """After Ctrl-Z and fg an hour later, the budget of minutes is what it was."""
+    made, calls = trainer(budget=Budget(minutes=0.2)), iter(range(10**9))
+
+    def clock():
+        call = next(calls)
+        if call == 10:
+            signal.raise_signal(signal.SIGCONT)
+        return call + 3600.0 * (call >= 10)
+
+    monkeypatch.setattr(throughput, "CLOCK", clock)
+    assert made.fit()
+    assert next(calls) > 20
+    assert made.seconds < 30
+
+
 def test_the_latest_model_is_kept_where_asked():
     """A model of codes generates better long after it predicts held-out codes worse."""
     losses = (3.0, 4.0, 5.0)
