@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_rawaudio.cli import main
+from keras_rawaudio.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main(["export", *sys.argv[1:]]))

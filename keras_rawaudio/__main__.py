@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; Ctrl-C while its code is read ends it as later.
+
+    Args:
+        arguments: as of `keras_rawaudio.cli.main`.
 
     Returns:
         The exit code, as of `keras_rawaudio.cli.main`.
@@ -14,7 +18,7 @@ def main() -> int:
     try:
         from keras_rawaudio.cli import main as command
 
-        return command()
+        return command(arguments)
     except KeyboardInterrupt:
         return 130
 

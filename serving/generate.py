@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from keras_rawaudio_serving.cli import main
+from keras_rawaudio_serving.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

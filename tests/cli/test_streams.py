@@ -2,8 +2,10 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,8 @@ import yaml
 import keras_rawaudio.__main__
 from keras_rawaudio.cli import main
 from keras_rawaudio.recipes import load_recipe, recipe_names
+
+ROOT = Path(__file__).parents[2]
 
 
 def shell(command):
@@ -76,6 +80,17 @@ def test_ctrl_c_while_the_code_is_read_is_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr("keras_rawaudio.cli.main", interrupted)
     assert keras_rawaudio.__main__.main() == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("script", ["train.py", "export.py"])
+def test_ctrl_c_while_a_script_is_read_is_no_traceback(script, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_rawaudio.cli.main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert ended.value.code == 130
 
 
 def test_an_error_of_the_system_leaves_stdout_as_it_is(capfd):

@@ -1,6 +1,7 @@
 """The real command line, mostly in a process of its own."""
 
 import os
+import runpy
 import shlex
 import shutil
 import signal
@@ -223,6 +224,16 @@ def test_interrupted_leaves_nothing(
     assert process.returncode == code
     assert b"Traceback" not in err
     assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_while_the_script_is_read_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_rawaudio_serving.cli.main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(FRONT_DOOR), run_name="__main__")
+    assert ended.value.code == 130
 
 
 def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:
