@@ -32,6 +32,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
+def cannot_load(error: ImportError) -> str:
+    """An error's line for a library that does not load.
+
+    Example:
+        >>> cannot_load(ImportError("libz.so.1: failed to map segment from shared object"))[:36]
+        'cannot load a library: libz.so.1: fa'
+    """
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (
+        f"cannot load {error.name or 'a library'}: {reason}; look at its installation, and at the "
+        "limits of memory and open files (ulimit -a)"
+    )
+
+
 def nearest(name: object, choices: Iterable[str]) -> str:
     """The end of an error's line: the nearest valid name, or all of them.
 

@@ -31,7 +31,7 @@ from keras_rawaudio.cli import (
     train,
 )
 from keras_rawaudio.cli.arguments import Parser
-from keras_rawaudio.errors import UserError, is_out_of_memory, one_line
+from keras_rawaudio.errors import UserError, cannot_load, is_out_of_memory, one_line
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
 COMMANDS = (
@@ -93,6 +93,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         reason = f"the system refuses{where}: {error.strerror or error}"
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        reason = cannot_load(error)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -140,7 +142,15 @@ def _warnings_as_notes() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Give a process without stdout or stderr one that leads nowhere; no name stops a print."""
+    """Give a process without standard streams some that lead nowhere; no name stops a print.
+
+    A closed stream's number would be that of the next file, which then holds what C code prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -42,6 +42,11 @@ def run_command(program: str, work: Callable[[], None]) -> int:
             # What is ignored stays ignored, as SIGHUP under nohup.
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _stop)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # it is closed: the next file would get its number, and what C code prints
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if sys.stderr is None:  # else `print` would write among the audio on stdout
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
@@ -57,6 +62,12 @@ def _run(program: str, work: Callable[[], None]) -> int:
         reason = "out of memory: ask for fewer streams"
     except BrokenPipeError:
         return 0  # the reader closed the pipe, which is how a pipe ends
+    except ImportError as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = one_line(
+            f"cannot load {error.name or 'a library'}: {first}; look at its installation, and at "
+            "the limits of memory and open files (ulimit -a)"
+        )
     except (ServingError, OSError) as error:
         reason = one_line(error)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ import yaml
 
 import keras_rawaudio.__main__
 from keras_rawaudio.cli import main
+from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.recipes import load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,18 @@ def test_ctrl_c_while_a_script_is_read_is_no_traceback(script, monkeypatch):
     assert ended.value.code == 130
 
 
+def test_a_library_that_does_not_load_is_one_line(monkeypatch, capsys):
+    """As where memory is limited (ulimit -v)."""
+
+    def broken(options):
+        raise ImportError("libz.so.1: failed to map segment from shared object\nand more")
+
+    monkeypatch.setattr("keras_rawaudio.cli.recipe.run", broken)
+    assert main(["recipe"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot load a library: libz.so.1: failed to map segment from shared object;" in line
+
+
 def test_an_error_of_the_system_leaves_stdout_as_it_is(capfd):
     before = os.fstat(sys.stdout.fileno())
     assert main(["train", "--audio", "x" * 5000, "--run", "new"]) == 2
@@ -111,6 +124,14 @@ def test_a_closed_stdout_is_no_error(command):
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 def test_closed_streams_end_no_command_early():
     assert shell("keras-rawaudio recipe nothing 2>&-").returncode == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    """What is kept from stderr would else be kept from the audio file."""
+    write_demo_piece(tmp_path / "song.wav", 1.0, 2000)
+    words = f"spectrogram {tmp_path}/song.wav --out {tmp_path}/new.png"
+    assert shell(f"keras-rawaudio {words} <&- 2>&-").returncode == 0
 
 
 def test_a_newline_in_a_name_stays_in_one_line(capsys):

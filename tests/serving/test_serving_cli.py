@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from keras_rawaudio_serving import Sampler
 from keras_rawaudio_serving.cli import main
+from keras_rawaudio_serving.command import run_command
 from keras_rawaudio_serving.output import to_pcm16
 
 from .command_line import COMMAND, FRONT_DOOR, check_error, run, words_of
@@ -234,6 +235,30 @@ def test_ctrl_c_while_the_script_is_read_is_no_traceback(monkeypatch: pytest.Mon
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(FRONT_DOOR), run_name="__main__")
     assert ended.value.code == 130
+
+
+def test_a_library_that_does_not_load_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where memory is limited (ulimit -v)."""
+
+    def broken() -> None:
+        raise ImportError("libz.so.1: failed to map segment from shared object\nand more")
+
+    assert run_command("keras-rawaudio-generate", broken) == 2
+    message = "cannot load a library: libz.so.1: failed to map segment from shared object;"
+    check_error(2, capsys.readouterr().err, message)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_no_file_gets_the_number_of_a_closed_stream() -> None:
+    """ONNX Runtime's warnings on stderr would else be written into it."""
+    code = (
+        "import os, sys\n"
+        "from keras_rawaudio_serving.command import run_command\n"
+        "run_command('', lambda: print(os.open(os.devnull, os.O_WRONLY)))\n"
+    )
+    command = shlex.join([sys.executable, "-c", code])
+    done = subprocess.run(f"{command} <&- 2>&-", shell=True, capture_output=True, check=True)
+    assert int(done.stdout) > 2
 
 
 def test_needs_no_tensorflow(toy: Toy, tmp_path: Path) -> None:
