@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import _thread
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,6 +18,9 @@ from typing import Any
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+# Seconds in which a second signal counts as the first: a terminal and a parent process may each
+# send one, and what clears up is not to be stopped.
+REPEATED = 1.0
 AGAIN = 0.1  # seconds after which a signal that Python dropped is given again
 CONTINUING = [signal.SIGCONT] if hasattr(signal, "SIGCONT") else []
 
@@ -33,12 +38,15 @@ class Interrupt:
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """The first signal sets `requested`; a second one raises `KeyboardInterrupt`."""
+        """The first signal sets `requested`; a later one raises `KeyboardInterrupt`."""
+        raising = _Raising()
 
         def stop(number: int, frame: FrameType | None) -> None:
+            if self.requested:
+                raising(number, frame)
+                return
             self.requested = True
-            for other in SIGNALS:
-                signal.signal(other, signal.default_int_handler)
+            raising.last = time.monotonic()
             with suppress(OSError):  # the terminal may be closed
                 # Not `print`: the signal may come in the middle of another one.
                 os.write(2, b"\nstopping, once what is under way is done; Ctrl-C again: at once\n")
@@ -50,6 +58,18 @@ class Interrupt:
             yield
 
 
+class _Raising:
+    """Raises `KeyboardInterrupt` at a signal, but not at one that repeats it."""
+
+    def __init__(self) -> None:
+        self.last = -math.inf  # when it raised
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if (now := time.monotonic()) - self.last > REPEATED:
+            self.last = now
+            raise KeyboardInterrupt
+
+
 @contextmanager
 def ending_as_ctrl_c() -> Iterator[None]:
     """SIGTERM and SIGHUP raise `KeyboardInterrupt` in the block, so that it clears up.
@@ -57,22 +77,32 @@ def ending_as_ctrl_c() -> Iterator[None]:
     Python drops what is raised while it removes an object, and prints a traceback. A signal that
     comes then is given again, as SIGTERM, a moment later.
     """
-    before = sys.unraisablehook
+    before, raising = sys.unraisablehook, _Raising()
+    timers: list[threading.Timer] = []
 
-    def again(unraisable: sys.UnraisableHookArgs) -> None:
+    def again() -> None:
+        raising.last = -math.inf  # it is not repeated: the first one was dropped
+        if hasattr(signal, "pthread_kill"):  # it ends a sleep, too
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        else:
+            _thread.interrupt_main(signal.SIGTERM)
+
+    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
         if not isinstance(unraisable.exc_value, KeyboardInterrupt):
             before(unraisable)
             return
-        later = threading.Timer(AGAIN, _thread.interrupt_main, [signal.SIGTERM])
-        later.daemon = True
-        later.start()
+        timers.append(threading.Timer(AGAIN, again))
+        timers[-1].daemon = True
+        timers[-1].start()
 
-    sys.unraisablehook = again
+    sys.unraisablehook = dropped
     try:
-        with _handling(signal.default_int_handler):
+        with _handling(raising):
             yield
     finally:
         sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()
 
 
 @contextmanager

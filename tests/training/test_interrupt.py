@@ -2,10 +2,12 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
+from keras_rawaudio.training import interrupt
 from keras_rawaudio.training.interrupt import ending_as_ctrl_c
 
 
@@ -20,10 +22,19 @@ def test_signals_clear_up_as_ctrl_c(number):
         signal.signal(number, before)
 
 
-def test_a_signal_while_an_object_is_removed_is_not_lost(capsys):
+def test_a_signal_while_an_object_is_removed_is_not_lost(monkeypatch, capsys):
+    """Nor is it where another one follows at once."""
+
     class Removed:
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
+
+    class Timer(threading.Timer):
+        def start(self):
+            super().start()
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
 
     def work():
         Removed()
@@ -32,6 +43,25 @@ def test_a_signal_while_an_object_is_removed_is_not_lost(capsys):
     with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
         work()
     assert capsys.readouterr().err == ""
+
+
+def test_a_repeated_signal_does_not_stop_what_clears_up(monkeypatch):
+    cleared = []
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            cleared.append(1)
+
+    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
+        work()
+    assert cleared == [1]
+    monkeypatch.setattr(interrupt, "REPEATED", -1.0)  # as if it came later
+    with pytest.raises(KeyboardInterrupt), ending_as_ctrl_c():
+        work()
+    assert cleared == [1]
 
 
 def test_an_ignored_signal_stays_ignored(monkeypatch):
