@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import reprlib
 import sys
 import warnings
 from argparse import Namespace
@@ -49,6 +48,7 @@ COMMANDS = (
     spectrogram,
 )
 
+NO_THREAD = "can't start new thread"  # Python's words, of a RuntimeError
 OF_LIBRARIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
 
@@ -89,16 +89,19 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 0
     except OSError as error:
         _discard_unwritable(sys.stdout)
-        where = f" {reprlib.repr(error.filename)}" if error.filename else ""
+        where = f" {error.filename!r}" if error.filename else ""
         reason = f"the system refuses{where}: {error.strerror or error}"
     except KeyboardInterrupt:
         return 130
     except ImportError as error:
         reason = cannot_load(error)
     except Exception as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            reason = "out of memory: give it less audio, or smaller settings"
+        elif str(error) == NO_THREAD:
+            reason = f"{NO_THREAD}; look at the limits of the system (ulimit -u)"
+        else:
             raise
-        reason = "out of memory: give it less audio, or smaller settings"
     with contextlib.suppress(OSError):  # stderr may be on a full disk, or a pipe that is cut
         print(f"{command}: error: {one_line(reason)}", file=sys.stderr)
     return 2

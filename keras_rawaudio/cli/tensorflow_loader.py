@@ -47,7 +47,7 @@ def load_tensorflow(workers: int = 1) -> Any:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"TensorFlow does not start: {reason}; look at its installation, and at Keras' "
-            "settings in ~/.keras/keras.json"
+            f"TensorFlow does not start: {reason}; look at its installation, at Keras' settings in "
+            "~/.keras/keras.json, and at limits of memory (ulimit -v)"
         ) from None
     return strategy

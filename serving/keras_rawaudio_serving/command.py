@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from .errors import ServingError, one_line
 
+NO_THREAD = "can't start new thread"  # Python's words
+
 
 class Parser(argparse.ArgumentParser):
     """An `argparse` parser whose errors are one line."""
@@ -68,6 +70,10 @@ def _run(program: str, work: Callable[[], None]) -> int:
             f"cannot load {error.name or 'a library'}: {first}; look at its installation, and at "
             "the limits of memory and open files (ulimit -a)"
         )
+    except RuntimeError as error:
+        if str(error) != NO_THREAD:
+            raise
+        reason = f"{NO_THREAD}: ask for fewer, or look at the limits of the system (ulimit -u)"
     except (ServingError, OSError) as error:
         reason = one_line(error)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What the command line writes, where it can be written and where it cannot."""
 
+import errno
 import json
 import os
 import runpy
@@ -104,6 +105,27 @@ def test_a_library_that_does_not_load_is_one_line(monkeypatch, capsys):
     assert main(["recipe"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot load a library: libz.so.1: failed to map segment from shared object;" in line
+
+
+def test_a_limit_of_threads_is_one_line(monkeypatch, capsys):
+    def limited(options):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("keras_rawaudio.cli.recipe.run", limited)
+    assert main(["recipe"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "can't start new thread; look at the limits of the system" in line
+
+
+def test_an_error_of_the_system_names_the_whole_path(monkeypatch, capsys):
+    path = "/a/folder/of/a/name/that/is/long/train.i16"
+
+    def gone(options):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+
+    monkeypatch.setattr("keras_rawaudio.cli.recipe.run", gone)
+    assert main(["recipe"]) == 2
+    assert f"refuses '{path}': No such file" in capsys.readouterr().err
 
 
 def test_an_error_of_the_system_leaves_stdout_as_it_is(capfd):

@@ -248,6 +248,14 @@ def test_a_library_that_does_not_load_is_one_line(capsys: pytest.CaptureFixture[
     check_error(2, capsys.readouterr().err, message)
 
 
+def test_a_limit_of_threads_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def limited() -> None:
+        raise RuntimeError("can't start new thread")
+
+    assert run_command("keras-rawaudio-generate", limited) == 2
+    check_error(2, capsys.readouterr().err, "can't start new thread: ask for fewer")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 def test_no_file_gets_the_number_of_a_closed_stream() -> None:
     """ONNX Runtime's warnings on stderr would else be written into it."""
