@@ -70,10 +70,7 @@ class Corpus:
         """
         folder = Path(os.path.expanduser(folder))
         if not os.path.isdir(folder):
-            raise UserError(
-                f"there is no prepared audio in {folder}: a cache may have been cleared; "
-                "keras-rawaudio rerun prepares a run's audio there again"
-            )
+            raise _missing(folder)
         try:
             path = folder / DESCRIPTION
             if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
@@ -123,11 +120,17 @@ class Corpus:
         Returns:
             int16 arrays, `(n,)` if mono, `(n, 2)` if stereo: read-only views of one memory map.
             Divide by 32768 for audio.
+
+        Raises:
+            UserError: the folder was removed since it was opened.
         """
         lengths = self._lengths(part)
         channels = self._file(part, mono)[1]
         shape = (sum(lengths),) if channels == 1 else (sum(lengths), channels)
-        samples = np.memmap(self._path(part, mono), SAMPLE, mode="r", shape=shape)
+        try:
+            samples = np.memmap(self._path(part, mono), SAMPLE, mode="r", shape=shape)
+        except FileNotFoundError:
+            raise _missing(self.folder) from None
         return np.split(samples, np.cumsum(lengths)[:-1])
 
     def starts(self, part: str) -> list[int]:
@@ -237,6 +240,13 @@ def to_int16(audio: np.ndarray) -> np.ndarray:
     """Float audio to 16 bits, rounded and clipped: what is beyond [-1, 1) never wraps round."""
     scaled = np.rint(audio * np.float32(FULL_SCALE))
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(SAMPLE)
+
+
+def _missing(folder: Path | str) -> UserError:
+    return UserError(
+        f"there is no prepared audio in {folder}: a cache may have been cleared; "
+        "keras-rawaudio rerun prepares a run's audio there again"
+    )
 
 
 def read_floats(

@@ -1,6 +1,7 @@
 """The cache: found again, made whole or not at all, by one process at a time."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def test_a_second_run_reads_no_audio(tmp_path, prepare, monkeypatch):
     assert again.folder == first.folder
     assert again.describe() == first.describe() == Corpus.open(first.folder).describe()
     assert [path.name for path in first.folder.parent.iterdir()] == [first.fingerprint]
+
+
+def test_a_cache_that_is_cleared_under_a_training(tmp_path, prepare):
+    corpus = prepare(write(tmp_path / "a.wav", noise(1)))
+    shutil.rmtree(corpus.folder)
+    with pytest.raises(UserError, match="there is no prepared audio in"):
+        corpus.segments("validation")
 
 
 def test_changed_sources_or_settings_are_another_corpus(tmp_path, prepare):
