@@ -234,6 +234,7 @@ def kinds_of_audio() -> Group:
         "a.opus": write("a.opus", tone, 48_000, "OPUS", "OGG"),
         "a.rf64": write("a.rf64", tone, kind="RF64"),
         "a.caf": write("a.caf", tone, kind="CAF"),
+        "a.raw": written("a.raw", bytes(4000)),
         "f": folder(written("f/cover.mp3", b"\x89PNG\r\n\x1a\n" + bytes(500))),
     }
     for name, make in kinds.items():

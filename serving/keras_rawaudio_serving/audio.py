@@ -85,7 +85,7 @@ def read_seed(
             before = min(first, margin + step) // step * step
             file.seek(first - before)
             data = file.read(last - first + before + margin, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         text = getattr(error, "error_string", str(error)) or type(error).__name__
         raise ServingError(f"cannot read seed audio {path}: {text.splitlines()[0]}") from None
     if data.shape[1] != channels:

@@ -112,6 +112,9 @@ def test_bad_seed_audio(tmp_path: Path, tone: Tone) -> None:
     (tmp_path / "text.wav").write_text("hello")
     with pytest.raises(ServingError, match=r"cannot read seed audio \S+text\.wav: Format not rec"):
         read_seed(tmp_path / "text.wav", 8000)
+    (tmp_path / "a.raw").write_bytes(bytes(100))
+    with pytest.raises(ServingError, match=r"cannot read seed audio \S+a\.raw: samplerate"):
+        read_seed(tmp_path / "a.raw", 8000)
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
     with pytest.raises(ServingError, match="empty"):
         read_seed(tmp_path / "empty.wav", 8000)
