@@ -88,7 +88,7 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
             run = RunFolder.open(path)
             with damaged_if_wrong(run.path):
                 rows.append(_row(run))
-        except UserError:
+        except (UserError, OSError):  # OSError: a folder that may not be entered
             skipped.append(os.fsencode(path).decode(errors="replace"))
     if not rows:
         raise UserError(f"no run folder among {', '.join(skipped)}; give folders of trained runs")

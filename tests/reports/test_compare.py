@@ -1,13 +1,14 @@
 """Runs side by side, from folders that hold as much as is read."""
 
 import csv
+import errno
 import json
 import os
 
 import pytest
 
 from keras_rawaudio.cli import main
-from keras_rawaudio.training.run_folder import FORMAT_VERSION
+from keras_rawaudio.training.run_folder import FORMAT_VERSION, RunFolder
 
 BITS, UNEXPLAINED = "bits_per_sample", "variance_unexplained"
 
@@ -180,3 +181,19 @@ def test_a_real_run_is_compared_by_its_report(run, capfd):
         f"{measures['tonal_prominence_db']:.1f} ({measures['piece_tonal_prominence_db']:.1f})"
         in line
     )
+
+
+def test_a_run_that_may_not_be_read_costs_itself_alone(make_run, capfd, monkeypatch):
+    good, closed = make_run("good", 4.0), make_run("closed", 3.0)
+    opened = RunFolder.open
+
+    def refused(path):
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return opened(path)
+
+    monkeypatch.setattr(RunFolder, "open", refused)
+    assert main(["compare", closed, good]) == 0
+    out, err = capfd.readouterr()
+    assert ranked(out) == {"prediction: bits per sample": ["good"]}
+    assert f"skipped: {closed}" in err
