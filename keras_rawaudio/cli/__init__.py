@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_streams()
     try:
-        return _main(arguments)
+        with ending_as_ctrl_c():
+            return _main(arguments)
     finally:
         _discard_unwritable(sys.stderr)
 
@@ -78,7 +79,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         try:
             options = _parse(sys.argv[1:] if arguments is None else arguments)
             command += f" {options.command}"
-            with ending_as_ctrl_c(), _warnings_as_notes():
+            with _warnings_as_notes():
                 return int(options.run_command(options) or 0)
         finally:
             sys.stdout.flush()  # a full disk is met here, not when Python exits

@@ -88,12 +88,12 @@ def ending_as_ctrl_c() -> Iterator[None]:
             _thread.interrupt_main(signal.SIGTERM)
 
     def dropped(unraisable: sys.UnraisableHookArgs) -> None:
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
-            before(unraisable)
-            return
-        timers.append(threading.Timer(AGAIN, again))
-        timers[-1].daemon = True
-        timers[-1].start()
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            timers.append(threading.Timer(AGAIN, again))
+            timers[-1].daemon = True
+            timers[-1].start()
+        elif raising.last == -math.inf:
+            before(unraisable)  # not of what a signal left half-made
 
     sys.unraisablehook = dropped
     try:

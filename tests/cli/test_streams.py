@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_ctrl_c_while_a_script_is_read_is_no_traceback(script, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / script), run_name="__main__")
     assert ended.value.code == 130
+
+
+def test_what_a_signal_leaves_half_made_is_removed_in_silence(monkeypatch):
+    """As TensorFlow's objects, whose removal reads what they have not got."""
+
+    class HalfMade:
+        def __init__(self):
+            signal.raise_signal(signal.SIGTERM)
+            self.handle = 1
+
+        def __del__(self):
+            del self.handle
+
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    monkeypatch.setattr("keras_rawaudio.cli.recipe.run", lambda options: HalfMade() and 0)
+    assert main(["recipe"]) == 130
+    assert dropped == []
 
 
 def test_a_library_that_does_not_load_is_one_line(monkeypatch, capsys):
