@@ -68,7 +68,7 @@ def test_windows_and_rows_change_no_score(build, tiny, corpus, monkeypatch, nois
 def test_all_of_the_part_is_scored_without_noise_and_nothing_changes(trainer, tiny, corpus):
     """Pitfalls 7 and 11: all of the validation part, noise off, and training's state untouched."""
     trainer = trainer(tiny(noisy=True))
-    trainer._loop()
+    trainer.fit()
     before = state_of(trainer)
     first, second = trainer.validator.evaluator(), trainer.validator.evaluator()
     assert first == second
