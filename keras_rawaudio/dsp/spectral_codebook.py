@@ -134,7 +134,7 @@ def fit_codebooks(
 
     The entry of a cluster is the real block nearest to its centre (its medoid): a mean of spectra
     would be a blur. Centres are means of logarithms, and so have less than the mean power, most
-    where power changes most. So each entry is scaled to the mean power of its cluster.
+    where power changes most. So the entries of a band are scaled to the mean power of the blocks.
 
     Args:
         segments: stretches of the train part, `(n,)` or `(n, channels)`.
@@ -189,7 +189,7 @@ def fit_codebooks(
                 mean,
                 basis,
                 points[chosen],
-                np.sqrt(power * np.repeat(gains, sizes[a:b], axis=1)[:, None]).astype(np.float32),
+                np.sqrt(power * np.repeat(gains, sizes[a:b])).astype(np.float32),
                 edges,
                 spectra.channel_gains(channels, edges, sign),
             )
@@ -260,7 +260,7 @@ def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 def power_gains(
     features: np.ndarray, sizes: np.ndarray, points: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """What an entry's power is multiplied by, to be the mean power of the blocks it stands for.
+    """What the power of entries is multiplied by, so that codes have the mean power of the blocks.
 
     Args:
         features: log magnitudes `(n, 4, width)` of a band.
@@ -269,18 +269,13 @@ def power_gains(
         chosen: `(entries,)`: the blocks that are entries.
 
     Returns:
-        `(entries, width)`, the same for the features of a group.
+        `(width,)`, the same for the features of a group.
     """
     power = np.exp(2 * features).mean(axis=1) * sizes
-    labels = nearest(points, points[chosen])
-    counts = np.bincount(labels, minlength=len(chosen))[:, None]
-    gains = np.ones((len(chosen), len(sizes)), np.float32)
+    coded = power[chosen][nearest(points, points[chosen])]
+    gains = np.ones(len(sizes), np.float32)
     for group in np.array_split(np.arange(len(sizes)), min(GROUPS, len(sizes))):
-        own = power[:, group].sum(axis=1)
-        sums = np.bincount(labels, own, minlength=len(chosen))[:, None]
-        # The twin of another entry stands for no block.
-        mean = np.where(counts, sums / np.maximum(counts, 1), own[chosen, None])
-        gains[:, group] = mean / own[chosen, None]
+        gains[group] = power[:, group].sum() / coded[:, group].sum()
     return gains
 
 
