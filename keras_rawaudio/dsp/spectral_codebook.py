@@ -31,7 +31,7 @@ class BandCodebook:
         mean: `(4 * features,)` of a block's log magnitudes.
         basis: `(4 * features, components)`: principal components of `onset_matrix`.
         components: `(entries, components)`.
-        magnitudes: `(entries, 4, bins)`: the entries' own spectra at full resolution.
+        magnitudes: `(entries, 4, bins)`: the entries' own spectra, scaled by `power_gains`.
         stereo_edges: bins at which stereo bands begin, and the last.
         gains: `(entries, stereo bands, channels, 2)`, see `BlockSpectra.channel_gains`.
     """
