@@ -32,6 +32,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or the name of its class where it has none.
+
+    Example:
+        >>> first_line(OSError("no space\\nand more")), first_line(MemoryError())
+        ('no space', 'MemoryError')
+    """
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def cannot_load(error: ImportError) -> str:
     """An error's line for a library that does not load.
 
@@ -39,10 +49,9 @@ def cannot_load(error: ImportError) -> str:
         >>> cannot_load(ImportError("libz.so.1: failed to map segment from shared object"))[:36]
         'cannot load a library: libz.so.1: fa'
     """
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return (
-        f"cannot load {error.name or 'a library'}: {reason}; look at its installation, and at the "
-        "limits of memory and open files (ulimit -a)"
+        f"cannot load {error.name or 'a library'}: {first_line(error)}; look at its installation, "
+        "and at the limits of memory and open files (ulimit -a)"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, first_line
 from keras_rawaudio.quiet import silent_stderr
 
 
@@ -45,9 +45,8 @@ def load_tensorflow(workers: int = 1) -> Any:
             # TensorBoard's audio. Here it is not shown.
             tf.transpose(tf.constant([["a"]]))
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"TensorFlow does not start: {reason}; look at its installation, at Keras' settings in "
-            "~/.keras/keras.json, and at limits of memory (ulimit -v)"
+            f"TensorFlow does not start: {first_line(error)}; look at its installation, at Keras' "
+            "settings in ~/.keras/keras.json, and at limits of memory (ulimit -v)"
         ) from None
     return strategy

@@ -95,7 +95,7 @@ def onset_matrix(width: int) -> np.ndarray:
         (32, 44)
     """
     added = []
-    for group in np.array_split(np.arange(width), min(GROUPS, width)):
+    for group in _feature_groups(width):
         rises = np.zeros((HOPS, width, HOPS - 1), np.float32)
         for frame in range(HOPS - 1):
             rises[frame, group, frame] = -1
@@ -177,7 +177,7 @@ def fit_codebooks(
             spectra.spectra(stretch(segment, spectra, at, 1))
             for segment, at in (places[i] for i in chosen)
         ]
-        gains = power_gains(part.reshape(-1, HOPS, b - a), sizes[a:b], points, chosen)
+        gains = power_gains(features[:, :, a:b], sizes[a:b], points, chosen)
         power = np.stack([p[1, :, first:last] for p, _ in found])
         channels = np.stack([c[1] for _, c in found])
         books.append(
@@ -274,7 +274,7 @@ def power_gains(
     power = np.exp(2 * features).mean(axis=1) * sizes
     coded = power[chosen][nearest(points, points[chosen])]
     gains = np.ones(len(sizes), np.float32)
-    for group in np.array_split(np.arange(len(sizes)), min(GROUPS, len(sizes))):
+    for group in _feature_groups(len(sizes)):
         gains[group] = power[:, group].sum() / coded[:, group].sum()
     return gains
 
@@ -285,6 +285,11 @@ def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
     starts = range(0, max(1, len(points)), 4096)
     found = [(points[i : i + 4096] @ entries.T - offset).argmax(axis=1) for i in starts]
     return np.concatenate(found)
+
+
+def _feature_groups(width: int) -> list[np.ndarray]:
+    """Indices of neighbouring features, group by group."""
+    return np.array_split(np.arange(width), min(GROUPS, width))
 
 
 def _features(segment: np.ndarray, first: int, count: int, spectra: BlockSpectra) -> np.ndarray:

@@ -57,12 +57,12 @@ def require_checkpoint(run: RunFolder, step: int) -> None:
 
     Args:
         run: the folder.
-        step: of the last checkpoint.
+        step: of the last checkpoint; negative where there was none yet, which is not refused.
 
     Raises:
-        UserError: no checkpoint is there.
+        UserError: it is not there any more.
     """
-    if not (run.training_state.exists() or run.previous_state.exists()):
+    if step >= 0 and not (run.training_state.exists() or run.previous_state.exists()):
         raise UserError(
             f"{run.path} was removed or renamed while it was trained into; its last checkpoint, "
             f"of step {step}, went with it: --resume takes its new name"

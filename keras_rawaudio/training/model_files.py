@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, first_line
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import CodeTrainingSettings, TrainingSettings
@@ -113,8 +113,8 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
             raise ValueError("it is much larger inside than outside")
         model: Model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever Keras meets in a file that may hold anything
-        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise UserError(
-            f"cannot read {path}: {reason}; the file is damaged, or of another version"
+            f"cannot read {path}: {first_line(error)[:200]}; the file is damaged, or of another "
+            "version"
         ) from None
     return model

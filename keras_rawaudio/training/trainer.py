@@ -176,8 +176,7 @@ class Trainer:
             UserError: the run folder was removed or renamed since the last checkpoint.
         """
         if self.replicas.chief:
-            if self._saved >= 0:
-                require_checkpoint(self.run, self._saved)
+            require_checkpoint(self.run, self._saved)
             self.files.save_last()
         self._save_checkpoint()
 

@@ -114,26 +114,30 @@ def test_what_a_signal_leaves_half_made_is_removed_in_silence(monkeypatch):
     assert dropped == []
 
 
-def test_a_library_that_does_not_load_is_one_line(monkeypatch, capsys):
-    """As where memory is limited (ulimit -v)."""
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            ImportError("libz.so.1: failed to map segment from shared object\nand more"),
+            "cannot load a library: libz.so.1: failed to map segment from shared object;",
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            "can't start new thread; look at the limits of the system",
+        ),
+    ],
+    ids=["a library that does not load", "no more threads"],
+)
+def test_a_limit_of_the_system_is_one_line(error, text, monkeypatch, capsys):
+    """As `ulimit -v` and `ulimit -u` set them."""
 
-    def broken(options):
-        raise ImportError("libz.so.1: failed to map segment from shared object\nand more")
-
-    monkeypatch.setattr("keras_rawaudio.cli.recipe.run", broken)
-    assert main(["recipe"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "cannot load a library: libz.so.1: failed to map segment from shared object;" in line
-
-
-def test_a_limit_of_threads_is_one_line(monkeypatch, capsys):
     def limited(options):
-        raise RuntimeError("can't start new thread")
+        raise error
 
     monkeypatch.setattr("keras_rawaudio.cli.recipe.run", limited)
     assert main(["recipe"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "can't start new thread; look at the limits of the system" in line
+    assert text in line
 
 
 def test_an_error_of_the_system_names_the_whole_path(monkeypatch, capsys):
