@@ -2,15 +2,20 @@
 
 import inspect
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from keras_rawaudio_serving import metadata
 
 import keras_rawaudio
 from keras_rawaudio import UserError
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.generation import Generator
+from keras_rawaudio.models.controls import TEMPERATURE
+
+from .small_models import SPECTRAL_MODELS, SPECTRAL_RATE, make, spectral_piece
 
 TINY = {
     "codec.levels": 16,
@@ -70,16 +75,36 @@ def test_load_makes_audio_that_the_seed_decides(run):
         ({"seconds": 0}, "seconds"),
         ({"seconds": float("nan")}, "seconds"),
         ({"seconds": 1e9}, "3600"),
-        ({"seconds": 1, "temperature": -1}, "temperature"),
+        ({"seconds": 1, "temperature": 0}, "temperature must be from 0.1 to 2, not 0"),
+        ({"seconds": 1, "temperature": 3}, "temperature"),
         ({"seconds": 1, "temperature": float("nan")}, "temperature"),
         ({"seconds": 1, "seed": -1}, "seed"),
         ({"seconds": 1, "prompt": np.zeros((2, 3))}, "shape"),
+        ({"seconds": 1, "prompt": np.zeros((9, 2, 2))}, "shape"),
         ({"seconds": 1, "prompt": np.full(9, np.nan)}, "finite"),
     ],
 )
 def test_generate_refuses_what_makes_no_audio(arguments, words):
     with pytest.raises(UserError, match=words):
-        Generator(None, 8000).generate(**arguments)
+        Generator(SimpleNamespace(channels=2), 8000).generate(**arguments)
+
+
+def test_the_temperature_has_one_range():
+    assert tuple(TEMPERATURE) == tuple(metadata.TEMPERATURE)
+
+
+@pytest.mark.parametrize("name", SPECTRAL_MODELS)
+def test_a_prompt_has_the_channels_of_the_model_or_none(name):
+    model = make(name)
+    generator, piece = Generator(model, SPECTRAL_RATE), spectral_piece(model.channels, 0.5)
+    shape = (100, 2) if model.channels == 2 else (100,)
+    audio, rate = generator.generate(0.05, piece)
+    assert (audio.dtype, audio.shape, rate) == (np.float32, shape, SPECTRAL_RATE)
+    mono = piece.mean(axis=1) if piece.ndim == 2 else piece
+    both = np.stack([mono] * model.channels, axis=1)
+    np.testing.assert_array_equal(
+        generator.generate(0.05, mono)[0], generator.generate(0.05, both)[0]
+    )
 
 
 def test_mistakes_are_value_errors(tmp_path):

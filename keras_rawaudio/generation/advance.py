@@ -66,15 +66,16 @@ def advance(
 
     Args:
         model: the model.
-        forced: `(B, P)` audio in [-1, 1] to read, which primes the state; `P` is a multiple of
-            `model.block` and may be 0.
+        forced: `(B, P)` audio in [-1, 1] to read, or `(B, P, 2)` for a stereo model, which primes
+            the state; `P` is a multiple of `model.block` and may be 0.
         noise: `(B, N, noise_per_sample)` in [0, 1), the only source of noise; `N` is a multiple
             of `model.block` and may be 0.
         temperature: `(B,)`.
         state: as `generator_state_spec` says.
 
     Returns:
-        `(B, N)` audio in [-1, 1] and the new state.
+        `(B, N)` audio, or `(B, N, 2)` of a stereo model, and the new state. The audio is not
+        clipped: some models pass beyond [-1, 1].
 
     Example:
         >>> codec = {"name": "mulaw", "peak": 1.0, "levels": 256}

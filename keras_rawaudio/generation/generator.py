@@ -10,6 +10,7 @@ import numpy as np
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation.sampler import ReferenceSampler
 from keras_rawaudio.models import Model
+from keras_rawaudio.models.controls import TEMPERATURE
 
 LONGEST = 3600.0  # seconds in one array
 
@@ -47,32 +48,38 @@ class Generator:
 
         Args:
             seconds: how much, above 0 and up to 3600.
-            prompt: float `(n,)` at `sample_rate`, in [-1, 1]: what the new audio continues; it is
-                not returned. `None`: silence.
-            temperature: 1 draws from the model's own distribution; lower is more cautious.
+            prompt: float `(n,)`, or `(n, channels)` with as many channels as the model, at
+                `sample_rate`, in [-1, 1]: what the new audio continues; it is not returned. `None`:
+                silence.
+            temperature: 0.1 to 2; 1 draws from the model's own distribution, lower is more
+                cautious.
             seed: of the draws, 0 or more; the same seed makes the same audio.
             controls: values of what else may be turned, by name: see `model.controls`.
             music: weights of the pieces that the model was trained on, by name: see `model.labels`.
                 `None`: one at random.
 
         Returns:
-            The audio, float32 `(n,)` in [-1, 1], and its sample rate in Hz.
+            The audio, float32 `(n,)`, or `(n, 2)` of a stereo model, and its sample rate in Hz. It
+            is as loud as the training audio, and not clipped: some models pass beyond [-1, 1].
 
         Raises:
             UserError: an argument out of its range.
         """
         if not 0 < seconds <= LONGEST:
             raise UserError(f"seconds must be above 0 and up to {LONGEST:g}, not {seconds}")
-        if not 0 <= temperature <= 10:
-            raise UserError(f"temperature must be from 0 to 10, not {temperature}")
+        low, high = TEMPERATURE.minimum, TEMPERATURE.maximum
+        if not low <= temperature <= high:
+            raise UserError(f"temperature must be from {low:g} to {high:g}, not {temperature}")
         if seed < 0:
             raise UserError(f"seed must be 0 or more, not {seed}")
         if prompt is not None:
             prompt = np.asarray(prompt, np.float32)
-            if prompt.ndim != 1 or not np.isfinite(prompt).all():
+            channels = self.model.channels
+            fits = prompt.ndim == 1 or (prompt.ndim == 2 and prompt.shape[1] == channels)
+            if not fits or not np.isfinite(prompt).all():
                 raise UserError(
-                    f"prompt must be finite numbers (n,) at {self.sample_rate} Hz, not an array "
-                    f"of shape {prompt.shape}"
+                    f"prompt must be finite numbers (n,) or (n, {channels}) at "
+                    f"{self.sample_rate} Hz, not an array of shape {prompt.shape}"
                 )
         for name, value in (controls or {}).items():
             known = {control.name: control for control in self.model.controls}

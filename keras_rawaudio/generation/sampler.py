@@ -86,7 +86,8 @@ class ReferenceSampler:
                 or, after `seed_audio`, that it is unknown.
 
         Returns:
-            `(streams, samples)` float32 in [-1, 1], with channels as a last axis if there are two.
+            `(streams, samples)` float32, with channels as a last axis if there are two. It is not
+            clipped: some models pass beyond [-1, 1].
         """
         F, K = self.model.block, self.model.head.noise_per_sample
         shape = (-1, *self._channels)

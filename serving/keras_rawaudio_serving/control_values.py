@@ -47,12 +47,7 @@ class ControlValues:
             known = ", ".join(c for c in self.known if "/" not in c) or "none"
             origin = f" (recipe {self._recipe!r:.40})" if self._recipe else ""
             raise ServingError(f"no control {name!r:.40}: this file has {known}{origin}")
-        control = self.known[name]
-        for value in values:  # before it is a float32, which 1e300 does not fit into
-            if not control.minimum <= value <= control.maximum:
-                raise ServingError(
-                    f"{name} is {value:g}: it must be {control.minimum:g} to {control.maximum:g}"
-                )
+        self.known[name].check(values)  # before it is a float32, which 1e300 does not fit into
         return self._each_stream(name, np.asarray(values, np.float32))
 
     def set(self, name: str, values: np.ndarray) -> None:

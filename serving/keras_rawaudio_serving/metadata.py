@@ -40,6 +40,18 @@ class Control(NamedTuple):
     unit: str
     description: str
 
+    def check(self, values: Iterable[float]) -> None:
+        """Refuse values out of its range.
+
+        Raises:
+            ServingError: one is.
+        """
+        for value in values:
+            if not self.minimum <= value <= self.maximum:
+                raise ServingError(
+                    f"{self.name} is {value:g}: it must be {self.minimum:g} to {self.maximum:g}"
+                )
+
 
 class Label(NamedTuple):
     """A piece of music, or a folder of them, that a file was trained on."""
@@ -104,7 +116,8 @@ def parse_metadata(properties: Mapping[str, str], where: str) -> Metadata:
     """
     if KEY not in properties:
         raise ServingError(
-            f"{where} is an ONNX file but not a keras-rawaudio generator: make one with export.py"
+            f"{where} is an ONNX file but not a keras-rawaudio generator: make one with "
+            "keras-rawaudio export"
         )
     damaged = f"{where} has damaged keras-rawaudio metadata"
     try:

@@ -29,8 +29,8 @@ class Sampler:
     Args:
         path: the ONNX file.
         streams: how many independent streams.
-        temperature: of sampling, one value or one per stream; 1 is the model as trained, less is
-            calmer. May be changed between blocks through the attribute of the same name.
+        temperature: of sampling, 0.1 to 2, one value or one per stream; 1 is the model as trained,
+            less is calmer. May be changed between blocks through the attribute of the same name.
         controls: values of the file's other controls by name, see `set_control`.
         music: of a file that was trained on several, which one: a name, or weights such as
             `night=0.7,day=0.3`; one for all streams, or one per stream. Default: one at random for
@@ -55,7 +55,7 @@ class Sampler:
         >>> sampler = Sampler.load("generator.onnx", streams=2, random_seed=7)  # doctest: +SKIP
         >>> sampler.prime(seed_audio)                                           # doctest: +SKIP
         >>> for block in sampler.stream(seconds=30):                            # doctest: +SKIP
-        ...     play(block)  # float32 (streams, samples[, channels]) in [-1, 1]
+        ...     play(block)  # float32 (streams, samples[, channels]), not clipped
     """
 
     _left: np.ndarray  # generated, not yet given out: less than a block
@@ -108,15 +108,13 @@ class Sampler:
 
     @temperature.setter
     def temperature(self, value: float | Sequence[float] | np.ndarray) -> None:
-        values = np.atleast_1d(np.asarray(value, np.float32))
+        values = np.atleast_1d(np.asarray(value, float))
         if values.ndim != 1 or len(values) not in (1, self.streams):
             raise ServingError(
                 f"{values.size} temperatures for {self.streams} streams: give one or one per stream"
             )
-        for one in values:
-            if not (np.isfinite(one) and one > 0):
-                raise ServingError(f"temperature is {one:g}: it must be more than 0")
-        self._temperature = np.array(np.broadcast_to(values, (self.streams,)))
+        TEMPERATURE.check(values)
+        self._temperature = np.array(np.broadcast_to(values, (self.streams,)), np.float32)
 
     @property
     def music(self) -> np.ndarray | None:
@@ -142,7 +140,7 @@ class Sampler:
         """
         checked = self.check_control(name, values)
         if name == TEMPERATURE.name:
-            self.temperature = checked
+            self._temperature = checked
             return
         self._control_values.set(name, checked)
         for state, value in self._control_values.states():
@@ -202,7 +200,7 @@ class Sampler:
 
         Yields:
             float32 (streams, samples), or (streams, samples, channels) of a model with several
-            channels, in the units of the training audio (nominally [-1, 1]).
+            channels, as loud as the training audio. Not clipped: some models pass beyond [-1, 1].
 
         Raises:
             ServingError: seconds or block not above 0; the model gave NaN.
