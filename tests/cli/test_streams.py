@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 import keras_rawaudio.__main__
 from keras_rawaudio.cli import main
@@ -47,10 +48,22 @@ def test_recipe_lists_prints_and_describes(capsys, tmp_path):
 
     assert main(["recipe", "--schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
-    assert schema["properties"]["head"]["discriminator"]["propertyName"] == "kind"
+    recipe = schema["$defs"]["Recipe"]
+    assert recipe["properties"]["head"]["discriminator"]["propertyName"] == "kind"
     rate = schema["$defs"]["TrainingSettings"]["properties"]["learning_rate"]
     assert (rate["exclusiveMinimum"], rate["maximum"]) == (0, 10)
     assert "warm-up" in rate["description"]
+
+
+def test_editors_accept_every_recipe(capsys):
+    assert main(["recipe", "--schema"]) == 0
+    check = Draft202012Validator(json.loads(capsys.readouterr().out))
+    for name in recipe_names():
+        assert main(["recipe", name]) == 0
+        printed = yaml.safe_load(capsys.readouterr().out)
+        check.validate(printed)
+        printed["training"]["optimizer"] = "adm"
+        assert not check.is_valid(printed)
 
 
 def test_the_file_of_a_recipe_is_found_by_any_spelling(capsys, tmp_path, monkeypatch):

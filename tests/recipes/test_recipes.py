@@ -6,7 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from keras_rawaudio.errors import UserError, one_line
-from keras_rawaudio.recipes import Recipe, RefinerRecipe, load_recipe, recipe_from_json
+from keras_rawaudio.recipes import (
+    Recipe,
+    RefinerRecipe,
+    SpectralRecipe,
+    load_recipe,
+    recipe_from_json,
+)
 
 
 def test_overrides_reach_every_level():
@@ -191,7 +197,9 @@ def test_every_number_has_a_range(key):
         assert len(str(error.value)) < 300
 
 
-@pytest.mark.parametrize(("schema_of", "least"), [(Recipe, 40), (RefinerRecipe, 20)])
+@pytest.mark.parametrize(
+    ("schema_of", "least"), [(Recipe, 40), (SpectralRecipe, 20), (RefinerRecipe, 20)]
+)
 def test_no_number_is_left_without_a_range(schema_of, least):
     def numbers(schema, where):
         """Numeric schemas of a property, those of its alternatives and items too."""
