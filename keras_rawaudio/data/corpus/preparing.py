@@ -72,7 +72,7 @@ def prepare(
         16000
     """
     settings = settings or CorpusSettings()
-    if len(sources) == 1 and str(sources[0]).endswith(f"/{DESCRIPTION}"):
+    if len(sources) == 1 and Path(sources[0]).name == DESCRIPTION:
         return _prepared(str(sources[0]), settings)
     cache = Path(cache) if cache is not None else default_cache()
     stamps = _stamps(sources)
@@ -107,7 +107,7 @@ def prepare(
 
 def _prepared(manifest: str, settings: CorpusSettings) -> Corpus:
     """The corpus beside a manifest, if it is what these settings make."""
-    corpus = open_corpus(manifest.removesuffix(f"/{DESCRIPTION}"))
+    corpus = open_corpus(manifest if remote.is_url(manifest) else Path(manifest).parent)
     found, wanted = corpus.describe()["settings"], json.loads(json.dumps(asdict(settings)))
     if other := sorted(name for name in wanted if found.get(name) != wanted[name]):
         name = other[0]

@@ -92,6 +92,12 @@ def test_it_is_taken_in_the_place_of_audio(local, memory):
             prepare([manifest], settings=CorpusSettings(max_sample_rate=16_000))
 
 
+@pytest.mark.parametrize("name", ["corpus.json", "./corpus.json"])
+def test_it_is_taken_by_its_bare_name(local, monkeypatch, name):
+    monkeypatch.chdir(local.folder)
+    assert prepare([name]).address == local.address
+
+
 def test_what_is_no_corpus_is_one_line(memory):
     store = pytest.importorskip("fsspec").filesystem("memory")
     store.pipe("/prepared/train.i16", b"short")
