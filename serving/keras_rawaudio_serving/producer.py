@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from .errors import ServingError
 from .live_controls import LiveControls
 from .ogg_opus import OggOpusEncoder
 from .sampler import Sampler
@@ -27,7 +26,7 @@ class Producer:
         seconds: of audio made so far.
         busy: seconds that making it took.
         late: how often the sampler fell behind the clock by more than two seconds.
-        error: why it stopped by itself, or None.
+        error: why it stopped by itself, or None. Whatever it is, `fail` was called.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Producer:
     ) -> None:
         self.seconds = self.busy = 0.0
         self.late = 0
-        self.error: ServingError | None = None
+        self.error: Exception | None = None
         self._sampler, self._controls = sampler, controls
         self._publish, self._fail = publish, fail
         self._encoder = OggOpusEncoder(sampler.channels, sampler.sample_rate)
@@ -65,7 +64,7 @@ class Producer:
     def _run(self) -> None:
         try:
             self._produce()
-        except ServingError as error:
+        except Exception as error:  # else the thread would end, and nobody would know
             self.error = error
             self._fail()
         finally:

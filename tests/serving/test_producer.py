@@ -63,6 +63,21 @@ def test_a_slow_sampler_is_counted_and_not_hurried(
     assert published.producer.busy > 2 * published.producer.seconds
 
 
+def test_an_error_of_any_kind_is_reported(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = Sampler.load(toy())
+
+    def broken(block_seconds: float) -> Iterator[np.ndarray]:
+        yield np.zeros((1, 80), np.float32)
+        raise ValueError("a mistake in the code")
+
+    monkeypatch.setattr(sampler, "stream", broken)
+    published = Published(sampler)
+    published.producer.start()
+    assert published.failed.wait(20)
+    assert isinstance(published.producer.error, ValueError)
+    published.producer.stop()
+
+
 def test_a_sampler_that_fails_is_reported_once(toy: Toy) -> None:
     published = Published(Sampler.load(toy(gain=float("inf"))))
     published.producer.start()
