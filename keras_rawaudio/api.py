@@ -117,15 +117,18 @@ def evaluate(run: str | Path, split: str = "test", checkpoint: str = "best") -> 
         checkpoint: `"best"` or `"last"`.
 
     Returns:
-        `bits_per_sample` (or `variance_unexplained`), `samples`, and `baselines` in the same unit.
+        The score under the name of its unit: `bits_per_code` of `default`, `quick` and `large`,
+        `bits_per_sample` of `raw` and other recipes that draw samples, `variance_unexplained` of
+        recipes that predict frames. Also `baselines` in the same unit, and `samples`, how many
+        codes or samples were scored.
 
     Raises:
         UserError: not a run folder, or its audio is gone.
 
     Example:
         >>> import keras_rawaudio
-        >>> keras_rawaudio.evaluate("runs/song")["bits_per_sample"]  # doctest: +SKIP
-        3.01
+        >>> keras_rawaudio.evaluate("runs/song")["bits_per_code"]  # doctest: +SKIP
+        3.52
     """
     from keras_rawaudio.training.run_scores import evaluate as evaluate_run
 
@@ -142,7 +145,8 @@ def load(run: str | Path, checkpoint: str = "best", overlap: int = 1) -> Generat
 
     Returns:
         The trained generator: `generate(seconds, prompt=None, temperature=1.0, seed=0)` makes
-        audio, `model` is the `AudioModel`, `sample_rate` its rate in Hz.
+        audio, `model` is the Keras model (a `SpectralModel` for `default`, `quick` and `large`,
+        else an `AudioModel`), `sample_rate` its rate in Hz.
 
     Raises:
         UserError: not a run folder, it has no checkpoint yet, or it is a refiner's; or an `overlap`

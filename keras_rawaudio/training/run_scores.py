@@ -27,8 +27,9 @@ def evaluate(
         diagnose: add the gate statistics of the recurrent layers.
 
     Returns:
-        `bits_per_sample` or `variance_unexplained`, `baselines` in the same unit, and `samples`;
-        with `diagnose` also `layers`, as `gate_statistics.report` has them.
+        `bits_per_code`, `bits_per_sample` or `variance_unexplained`, whichever the model is
+        measured by; `baselines` in the same unit, and `samples`, how many codes or samples were
+        scored; with `diagnose` also `layers`, as `gate_statistics.report` has them.
 
     Raises:
         UserError: not a run folder, no such part, no checkpoint yet.
