@@ -66,7 +66,7 @@ def test_train_export_evaluate_generate(home, case, capfd):
     command += " --sample-seconds 0 --run"
     assert main([*command.split(), str(run), "--set", *values]) == 0
     capfd.readouterr()
-    assert main(["evaluate", "--run", str(run)]) == 0
+    assert main(["evaluate", "--json", "--run", str(run)]) == 0
     report = json.loads(capfd.readouterr().out)
     measure = "bits_per_sample" if case in BITS else "variance_unexplained"
     assert 0 < report[measure] < 20

@@ -113,7 +113,7 @@ def test_resume_export_evaluate_generate(stopped, home, capfd):
     assert main(["export", "--run", str(run.path), "--out", str(home / "exported")]) == 0
     assert capfd.readouterr().out == ""
 
-    assert main(["evaluate", "--run", str(run.path), "--split", "test"]) == 0
+    assert main(["evaluate", "--run", str(run.path), "--split", "test", "--json"]) == 0
     printed = capfd.readouterr()
     assert printed.err == ""
     (line,) = printed.out.splitlines()
@@ -123,7 +123,7 @@ def test_resume_export_evaluate_generate(stopped, home, capfd):
     assert {"order_1", "linear_prediction_32_linear"} <= report["baselines"].keys()
 
     # What was validated is what was saved: the averaged weights of the best row.
-    assert main(["evaluate", "--run", str(run.path), "--split", "validation"]) == 0
+    assert main(["evaluate", "--run", str(run.path), "--split", "validation", "--json"]) == 0
     again = json.loads(capfd.readouterr().out)["bits_per_sample"]
     with run.log.open() as file:
         best = min(float(row["bits_per_sample"]) for row in csv.DictReader(file))
@@ -145,8 +145,10 @@ def test_what_a_process_prints_is_the_scores_alone(stopped, home):
     assert main(["train", "--resume", "--run", str(home / "run"), "--epochs", "1"]) == 0
     evaluated = finish(keras_rawaudio("evaluate", "--run", str(home / "run"), "--split", "test"))
     assert (evaluated.returncode, evaluated.stderr) == (0, "")
-    (line,) = evaluated.stdout.splitlines()
-    assert json.loads(line)["bits_per_sample"] > 0
+    title, *lines = evaluated.stdout.splitlines()
+    assert title.startswith(f"{home / 'run'}, test part, best checkpoint, ")
+    assert lines[0].startswith("this model ")
+    assert all(line.endswith(" bits per sample") for line in lines)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Gates and activations: found, named, and recognised when they are saturated."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -118,7 +119,11 @@ def test_a_run_is_diagnosed_on_demand(tmp_path, piece, cache, tiny, capsys):
     run = tmp_path / "run"
     assert train([piece], run, tiny(noisy=True), Budget(epochs=1), cache=cache)
     capsys.readouterr()
-    assert main(["evaluate", "--run", str(run), "--split", "validation", "--diagnose"]) == 0
+    words = ["evaluate", "--run", str(run), "--split", "validation", "--diagnose"]
+    assert main(words) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"tier0 layer0: \d+% of gates and \d+% of activations saturated", last)
+    assert main([*words, "--json"]) == 0
     layers = json.loads(capsys.readouterr().out)["layers"]
     assert list(layers) == ["tier0_layer0"]
     shares = {"saturated_gates", "saturated_activations"}
