@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_rawaudio.data.corpus.settings import CorpusSettings
 from keras_rawaudio.data.corpus.splitting import sounding_range
 from keras_rawaudio.errors import UserError
 
@@ -15,7 +16,6 @@ Read = Callable[[], Iterator[np.ndarray]]
 
 LEVELS_PER_SECOND = 5
 FINE_LEVELS_PER_SECOND = 50
-SILENCE_DECIBELS = -60.0  # relative to the peak, as the corpus trims
 FADED_DECIBELS = 6.0  # under the piece's median level, and under its deepest dip
 LONGER = 1.25  # than its longest dip
 
@@ -28,8 +28,8 @@ class Survey:
         sample_rate: in Hz.
         samples: how many there are.
         minimum, maximum, mean, deviation: of the samples.
-        head: silent samples before the first sound.
-        end: samples up to the last sound.
+        head: silent samples before the first sound, as many as the corpus trims.
+        end: samples up to the last sound, where the corpus trims.
         level: `(n,)` root mean square of each fifth of a second.
         fine_level: `(n,)` root mean square of each 50th of a second.
     """
@@ -113,7 +113,7 @@ def survey(read: Read, sample_rate: int) -> Survey:
             fine.add(chunk)
             yield chunk
 
-    head, end = sounding_range(watched(), sample_rate, SILENCE_DECIBELS)
+    head, end = sounding_range(watched(), sample_rate, CorpusSettings().trim_decibels)
     if not count:
         raise UserError("the piece holds no audio (0 samples)")
     mean = total / count

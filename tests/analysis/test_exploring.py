@@ -15,6 +15,7 @@ from keras_rawaudio.analysis.pulsation import pulsations
 from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, survey
 from keras_rawaudio.analysis.views import SpectrogramView, WaveformView, chosen_minutes, zooms
 from keras_rawaudio.cli import main
+from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.data.corpus.synthesis import PULSATIONS_PER_MINUTE, synthesise, write_demo_piece
 from keras_rawaudio.errors import UserError
 
@@ -76,8 +77,20 @@ def test_head_tail_and_fade_out_in_samples(piece):
     head, tail = np.zeros(3 * RATE, np.float32), np.zeros(2 * RATE, np.float32)
     found = survey(blocks(np.concatenate([head, body, tail])), RATE)
     assert found.head == pytest.approx(3 * RATE, abs=0.02 * RATE)
-    assert 2 * RATE <= found.samples - found.end < 4.5 * RATE  # its end is under -60 dB
+    assert found.samples - found.end == pytest.approx(2 * RATE, abs=0.2 * RATE)  # the fade is kept
     assert found.fade == pytest.approx(83 * RATE, abs=8 * RATE)  # within a pulsation of 6.7 s
+
+
+def test_the_silence_found_is_what_the_corpus_trims(tmp_path):
+    """Noise of -75 dB stands before the sound: too loud to be trimmed."""
+    tone = 0.5 * np.sin(np.arange(4 * RATE))
+    noise = 0.5e-4 * np.random.default_rng(0).normal(size=RATE)
+    audio = np.concatenate([np.zeros(RATE), noise, tone, np.zeros(RATE)])
+    soundfile.write(tmp_path / "a.wav", audio, RATE, subtype="FLOAT")
+    (kept,) = (s["kept"] for s in prepare([tmp_path / "a.wav"], tmp_path).describe()["sources"])
+    found = survey(blocks(audio.astype(np.float32)), RATE)
+    assert [found.head, found.end] == kept
+    assert found.head == pytest.approx(RATE, abs=0.02 * RATE)
 
 
 @pytest.mark.parametrize("rate", [4000, 16_000, 44_100])
