@@ -216,7 +216,7 @@ def web_bundle() -> Callable[[str | Path], str]:
         from keras_rawaudio_serving.errors import ServingError
         from keras_rawaudio_serving.web_page import bundle, page_files
     except ImportError:
-        raise UserError("--web needs the sampler: pip install keras-rawaudio-serving") from None
+        raise UserError("--web needs the sampler: pip install ./serving") from None
     try:
         page_files()
     except ServingError as error:

@@ -36,7 +36,7 @@ def integrated_loudness(audio: np.ndarray, rate: int) -> float:
     try:
         import pyloudnorm
     except ImportError:
-        raise UserError("a listening test needs pyloudnorm: pip install pyloudnorm") from None
+        raise UserError("a listening test needs pyloudnorm: pip install '.[listen]'") from None
     from scipy.signal import resample_poly
 
     samples = np.asarray(audio, np.float64)

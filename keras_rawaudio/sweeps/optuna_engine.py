@@ -40,7 +40,7 @@ def search(settings: SweepSettings, out: Path) -> None:
         import optuna
     except ImportError:
         raise UserError(
-            "a sweep needs Optuna, which is not installed; pip install 'keras_rawaudio[sweep]'"
+            "a sweep needs Optuna, which is not installed; pip install '.[sweep]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Not by an address: `?` and `%` of a folder's name would mean something else there.

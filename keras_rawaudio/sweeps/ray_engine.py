@@ -36,8 +36,7 @@ def search(settings: SweepSettings, out: Path) -> None:
         from ray.tune.search.optuna import OptunaSearch
     except ImportError:
         raise UserError(
-            "--engine ray needs Ray Tune, which is not installed; "
-            "pip install 'keras_rawaudio[sweep,ray]'"
+            "--engine ray needs Ray Tune, which is not installed; pip install '.[sweep,ray]'"
         ) from None
     out = out.resolve()
 

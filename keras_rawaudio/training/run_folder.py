@@ -108,7 +108,9 @@ class RunFolder:
         except UnicodeEncodeError:
             raise UserError(f"the name {str(path)!a} is not UTF-8; rename the folder") from None
         if not os.path.isdir(path):
-            raise UserError(f"no such run folder: {path}; give the folder that train.py --run made")
+            raise UserError(
+                f"no such run folder: {path}; give the folder that keras-rawaudio train --run made"
+            )
         if not run.description.is_file() or not run.recipe.is_file():
             raise UserError(f"{path} is not a run folder: it has no run.json; train one first")
         run.describe()

@@ -221,7 +221,6 @@ def tracker(name: str, run: str | Path) -> Tracker:
         raise UserError(f"no tracker {name!r}; {nearest(name, TRACKERS)}")
     if importlib.util.find_spec(name) is None:
         raise UserError(
-            f"--track {name} needs a package that is not installed; "
-            f"pip install 'keras_rawaudio[{name}]'"
+            f"--track {name} needs a package that is not installed; pip install '.[{name}]'"
         )
     return TRACKERS[name](RunFolder(run))

@@ -28,7 +28,7 @@ WEB_PORT = 8765
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description="Make new audio with an exported generator.")
     add = parser.add_argument
-    add("model", metavar="MODEL", help="generator.onnx, made by export.py")
+    add("model", metavar="MODEL", help="generator.onnx, made by keras-rawaudio export")
     add("--seconds", type=float, help="how long; needed for a file, else until stopped")
     add(
         "--out",
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         metavar="T",
-        help="of sampling (1): one value or one per stream",
+        help="of sampling, 0.1 to 2 (1): one value or one per stream",
     )
     add_control_argument(parser)
     add(
@@ -243,8 +243,8 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: Say) -> "Seed | Non
     )
     if seed.missing_seconds:
         say(
-            f"the seed is {seed.missing_seconds:g} s shorter than asked ({args.seed_audio} ends "
-            "there): padded with silence before it"
+            f"the seed is {seed.missing_seconds:g} s shorter than asked: "
+            f"{args.seed_audio} ends there"
         )
     return seed
 

@@ -122,9 +122,7 @@ class Say:
 
 def missing_extra(flag: str, extra: str, error: ImportError) -> ServingError:
     """The error for a package that an extra brings."""
-    return ServingError(
-        f"{flag} needs {error.name or extra}: pip install 'keras-rawaudio-serving[{extra}]'"
-    )
+    return ServingError(f"{flag} needs {error.name or extra}: pip install './serving[{extra}]'")
 
 
 def _stop(signum: int, frame: Any) -> NoReturn:

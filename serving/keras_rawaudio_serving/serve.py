@@ -19,7 +19,7 @@ _UNREAD_MILLISECONDS = 20_000
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description="Stream an exported generator to many listeners.")
     add = parser.add_argument
-    add("model", metavar="MODEL", help="generator.onnx, made by export.py")
+    add("model", metavar="MODEL", help="generator.onnx, made by keras-rawaudio export")
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
     add("--port", type=int, default=8000, help="TCP port (8000); 0 takes a free one")
     add("--listeners", type=int, default=100, metavar="N", help="how many at once (100)")
@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="lets those who know it set controls; better in the environment variable "
         f"{TOKEN_VARIABLE}, which other users do not see",
     )
-    add("--temperature", type=float, metavar="T", help="of sampling (1)")
+    add("--temperature", type=float, metavar="T", help="of sampling, 0.1 to 2 (1)")
     add_control_argument(parser)
     add(
         "--music",

@@ -252,7 +252,7 @@ def test_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert serve.main([str(toy())]) == 2
-    assert "pip install 'keras-rawaudio-serving[serve]'" in capsys.readouterr().err
+    assert "pip install './serving[serve]'" in capsys.readouterr().err
 
 
 def test_a_service_is_stopped_while_somebody_listens(toy: Toy) -> None:

@@ -41,7 +41,7 @@ class Gfile:
         except Exception as error:
             raise UserError(
                 f"cannot read {url}: remote sources need fsspec, which is not installed; "
-                "pip install 'keras_rawaudio[remote]', or download the file yourself"
+                "pip install '.[remote]', or download the file yourself"
             ) from error
         self.url, self.gfile = url, io.gfile
 
