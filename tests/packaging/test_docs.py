@@ -8,6 +8,7 @@ import pytest
 from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe
 
 FILE = re.compile(r"`((?:\w+/)+\w+\.py)(?:::\w+)?`")
+BARE_FILE = re.compile(r"`(\w+\.py)(?:::\w+)?`")
 CONSTANT = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)` in `((?:\w+/)+\w+\.py)`")
 KEY = re.compile(
     r"(?<![\w./])(?:spectral|training|data|head|refiner|tiers\.\d)\.(?!py\b|md\b|onnx\b)(\w+)"
@@ -15,6 +16,9 @@ KEY = re.compile(
 # The log of trials names what was tried, too.
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/[!r]*/*.md", "docs/ref*/*.md")
 ROOMS = (".", "keras_rawaudio", "keras_rawaudio/metrics", "keras_rawaudio/exporters")
+SOURCES = ("keras_rawaudio", "serving", "benchmarks", "examples", "tests")
+# Of another project.
+OTHERS = {("compared.md", "train_main.py")}
 # Of the head that a page adds.
 NEW_FILE, NEW_KEY = "keras_rawaudio/models/heads/laplace.py", "taps"
 
@@ -31,6 +35,14 @@ def test_files_exist(root: Path) -> None:
     named = {(p.name, n) for p in pages(root) for n in FILE.findall(p.read_text("utf-8"))}
     assert len(named) > 50
     assert not [x for x in named if x[1] != NEW_FILE and not place(root, x[1])]
+
+
+def test_files_that_are_named_without_a_folder_exist(root: Path) -> None:
+    there = {path.name for folder in SOURCES for path in (root / folder).rglob("*.py")}
+    there |= {path.name for path in root.glob("*.py")}
+    named = {(p.name, n) for p in pages(root) for n in BARE_FILE.findall(p.read_text("utf-8"))}
+    assert len(named) > 20
+    assert not {x for x in named if x[1] not in there} - OTHERS
 
 
 def test_constants_are_in_the_file_that_is_named(root: Path) -> None:

@@ -94,6 +94,11 @@ def test_importing_the_package_is_light() -> None:
     run_light("import keras_rawaudio, keras_rawaudio.errors")
 
 
+def test_importing_measures_and_plots_is_light() -> None:
+    run_light("import keras_rawaudio.metrics, keras_rawaudio.metrics.reference")
+    run_light("import keras_rawaudio.plots")
+
+
 def test_what_needs_no_model_loads_no_tensorflow() -> None:
     run_light("import keras_rawaudio.reports.audio_report, keras_rawaudio.reports.compare")
 
