@@ -77,7 +77,8 @@ def test_head_tail_and_fade_out_in_samples(piece):
     head, tail = np.zeros(3 * RATE, np.float32), np.zeros(2 * RATE, np.float32)
     found = survey(blocks(np.concatenate([head, body, tail])), RATE)
     assert found.head == pytest.approx(3 * RATE, abs=0.02 * RATE)
-    assert found.samples - found.end == pytest.approx(2 * RATE, abs=0.2 * RATE)  # the fade is kept
+    # Of the fade half a second at most is under -90 dB.
+    assert 2 * RATE <= found.samples - found.end < 2.5 * RATE
     assert found.fade == pytest.approx(83 * RATE, abs=8 * RATE)  # within a pulsation of 6.7 s
 
 

@@ -182,7 +182,7 @@ def test_a_server_of_mlflow_that_is_not_there_is_refused_within_seconds(tmp_path
 
 def test_one_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"keras_rawaudio\[wandb\]"):
+    with pytest.raises(UserError, match=r"pip install '\.\[wandb\]'"):
         tracker("wandb", "run")
 
 

@@ -55,7 +55,7 @@ def test_one_line_says_what_to_install(monkeypatch, tmp_path, missing):
         pytest.importorskip("fsspec")
         monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"keras_rawaudio\[remote\]|[Ii]nstall s3fs") as caught:
+    with pytest.raises(UserError, match=r"pip install '\.\[remote\]|[Ii]nstall s3fs") as caught:
         prepare(["s3://bucket/song.flac"], tmp_path)
     assert "s3://bucket/song.flac" in str(caught.value)
     assert "\n" not in str(caught.value)
