@@ -73,7 +73,7 @@ def outputs_that_are_inputs() -> Group:
         ("sweep a.yaml --out a.yaml", written("a.yaml", json.dumps(SWEEP))),
         ("listen-test --real song.wav --a song.wav --out music", music()),
         ("listen-test --real missing.wav --a song.wav --out a/b/c", nothing),
-        (f"compare run --out a/b/{'x' * 245}.html", nothing),
+        (f"compare run --out a/b/{'x' * 256}.html", nothing),
         ("export --run run --out exported", folder("exported/triton/other")),
         ("explore song.wav --out a", lambda: (os.mkdir("a"), os.mkfifo("a/explore.json"))),
         ("explore song.wav --out a", lambda: os.makedirs("a/minutes.png")),
@@ -91,6 +91,11 @@ def outputs_that_are_inputs() -> Group:
         "export --run run --out .",
         "train --resume --run run --epochs 2",
         "rerun run --out run/again",
+        f"{TRAIN} --run {'x' * 255}",
+        f"export --run run --out {'x' * 255}",
+        f"spectrogram song.wav --out {'x' * 251}.png",
+        f"compare run --out {'x' * 250}.html",
+        GENERATE.replace("new.wav", f"{'x' * 251}.wav"),
     ):
         yield words.split(), music(folder("run/.partial-12/old")), True
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 from keras_rawaudio.errors import UserError, is_out_of_memory
 
 PARTIAL = ".partial-"  # how the names of files in the making begin
+KEPT = 40  # characters of the final name, with its ending: a longer name would be too long
 
 
 @contextmanager
@@ -32,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         'whole'
     """
     refuse_other_kinds(path)
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    partial = partial_path(path)
     with without_empty_parents(path):
         try:
             with write_errors(path):
@@ -44,6 +48,16 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """The temporary path beside a final one, of this process.
+
+    Example:
+        >>> partial_path(Path("a/notes.txt")) == Path(f"a/.partial-{os.getpid()}-notes.txt")
+        True
+    """
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{path.name[-KEPT:]}")
 
 
 @contextmanager
@@ -66,6 +80,38 @@ def refuse_other_kinds(path: Path) -> None:
     """
     if not path.name or (path.exists() and not path.is_file()):
         raise UserError(f"cannot write {path}: it is no file; choose another place")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse before the work what `replacing` would refuse after it.
+
+    Raises:
+        UserError: the folder takes no new file, or what is there may not be replaced.
+    """
+    refuse_other_kinds(path)
+    folder = next(parent for parent in path.parents if os.path.exists(parent))
+    with write_errors(path), tempfile.TemporaryFile(dir=folder):
+        pass
+    refuse_immovable(path)
+
+
+def refuse_immovable(path: Path) -> None:
+    """Refuse to replace what only another user may move away.
+
+    That is a file in a folder where each user may remove but his own, such as /tmp, or a folder
+    that may not be written to.
+
+    Raises:
+        UserError: there is one.
+    """
+    if not os.path.lexists(path):
+        return
+    with write_errors(path):
+        above, own = path.parent.stat(), path.lstat()
+        user = os.geteuid() if hasattr(os, "geteuid") else 0
+        sticky = above.st_mode & stat.S_ISVTX and user not in (0, above.st_uid, own.st_uid)
+        if sticky or (stat.S_ISDIR(own.st_mode) and not os.access(path, os.W_OK)):
+            raise PermissionError(errno.EPERM, "it is another user's")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ HOLDER = ".lock-holder"
 
 
 @contextmanager
-def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
+def exclusive(folder: Path, wait: bool = False, advice: str = "choose another") -> Iterator[None]:
     """Hold a folder for as long as the block lasts; make it where it is missing.
 
     A folder that ends up empty, and was made here, is removed with its lock.
@@ -29,6 +29,7 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     Args:
         folder: the folder.
         wait: until another process that holds it is done, with a line that names the process.
+        advice: the end of the error's line where it cannot be written.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
@@ -75,7 +76,7 @@ def exclusive(folder: Path, wait: bool = False) -> Iterator[None]:
     except (OSError, ValueError, NotImplementedError) as error:
         _remove(made)
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot write to {folder}: {reason}; choose another") from None
+        raise UserError(f"cannot write to {folder}: {reason}; {advice}") from None
     try:
         yield
     finally:

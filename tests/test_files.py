@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import replacing, write_failure
+from keras_rawaudio.files import refuse_immovable, refuse_unwritable, replacing, write_failure
 
 
 def test_a_failure_leaves_the_old_file(tmp_path):
@@ -54,7 +54,41 @@ def test_folders_are_not_replaced(tmp_path):
 
 def test_a_failure_leaves_no_folder_that_was_made_for_the_file(tmp_path):
     """Of folders within folders, the last one alone was removed."""
-    path = tmp_path / "a" / "b" / ("x" * 245)
+    path = tmp_path / "a" / "b" / ("x" * 256)
     with pytest.raises(UserError, match="File name too long"), replacing(path) as partial:
         partial.write_text("new")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{MUSICAL SYMBOL G CLEF}"])
+def test_every_name_that_the_system_takes_is_written(tmp_path, letter):
+    """The temporary name beside it was longer, and so too long."""
+    name = letter * ((255 - len(".png")) // len(letter.encode())) + ".png"
+    with replacing(tmp_path / name) as partial:
+        assert partial.suffix == ".png"
+        partial.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a POSIX system")
+def test_another_users_file_in_a_sticky_folder_is_refused_before_the_work(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    refuse_unwritable(path)
+    path.write_text("another's")
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    refuse_unwritable(path)
+    tmp_path.chmod(0o1777)
+    with pytest.raises(UserError, match="another user's"):
+        refuse_unwritable(path)
+    monkeypatch.undo()
+    refuse_immovable(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_place_that_takes_no_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "a" / "page.html", tmp_path / ("x" * 256)):
+        with pytest.raises((UserError, OSError), match=r"Not a directory|File name too long"):
+            refuse_unwritable(path)
+    refuse_unwritable(tmp_path / "new" / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

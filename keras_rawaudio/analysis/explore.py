@@ -15,7 +15,7 @@ from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey, survey
 from keras_rawaudio.analysis.views import SpectrogramView, add_block, chosen_minutes, zooms
 from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import replacing
+from keras_rawaudio.files import refuse_unwritable, replacing
 
 FILES = "waveforms.png", "minutes.png", "overview.png", "explore.json"
 
@@ -37,6 +37,8 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
         UserError: no such file, no audio, or a folder that cannot be written.
     """
     audio = open_audio(path)
+    for name in FILES:
+        refuse_unwritable(out / name)
     rate = audio.sample_rate
     try:
         found = survey(lambda: decode(audio, rate), rate)

@@ -25,6 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, draw, save."""
+    from keras_rawaudio.files import refuse_unwritable, replacing
+
+    out = Path(options.out)
+    if not out.suffix:
+        raise UserError(f"cannot write {out}: its name has no ending; give it one, such as .png")
+    if not os.path.isdir(out.parent):
+        raise UserError(f"cannot write {out}: No such file or directory; choose another")
+    refuse_unwritable(out)
     panels, rates = [], set()
     for path in map(Path, options.audio):
         if not path.is_file():
@@ -36,14 +44,8 @@ def run(options: argparse.Namespace) -> int:
         listed = ", ".join(str(r) for r in sorted(rates))
         raise UserError(f"the files have different rates ({listed} Hz); draw them apart")
 
-    from keras_rawaudio.files import replacing
     from keras_rawaudio.plots import spectrogram_figure
 
-    out = Path(options.out)
-    if not out.suffix:
-        raise UserError(f"cannot write {out}: its name has no ending; give it one, such as .png")
-    if not os.path.isdir(out.parent):
-        raise UserError(f"cannot write {out}: No such file or directory; choose another")
     try:
         with replacing(out) as partial:
             spectrogram_figure(panels, rates.pop(), partial)

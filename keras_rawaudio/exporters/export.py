@@ -26,7 +26,7 @@ from keras_rawaudio.exporters.refiner import (
 )
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.exporters.triton import write_model_repository
-from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_errors
+from keras_rawaudio.files import PARTIAL, refuse_immovable, sync, sync_tree, write_errors
 from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.locks import exclusive
@@ -88,7 +88,6 @@ def export(
         return _export_refiner(model, folder, Path(out), checkpoint)
     model = overlapping(model, overlap)
     bundle = web_bundle() if web else None
-    arithmetic = int8_cost(model, folder) if int8 else "float32"
     if not int8 and model.head.quantizable:
         print(
             "note: --int8 makes a file that plays faster; it holds what that costs in bits",
@@ -96,6 +95,7 @@ def export(
         )
     target = Path(out)
     with exclusive(target), write_errors(target), _made_whole(target, FILES) as partial:
+        arithmetic = int8_cost(model, folder) if int8 else "float32"
         metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
         metadata |= {"arithmetic": arithmetic, "overlap": overlap}
         export_onnx(model, metadata, partial / "generator.onnx", int8)
@@ -140,6 +140,8 @@ def _made_whole(target: Path, files: Sequence[str]) -> Iterator[Path]:
             print(f"note: finished the export to {target} that was killed", file=sys.stderr)
         shutil.rmtree(left, ignore_errors=True)
     _refuse_foreign(target, files)
+    for name in files:
+        refuse_immovable(target / name)
     partial = target / f"{PARTIAL}{os.getpid()}"
     making = partial / "making"
     try:

@@ -34,8 +34,10 @@ def bits_per_sample(model: AudioModel, segments: Sequence[np.ndarray], int8: boo
         import onnxruntime
     except ImportError:
         raise UserError("--int8 needs onnxruntime to measure its cost: pip install it") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of the input that switches bits on
     session = onnxruntime.InferenceSession(
-        compose(model, int8).SerializeToString(), providers=["CPUExecutionProvider"]
+        compose(model, int8).SerializeToString(), options, ["CPUExecutionProvider"]
     )
     fresh = {
         name: np.full((1, *shape), fill, np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, sync_tree, without_empty_parents, write_errors
+from keras_rawaudio.files import (
+    partial_path,
+    refuse_immovable,
+    sync_tree,
+    without_empty_parents,
+    write_errors,
+)
 from keras_rawaudio.listening.design import (
     RATED_ANCHORS,
     Key,
@@ -188,7 +193,8 @@ def _making(out: Path) -> Iterator[Path]:
         raise UserError(f"{out} is there already; a test keeps its folder: choose another --out")
     if not out.name or out.name == "..":
         raise UserError(f"{out} is no new folder; give it a name: choose another --out")
-    partial = out.with_name(f"{PARTIAL}{os.getpid()}-{out.name}")
+    refuse_immovable(out)
+    partial = partial_path(out)
     with without_empty_parents(out):
         try:
             with write_errors(out):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import refuse_other_kinds, replacing
+from keras_rawaudio.files import refuse_unwritable, replacing
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -111,7 +111,7 @@ def refuse_other_files(path: Path) -> None:
     Raises:
         UserError: its name does not end in .html, or there is something that is no file.
     """
-    refuse_other_kinds(path)
+    refuse_unwritable(path)
     if path.suffix.lower() != ".html":
         raise UserError(f"cannot write {path}: the name of a page ends in .html; choose another")
 

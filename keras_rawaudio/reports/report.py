@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.data.corpus import open_corpus
-from keras_rawaudio.files import refuse_other_kinds
+from keras_rawaudio.files import refuse_unwritable
 from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
 from keras_rawaudio.metrics.findings import clock
@@ -69,7 +69,7 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
         seconds = min(report.recipe["training"]["sample_seconds"], most)
     generates = seconds >= SHORTEST and not isinstance(report.model, Refiner)
     if generates:
-        refuse_other_kinds(folder.measures)  # before the work, and before the page
+        refuse_unwritable(folder.measures)  # before the work, and before the page
     generated = report.generate(seconds) if generates else None
     words = f"{report.recipe['name']}: {report.recipe.get('description', '')}"
     sections = [report.summary(generated)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, refuse_other_kinds, replacing
+from keras_rawaudio.files import PARTIAL, refuse_immovable, refuse_other_kinds, replacing
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.training.json_files import JsonObject, Kinds, damaged_if_wrong, read_json
 
@@ -172,6 +172,8 @@ class RunFolder:
         # Found before the first step and not after it.
         for written in (run.training_state, run.previous_state, run.best, run.last, run.curve):
             refuse_other_kinds(written)
+        for there in run.path.iterdir():
+            refuse_immovable(there)
         with exclusive(run.path):
             run.remove_partials()
             yield run

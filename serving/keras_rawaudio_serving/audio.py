@@ -68,6 +68,7 @@ def read_seed(
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:
+        open(path, "rb").close()  # libsndfile keeps the reason of the system to itself
         with silent_stderr(), soundfile.SoundFile(file_name(path)) as file:
             rate, total = file.samplerate, file.frames
             first = round(start * rate)
@@ -85,6 +86,8 @@ def read_seed(
             before = min(first, margin + step) // step * step
             file.seek(first - before)
             data = file.read(last - first + before + margin, dtype="float32", always_2d=True)
+    except OSError as error:
+        raise ServingError(f"cannot read seed audio {path}: {error.strerror}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         text = getattr(error, "error_string", str(error)) or type(error).__name__
         raise ServingError(f"cannot read seed audio {path}: {text.splitlines()[0]}") from None

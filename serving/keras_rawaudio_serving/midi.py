@@ -189,7 +189,7 @@ def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ServingError(f"cannot write {path}: it is no file; choose another place")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name[-40:]}.part")
     named = {name: knob._asdict() for name, knob in knobs.items()}
     text = _yaml("--midi-learn").safe_dump(named, sort_keys=False, default_flow_style=None)
     try:

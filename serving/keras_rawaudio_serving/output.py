@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
@@ -66,8 +67,8 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
     """The files of `streams` streams: the path itself, or new-1.wav, new-2.wav, ...
 
     Raises:
-        ServingError: unknown extension, no such folder, or a folder, a pipe or a device in the
-            file's place, which a file must not take.
+        ServingError: unknown extension, no such folder, or a folder, a pipe, a device or another
+            user's file in the file's place, which a file must not take.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -86,7 +87,18 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
             raise ServingError(
                 f"cannot write {one}: it is a pipe or a device; --out - writes to a pipe"
             )
+        if one.exists() and _is_kept(one):
+            raise ServingError(f"cannot write {one}: it is another user's; choose another place")
     return paths
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether only another user may replace a file: each removes but his own there, as in /tmp."""
+    if not hasattr(os, "geteuid"):
+        return False
+    folder = path.parent.stat()
+    others = os.geteuid() not in (0, folder.st_uid, path.lstat().st_uid)
+    return bool(folder.st_mode & stat.S_ISVTX) and others
 
 
 def refuse_inputs(paths: Iterable[Path], *inputs: str | None) -> None:
@@ -160,6 +172,7 @@ class FileOutput:
             self._scratch = Scratch(self.paths[0])
             for number in range(streams):
                 part = self._scratch.path / f"{number}{self.paths[0].suffix}"
+                part.touch()  # libsndfile keeps the reason of the system to itself
                 self._files.append(
                     soundfile.SoundFile(
                         file_name(part),

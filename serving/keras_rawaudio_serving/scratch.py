@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENDING = ".part"
+KEPT = 40  # characters of the file's name: a longer one would be too long
 MADE = re.compile(r"\d+\.(wav|flac|ogg)|old-\d+", re.IGNORECASE)  # what lies in one
 
 
@@ -38,7 +39,7 @@ class Scratch:
     """
 
     def __init__(self, final: Path) -> None:
-        begin = f".{final.stem}-"
+        begin = f".{final.stem[-KEPT:]}-"
         for left in final.parent.glob(f"{glob.escape(begin)}*{ENDING}"):
             if left.is_dir() and (handle := _lock(left)) is not None:
                 with contextlib.suppress(OSError):

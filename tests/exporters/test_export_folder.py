@@ -193,3 +193,12 @@ def test_other_models_of_a_repository_are_not_removed(tmp_path, name):
     ):
         (folder / "generator.onnx").write_text(NEW)
     assert mine.read_text() == (tmp_path / "generator.onnx").read_text() == OLD
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a POSIX system")
+def test_another_users_export_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "generator.onnx").write_text(OLD)
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(UserError, match="another user's"), _made_whole(tmp_path, FILES):
+        pytest.fail("the work began")

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from keras_rawaudio_serving import ServingError
 from keras_rawaudio_serving.audio import read_seed
-from keras_rawaudio_serving.output import FileOutput, check_room, to_pcm16
+from keras_rawaudio_serving.output import FileOutput, check_room, output_paths, to_pcm16
 from keras_rawaudio_serving.resample import resample
 from keras_rawaudio_serving.scratch import Scratch
 
@@ -301,3 +301,39 @@ def test_a_folder_of_files_in_the_making_can_be_entered(tmp_path: Path) -> None:
         os.umask(before)
     assert scratch.path.stat().st_mode & 0o777 == 0o700
     scratch.remove()
+
+
+def test_a_seed_that_may_not_be_read_is_called_so(
+    tone: Tone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libsndfile's text for what the system refuses is "System error." """
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = tone(seconds=1, rate=8000)
+    monkeypatch.setattr("keras_rawaudio_serving.audio.open", refuse, raising=False)
+    with pytest.raises(ServingError, match=r"cannot read seed audio .*: Permission denied"):
+        read_seed(path, 8000)
+
+
+@pytest.mark.parametrize("extension", [".wav", ".ogg"])
+def test_every_name_that_the_system_takes_is_written(tmp_path: Path, extension: str) -> None:
+    """The folder beside it, where it is made, had a longer name."""
+    path = tmp_path / ("x" * (255 - len(extension)) + extension)
+    with FileOutput(path, 1, 8000) as output:
+        output.write(np.zeros((1, 800), np.float32))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a POSIX system")
+def test_another_users_file_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.wav"
+    path.write_text("another's")
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    assert output_paths(path, 1) == [path]
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ServingError, match="another user's"):
+        output_paths(path, 1)

@@ -72,6 +72,9 @@ def find_files(source: str | Path) -> list[Path]:
     if not source.is_dir():
         return [source.resolve()]
     paths = sorted(source.rglob("*"))
+    for folder in (source, *paths):
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            warnings.warn(f"the folder {folder} may not be read: left out", stacklevel=2)
     # What run folders hold was generated.
     runs = {path.parent for path in paths if path.name == "run.json"}
     inside = [
@@ -189,6 +192,7 @@ def _open(path: Path, name: str) -> soundfile.SoundFile:
             raise UserError(f"{name} is not a file; name an audio file or a folder of them")
         if status.st_size == 0:
             raise UserError(f"{name} is empty (0 bytes)")
+        path.open("rb").close()  # libsndfile keeps the reason of the system to itself
         with silent_stderr():
             # As bytes: a name need not be Unicode.
             return soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))

@@ -32,6 +32,7 @@ from keras_rawaudio.locks import exclusive
 
 PREPARING = ".preparing"  # the folder in a cache where shards and a corpus are made
 HEADERS = 8  # that are read at the same time: a store takes its time for each
+ADVICE = "choose another by train --cache, or by XDG_CACHE_HOME on Linux"
 KEPT_SECONDS = 7 * 24 * 3600  # for so long shards that nobody has used are kept
 
 
@@ -80,7 +81,7 @@ def prepare(
     folder = cache / fingerprint
     if (ready := _ready(folder)) is not None:
         return ready
-    with exclusive(cache, wait=True):
+    with exclusive(cache, wait=True, advice=ADVICE):
         if (ready := _ready(folder)) is not None:  # another process has made it meanwhile
             return ready
         work = cache / PREPARING
@@ -99,7 +100,7 @@ def prepare(
         except OSError as error:
             shutil.rmtree(work, ignore_errors=True)  # the disk may be full
             reason = write_failure(error)
-            raise UserError(f"cannot prepare the corpus in {cache}: {reason}") from error
+            raise UserError(f"cannot prepare the corpus in {cache}: {reason}; {ADVICE}") from error
         finally:
             _tidy(work)
     return Corpus.open(folder)

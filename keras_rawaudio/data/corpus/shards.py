@@ -26,7 +26,7 @@ from keras_rawaudio.data.corpus.corpus import FULL_SCALE, SAMPLE, read_floats, s
 from keras_rawaudio.data.corpus.decoding import Audio, decode, open_audio
 from keras_rawaudio.data.corpus.splitting import sounding_range
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, sync
+from keras_rawaudio.files import PARTIAL, partial_path, sync
 
 VERSION = 1  # of a shard's two files
 CLIPPED_WARNING = 1e-3  # the fraction of clipped samples that is worth a warning
@@ -232,7 +232,7 @@ def _decode_to(raw: Path, audio: Audio, rate: int, channels: int) -> tuple[int, 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """A temporary path that becomes `path` when the block ends well."""
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    partial = partial_path(path)
     yield partial
     sync(partial)
     partial.replace(path)

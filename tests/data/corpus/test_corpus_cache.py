@@ -164,3 +164,11 @@ def test_importing_the_room_stays_light():
     )
     heavy = {"tensorflow", "keras", "soxr", "soundfile", "scipy", "matplotlib"}
     assert not heavy & set(loaded.stdout.split())
+
+
+def test_a_cache_that_cannot_be_written_names_the_way_to_another(tmp_path, monkeypatch):
+    write(tmp_path / "a.wav", noise(3))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="--cache, or by XDG_CACHE_HOME"):
+        prepare_at([tmp_path / "a.wav"])

@@ -168,3 +168,24 @@ def test_no_source_and_no_room_for_a_cache(tmp_path):
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(UserError):
         CorpusSettings(**settings)
+
+
+def test_a_file_that_may_not_be_read_is_called_so(tmp_path, monkeypatch):
+    """Libsndfile's text for what the system refuses is "System error." """
+    write(tmp_path / "mine.wav", noise(3))
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"cannot read .*mine\.wav: Permission denied"):
+        decoding.open_audio(tmp_path / "mine.wav")
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    write(tmp_path / "a.wav", noise(3))
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, *how: path.name != "closed" and may(path, *how))
+    with pytest.warns(UserWarning, match="closed may not be read: left out"):
+        assert [path.name for path in decoding.find_files(tmp_path)] == ["a.wav"]
