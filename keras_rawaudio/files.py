@@ -115,8 +115,12 @@ def refuse_immovable(path: Path) -> None:
 
 
 @contextmanager
-def write_errors(path: Path) -> Iterator[None]:
+def write_errors(path: Path, advice: str = "choose another place") -> Iterator[None]:
     """Failures to write in the block, of whatever library, become one line.
+
+    Args:
+        path: what is written.
+        advice: the end of the line.
 
     Raises:
         UserError: a file could not be written, be it that the disk is full.
@@ -126,7 +130,7 @@ def write_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         if (reason := write_failure(error)) is None:
             raise
-        raise UserError(f"cannot write {path}: {reason}; choose another place") from None
+        raise UserError(f"cannot write {path}: {reason}; {advice}") from None
 
 
 def write_failure(error: BaseException | None) -> str | None:

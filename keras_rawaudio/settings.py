@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from keras_rawaudio.errors import UserError, nearest
 Kind = TypeVar("Kind", bound="Settings")
 LARGEST_FILE = 1 << 20  # bytes
 MOST_DIGITS = 300  # of a whole number; each of them is finite as a float, too
+# As YAML 1.2 has them, and YAML 1.1, which PyYAML reads, has not: 1e-3, 1.5e3.
+EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 TOO_MANY_DIGITS = f"a whole number has more than {MOST_DIGITS} digits"
 
 
@@ -121,21 +124,6 @@ def read_settings(path: Path, what: str) -> dict[str, Any]:
     return values
 
 
-def number_if_text(value: Any) -> Any:
-    """A value as YAML gave it, but text that is a number becomes one: YAML wants a point in 1e-3.
-
-    Example:
-        >>> number_if_text("1e-3"), number_if_text("adam")
-        (0.001, 'adam')
-    """
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    return value
-
-
 def load_yaml(text: str) -> Any:
     """What YAML text holds.
 
@@ -143,8 +131,8 @@ def load_yaml(text: str) -> Any:
         ValueError: not YAML, a name that is there twice, or nested too deeply.
 
     Example:
-        >>> load_yaml("batch: 4")
-        {'batch': 4}
+        >>> load_yaml("{batch: 4, learning_rate: 1e-3}")
+        {'batch': 4, 'learning_rate': 0.001}
     """
     import yaml
 
@@ -164,6 +152,7 @@ def load_yaml(text: str) -> Any:
             return value
 
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:

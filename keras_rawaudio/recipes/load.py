@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from keras_rawaudio.errors import UserError, nearest
 from keras_rawaudio.recipes.refiner import RefinerRecipe
 from keras_rawaudio.recipes.schema import Recipe, SpectralRecipe
-from keras_rawaudio.settings import checked, load_yaml, number_if_text, read_settings
+from keras_rawaudio.settings import checked, load_yaml, read_settings
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -89,9 +89,9 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_value(where: str, word: str) -> Any:
-    """A value as YAML reads it, but 1e-3 is a number too."""
+    """A value as YAML reads it."""
     try:
-        return number_if_text(load_yaml(word))
+        return load_yaml(word)
     except ValueError:
         raise UserError(f"{where}: cannot read {word!r}; write it as in a recipe") from None
 

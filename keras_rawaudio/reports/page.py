@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import refuse_unwritable, replacing
+from keras_rawaudio.files import refuse_unwritable, replacing, write_errors
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.training.run_folder import RunFolder
 
@@ -143,7 +143,8 @@ def drawn(draw: Callable[[Path], None], words: str) -> Picture:
     """The picture that `draw` writes to the path it is given."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
-        draw(path)
+        with write_errors(path, "make room there, or let TMPDIR name another folder"):
+            draw(path)
         return Picture(path.read_bytes(), words)
 
 

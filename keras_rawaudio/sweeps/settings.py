@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from keras_rawaudio.recipes import AnyRecipe, load_recipe
-from keras_rawaudio.settings import Settings, checked, number_if_text, read_settings
+from keras_rawaudio.settings import Settings, checked, read_settings
 
-Number = Annotated[int | float, BeforeValidator(number_if_text)]
-Scalar = Annotated[bool | int | float | str | None, BeforeValidator(number_if_text)]
+Number = int | float
+Scalar = bool | int | float | str | None
 
 
 class Range(Settings):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 
 from .audio import file_name
 from .errors import ServingError
-from .scratch import Scratch, replace_all
+from .scratch import Scratch, is_kept, refusal, replace_all
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _LARGEST_WAV = 2**32 - 2**16  # bytes of samples
@@ -87,18 +86,9 @@ def output_paths(path: str | Path, streams: int) -> list[Path]:
             raise ServingError(
                 f"cannot write {one}: it is a pipe or a device; --out - writes to a pipe"
             )
-        if one.exists() and _is_kept(one):
+        if one.exists() and is_kept(one):
             raise ServingError(f"cannot write {one}: it is another user's; choose another place")
     return paths
-
-
-def _is_kept(path: Path) -> bool:
-    """Whether only another user may replace a file: each removes but his own there, as in /tmp."""
-    if not hasattr(os, "geteuid"):
-        return False
-    folder = path.parent.stat()
-    others = os.geteuid() not in (0, folder.st_uid, path.lstat().st_uid)
-    return bool(folder.st_mode & stat.S_ISVTX) and others
 
 
 def refuse_inputs(paths: Iterable[Path], *inputs: str | None) -> None:
@@ -213,7 +203,10 @@ class FileOutput:
                 for start in range(0, len(row), _MAX_FRAMES):
                     file.write(row[start : start + _MAX_FRAMES])
             except RuntimeError as error:  # libsndfile's: disk full, a WAV of more than 4 GB
-                raise ServingError(f"cannot write {self.paths[0]}: {error}") from None
+                reason = refusal(Path(os.fsdecode(file.name))) or error
+                raise ServingError(
+                    f"cannot write {self.paths[0]}: {reason}; make room, or choose another place"
+                ) from None
 
     def _commit(self) -> None:
         umask = os.umask(0)
@@ -261,8 +254,13 @@ class PipeOutput:
 
     def write(self, block: np.ndarray) -> None:
         """Send float (streams, samples) or (streams, samples, channels) at once."""
-        sys.stdout.buffer.write(interleaved(block).astype("<i2").tobytes())
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(interleaved(block).astype("<i2").tobytes())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ServingError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def _checksum(page: bytes) -> bytes:

@@ -5,11 +5,13 @@ import glob
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 ENDING = ".part"
+MORE = 1 << 16  # bytes: more than a full disk may have left
 KEPT = 40  # characters of the file's name: a longer one would be too long
 MADE = re.compile(r"\d+\.(wav|flac|ogg)|old-\d+", re.IGNORECASE)  # what lies in one
 
@@ -88,6 +90,29 @@ def replace_all(moves: Sequence[tuple[Path, Path]], scratch: Path) -> None:
             with contextlib.suppress(OSError):
                 os.replace(old, final) if old else final.unlink(missing_ok=True)
         raise
+
+
+def is_kept(path: Path) -> bool:
+    """Whether only another user may replace a file: each removes but his own there, as in /tmp."""
+    if not hasattr(os, "geteuid"):
+        return False
+    folder = path.parent.stat()
+    others = os.geteuid() not in (0, folder.st_uid, path.lstat().st_uid)
+    return bool(folder.st_mode & stat.S_ISVTX) and others
+
+
+def refusal(path: Path) -> str | None:
+    """What the system has against more in a file: libsndfile calls all of it "System error".
+
+    Args:
+        path: of a file that is given up.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(MORE))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _lock(folder: Path) -> int | None:

@@ -11,6 +11,7 @@ from keras_rawaudio.recipes import (
     RefinerRecipe,
     SpectralRecipe,
     load_recipe,
+    parse_overrides,
     recipe_from_json,
 )
 
@@ -47,6 +48,19 @@ def test_an_override_may_name_a_section_that_the_file_leaves_out(tmp_path):
     )
     recipe = load_recipe(str(path), {"training.optimizer": "sgd", "data.length": 64})
     assert (recipe.name, recipe.training.optimizer, recipe.data.length) == ("bare", "sgd", 64)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.1e-2", ".1e-2", "+1.e-3", "1.0e-3"])
+def test_numbers_with_an_exponent_need_no_point(tmp_path, text):
+    """YAML 1.1 takes 1e-3 for text; in a file it was refused, and after --set it was not."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "description: d\ncodec: {name: mulaw}\ntiers: [{frame_size: 8}]\n"
+        f"head: {{kind: categorical}}\ntraining: {{learning_rate: {text}}}\n"
+    )
+    assert load_recipe(str(path)).training.learning_rate == 1e-3
+    overrides = parse_overrides([f"training.learning_rate={text}"])
+    assert load_recipe("demo", overrides).training.learning_rate == 1e-3
 
 
 def test_a_recipe_from_a_json_file(tmp_path):

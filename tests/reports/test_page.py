@@ -12,6 +12,7 @@ from keras_rawaudio.reports.page import (
     Player,
     Section,
     Table,
+    drawn,
     refuse_other_pages,
     write_page,
 )
@@ -90,3 +91,13 @@ def test_a_report_takes_no_place_of_another_page(tmp_path):
 def test_a_name_that_is_no_unicode_is_written_in_escapes(tmp_path):
     write_page(tmp_path / "page.html", "caf\udce9", "", [])
     assert "<h1>caf\\udce9</h1>" in (tmp_path / "page.html").read_text()
+
+
+def test_a_picture_that_cannot_be_written_names_its_folder():
+    """On a full disk the line did not say where."""
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match=r"picture\.png: No space left on device; .*TMPDIR"):
+        drawn(full, "")

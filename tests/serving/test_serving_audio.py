@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from keras_rawaudio_serving import ServingError
 from keras_rawaudio_serving.audio import read_seed
-from keras_rawaudio_serving.output import FileOutput, check_room, output_paths, to_pcm16
+from keras_rawaudio_serving.output import FileOutput, PipeOutput, check_room, output_paths, to_pcm16
 from keras_rawaudio_serving.resample import resample
 from keras_rawaudio_serving.scratch import Scratch
 
@@ -337,3 +338,31 @@ def test_another_users_file_is_refused_before_the_work(
     tmp_path.chmod(0o1777)
     with pytest.raises(ServingError, match="another user's"):
         output_paths(path, 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX system")
+@pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg"])
+def test_why_no_more_can_be_written(tmp_path: Path, extension: str) -> None:
+    """Libsndfile's text for what the system refuses is "System error." """
+    import resource
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, 100_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
+    try:
+        with (
+            pytest.raises(ServingError, match="File too large; make room"),
+            FileOutput(tmp_path / f"new{extension}", 1, 8000) as output,
+        ):
+            output.write(noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a POSIX system")
+def test_a_full_disk_behind_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full, isatty=lambda: False))
+        with pytest.raises(ServingError, match="standard output: No space left"), PipeOutput() as p:
+            p.write(np.zeros((1, 9)))
