@@ -81,11 +81,9 @@ class LivePage:
     def state(self) -> dict[str, Any]:
         """What the page asks for every second."""
         self._asked = time.monotonic()
-        rows: list[dict[str, str]] = [{}]
-        with suppress(OSError), self.run.log.open(newline="", encoding="utf-8") as file:
-            rows += csv.DictReader(file)
-        row = rows[-1]
-        sample = f"step-{int(row.get('step', 0)):07d}"
+        row = self._last_row()
+        step = row.get("step") or ""
+        sample = f"step-{step:0>7}" if re.fullmatch("[0-9]{1,19}", step) else "none"
         drawn = None
         with suppress(OSError):
             drawn = self.run.curve.stat().st_mtime_ns
@@ -99,6 +97,15 @@ class LivePage:
             "sample": sample if (self.run.samples / f"{sample}.wav").is_file() else None,
             "curve": drawn,
         }
+
+    def _last_row(self) -> dict[str, str]:
+        """Of the log; empty where there is none yet, or the file is damaged."""
+        rows: list[dict[str, str]] = [{}]
+        with suppress(OSError, ValueError, csv.Error):
+            if self.run.log.is_file():  # and no pipe
+                with self.run.log.open(newline="", encoding="utf-8") as file:
+                    rows += csv.DictReader(file)
+        return rows[-1]
 
 
 class _Server(ThreadingHTTPServer):
@@ -135,10 +142,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         live = self.server.live
-        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in HOSTS:
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+            path = urlsplit(self.path).path
+        except ValueError:  # a bracket that is not closed
+            self.send_error(400)
+            return
+        if host not in HOSTS:
             self.send_error(403)
             return
-        path = urlsplit(self.path).path
         if path == "/":
             page = resources.files("keras_rawaudio.training") / "live.html"
             self._answer("html", page.read_bytes())

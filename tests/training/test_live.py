@@ -210,3 +210,22 @@ def test_links_out_of_the_run_are_not_served(tmp_path):
     (run.samples / "step-0000001.wav").symlink_to(tmp_path / "secret.wav")
     with live.live_page(run, 0) as page, pytest.raises(urllib.error.HTTPError, match="404"):
         fetch(page, "samples/step-0000001.wav")
+
+
+@pytest.mark.parametrize(
+    "text", ["GET http://[ HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost: [\r\n\r\n"]
+)
+def test_a_bracket_that_is_not_closed_gets_an_answer(tmp_path, text):
+    with live.live_page(RunFolder(tmp_path), 0) as page:
+        assert ask(page, text.encode()).startswith(b"HTTP/1.0 400")
+
+
+@pytest.mark.parametrize(
+    "log",
+    ["step\n1e3\n", "step\n" + "9" * 5000, 'step\n"open', "step\n" + "x" * 200_000, "step\n\xff"],
+)
+def test_a_damaged_log_is_no_end_of_the_page(tmp_path, log):
+    run = RunFolder(tmp_path)
+    run.log.write_bytes(log.encode("latin-1"))
+    with live.live_page(run, 0) as page:
+        assert state_of(page)["sample"] is None
