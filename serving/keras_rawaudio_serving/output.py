@@ -3,26 +3,25 @@
 import os
 import shutil
 import sys
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from .audio import file_name
 from .errors import ServingError
+from .finished_file import finish
 from .scratch import Scratch, is_kept, refusal, replace_all
+
+if TYPE_CHECKING:
+    import soundfile
 
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _LARGEST_WAV = 2**32 - 2**16  # bytes of samples
 _COMPRESSION = 20  # the most that FLAC and OGG save, about
 _MAX_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on very long writes
-# libsndfile gives each Ogg stream a random serial number. With a fixed one equal audio gives equal
-# files.
-_OGG_SERIAL = (1).to_bytes(4, "little")
-_MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Output(Protocol):
@@ -157,6 +156,7 @@ class FileOutput:
         self.kept: Sequence[int] = range(keep or streams)
         container, subtype = FORMATS[Path(path).suffix.lower()]
         self._files: list[soundfile.SoundFile] = []
+        self._frames = 0
         self._scratch: Scratch | None = None
         try:
             self._scratch = Scratch(self.paths[0])
@@ -203,23 +203,34 @@ class FileOutput:
                 for start in range(0, len(row), _MAX_FRAMES):
                     file.write(row[start : start + _MAX_FRAMES])
             except RuntimeError as error:  # libsndfile's: disk full, a WAV of more than 4 GB
-                reason = refusal(Path(os.fsdecode(file.name))) or error
-                raise ServingError(
-                    f"cannot write {self.paths[0]}: {reason}; make room, or choose another place"
-                ) from None
+                raise self._failure(file, error) from None
+        self._frames += block.shape[1]
+
+    def _failure(self, file: "soundfile.SoundFile", error: Exception) -> ServingError:
+        reason = refusal(Path(os.fsdecode(file.name))) or error
+        return ServingError(
+            f"cannot write {self.paths[0]}: {reason}; make room, or choose another place"
+        )
 
     def _commit(self) -> None:
         umask = os.umask(0)
         os.umask(umask)
-        for file in self._files:
-            file.close()
-        parts = [Path(os.fsdecode(self._files[stream].name)) for stream in self.kept]
-        for part in parts:
-            if part.suffix.lower() == ".ogg":
-                _fix_ogg_serial_numbers(part)
+        parts = [Path(os.fsdecode(file.name)) for file in self._files]
+        for file, part in zip(self._files, parts, strict=True):
+            try:
+                file.close()
+                finish(part, self._frames)
+            except (OSError, RuntimeError, ValueError) as error:
+                raise self._failure(file, error) from None
             part.chmod(0o666 & ~umask)  # libsndfile gives 0644; it should be like any other file
+        kept = [parts[stream] for stream in self.kept]
         assert self._scratch
-        replace_all(list(zip(parts, self.paths, strict=True)), self._scratch.path)
+        try:
+            replace_all(list(zip(kept, self.paths, strict=True)), self._scratch.path)
+        except OSError as error:  # another's file, a mounted one
+            raise ServingError(
+                f"cannot write {self.paths[0]}: {error.strerror}; choose another place"
+            ) from None
 
     def _discard(self) -> None:
         for file in self._files:
@@ -261,30 +272,3 @@ class PipeOutput:
             raise
         except OSError as error:
             raise ServingError(f"cannot write to standard output: {error.strerror}") from None
-
-
-def _checksum(page: bytes) -> bytes:
-    # Ogg's CRC is zlib's without its two inversions, and with the bits of each byte mirrored.
-    crc = zlib.crc32(page.translate(_MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return crc.to_bytes(4, "big").translate(_MIRROR)
-
-
-def _fix_ogg_serial_numbers(path: Path) -> None:
-    """Rewrite the page headers of the Ogg file at `path` in place.
-
-    Reference:
-        RFC 3533, section 6: serial number in bytes 14 to 17 of a page, checksum in 22 to 25.
-    """
-    with path.open("r+b") as file:
-        while header := file.read(27):
-            start = file.tell() - 27
-            if len(header) < 27 or header[:4] != b"OggS":
-                raise ValueError(f"not an Ogg page at byte {start} of {path}")
-            sizes = file.read(header[26])
-            body = file.read(sum(sizes))
-            head = header[:14] + _OGG_SERIAL + header[18:22]
-            crc = _checksum(head + bytes(4) + header[26:] + sizes + body)
-            end = file.tell()
-            file.seek(start)
-            file.write(head + crc)
-            file.seek(end)

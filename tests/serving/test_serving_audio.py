@@ -366,3 +366,45 @@ def test_a_full_disk_behind_standard_output(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full, isatty=lambda: False))
         with pytest.raises(ServingError, match="standard output: No space left"), PipeOutput() as p:
             p.write(np.zeros((1, 9)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX system")
+@pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg"])
+def test_a_disk_that_is_full_at_the_very_end(tmp_path: Path, extension: str) -> None:
+    """Libsndfile closes FLAC and Ogg without a word, and a broken file had the final name."""
+    import resource
+
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 5000))
+    whole, cut = tmp_path / f"whole{extension}", tmp_path / f"cut{extension}"
+    with FileOutput(whole, 1, 8000) as output:
+        output.write(noise)
+    size = whole.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 81, size // 2, size - 200, size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            with (
+                pytest.raises(ServingError, match="cannot write"),
+                FileOutput(cut, 1, 8000) as output,
+            ):
+                output.write(noise)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == [whole]
+
+
+def test_a_name_that_cannot_be_taken_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of a file that is mounted in a container."""
+
+    def busy(*paths: object) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(os, "replace", busy)
+    with (
+        pytest.raises(ServingError, match=r"new\.wav: Device or resource busy; choose"),
+        FileOutput(tmp_path / "new.wav", 1, 8000) as output,
+    ):
+        output.write(np.zeros((1, 9)))
+    assert list(tmp_path.iterdir()) == []

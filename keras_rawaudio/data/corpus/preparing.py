@@ -255,7 +255,7 @@ def _write_part(
                 peak = max(peak, float(np.max(np.abs(block))))
                 blocks = [block, block.mean(axis=1)] if channels > 1 else [block]
                 for name, samples in zip(names, map(to_int16, blocks), strict=True):
-                    samples.tofile(files[name])
+                    files[name].write(samples.tobytes())
                     digests[name].update(samples.data)
     segments = [{"source": i, "start": start, "samples": stop - start} for i, start, stop in spans]
     count = sum(segment["samples"] for segment in segments)

@@ -224,7 +224,7 @@ def _decode_to(raw: Path, audio: Audio, rate: int, channels: int) -> tuple[int, 
             clipped += int(np.count_nonzero(np.abs(block) > 1))
             quantised = to_int16(block)
             peak = max(peak, int(np.max(np.abs(quantised.astype(np.int32)), initial=0)))
-            quantised.tofile(file)
+            file.write(quantised.tobytes())  # `tofile` keeps the reason of a failure to itself
             samples += len(quantised)
     return samples, clipped, peak / FULL_SCALE
 

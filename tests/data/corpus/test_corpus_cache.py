@@ -129,7 +129,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, prepare, existing)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(UserError, match=r"cannot prepare the corpus in .*cache: ") as caught:
+        words = r"cannot prepare the corpus in .*cache: File too large; choose another by train"
+        with pytest.raises(UserError, match=words) as caught:
             prepare(source)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
