@@ -10,6 +10,7 @@ from typing import Any
 from abuse_case import GENERATE, Case, Process, nothing
 
 TRAIN = "train --audio song.wav --recipe tiny.yaml --run new --epochs 1"
+EVALUATE = "evaluate-audio --real song.wav --generated song.wav --out new.html"
 SPECTROGRAM = "spectrogram song.wav --out new.png"
 
 
@@ -75,6 +76,12 @@ def odd() -> Iterator[tuple[str, Process, Callable[[], Any], bool]]:
         yield words, Process(limits={"RLIMIT_NOFILE": 12}), nothing, True
         yield words, Process(limits={"RLIMIT_FSIZE": 0}), nothing, False
         yield words, Process(limits={"RLIMIT_FSIZE": 3000}), nothing, False
+    for ending in ("flac", "ogg"):  # libsndfile closes these without a word
+        words = GENERATE.replace("0.1", "9").replace("wav", ending)
+        for limit in (0, 3000):
+            yield words, Process(limits={"RLIMIT_FSIZE": limit}), nothing, False
+    yield EVALUATE, Process(limits={"RLIMIT_FSIZE": 3000}), nothing, False
+    yield f"{GENERATE} --out -", Process(stdout="/dev/full"), nothing, False
     yield GENERATE, Process(limits={"RLIMIT_NPROC": 1}), nothing, True
     name = "caf\u00e9.yaml"
     rename = lambda: os.rename("tiny.yaml", name)  # noqa: E731

@@ -37,6 +37,9 @@ def tags_and_digits() -> Group:
         yield ["sweep", "a.yaml", "--out", "new"], written("a.yaml", sweep), False
         sweep = f"audio: song.wav\ntrials: 1\nsearch: {{data.batch: {{low: 1, high: {value}}}}}\n"
         yield ["sweep", "a.yaml", "--out", "new"], written("a.yaml", sweep), False
+    for text in ("1e-3", "1.5e-3", ".1e-2", "1e-99999", "1e", "1e3.5"):
+        recipe = RECIPE.replace("sample_seconds: 0.0", f"learning_rate: {text}")
+        yield ["recipe", "a.yaml"], written("a.yaml", recipe), len(text) < 7 and text[-1] in "23"
     for words in (
         f"recipe raw --set tiers.{LONG}.units=4",
         f"recipe raw --set data.batch={LONG}",
