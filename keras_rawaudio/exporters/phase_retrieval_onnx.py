@@ -61,7 +61,7 @@ class _Hop:
         b, phases = self.builder, self.phases
         size, hop, ahead = phases.fft_size, phases.hop, phases.look_ahead
         length = size + ahead * hop
-        start = b.doubles("start", np.stack([phases.start, 0 * phases.start], axis=1))
+        start = b.doubles("start", np.stack(phases.start, axis=1))
         nodes = [
             node("Pad", ["hop/total", b.integers(0, 0, 0, hop)], "hop/total0"),
             node("Unsqueeze", ["hop/magnitudes", b.integers(3)], "hop/columns"),

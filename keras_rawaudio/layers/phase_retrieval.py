@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-START = 1e-3  # -114 dB: below it, a frame starts as a pulse in its middle
+START = 1e-3  # -114 dB: below it, a frame starts as a pulse
 GRID = 2.0**20  # steps of an amplitude of 1: what is carried is a multiple of one, -120 dB
 
 
@@ -60,7 +60,10 @@ class PhaseRetrieval:
         self.fft_size, self.hop, self.channels = fft_size, fft_size // 4, channels
         self.look_ahead, self.iterations, self.momentum = look_ahead, iterations, momentum
         self.window = np.hanning(fft_size + 1)[:-1]
-        self.start = START * (-1.0) ** np.arange(fft_size // 2 + 1)
+        # Not in the middle, where a spectrum would be real: the signs of its zeros are unsure.
+        place = fft_size // 2 + fft_size // 16
+        pulse = np.exp(-2j * np.pi * place * np.arange(fft_size // 2 + 1) / fft_size)
+        self.start = START * pulse.real, START * pulse.imag
         self.scale = float(self.hop / np.square(self.window).sum())
 
     @property
@@ -105,7 +108,7 @@ class PhaseRetrieval:
         for i in self.order:
             first = i * hop
             re, im = ops.rfft(total[:, first : first + size] * self.window)
-            re = re + self.start
+            re, im = re + self.start[0], im + self.start[1]
             now = re, im
             if i in last:
                 re = re + self.momentum * (re - last[i][0])
