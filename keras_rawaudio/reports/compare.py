@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ COLUMNS = (
     "",
     "run",
     "by sound",
-    "best",
+    "kept",
     "baseline",
     "gain",
     "verdict",
@@ -46,8 +47,9 @@ class Row:
     Attributes:
         name: the folder.
         task: prediction or reconstruction, and the unit of the score. Runs of one task are ranked.
-        gain: the best of its own baselines less its best validation score; None before the first
-            validation. Scores of two frame sizes do not compare, and gains do.
+        gain: the best of its own baselines less the validation score of the model that is kept;
+            None before the first validation. Scores of two frame sizes do not compare, but gains
+            do.
         sound: sorts by generated audio: the healthy first, then by how far tone and beat are from
             the piece's own, relative to it; None where that is unknown.
         cells: text for `COLUMNS` (but the first three) and `COSTS`.
@@ -67,8 +69,9 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
 
     Beside it stands their rank by sound: by verdict, tone and beat of what they generate.
 
-    Validation figures are from each run's log. Figures of generated audio are from its last report,
-    or from the best validation where there is no report.
+    Validation figures are from each run's log, of the model that is kept: the latest of codes, the
+    best of others. Figures of generated audio are from its last report,
+    or from that model's validation where there is no report.
 
     Args:
         runs: run folders; other paths are skipped.
@@ -165,16 +168,16 @@ def _row(run: RunFolder) -> Row:
     described, recipe = run.describe(), run.read_recipe()
     measure = described["measure"]
     log = read_log(run.log, measure)
-    best = min(log, key=lambda row: row[measure]) if log else {}
-    figures = _figures(run, best)
+    last = log[-1] if log else {}
+    kept = last if measure == "bits_per_code" or not log else min(log, key=itemgetter(measure))
+    figures = _figures(run, kept)
     ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)
-    last = log[-1] if log else {}
     baseline = min(described["baselines"].values()) if described["baselines"] else None
-    gain = None if baseline is None or not best else baseline - best[measure]
+    gain = None if baseline is None or not kept else baseline - kept[measure]
     kad = figures.get("distances", {}).get("KAD (musicnn)", {})
     cells = [
-        f"{best[measure]:.3f} {SHORT_UNITS[measure]}" if best else ABSENT,
+        f"{kept[measure]:.3f} {SHORT_UNITS[measure]}" if kept else ABSENT,
         ABSENT if baseline is None else f"{baseline:.3f}",
         ABSENT if gain is None else f"{gain:+.3f}",
         verdict,
@@ -206,16 +209,16 @@ def _sound(figures: dict[str, Any], ill: Sequence[str]) -> tuple[bool, float] | 
     return (bool(ill), sum(far) / len(far)) if far else None
 
 
-def _figures(run: RunFolder, best: dict[str, Any]) -> dict[str, Any]:
-    """Figures of generated audio: of the run's report, or else of its best validation."""
+def _figures(run: RunFolder, kept: dict[str, Any]) -> dict[str, Any]:
+    """Figures of generated audio: of the run's report, or else of a row of its log."""
     if run.measures.is_file():
         return {"findings": [], **read_json(run.measures)}
     known = {
-        key: best[key]
+        key: kept[key]
         for key in (*SOUND, *(f"piece_{name}" for name in SOUND))
-        if best.get(key, "") != ""
+        if kept.get(key, "") != ""
     }
-    return {**known, "findings": [[best["verdict"]]] if best.get("verdict") else []}
+    return {**known, "findings": [[kept["verdict"]]] if kept.get("verdict") else []}
 
 
 def _speed(figures: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -170,12 +171,23 @@ def test_a_name_that_is_not_utf_8_costs_its_own_run_alone(make_run, tmp_path, ca
     assert "run-\N{REPLACEMENT CHARACTER}" in capfd.readouterr().err
 
 
+def test_of_a_model_of_codes_the_latest_is_kept(make_run, capfd):
+    codes, samples = make_run("codes", 5.0, measure="bits_per_code"), make_run("samples", 5.0)
+    for run in (codes, samples):
+        with Path(run, "log.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([3, 7.0, "healthy", 3.0, 50000, 20.5])
+    assert main(["compare", codes, samples]) == 0
+    out = capfd.readouterr().out
+    assert "7.000 bits" in out
+    assert "5.000 bits" in out
+
+
 @pytest.mark.slow
 def test_a_real_run_is_compared_by_its_report(run, capfd):
     assert main(["compare", str(run.path)]) == 0
     title, header, line = capfd.readouterr().out.splitlines()
     assert title == "prediction: bits per sample"
-    assert header.split()[:6] == ["run", "by", "sound", "best", "baseline", "gain"]
+    assert header.split()[:6] == ["run", "by", "sound", "kept", "baseline", "gain"]
     measures = json.loads(run.measures.read_text())
     assert (
         f"{measures['tonal_prominence_db']:.1f} ({measures['piece_tonal_prominence_db']:.1f})"
