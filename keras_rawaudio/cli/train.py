@@ -19,7 +19,12 @@ DEFAULT_MINUTES = 10.0
 # Flags that lay one value over the recipe: flag, key, type, words.
 OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
     ("--batch", "data.batch", int, "rows in a batch"),
-    ("--window", "data.length", int, "samples that a row predicts in one step of training"),
+    (
+        "--window",
+        "data.length",
+        int,
+        "samples (of `default`: codes) that a row predicts in one step of training",
+    ),
     ("--learning-rate", "training.learning_rate", float, "learning rate at the start"),
     ("--optimizer", "training.optimizer", str, "adam, rmsprop or sgd"),
     ("--sample-seconds", "training.sample_seconds", float, "seconds generated at a validation"),

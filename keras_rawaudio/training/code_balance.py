@@ -10,7 +10,7 @@ from keras_rawaudio.training.code_draws import CodeDraws
 from keras_rawaudio.training.code_statistics import distinct_codes
 
 ROWS = 16  # streams drawn at a time
-BLOCKS = 1400  # of each at most, about a minute; no more than the piece has
+SECONDS = 60.0  # of each at most; no more than the train part has
 PRIOR_COUNT = 2.0  # added to each count of draws
 RATE = 0.5  # of the first update
 LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
@@ -49,8 +49,9 @@ class CodeBalance:
         levels = model.spectral_codec.codebook_size
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T])
         self.frequencies = counts / len(codes)
-        self.draws = CodeDraws(model, ROWS, min(BLOCKS, len(codes)))
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
+        blocks = min(round(SECONDS / hop), sum(map(len, rows)))
+        self.draws = CodeDraws(model, ROWS, blocks)
         self.minute = min(self.draws.blocks, max(map(len, rows)))
         self.window = min(round(WINDOW_SECONDS / hop), self.minute)
         self.distinct = distinct_codes(rows, self.window)

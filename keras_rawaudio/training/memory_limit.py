@@ -54,7 +54,7 @@ class MemoryLimit:
         """`find`, but a memory without end is tried first, and streams must not stay in one place.
 
         Where they do, they have fewer different codes within a minute than the train part. For
-        that, memories get as short as `SHORTEST_VARIED` and no shorter.
+        that, memories get shorter down to the first of at most `SHORTEST_VARIED`.
         """
         long = [memory for memory in self.memories() if not self._under_copies(memory)]
         short = [memory for memory in self._against_copies() if memory]
@@ -87,6 +87,9 @@ class MemoryLimit:
             if self._too_long(copied) and not self._under_copies(memory):
                 continue
             self.model.memory.assign(memory)
+            seconds = self.model.memory_seconds
+            tried = f", memory of {seconds:.1f} s" if seconds else ""
+            self.console.progress(f"balancing the codes{tried}")
             self.balance.fit(updates, seed)
             copied = round(self.copies.longest(seed), 1)
             if self.longest_copy is None:

@@ -66,7 +66,6 @@ class ModelFiles:
         """
         if not self.memory_limit:
             return {}
-        self.console.progress(f"step {steps}: balancing the codes")
         with self.step.averaged():
             return {"copied_seconds": self.memory_limit.find(UPDATES, steps)}
 
@@ -75,12 +74,15 @@ class ModelFiles:
         self._save_average(self.run.best)
 
     def finish(self, steps: int) -> None:
-        """Balance the model that was kept more closely, at the end of training."""
-        if self.memory_limit and self.run.best.is_file():
-            self.console.progress("balancing the codes")
-            self.model.load_weights(self.run.best)
-            self.memory_limit.find_anew(FINAL_UPDATES, steps)
-            self._save(self.run.best)
+        """Balance a model of codes more closely and keep it, at the end of training.
+
+        Args:
+            steps: how many were taken.
+        """
+        if self.memory_limit:
+            with self.step.averaged():
+                self.memory_limit.find_anew(FINAL_UPDATES, steps)
+                self._save(self.run.best)
 
     def _save_average(self, path: Path) -> None:
         with self.step.averaged():

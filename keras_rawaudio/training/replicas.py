@@ -15,7 +15,7 @@ from keras_rawaudio.errors import UserError
 
 # Of the first number of a random state: replicas this far apart draw different noise.
 SEED_STRIDE = 0x9E3779B1
-NUMBERS = 4  # that `from_chief` takes
+NUMBERS = 5  # that `from_chief` takes
 # What a collective operation raises when a process of the others is gone.
 LOST = (
     *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError),

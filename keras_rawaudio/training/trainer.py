@@ -73,7 +73,7 @@ class Trainer:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
         # What it learns from: the audio itself, or codes that were read off it.
-        self.data = data or corpus
+        self.data, self.of_codes = data or corpus, data is not None
         self.segments = self.data.segments("train")
         self.plan = WindowPlan.fitting(
             [len(s) for s in self.segments],
@@ -114,6 +114,7 @@ class Trainer:
         self.interrupt = Interrupt()
         self._stopping = False  # of several processes, as of their last look
         self.steps, self.seconds, self._saved = 0, 0.0, -1  # saved: the last checkpoint's step
+        self.balanced = not self.of_codes  # whether `ModelFiles.finish` has nothing to do
         self.resumed = resume
         if resume:
             self._restore()
@@ -134,19 +135,16 @@ class Trainer:
             Whether it came to its end; `False` after Ctrl-C.
         """
         line = self.console.line
-        if self.plan.window < self.recipe.data.length:
-            line(
-                f"note: windows of {self.plan.window} samples, not {self.recipe.data.length}, "
-                "so that more of this audio is in one"
-            )
-        if warning := self.plan.warning():
-            line(f"note: {warning}")
+        unit = "codes" if self.of_codes else "samples"
+        for note in self.plan.notes(self.recipe.data.length, unit):
+            line(f"note: {note}")
         if self._used_up():
             line("this run has used its budget already; give it more to go on")
-            return True
+            return self._finish()
         if self.validation.finished:
             line(f"this run stopped early: no better for {self.validation.since_best} validations")
-            return True
+            return self._finish()
+        self.balanced = not self.of_codes
         with self.interrupt.catching():
             self.callbacks.on_train_begin()  # first: one that refuses leaves the folder as it was
             try:
@@ -162,12 +160,23 @@ class Trainer:
             finally:
                 self.callbacks.on_train_end()
         if self._finished():
-            if self.replicas.chief:
-                self.files.finish(self.steps)
-            return True
+            return self._finish()
         self.save()
         line(f"stopped and saved at step {self.steps}; --resume goes on from here")
         return False
+
+    def _finish(self) -> bool:
+        """Balance the codes of the kept model closely, once; `False` after Ctrl-C."""
+        if not self.balanced:
+            try:
+                if self.replicas.chief:
+                    self.files.finish(self.steps)
+            except KeyboardInterrupt:
+                self.console.line("stopped before the codes were balanced; --resume does that")
+                return False
+            self.balanced = True
+            self._save_checkpoint()
+        return True
 
     def save(self) -> None:
         """Write last.keras and the checkpoint that resume reads.
@@ -286,6 +295,7 @@ class Trainer:
             "seconds": self.seconds,
             "best": self.validation.best,
             "since_best": self.validation.since_best,
+            "balanced": self.balanced,
         }
 
     def _restore(self) -> None:
@@ -294,7 +304,10 @@ class Trainer:
         if self.replicas.chief:
             progress = load_checkpoint(self.run, self.step, self.console.line)
         self.replicas.share(self.step.variables().values())
-        names = ("steps", "seconds", "best", "since_best")
-        steps, self.seconds, best, since = self.replicas.from_chief([progress[n] for n in names])
-        self.steps = self._saved = int(steps)
+        names = ("steps", "seconds", "best", "since_best", "balanced")
+        steps, self.seconds, best, since, balanced = self.replicas.from_chief(
+            [progress[name] for name in names]
+        )
+        self.steps, self.balanced = int(steps), bool(balanced)
+        self._saved = self.steps
         self.validation.best, self.validation.since_best = best, int(since)

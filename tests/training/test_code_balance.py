@@ -16,14 +16,15 @@ from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_statistics import distinct_codes
 
 RATE = 2000
+BLOCKS = 100  # of a draw
 
 
 @pytest.fixture
 def balance(monkeypatch):
     monkeypatch.setattr(code_balance, "ROWS", 8)
-    monkeypatch.setattr(code_balance, "BLOCKS", 100)
     keras.utils.set_random_seed(0)
     model = SpectralModel(RATE, codebook_size=16, components=4, units=8)
+    monkeypatch.setattr(code_balance, "SECONDS", BLOCKS * model.block / RATE)
     model.prepare([np.random.default_rng(0).normal(size=20 * RATE).astype(np.float32) / 10])
     # A piece that has the first code of each band half of the time.
     codes = np.random.default_rng(1).integers(0, 16, (4000, model.frame))
@@ -34,7 +35,7 @@ def balance(monkeypatch):
 
 def draws_of(balance, codes):
     """Let every draw give these codes `(blocks, bands)` in each stream."""
-    shape = (code_balance.BLOCKS, code_balance.ROWS, balance.model.frame)
+    shape = (BLOCKS, code_balance.ROWS, balance.model.frame)
     balance.draws = lambda rng: np.broadcast_to(codes[: shape[0], None], shape).astype(np.int32)
 
 
@@ -63,7 +64,7 @@ def test_biases_are_bounded(balance):
 
 
 def test_streams_that_wander_are_drawn_from_fewer_codes(balance):
-    shape = (code_balance.BLOCKS, balance.model.frame)
+    shape = (BLOCKS, balance.model.frame)
     balance.distinct = 4.0  # of the piece
     draws_of(balance, np.random.default_rng(5).integers(0, 16, shape))
     balance.fit(2, seed=0)
@@ -75,7 +76,7 @@ def test_streams_that_wander_are_drawn_from_fewer_codes(balance):
 
 
 def test_streams_that_stay_on_few_codes_are_drawn_from_all(balance):
-    shape = (code_balance.BLOCKS, balance.model.frame)
+    shape = (BLOCKS, balance.model.frame)
     draws_of(balance, np.zeros(shape, int))
     balance.model.min_p.assign(0.2)
     balance.fit(4, seed=0)
@@ -83,7 +84,7 @@ def test_streams_that_stay_on_few_codes_are_drawn_from_all(balance):
 
 
 def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
-    codes = np.random.default_rng(5).integers(0, 16, (code_balance.BLOCKS, balance.model.frame))
+    codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
     balance.distinct = distinct_codes([codes], balance.window)
     draws_of(balance, codes)
     balance.fit(4, seed=0)
@@ -92,7 +93,7 @@ def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
 
 @pytest.mark.parametrize(("every", "variety"), [(1, 1.0), (25, 0.25)])
 def test_variety_is_the_share_of_the_pieces_codes_within_a_minute(balance, every, variety):
-    codes = np.arange(code_balance.BLOCKS)[:, None] // every % 16 * np.ones(balance.model.frame)
+    codes = np.arange(BLOCKS)[:, None] // every % 16 * np.ones(balance.model.frame)
     balance.distinct_in_minute = 16.0
     draws_of(balance, codes)
     balance.fit(1, seed=0)

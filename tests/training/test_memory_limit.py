@@ -16,7 +16,7 @@ from ..small_models import make_spectral
 @pytest.fixture
 def limit(monkeypatch):
     """Of 4 s; draws nothing: copies and variety are functions of the memory in blocks."""
-    monkeypatch.setattr(code_balance, "BLOCKS", 8)
+    monkeypatch.setattr(code_balance, "SECONDS", 0.5)
     monkeypatch.setattr(copy_meter, "SECONDS", 1.0)
     model = make_spectral()
     codes = np.random.default_rng(0).integers(1, 9, 40 * model.frame).astype(np.int16)

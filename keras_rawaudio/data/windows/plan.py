@@ -18,7 +18,7 @@ from keras_rawaudio.errors import UserError
 # Batches planned at once: long enough to cost nothing, short enough that a plan never fills memory.
 BLOCK = 1024
 # Below this share of a part, unused samples are not worth a line.
-WORTH_A_WARNING = 0.01
+WORTH_A_NOTE = 0.01
 # Above this share of a part, unused samples are worth shorter windows.
 WASTE = 0.05
 
@@ -201,17 +201,30 @@ class WindowPlan:
         """Samples that no window of an epoch predicts, those of too short segments included."""
         return sum(self.lengths) - self._layout.used_samples()
 
-    def warning(self) -> str | None:
-        """One line that names the unused samples, or None where they are few."""
+    def notes(self, length: int, unit: str = "samples") -> list[str]:
+        """A line where windows are shorter than was asked for, and one where much is unused.
+
+        Args:
+            length: of a window, as it was asked for.
+            unit: what it is measured in: samples, or codes.
+        """
+        notes, asked = [], length // self.frame * self.frame
+        if self.window < asked:
+            notes.append(
+                f"windows of {self.window} {unit}, not {asked}, so that more of this audio is in "
+                "one"
+            )
         total, unused = sum(self.lengths), self.unused_samples
-        if unused <= WORTH_A_WARNING * total:
-            return None
-        short = len(self.lengths) - len(self._usable)
-        line = f"{unused} of {total} samples ({100 * unused / total:.1f} %) are in no window"
-        if short:
-            line += f", {short} of {len(self.lengths)} segments being shorter than one"
-        unit = "sequence" if self.sequence else "window"
-        return f"{line} ({self._stride} samples): shorter {unit}s or a smaller batch would use more"
+        if unused > WORTH_A_NOTE * total:
+            line = f"{unused} of {total} {unit} ({100 * unused / total:.1f} %) are in no window"
+            if short := len(self.lengths) - len(self._usable):
+                line += f", {short} of {len(self.lengths)} segments being shorter than one"
+            window = "sequence" if self.sequence else "window"
+            notes.append(
+                f"{line} ({self._stride} {unit}): shorter {window}s or a smaller batch would use "
+                "more"
+            )
+        return notes
 
     @property
     def _stride(self) -> int:

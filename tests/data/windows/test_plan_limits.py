@@ -57,9 +57,17 @@ def test_many_short_files():
         assert lanes.batches_per_epoch == sum(n // window for n in lengths) // 8
         shifted = WindowPlan(lengths, frame=64, frames=window // 64, batch=8, shift=16)
         assert shifted.unused_samples < lanes.unused_samples
-    assert "segments being shorter" in (lanes.warning() or "")
-    assert str(lanes.unused_samples) in (lanes.warning() or "")
-    assert WindowPlan([100_000], frame=10, frames=10, batch=4).warning() is None
+    (note,) = lanes.notes(window)
+    assert "segments being shorter" in note
+    assert f"{lanes.unused_samples} of {sum(lengths)} samples" in note
+
+
+def test_notes_are_of_what_is_shorter_or_unused():
+    plan = WindowPlan([100_000], frame=10, frames=10, batch=4)
+    assert plan.notes(100) == []
+    assert plan.notes(109) == []  # frames are whole
+    (note,) = plan.notes(200, "codes")
+    assert note.startswith("windows of 100 codes, not 200")
 
 
 def test_nothing_fits():
