@@ -17,6 +17,7 @@ from keras_rawaudio.exporters.onnx_graph import (
 )
 from keras_rawaudio.exporters.phase_retrieval_onnx import hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import GAIN, LEVEL, PLACE, TEMPO
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, PHASES, SPECTRA
@@ -119,6 +120,7 @@ class _Composer:
                 *(states[n] for n in self.steps.hidden_states),
             ],
         )
+        aged = states | {AGE: recurrent[self.steps.recurrent.index(AGE)]}
         own = [before[name] for name in self.steps.recurrent]
         given = ["codes/number", draws, before[CODES], before[CODES_BEFORE], "codes/new"]
         moved, _ = self.steps.moved.inline("codes/moved", [*given, *own, *recurrent], after)
@@ -126,7 +128,7 @@ class _Composer:
             node("Cast", ["codes/i"], "codes/number", to=TensorProto.FLOAT),
             node("Cast", ["block/drawn"], "codes/is_drawn", to=TensorProto.BOOL),
             *nodes,
-            choice("codes/is_drawn", ["codes/new"], self._draw(hidden, states), self._read()),
+            choice("codes/is_drawn", ["codes/new"], self._draw(hidden, aged), self._read()),
             *moved,
             node("Identity", ["codes/go_on"], "codes/goes_on"),
         ]

@@ -10,10 +10,11 @@ from keras import ops
 from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import DENSITY, HOLD, MOST_DRAWS, with_level
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, SPECTRA
-from keras_rawaudio.models.spectral_model import AGE, SpectralModel
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 class SpectralSteps:
@@ -31,7 +32,7 @@ class SpectralSteps:
         recurrent: names of the states that `hidden` returns.
         hidden_states: names of those that it takes, after the number of the draw, from 0.
         hidden: what the prior makes of the codes before, and its state.
-        drawing_states: names of the states that `draw` takes.
+        drawing_states: names of the states that `draw` takes; the age is that of `hidden`.
         draw: new codes; it takes the number of the draw, from 0.
         moved: codes, codes before and recurrent state with a block more, in rows that draw it.
         read: codes of spectra of power.
@@ -44,7 +45,7 @@ class SpectralSteps:
         self._convert = builder.step
         self.recurrent = [*model.state_spec(), AGE]
         self.hidden_states = [*self.recurrent, HOLD.name]
-        self.drawing_states = [CODES, DENSITY.name, HOLD.name]
+        self.drawing_states = [CODES, AGE, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
         self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
         self.level = self._level_step()

@@ -7,10 +7,11 @@ from typing import Any
 from keras import ops
 
 from keras_rawaudio.generation.counted_loop import counted_loop
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import GAIN, LEVEL, MOST_DRAWS, PLACE, TEMPO, with_level
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
-from keras_rawaudio.models.spectral_model import AGE, HISTORY, SpectralModel, State
+from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel, State
 
 
 def advance(
@@ -71,7 +72,8 @@ def _draw(
     def draw_codes(i: Any, state: State) -> State:
         own = ops.take(noise, i, axis=1)
         hidden, after = model.next_hidden(state, own)
-        codes = model.sampler.draw(hidden, own, temperature, keys, state)
+        given = {**state, AGE: after[AGE]}
+        codes = model.sampler.draw(hidden, own, temperature, keys, given)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
 
     state = counted_loop(ops.cast(ops.max(draws), "int32"), state, draw_codes)

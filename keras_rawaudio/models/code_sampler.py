@@ -10,9 +10,15 @@ from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
 from keras_rawaudio.models.controls import DENSITY, HOLD
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
+AGE = "age"  # the state that counts blocks since the prior's state began; those read are one
+NEAR = 16.0  # variance around the block before, over that of soft targets
+
 
 class CodeSampler:
     """Draws codes from the logits of a prior.
+
+    A block with which the prior's state begins anew, because its memory ended, is drawn near the
+    block before: probabilities are weighted by a Gaussian around its entries.
 
     Args:
         codec: has the entries.
@@ -59,13 +65,17 @@ class CodeSampler:
                 distribution.
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
-            state: holds `density`, and `hold` with the codes of the block before; None: as trained.
+            state: `codes` of the block before with the `age` of the prior's state, and the controls
+                `density` and `hold`; None, or what is not there: as trained.
         """
+        state = state or {}
         known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
         codes = []
         for band in range(self.codec.bands):
             logits = self.prior.logits(band, hidden, known, keys[band])
-            if state:
+            if AGE in state:
+                logits = logits + self._nearness(band, state)
+            if DENSITY.name in state:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
@@ -74,7 +84,7 @@ class CodeSampler:
             reached = ops.cast(below <= noise[:, band : band + 1] * below[:, -1:], "int32")
             # Rounding may leave nothing above the last entry.
             code = ops.minimum(ops.sum(reached, axis=-1), self.codec.codebook_size - 1)
-            if state:
+            if HOLD.name in state:
                 before = ops.cast(state[CODES][:, band], "int32")
                 code = ops.where(state[HOLD.name][:, 0] > 0.5, before, code)
             codes.append(code)
@@ -82,3 +92,10 @@ class CodeSampler:
                 entry = ops.take(self.codec.points(band), code, axis=0)
                 known = known + self.prior.condition(band, entry)
         return ops.stack(codes, axis=1)
+
+    def _nearness(self, band: int, state: dict[str, Any]) -> Any:
+        """Logits `(B, codebook_size)` of what a state that begins anew goes on with, or 0."""
+        before = ops.cast(state[CODES][:, band], "int32")
+        first = ops.logical_and(state[AGE] == 1, state[CODES][:, :1] >= 0)
+        logits = self.codec.nearness(band, ops.maximum(before, 0), NEAR)
+        return ops.where(first, logits, 0.0)

@@ -13,7 +13,7 @@ from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import BandCodebook, band_edges, fit_codebooks
 
 CODES = "codes"  # the state of a generator that holds the codes of the block before
-SOFTNESS = 0.06  # of the median squared distance between nearest entries
+SOFTNESS = 0.06  # of targets, of the median squared distance between nearest entries
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -193,11 +193,23 @@ class SpectralCodec(keras.layers.Layer):
 
     def soft_targets(self, band: int, codes: Any) -> Any:
         """Probabilities over entries `(..., codebook_size)`: those near the true one share it."""
+        return ops.softmax(self.nearness(band, codes), axis=-1)
+
+    def nearness(self, band: int, codes: Any, width: float = 1.0) -> Any:
+        """Logarithm of a Gaussian of entries around those of `codes`, up to a constant.
+
+        Args:
+            band: which.
+            codes: `(...)` int32.
+            width: its variance, over that of the soft targets.
+
+        Returns:
+            `(..., codebook_size)`.
+        """
         entries = self.entries[band]
-        true = ops.take(entries, codes, axis=0)
         half = 0.5 * ops.sum(ops.square(entries), axis=1)
-        closeness = ops.matmul(true, ops.transpose(entries)) - half
-        return ops.softmax(closeness / self.softness[band], axis=-1)
+        products = ops.matmul(ops.take(entries, codes, axis=0), ops.transpose(entries))
+        return (products - half) / (width * self.softness[band])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

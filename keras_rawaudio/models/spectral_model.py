@@ -12,7 +12,7 @@ from keras import ops
 from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.models.clock_seconds import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
-from keras_rawaudio.models.code_sampler import CodeSampler
+from keras_rawaudio.models.code_sampler import AGE, CodeSampler
 from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
@@ -22,7 +22,6 @@ from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
 State = dict[str, Any]
 HISTORY = "history"  # the state that holds the block of audio before
-AGE = "age"  # the state that counts blocks drawn since the prior's state began
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -238,7 +237,7 @@ class SpectralModel(FitWindows):
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
         hidden, after = self.prior.step(points, before)
-        names, after = [*names, AGE], [*after, (state[AGE] * kept + 1.0) * drawn]
+        names, after = [*names, AGE], [*after, state[AGE] * kept * drawn + 1.0]
         if HOLD.name in state:
             held = state[HOLD.name] * drawn > 0.5
             pairs = zip(names, after, strict=True)

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rawaudio.generation.music import random_music
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.spectral_codec import CODES
-from keras_rawaudio.models.spectral_model import AGE, SpectralModel
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 class CodeDraws:
@@ -42,7 +43,7 @@ class CodeDraws:
 
         def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
             hidden, state = model.next_hidden(state, noise[t])
-            codes = model.sampler.draw(hidden, noise[t], temperature, keys)
+            codes = model.sampler.draw(hidden, noise[t], temperature, keys, state)
             return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
 
         drawn = tf.TensorArray(tf.int32, self.blocks)

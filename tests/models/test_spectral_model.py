@@ -6,9 +6,9 @@ from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import fresh_state
+from keras_rawaudio.models.code_sampler import AGE, NEAR
 from keras_rawaudio.models.controls import HOLD
-from keras_rawaudio.models.spectral_codec import CODES
-from keras_rawaudio.models.spectral_model import AGE
+from keras_rawaudio.models.spectral_codec import CODES, SOFTNESS
 from keras_rawaudio.models.tier import CLOCK
 
 from ..small_models import compiled, make_spectral, reference_sampler
@@ -109,7 +109,7 @@ def test_a_memory_ends_in_its_last_quarter_anywhere_alike(model):
     assert set(lasted) == {12, 13, 14, 15}
     counts = np.bincount(lasted.astype(int))[12:]
     assert counts.min() > 0.8 * counts.mean()
-    assert ages(model, random, drawn=0.0, blocks=10).max() == 0
+    assert ages(model, random, drawn=0.0, blocks=10).max() == 1
     held = {HOLD.name: ops.ones((1000, 1))}
     assert ages(model, random, blocks=10, **held).max() == 0
     model.memory.assign(0)
@@ -132,6 +132,29 @@ def test_a_state_that_begins_anew_knows_its_clock_alone(model):
     known, _ = model.next_hidden(full, noise)
     np.testing.assert_allclose(anew, expected, atol=1e-6)
     assert np.abs(np.asarray(known) - np.asarray(expected)).max() > 1e-3
+
+
+def test_a_state_that_begins_anew_goes_on_near_the_block_before(model):
+    """Probabilities are those of a beginning, by a Gaussian of the median nearest distance."""
+    rows, codec = 3000, model.spectral_codec
+    hidden, keys = ops.zeros((rows, 12)), model.sampler.entry_keys()
+    noise = np.random.default_rng(0).random((rows, model.frame)).astype(np.float32)
+    logits = np.asarray(model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), keys[0]))[0]
+
+    def shares(age, code=5.0):
+        state = {CODES: ops.full((rows, model.frame), code), AGE: ops.full((rows, 1), age)}
+        drawn = model.sampler.draw(hidden, noise, ops.ones((rows, 1)), keys, state)
+        return np.bincount(np.asarray(drawn)[:, 0], minlength=16) / rows
+
+    entries = np.asarray(codec.entries[0])
+    squares = np.square(entries[:, None] - entries).sum(axis=2)
+    nearest = np.median(np.where(np.eye(16), np.inf, squares).min(axis=1))
+    scale = NEAR * SOFTNESS * nearest
+    expected = np.exp(logits - squares[5] / (2 * scale))
+    assert np.abs(shares(1.0) - expected / expected.sum()).max() < 0.03
+    expected = np.exp(logits)
+    for known in (shares(2.0), shares(1.0, code=-1.0)):  # it goes on, or nothing was before
+        assert np.abs(known - expected / expected.sum()).max() < 0.03
 
 
 def test_many_short_calls_play_as_one_long_call(model):
