@@ -37,8 +37,6 @@ def spectrogram_figure(
     rate: int,
     path: str | PathLike[str],
     mark_seconds: float | None = None,
-    *,
-    highest: float | None = None,
 ) -> None:
     """Draw waveform and spectrogram of each panel, one under the other, on one scale.
 
@@ -50,7 +48,6 @@ def spectrogram_figure(
         rate: in Hz, of all panels.
         path: where to write; the ending says the format (PNG without one).
         mark_seconds: where to draw a line, for the end of the seed; None for none.
-        highest: top of the frequency axis in Hz; None for half the rate.
 
     Raises:
         UserError: no panels, or bad audio.
@@ -88,7 +85,7 @@ def spectrogram_figure(
             cmap="magma",
             interpolation="nearest",
         )
-        spectrum.set(xlim=(0, seconds), ylim=(0, (highest or rate / 2) / 1000))
+        spectrum.set(xlim=(0, seconds), ylim=(0, rate / 2000))
         spectrum.set_ylabel("frequency (kHz)")
         if row == len(panels) - 1:
             spectrum.set_xlabel("time (s)")
