@@ -186,6 +186,7 @@ def make(name, spread=0.3):
     if name in SPECTRAL_MODELS:
         model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2)
         model.memory.assign(3)
+        model.nearness.assign(16)
         return model
     tiers, head, codec = (MODELS | LATENT_MODELS | PACED_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)

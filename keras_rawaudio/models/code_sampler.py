@@ -11,28 +11,31 @@ from keras_rawaudio.models.controls import DENSITY, HOLD
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 AGE = "age"  # the state that counts blocks since the prior's state began; those read are one
-NEAR = 16.0  # variance around the block before, over that of soft targets
 
 
 class CodeSampler:
     """Draws codes from the logits of a prior.
 
-    A block with which the prior's state begins anew, because its memory ended, is drawn near the
-    block before: probabilities are weighted by a Gaussian around its entries.
+    A block with which the prior's state begins anew, because its memory ended, may be drawn near
+    the block before: probabilities are weighted by a Gaussian around its entries.
 
     Args:
         codec: has the entries.
         prior: compares its queries with their keys.
         bias: `(bands, codebook_size)`, added to the logits where the generator draws.
         min_p: `()`, the least probability of a code that is drawn, as a share of the greatest.
+        nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
 
     Reference:
         Nguyen et al. 2025, "Turning up the heat: min-p sampling for creative and coherent LLM
         outputs".
     """
 
-    def __init__(self, codec: SpectralCodec, prior: CodePrior, bias: Any, min_p: Any) -> None:
-        self.codec, self.prior, self.bias, self.min_p = codec, prior, bias, min_p
+    def __init__(
+        self, codec: SpectralCodec, prior: CodePrior, bias: Any, min_p: Any, nearness: Any
+    ) -> None:
+        self.codec, self.prior, self.bias = codec, prior, bias
+        self.min_p, self.nearness = min_p, nearness
 
     def entry_keys(self) -> list[Any]:
         """What queries are compared with: keys and biases of the entries of each band."""
@@ -97,5 +100,6 @@ class CodeSampler:
         """Logits `(B, codebook_size)` of what a state that begins anew goes on with, or 0."""
         before = ops.cast(state[CODES][:, band], "int32")
         first = ops.logical_and(state[AGE] == 1, state[CODES][:, :1] >= 0)
-        logits = self.codec.nearness(band, ops.maximum(before, 0), NEAR)
-        return ops.where(first, logits, 0.0)
+        first = ops.logical_and(first, self.nearness > 0)
+        logits = self.codec.nearness(band, ops.maximum(before, 0))
+        return ops.where(first, logits / ops.maximum(self.nearness, 1.0), 0.0)

@@ -195,13 +195,14 @@ class SpectralCodec(keras.layers.Layer):
         """Probabilities over entries `(..., codebook_size)`: those near the true one share it."""
         return ops.softmax(self.nearness(band, codes), axis=-1)
 
-    def nearness(self, band: int, codes: Any, width: float = 1.0) -> Any:
+    def nearness(self, band: int, codes: Any) -> Any:
         """Logarithm of a Gaussian of entries around those of `codes`, up to a constant.
+
+        Its variance is `softness`: a share of the median squared distance of nearest entries.
 
         Args:
             band: which.
             codes: `(...)` int32.
-            width: its variance, over that of the soft targets.
 
         Returns:
             `(..., codebook_size)`.
@@ -209,7 +210,7 @@ class SpectralCodec(keras.layers.Layer):
         entries = self.entries[band]
         half = 0.5 * ops.sum(ops.square(entries), axis=1)
         products = ops.matmul(ops.take(entries, codes, axis=0), ops.transpose(entries))
-        return (products - half) / (width * self.softness[band])
+        return (products - half) / self.softness[band]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -54,6 +54,8 @@ class SpectralModel(FitWindows):
             `training.code_balance` sets it.
         min_p: codes that are less probable than this share of the most probable one are not drawn;
             0 until `training.code_balance` sets it.
+        nearness: how near the block before a state begins anew, as `CodeSampler` has it.
+            `training.memory_limit` sets it.
         memory: blocks after which the recurrent state begins anew at the latest, where codes are
             drawn; 0: never. `training.memory_limit` sets it for a model that copies or
             stays in one place.
@@ -115,11 +117,14 @@ class SpectralModel(FitWindows):
         )
         self.min_p = self.add_weight((), initializer="zeros", trainable=False, name="min_p")
         self.memory = self.add_weight((), initializer="zeros", trainable=False, name="memory")
+        self.nearness = self.add_weight((), initializer="zeros", trainable=False, name="nearness")
         if self.labels:
             self.label_shares = self.add_weight(
                 (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
             )
-        self.sampler = CodeSampler(self.spectral_codec, self.prior, self.code_bias, self.min_p)
+        self.sampler = CodeSampler(
+            self.spectral_codec, self.prior, self.code_bias, self.min_p, self.nearness
+        )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
         self.seed_generator = keras.random.SeedGenerator()

@@ -15,10 +15,15 @@ LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
 LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
+# Variances around the block before, over that of soft targets, of new beginnings that are tried:
+# deviations of about once and twice the median distance of nearest entries.
+NEARNESS = (16.0, 64.0)
 
 
 class MemoryLimit:
     """Finds the longest memory with which streams neither copy for too long nor stay in one place.
+
+    Then it finds how near the block before a state may begin anew, by the same two measures.
 
     Codes are balanced anew for each memory that is tried. A draw that copies by chance must not
     cost the memory for good: so each search tries a longer one than the last search found.
@@ -58,7 +63,8 @@ class MemoryLimit:
         """
         long = [memory for memory in self.memories() if not self._under_copies(memory)]
         short = [memory for memory in self._against_copies() if memory]
-        return self._first_of([*long, *short], updates, seed, LEAST_VARIETY)
+        copied = self._first_of([*long, *short], updates, seed, LEAST_VARIETY)
+        return self._begin_near(updates, seed, copied) if self._memory() else copied
 
     def memories(self) -> list[int]:
         """Blocks of each memory that is tried, the longest first; 0: without end."""
@@ -83,15 +89,12 @@ class MemoryLimit:
         self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
     ) -> float:
         before, reason, copied = self._memory(), "", 0.0
+        self.model.nearness.assign(0.0)
         for memory in memories:
             if self._too_long(copied) and not self._under_copies(memory):
                 continue
             self.model.memory.assign(memory)
-            seconds = self.model.memory_seconds
-            tried = f", memory of {seconds:.1f} s" if seconds else ""
-            self.console.progress(f"balancing the codes{tried}")
-            self.balance.fit(updates, seed)
-            copied = round(self.copies.longest(seed), 1)
+            copied = self._balanced(updates, seed)
             if self.longest_copy is None:
                 break
             if self._too_long(copied):
@@ -102,6 +105,28 @@ class MemoryLimit:
                 break
         self._say(before, reason, copied)
         return copied
+
+    def _begin_near(self, updates: int, seed: int, copied: float) -> float:
+        """Begin anew as near the block before as copies and variety allow, or anywhere."""
+        model = self.model
+        anywhere = [np.array(weight) for weight in (model.code_bias, model.min_p)]
+        for nearness in NEARNESS:
+            model.nearness.assign(nearness)
+            near = self._balanced(updates, seed)
+            if not self._too_long(near) and self.balance.variety >= LEAST_VARIETY:
+                return near
+        model.nearness.assign(0.0)
+        for weight, value in zip((model.code_bias, model.min_p), anywhere, strict=True):
+            weight.assign(value)
+        return copied
+
+    def _balanced(self, updates: int, seed: int) -> float:
+        """Seconds of the longest copy, after the codes were balanced."""
+        seconds = self.model.memory_seconds
+        tried = f", memory of {seconds:.1f} s" if seconds else ""
+        self.console.progress(f"balancing the codes{tried}")
+        self.balance.fit(updates, seed)
+        return round(self.copies.longest(seed), 1)
 
     def _too_long(self, copied: float) -> bool:
         return self.longest_copy is not None and copied > self.longest_copy - MARGIN

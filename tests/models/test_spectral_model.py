@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import fresh_state
-from keras_rawaudio.models.code_sampler import AGE, NEAR
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD
 from keras_rawaudio.models.spectral_codec import CODES, SOFTNESS
 from keras_rawaudio.models.tier import CLOCK
@@ -149,12 +149,15 @@ def test_a_state_that_begins_anew_goes_on_near_the_block_before(model):
     entries = np.asarray(codec.entries[0])
     squares = np.square(entries[:, None] - entries).sum(axis=2)
     nearest = np.median(np.where(np.eye(16), np.inf, squares).min(axis=1))
-    scale = NEAR * SOFTNESS * nearest
+    scale = 16 * SOFTNESS * nearest
     expected = np.exp(logits - squares[5] / (2 * scale))
+    model.nearness.assign(16)
     assert np.abs(shares(1.0) - expected / expected.sum()).max() < 0.03
     expected = np.exp(logits)
     for known in (shares(2.0), shares(1.0, code=-1.0)):  # it goes on, or nothing was before
         assert np.abs(known - expected / expected.sum()).max() < 0.03
+    model.nearness.assign(0)
+    assert np.abs(shares(1.0) - expected / expected.sum()).max() < 0.03
 
 
 def test_many_short_calls_play_as_one_long_call(model):

@@ -26,7 +26,8 @@ def limit(monkeypatch):
 
     def draws(copied=lambda memory: 0.0, variety=lambda memory: 1.0):
         def fit(updates, seed):
-            limit.tried.append(int(model.memory))
+            if float(model.nearness) == 0:
+                limit.tried.append(int(model.memory))
             limit.balance.variety = variety(int(model.memory))
 
         limit.balance.fit = fit
@@ -107,6 +108,39 @@ def test_what_copies_while_it_forgets_is_kept_under_the_limit(limit):
     limit.draws(lambda memory: 6.0 if memory == first else 1.0, lambda memory: 0.9)
     limit.find_anew(8, 0)
     assert limit.tried == [0, first, under(limit, 4.0)[0]]
+
+
+@pytest.mark.parametrize(("far", "nearness"), [(0.0, 16), (16.0, 64), (64.0, 0)])
+def test_a_state_begins_anew_as_near_as_copies_allow(limit, far, nearness):
+    """What copies or has too few codes near the block before begins further from it."""
+    first, *_ = under(limit, 4.0)
+    model = limit.model
+    for short, varied in ((0.9, 0.9), (9.0, 1.0)):
+        limit.draws(
+            lambda m, short=short: 9.0 if m != first else (short if near_to() else 1.0),
+            lambda m, varied=varied: varied if near_to() else 1.0,
+        )
+
+        def near_to():
+            return 0 < float(model.nearness) <= far
+
+        limit.balance.fit = marking(limit, limit.balance.fit)
+        assert limit.find_anew(8, 0) == 1.0
+        assert float(model.nearness) == nearness
+        assert float(model.min_p) == pytest.approx(nearness / 1000)  # balanced with it
+    limit.draws()
+    limit.find(2, 0)
+    assert float(model.nearness) == 0
+
+
+def marking(limit, fit):
+    """A balance that shows in the model with which nearness it was found."""
+
+    def marked(updates, seed):
+        fit(updates, seed)
+        limit.model.min_p.assign(float(limit.model.nearness) / 1000)
+
+    return marked
 
 
 def test_variety_leaves_some_seconds(limit):
