@@ -3,7 +3,8 @@
 python benchmarks/quality.py --recipe default --audio cold_day.flac --seconds 600
 python benchmarks/quality.py --run runs/long --generate-seconds 60    # a run that is trained
 
-Half of the streams go on from a seed, 1 s of the validation part; the others begin with nothing.
+Half of the streams go on from a seed, the first second of the validation part that is not quiet;
+the others begin with nothing.
 Measures are means over all streams (`from_seed` and `from_nothing`: over these), but
 `train_set_similarity` is the greatest of any, and `worst_*` are the worst 10 s of any
 (`worst_cepstral_ratio`: the worst third).
@@ -25,6 +26,7 @@ import numpy as np
 from common import generation_speed, machine, print_line, print_table, run_main, say
 
 SEED_SECONDS = 1.0
+QUIET = 0.1  # of the RMS of the stretch that a seed is taken from
 SPEED_SECONDS = 2.0
 MEANS = (
     "tonal_prominence_db",
@@ -171,6 +173,7 @@ def generate(
 
     rate = corpus.sample_rate
     heldout = max(corpus.segments("validation"), key=len).astype(np.float32) / 32768
+    heldout = heldout[seed_start(heldout, round(SEED_SECONDS * rate)) :]
     seed = heldout[: round(SEED_SECONDS * rate)]
     after = heldout[len(seed) : len(seed) + round(options.generate_seconds * rate)]
     streams, panels = [], [("the piece: what follows the seed", after)]
@@ -195,6 +198,13 @@ def generate(
             streams.append({"wav": str(wav), "seeded": seeded, **figures})
     spectrogram_figure(panels, rate, work / "spectrogram.png")
     return streams
+
+
+def seed_start(audio: np.ndarray, length: int) -> int:
+    """Where the first `length` samples begin that are not quiet; 0 where all are."""
+    least = QUIET * audio.std()
+    starts = range(0, len(audio) - length + 1, length)
+    return next((start for start in starts if audio[start : start + length].std() >= least), 0)
 
 
 def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:

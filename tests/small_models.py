@@ -184,7 +184,8 @@ def make(name, spread=0.3):
     """The model of that name, all of whose weights are far from their initial values."""
     keras.utils.set_random_seed(0)
     if name in SPECTRAL_MODELS:
-        model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2)
+        labels = ["night", "day"] if name == "spectral, stereo" else []
+        model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2, labels=labels)
         model.memory.assign(3)
         model.nearness.assign(16)
         return model
@@ -230,7 +231,12 @@ def make_spectral(channels=1, **options):
     keras.utils.set_random_seed(0)
     options = {"codebook_size": 16, "components": 8, "units": 12, **options}
     model = SpectralModel(SPECTRAL_RATE, channels, **options)
-    model.prepare([spectral_piece(channels)])
+    labels = range(max(1, len(model.labels)))
+    model.prepare([spectral_piece(channels)] * len(labels), labels)
+    if model.labels:
+        rng = np.random.default_rng(2)
+        rows = [rng.integers(1, 16, 40 * model.frame) for _ in labels]
+        model.count_codes(rows, labels)
     return model
 
 

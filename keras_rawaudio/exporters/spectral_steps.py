@@ -43,7 +43,7 @@ class SpectralSteps:
     def __init__(self, model: SpectralModel, builder: GraphBuilder) -> None:
         self.model = model
         self._convert = builder.step
-        self.recurrent = [*model.state_spec(), AGE]
+        self.recurrent = model.code_states()
         self.hidden_states = [*self.recurrent, HOLD.name]
         self.drawing_states = [CODES, AGE, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}

@@ -85,6 +85,5 @@ def _moved(model: SpectralModel, state: State, after: State, codes: Any, moves: 
     """The state with a block of codes more, where `moves (B, 1)`."""
     new = ops.cast(codes, "float32")
     latest, before = model.decoder.moved(state[CODES], state[CODES_BEFORE], new, moves)
-    names = [*model.state_spec(), AGE]
-    recurrent = {name: ops.where(moves, after[name], state[name]) for name in names}
+    recurrent = {name: ops.where(moves, after[name], state[name]) for name in model.code_states()}
     return {**state, **recurrent, CODES: latest, CODES_BEFORE: before}

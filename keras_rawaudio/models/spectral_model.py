@@ -17,6 +17,12 @@ from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TE
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
+from keras_rawaudio.models.recognised_music import (
+    EVIDENCE,
+    log_code_frequencies,
+    recognised,
+    with_evidence,
+)
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
@@ -50,6 +56,8 @@ class SpectralModel(FitWindows):
         sampler: draws codes.
         decoder: makes audio of codes.
         label_shares: `(labels,)`, what part of the train part each label is.
+        label_codes: `(labels, bands, codebook_size)`, logarithms of each label's code frequencies.
+            By them it recognises what it reads, where no label is set.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
         min_p: codes that are less probable than this share of the most probable one are not drawn;
@@ -119,8 +127,12 @@ class SpectralModel(FitWindows):
         self.memory = self.add_weight((), initializer="zeros", trainable=False, name="memory")
         self.nearness = self.add_weight((), initializer="zeros", trainable=False, name="nearness")
         if self.labels:
-            self.label_shares = self.add_weight(
-                (len(self.labels),), initializer="zeros", trainable=False, name="label_shares"
+            self.label_shares, self.label_codes = (
+                self.add_weight(shape, initializer="zeros", trainable=False, name=name)
+                for name, shape in (
+                    ("label_shares", (len(self.labels),)),
+                    ("label_codes", (len(self.labels), bands, codebook_size)),
+                )
             )
         self.sampler = CodeSampler(
             self.spectral_codec, self.prior, self.code_bias, self.min_p, self.nearness
@@ -215,11 +227,16 @@ class SpectralModel(FitWindows):
             **{name: (shape, 0.0) for name, shape in self.state_spec().items()},
             CODES: ((self.frame,), -1.0),
             AGE: ((1,), 0.0),
+            **({EVIDENCE: ((len(self.labels),), 0.0)} if self.labels else {}),
             HISTORY: ((self.block, self.channels), 0.0),
             **self.decoder.state_spec(),
             **{control.name: ((1,), control.default) for control in self.controls},
             GAIN: ((1,), 0.0),
         }
+
+    def code_states(self) -> list[str]:
+        """Names of the generator's states that `next_hidden` moves."""
+        return [*self.state_spec(), AGE, *([EVIDENCE] if self.labels else [])]
 
     @property
     def noise_per_draw(self) -> int:
@@ -235,19 +252,23 @@ class SpectralModel(FitWindows):
             drawn: 1 where the block is drawn, so that it may be held; 0 where it is read.
         """
         names = list(self.state_spec())
+        if self.labels:
+            state = with_evidence(state, self.label_codes, drawn)
         kept = 1.0 - self._begins_anew(state[AGE], noise[:, self.frame :]) * drawn
         recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
-        before = [state[name] * kept if name in recurrent else state[name] for name in names]
+        given = {**state, **recognised(state)}
+        before = [given[name] * kept if name in recurrent else given[name] for name in names]
         # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
-        hidden, after = self.prior.step(points, before)
-        names, after = [*names, AGE], [*after, state[AGE] * kept * drawn + 1.0]
+        hidden, values = self.prior.step(points, before)
+        after = dict(zip(names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
+        if self.labels:
+            after[MUSIC] = state[MUSIC]  # what was recognised is not set
         if HOLD.name in state:
             held = state[HOLD.name] * drawn > 0.5
-            pairs = zip(names, after, strict=True)
-            after = [ops.where(held, state[name], new) for name, new in pairs]
-        return hidden, {**state, **dict(zip(names, after, strict=True))}
+            after = {name: ops.where(held, state[name], new) for name, new in after.items()}
+        return hidden, {**state, **after}
 
     @property
     def memory_seconds(self) -> float:
@@ -277,6 +298,11 @@ class SpectralModel(FitWindows):
             codes = self.rate / self.block * self.frame  # per second
             turns = np.array(clock_seconds(segments, labels, len(self.labels), self.rate))
             self.prior.set_period((turns * codes).tolist())
+
+    def count_codes(self, rows: Sequence[np.ndarray], labels: Sequence[int]) -> None:
+        """Take the code frequencies of each label, as `log_code_frequencies` does."""
+        shape = (len(self.labels), self.frame, self.spectral_codec.codebook_size)
+        self.label_codes.assign(log_code_frequencies(rows, labels, shape))
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""

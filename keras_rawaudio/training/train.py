@@ -146,7 +146,10 @@ def _new_model(
             spectral = spectral_model(recipe, corpus)
         spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
         replicas.share(spectral.variables)
-        return spectral, CodeCorpus.encode(corpus, spectral)
+        data = CodeCorpus.encode(corpus, spectral)
+        if labels := data.labels("train"):
+            spectral.count_codes(data.segments("train"), labels)
+        return spectral, data
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     if isinstance(recipe, RefinerRecipe):
         with replicas.strategy.scope():

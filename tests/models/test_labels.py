@@ -3,11 +3,14 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation import ReferenceSampler, fresh_state
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.models.carried_state import reset_state
+from keras_rawaudio.models.recognised_music import EVIDENCE
+from keras_rawaudio.models.spectral_codec import CODES
 
 from ..small_models import compiled
 
@@ -102,6 +105,31 @@ def test_what_is_drawn_depends_on_the_label(model):
     for i in range(4):
         for j in range(i):
             assert np.abs(hidden[i] - hidden[j]).max() > 1e-3
+
+
+def test_what_is_read_is_recognised(model):
+    """Codes of one label alone; what is set by hand counts more."""
+    codes = np.repeat([[1], [2], [3]], model.frame, axis=1)  # of each label the only ones
+    model.count_codes([np.tile(row, 20) for row in codes], [0, 1, 2])
+    state = {**fresh_state(model, 3), CODES: ops.cast(codes - 1, "float32")}
+    noise = np.zeros((3, model.noise_per_draw), np.float32)
+
+    def hidden(state, drawn=0.0):
+        read, after = model.next_hidden(state, noise, drawn)
+        return np.asarray(read), after
+
+    read, after = hidden(state)
+    likely = np.log(np.where(np.eye(3) > 0, 21, 1) / 36)  # 20 blocks, and 1 for each of 16 codes
+    np.testing.assert_allclose(after[EVIDENCE], model.frame * likely, rtol=1e-5)
+    np.testing.assert_array_equal(after["music"], np.zeros((3, 3)))
+    np.testing.assert_allclose(
+        read, hidden({**state, "music": np.eye(3, dtype="float32")})[0], atol=1e-3
+    )
+    other = np.eye(3, dtype="float32")[[1, 2, 0]]
+    assert np.abs(read - hidden({**state, "music": other})[0]).max() > 0.01
+    unread = {**state, CODES: -ops.ones((3, model.frame))}
+    for given, drawn in ((unread, 0.0), (state, 1.0)):  # nothing was read
+        np.testing.assert_array_equal(hidden(given, drawn)[1][EVIDENCE], np.zeros((3, 3)))
 
 
 def test_windows_and_single_blocks_are_one(model):
