@@ -3,8 +3,8 @@
 python benchmarks/quality.py --recipe default --audio cold_day.flac --seconds 600
 python benchmarks/quality.py --run runs/long --generate-seconds 60    # a run that is trained
 
-Half of the streams go on from a seed, the first second of the validation part that is not quiet;
-the others begin with nothing.
+Half of the streams go on from seeds, the others begin with nothing. A seed is the first second that
+is not quiet, in one of the longest stretches of the validation part.
 Measures are means over all streams (`from_seed` and `from_nothing`: over these), but
 `train_set_similarity` is the greatest of any, and `worst_*` are the worst 10 s of any
 (`worst_cepstral_ratio`: the worst third).
@@ -172,10 +172,14 @@ def generate(
     from keras_rawaudio.plots import spectrogram_figure
 
     rate = corpus.sample_rate
-    heldout = max(corpus.segments("validation"), key=len).astype(np.float32) / 32768
-    heldout = heldout[seed_start(heldout, round(SEED_SECONDS * rate)) :]
-    seed = heldout[: round(SEED_SECONDS * rate)]
-    after = heldout[len(seed) : len(seed) + round(options.generate_seconds * rate)]
+    size = round(SEED_SECONDS * rate)
+    heldout = [
+        after_quiet(stretch.astype(np.float32) / 32768, size)
+        for stretch in sorted(corpus.segments("validation"), key=len)[-options.streams :]
+    ]
+    heldout, size = heldout[::-1], min(size, *map(len, heldout))
+    seeds = np.stack([heldout[i % len(heldout)][:size] for i in range(options.streams)])
+    after = heldout[0][size : size + round(options.generate_seconds * rate)]
     streams, panels = [], [("the piece: what follows the seed", after)]
     for seeded in (True, False):
         kind = "seed" if seeded else "nothing"
@@ -188,7 +192,7 @@ def generate(
             provider="cpu",
         )
         if seeded:
-            sampler.prime(seed)
+            sampler.prime(seeds)
         drawn = np.clip(sampler.generate(options.generate_seconds), -1, 1)
         panels.append((f"from {kind}, stream 1", drawn[0]))
         for number, audio in enumerate(drawn, 1):
@@ -200,11 +204,11 @@ def generate(
     return streams
 
 
-def seed_start(audio: np.ndarray, length: int) -> int:
-    """Where the first `length` samples begin that are not quiet; 0 where all are."""
+def after_quiet(audio: np.ndarray, length: int) -> np.ndarray:
+    """The audio from the first `length` samples on that are not quiet."""
     least = QUIET * audio.std()
     starts = range(0, len(audio) - length + 1, length)
-    return next((start for start in starts if audio[start : start + length].std() >= least), 0)
+    return next((audio[s:] for s in starts if audio[s : s + length].std() >= least), audio)
 
 
 def summary(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
