@@ -302,7 +302,7 @@ class Trainer:
         """Read the checkpoint; of several processes the chief does, and tells the others."""
         progress = self._progress()
         if self.replicas.chief:
-            progress = load_checkpoint(self.run, self.step, self.console.line)
+            progress |= load_checkpoint(self.run, self.step, self.console.line)
         self.replicas.share(self.step.variables().values())
         names = ("steps", "seconds", "best", "since_best", "balanced")
         steps, self.seconds, best, since, balanced = self.replicas.from_chief(
