@@ -41,7 +41,7 @@ class CodeCorpus:
         """Read the codes off the audio.
 
         The train part is read once for each hop of a block, so that blocks begin everywhere and no
-        one sequence of codes is learned by heart.
+        one sequence of codes is memorised.
 
         Args:
             corpus: the audio.
