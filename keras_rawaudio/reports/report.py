@@ -39,9 +39,9 @@ from keras_rawaudio.training.run_folder import UNITS, RunFolder
 QUICK_SAMPLES = 1 << 15  # of each stream, unless a length is given
 SHORTEST = 1.0
 BITS_SECONDS = 20.0  # of the validation part
-BY_HEART = (
-    ". It predicts audio that it never saw worse than code frequencies do: it knows the train part "
-    "by heart, and may copy it. Train for less, or on more audio"
+MEMORISED = (
+    ". It predicts audio that it never saw worse than code frequencies do: it has memorised the "
+    "train part, and may copy it. More audio helps"
 )
 
 
@@ -138,8 +138,8 @@ class Report:
             words = f"best validation: {best[measure]:.3f} {UNITS[measure]} ({beside})"
             if measure == "bits_per_code":
                 words = f"{self._kept()}; best validation {best[measure]:.3f} ({beside})"
-            if self._by_heart():
-                words += BY_HEART
+            if self._memorised():
+                words += MEMORISED
         found = [(s.name, s.findings) for s in generated.streams] if generated else []
         return Section("Verdict", words, findings=found)
 
@@ -158,7 +158,7 @@ class Report:
             words += f"within {seconds}"
         return words
 
-    def _by_heart(self) -> bool:
+    def _memorised(self) -> bool:
         """Whether codes that it never saw cost more than by their frequencies."""
         by_frequency = self.description["baselines"].get("code_frequencies")
         return by_frequency is not None and self.log[-1]["bits_per_code"] > by_frequency

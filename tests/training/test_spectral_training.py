@@ -142,10 +142,10 @@ def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_hea
     report.log[-1] |= {"minutes": 0.0, "bits_per_code": 0.5, "copied_seconds": 0.0}
     words = report.summary(None).words
     assert words.startswith("kept: the model after 0.0 minutes, 0.500 bits per code on validation;")
-    assert "by heart" not in words
+    assert "memorised" not in words
     report.log.append(report.log[-1] | {"bits_per_code": 99.0, "copied_seconds": 9.0})
     assert "It follows the train part for 9 s at a stretch" in report.summary(None).words
-    assert "by heart" in report.summary(None).words
+    assert "memorised" in report.summary(None).words
     report.model.memory.assign(20)
     assert "its state begins anew within 1.3 s" in report.summary(None).words
     sizes = facts(report.run, report.model, report.log, None)[1].tables[0].rows
