@@ -94,7 +94,7 @@ class CodePrior(keras.layers.Layer):
             if labels
             else None
         )
-        self.leave_out = keras.layers.Dropout(dropout)
+        self.dropout_layer = keras.layers.Dropout(dropout)
         self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape: Any = None) -> None:
@@ -137,7 +137,7 @@ class CodePrior(keras.layers.Layer):
     ) -> tuple[Any, list[Any]]:
         parts, T = [self._read(points, training)], points[0].shape[1]
         states, clock, music = self._split(state)
-        shown = self._shown(music, training)
+        weights = self._label_weights(music, training)
         after = []
         if clock is not None:
             speed = self._turns_per_block(music)
@@ -145,14 +145,14 @@ class CodePrior(keras.layers.Layer):
             parts.append(self._waves(turns))
             after.append(ops.mod(clock + T * speed, 1.0))
         if self.embedding:
-            parts[1:] = [waves * self._has_clock(shown)[..., None] for waves in parts[1:]]
-            embedded = self.embedding(shown)[:, None]
+            parts[1:] = [waves * self._has_clock(weights)[..., None] for waves in parts[1:]]
+            embedded = self.embedding(weights)[:, None]
             parts.append(ops.broadcast_to(embedded, (*ops.shape(parts[0])[:2], LABEL_WIDTH)))
             after.append(music)
         hidden = self.join(ops.concatenate(parts, axis=-1))
-        hidden = self.leave_out(hidden, training=training)
+        hidden = self.dropout_layer(hidden, training=training)
         hidden, states = self.stack(hidden, states, training=training)
-        return self.leave_out(hidden, training=training), [*states, *after]
+        return self.dropout_layer(hidden, training=training), [*states, *after]
 
     def step(self, points: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis, outside of training."""
@@ -163,7 +163,7 @@ class CodePrior(keras.layers.Layer):
             after.append(ops.mod(clock + self._turns_per_block(music), 1.0))
         if self.embedding:
             parts[1:] = [waves * self._has_clock(music) for waves in parts[1:]]
-            parts.append(self.embedding(self._shown(music, False)))
+            parts.append(self.embedding(self._label_weights(music, False)))
             after.append(music)
         hidden, states = self.stack.step(self.join(ops.concatenate(parts, axis=-1)), states)
         return hidden, [*states, *after]
@@ -198,7 +198,7 @@ class CodePrior(keras.layers.Layer):
         for band in range(self.bands):
             logits.append(self.logits(band, hidden, known, keys[band]))
             if band < self.bands - 1:
-                seen = self.leave_out(points[band], training=training)
+                seen = self.dropout_layer(points[band], training=training)
                 known = known + self.condition(band, seen)
         return logits
 
@@ -208,7 +208,7 @@ class CodePrior(keras.layers.Layer):
             values = values + keras.random.normal(
                 ops.shape(values), stddev=self.input_noise, seed=self.seed_generator
             )
-        return self.read(self.leave_out(values, training=training))
+        return self.read(self.dropout_layer(values, training=training))
 
     def _split(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
         """State of the layers, the clock, and the weights of labels; None for what is not there."""
@@ -216,15 +216,15 @@ class CodePrior(keras.layers.Layer):
         clock = state[layers] if self.clock_harmonics else None
         return state[:layers], clock, state[-1] if self.labels else None
 
-    def _shown(self, music: Any, training: bool) -> Any:
+    def _label_weights(self, music: Any, training: bool) -> Any:
         """The weights of labels, in sum 1 or 0; of some rows in training 0."""
         if music is None:
             return None
         music = music / ops.maximum(ops.sum(music, axis=1, keepdims=True), 1e-6)
         if not training:
             return music
-        chance = keras.random.uniform((ops.shape(music)[0], 1), seed=self.seed_generator)
-        return music * ops.cast(chance >= LABEL_DROPOUT, "float32")
+        uniform = keras.random.uniform((ops.shape(music)[0], 1), seed=self.seed_generator)
+        return music * ops.cast(uniform >= LABEL_DROPOUT, "float32")
 
     def _turns_per_block(self, music: Any) -> Any:
         """Of the clock: a number, or `(B, 1)` by the heaviest label."""
