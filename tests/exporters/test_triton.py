@@ -54,7 +54,9 @@ class Repository:
         """The tensors of a request, without the batch axis."""
         channels = [self.model.channels] if self.model.channels > 1 else []
         values = {c["name"]: c["default"] for c in self.metadata["controls"]} | controls
+        labels = self.model.labels
         return {
+            **({"music": np.zeros(len(labels), "float32")} if labels else {}),
             "forced": np.zeros((0, *channels), "float32"),
             "noise": noise,
             **{name: np.full(1, value, "float32") for name, value in values.items()},

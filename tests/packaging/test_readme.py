@@ -57,7 +57,7 @@ def test_the_python_runs(
         code = code.replace(old, new)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(code_balance, "BLOCKS", 20)
+    monkeypatch.setattr(code_balance, "SECONDS", 1.0)
     piece = synthesise(10, 2000)
     soundfile.write("song.wav", np.stack([piece, 0.5 * piece], axis=1)[:, :channels], 2000)
     exec(code, {"keras_rawaudio": keras_rawaudio})

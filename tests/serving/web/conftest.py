@@ -84,7 +84,7 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(folder / "piece.wav", np.stack([left, 0.7 * np.roll(left, 300)], 1), 44100)
     values = {"training.sample_seconds": 0.0, "training.validate_every": 1000.0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_balance, "BLOCKS", 20)
+        patch.setattr(code_balance, "SECONDS", 1.0)
         recipe = load_recipe("default", values)
         train([folder / "piece.wav"], folder / "run", recipe, Budget(epochs=1), cache=folder)
     return export(folder / "run", folder / "exported")
