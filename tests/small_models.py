@@ -187,7 +187,8 @@ def make(name, spread=0.3):
         labels = ["night", "day"] if name == "spectral, stereo" else []
         model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2, labels=labels)
         model.memory.assign(3)
-        model.nearness.assign(16)
+        if labels:
+            model.nearness.assign(16)
         return model
     tiers, head, codec = (MODELS | LATENT_MODELS | PACED_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)

@@ -45,7 +45,9 @@ class SpectralSteps:
         self._convert = builder.step
         self.recurrent = model.code_states()
         self.hidden_states = [*self.recurrent, HOLD.name]
-        self.drawing_states = [CODES, AGE, DENSITY.name, HOLD.name]
+        # Without nearness the age decides nothing, and the distances of entries are not computed.
+        age = [AGE] if float(np.asarray(model.nearness)) else []
+        self.drawing_states = [CODES, *age, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
         self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
         self.level = self._level_step()
