@@ -1,4 +1,4 @@
-"""`python -m keras_rawaudio_serving`, and the command `keras-rawaudio-generate`."""
+"""`python -m keras_rawaudio_serving`, and the commands of the package."""
 
 import sys
 
@@ -11,6 +11,20 @@ def main() -> int:
     """
     try:
         from .cli import main as command
+
+        return command()
+    except KeyboardInterrupt:
+        return 130
+
+
+def serve() -> int:
+    """Run the server, likewise.
+
+    Returns:
+        The exit code, as of `keras_rawaudio_serving.serve.main`.
+    """
+    try:
+        from .serve import main as command
 
         return command()
     except KeyboardInterrupt:

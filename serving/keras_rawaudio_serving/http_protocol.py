@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 PATIENCE = 10.0  # seconds
+LAST_PATIENCE = 2.0  # seconds, when the server ends
 
 
 class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-ignore]
@@ -21,6 +22,11 @@ class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-
         """Look at the connection for as long as it lasts."""
         super().connection_made(transport)
         asyncio.get_running_loop().call_later(PATIENCE, self._look)
+
+    def shutdown(self) -> None:
+        """End when the answer is sent, or soon: the client may send or read no more."""
+        super().shutdown()
+        asyncio.get_running_loop().call_later(LAST_PATIENCE, self.transport.abort)
 
     def _look(self) -> None:
         cycle: Any = self.cycle

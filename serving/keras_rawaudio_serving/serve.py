@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 from collections.abc import Sequence
-from typing import Any
 
 from .command import Parser, Say, add_control_argument, missing_extra, run_command
 from .errors import ServingError
@@ -60,6 +59,7 @@ def _run(args: argparse.Namespace) -> None:
 
         from .http_app import StreamServer
         from .http_protocol import TimedProtocol
+        from .http_server import Server
     except ImportError as error:
         raise missing_extra(PROGRAM, "serve", error) from None
     from .audio import read_seed
@@ -82,11 +82,6 @@ def _run(args: argparse.Namespace) -> None:
             rate, channels = sampler.sample_rate, sampler.channels
             sampler.prime(read_seed(args.seed_audio, rate, 0.0, None, channels).audio)
 
-        class Server(uvicorn.Server):
-            async def shutdown(self, sockets: Any = None) -> None:
-                streaming.broadcast.close()  # else the listeners would hold it up
-                await super().shutdown(sockets)
-
         streaming = StreamServer(
             sampler, args.listeners, token, lambda: setattr(server, "should_exit", True)
         )
@@ -99,7 +94,7 @@ def _run(args: argparse.Namespace) -> None:
             limit_concurrency=args.listeners + 32,
             timeout_graceful_shutdown=5,
         )
-        server = Server(config)
+        server = Server(config, streaming.broadcast)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         say = Say(args.quiet)

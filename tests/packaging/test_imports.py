@@ -34,6 +34,7 @@ EXTRA_MODULES = {
     "serving/keras_rawaudio_serving/osc.py": {"pythonosc"},
     "serving/keras_rawaudio_serving/http_app.py": {"starlette", "prometheus_client"},
     "serving/keras_rawaudio_serving/http_protocol.py": {"uvicorn"},
+    "serving/keras_rawaudio_serving/http_server.py": {"uvicorn"},
 }
 
 

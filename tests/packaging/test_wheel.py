@@ -38,8 +38,9 @@ def test_console_scripts(wheel: ZipFile, serving_wheel: ZipFile) -> None:
     scripts.read_string(read(wheel, "/entry_points.txt"))
     assert scripts["console_scripts"]["keras-rawaudio"] == "keras_rawaudio.__main__:main"
     scripts.read_string(read(serving_wheel, "/entry_points.txt"))
-    names = set(scripts["console_scripts"])
-    assert {"keras-rawaudio-generate", "keras-rawaudio-serve"} <= names
+    sampler = "keras_rawaudio_serving.__main__"
+    assert scripts["console_scripts"]["keras-rawaudio-generate"] == f"{sampler}:main"
+    assert scripts["console_scripts"]["keras-rawaudio-serve"] == f"{sampler}:serve"
 
 
 def test_the_page_of_the_stream_is_in_the_wheel(serving_wheel: ZipFile) -> None:

@@ -56,11 +56,15 @@ class Server:
         assert found is not None, name
         return float(found[1])
 
-    def listen(self, receive_buffer: int | None = None) -> socket.socket:
+    def connect(self, receive_buffer: int | None = None) -> socket.socket:
         client = socket.socket()
         if receive_buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.connect(("127.0.0.1", self.port))
+        return client
+
+    def listen(self, receive_buffer: int | None = None) -> socket.socket:
+        client = self.connect(receive_buffer)
         client.sendall(b"GET /stream.ogg HTTP/1.1\r\nHost: x\r\n\r\n")
         return client
 

@@ -6,7 +6,6 @@ import json
 import os
 import selectors
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -253,16 +252,6 @@ def test_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert serve.main([str(toy())]) == 2
     assert "pip install './serving[serve]'" in capsys.readouterr().err
-
-
-def test_a_service_is_stopped_while_somebody_listens(toy: Toy) -> None:
-    running = Server(toy())
-    try:
-        with running.listen() as client:
-            assert client.recv(100).startswith(b"HTTP/1.1 200")
-            assert running.stop(signal.SIGTERM) == 143
-    finally:
-        running.process.kill()
 
 
 @pytest.mark.slow
