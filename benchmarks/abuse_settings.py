@@ -25,6 +25,7 @@ def sampler_files() -> Group:
         "unknown.json": '{"loudness": [[0, 1]]}',
         "far.json": '{"temperature": [[0, 99]]}',
         "digits.json": '{"temperature": [[0, ' + "9" * 5000 + "]]}",
+        "many.json": json.dumps({f"t{number}": [[0, 1]] for number in range(50_000)}),
         "header.csv": "temperature\n1\n",
         "ragged.csv": "seconds,temperature\n0\n",
         "long.csv": "seconds,temperature\n0,1,2\n",
@@ -111,6 +112,8 @@ def sampler_files() -> Group:
         "exported/generator.onnx --port 0 --token",
     ):
         yield ["serve", *words.split()], nothing, False
+    for token in (" a", "a\t", "a\r", "a\nb"):
+        yield ["serve", "exported/generator.onnx", "--port", "0", "--token", token], nothing, False
 
 
 def other_files() -> Group:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
             raw = {name: [(r["seconds"], r[name]) for r in rows if r[name] != ""] for name in names}
         else:
-            raw = json.loads(text, object_pairs_hook=_once)
+            raw = json.loads(text, object_pairs_hook=once)
         points = {
             str(name): [(_number(t, str(path)), _number(v, str(path))) for t, v in curve]
             for name, curve in raw.items()
@@ -122,15 +123,24 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
     return points
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make the dictionary of a JSON object, as `object_pairs_hook`.
+
+    Raises:
+        ServingError: a name is there twice.
+
+    Example:
+        >>> json.loads('{"tempo": 1, "level": 2}', object_pairs_hook=once)
+        {'tempo': 1, 'level': 2}
+    """
     _refuse_twice([name for name, _ in pairs])
     return dict(pairs)
 
 
 def _refuse_twice(names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ServingError(f"the curve of {name:.40} is there twice; keep one")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ServingError(f"{name:.40} is there twice; keep one")
 
 
 def _number(value: object, where: str) -> float:

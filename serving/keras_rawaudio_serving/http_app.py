@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from .broadcast import Broadcast, TooManyListenersError
+from .control_curves import once
 from .errors import ServingError
 from .live_controls import LiveControls
 from .producer import Producer
@@ -117,7 +118,8 @@ class StreamServer:
         except ClientDisconnect:
             return _refusal(400, "the body ends too early")
         try:
-            wanted = {str(k): float(v) for k, v in json.loads(body).items()}
+            values = json.loads(body, object_pairs_hook=once)
+            wanted = {name: float(value) for name, value in values.items()}
             for name, value in wanted.items():
                 self._controls.check(name, [value])  # all, before any is set
         except ServingError as error:

@@ -49,7 +49,7 @@ class Control(NamedTuple):
         for value in values:
             if not self.minimum <= value <= self.maximum:
                 raise ServingError(
-                    f"{self.name} is {value:g}: it must be {self.minimum:g} to {self.maximum:g}"
+                    f"{self.name} is {value:.15g}: it must be {self.minimum:g} to {self.maximum:g}"
                 )
 
 

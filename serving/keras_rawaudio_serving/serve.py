@@ -52,6 +52,11 @@ def _run(args: argparse.Namespace) -> None:
     token = os.environ.get(TOKEN_VARIABLE) if args.token is None else args.token
     if token == "":
         raise ServingError("the token is empty")
+    if token is not None and (token != token.strip() or len(token.splitlines()) > 1):
+        raise ServingError(
+            "the token begins or ends with white space, or holds a line break: no HTTP header "
+            "carries that"
+        )
     if args.listeners < 1:
         raise ServingError(f"--listeners is {args.listeners}: it must be 1 or more")
     try:

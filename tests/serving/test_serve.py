@@ -78,6 +78,8 @@ def test_controls_need_the_token(server: Server) -> None:
         (b'{"temperature": 99}', "temperature is 99: it must be"),
         (b'{"temperature": NaN}', "temperature is nan"),
         (b'{"temperature": 0.9, "tempi": 1}', "no control 'tempi'"),
+        (b'{"temperature": 2.0000001}', "temperature is 2.0000001: it must be 0.1 to 2"),
+        (b'{"temperature": 0.9, "temperature": 0.8}', "temperature is there twice"),
         (b'{"temperature": "hot"}', "give JSON such as"),
         (b"[1]", "give JSON such as"),
         (b"\xff", "give JSON such as"),
@@ -193,13 +195,25 @@ def test_one_line_for_each_mistake(
     assert shown.count("\n") == 1
 
 
-def test_an_empty_token_is_refused(
-    toy: Toy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("", "the token is empty"),
+        ("secret\r", "the token begins or ends with white space"),
+        (" secret", "the token begins or ends with white space"),
+        ("sec\nret", "or holds a line break"),
+    ],
+)
+def test_a_token_that_keeps_nobody_or_everybody_out_is_refused(
+    toy: Toy,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+    message: str,
 ) -> None:
-    """Else everybody would know it."""
-    monkeypatch.setenv(serve.TOKEN_VARIABLE, "")
-    assert serve.main([str(toy())]) == 2
-    assert "the token is empty" in capsys.readouterr().err
+    monkeypatch.setenv(serve.TOKEN_VARIABLE, token)
+    assert serve.main([str(toy()), "--host", "no.such.host.invalid"]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_music_is_chosen_at_the_start(album: Toy) -> None:
