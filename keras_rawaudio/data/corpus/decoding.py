@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -83,6 +83,19 @@ def find_files(source: str | Path) -> list[Path]:
     if not inside:
         raise UserError(f"no audio file (WAV, FLAC, OGG, MP3, ...) in the folder {source}")
     return [path.resolve() for path in inside]
+
+
+def file_stamp(path: Path) -> dict[str, Any]:
+    """What tells whether a file changed: its `path`, `bytes` and `mtime_ns`.
+
+    Raises:
+        UserError: it is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    return {"path": str(path), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def open_audio(path: Path, name: str | None = None) -> AudioFile:

@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from keras_rawaudio.data.corpus import remote
 from keras_rawaudio.data.corpus.corpus import Corpus, read_floats, to_int16
-from keras_rawaudio.data.corpus.decoding import find_files, open_audio
+from keras_rawaudio.data.corpus.decoding import file_stamp, find_files, open_audio
 from keras_rawaudio.data.corpus.description import DESCRIPTION, FORMAT_VERSION
 from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS, CorpusSettings
@@ -140,9 +140,7 @@ def _stamps(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
                 stamps.setdefault(stamp["path"], stamp)
             continue
         for path in find_files(source):
-            status = path.stat()
-            stamp = {"path": str(path), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-            stamps.setdefault(str(path), stamp)
+            stamps.setdefault(str(path), file_stamp(path))
     return list(stamps.values())
 
 

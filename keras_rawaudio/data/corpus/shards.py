@@ -23,7 +23,7 @@ import numpy as np
 
 from keras_rawaudio.data.corpus import remote
 from keras_rawaudio.data.corpus.corpus import FULL_SCALE, SAMPLE, read_floats, sha256, to_int16
-from keras_rawaudio.data.corpus.decoding import Audio, decode, open_audio
+from keras_rawaudio.data.corpus.decoding import Audio, decode, file_stamp, open_audio
 from keras_rawaudio.data.corpus.splitting import sounding_range
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, partial_path, sync
@@ -93,7 +93,8 @@ class Shard:
         """Decode the source.
 
         Raises:
-            UserError: it cannot be read, is not audio, or holds no audio.
+            UserError: it cannot be read, is not audio, holds no audio, or has changed since its
+                stamp was taken.
             OSError: the shard cannot be written.
         """
         with warnings.catch_warnings(record=True) as caught:
@@ -101,8 +102,7 @@ class Shard:
             if remote.is_url(self.stamp["path"]):
                 facts = self._from_store()
             else:
-                path = Path(self.stamp["path"])
-                facts = self._decode(open_audio(path)) | {"sha256": sha256(path)}
+                facts = self._from_file(Path(self.stamp["path"]))
         texts = [str(warning.message) for warning in caught]
         with _whole(self._facts) as partial:
             partial.write_text(json.dumps({**facts, "warnings": texts}), encoding="utf-8")
@@ -115,6 +115,16 @@ class Shard:
     @property
     def _facts(self) -> Path:
         return self.folder / f"{self.key}.json"
+
+    def _from_file(self, path: Path) -> dict[str, Any]:
+        facts = self._decode(open_audio(path))
+        try:
+            facts["sha256"] = sha256(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        if file_stamp(path) != self.stamp:  # else its new samples would be found by its old stamp
+            raise UserError(f"{path} changed while it was read; try again when it is complete")
+        return facts
 
     def _from_store(self) -> dict[str, Any]:
         """From where it lies if that can be, or from a copy, which is removed again."""

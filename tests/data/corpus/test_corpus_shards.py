@@ -12,6 +12,7 @@ import pytest
 
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, shards
 from keras_rawaudio.data.corpus import prepare as prepare_at
+from keras_rawaudio.data.corpus.decoding import file_stamp
 from keras_rawaudio.errors import UserError
 
 from .conftest import noise, whole, write
@@ -52,6 +53,33 @@ def test_the_manifest_names_every_file_with_its_checksum(tmp_path, prepare):
     corpus.verify()
 
 
+@pytest.mark.parametrize("change", ["grows", "is replaced", "is removed"])
+def test_audio_that_changes_while_it_is_read_is_one_line(tmp_path, prepare, monkeypatch, change):
+    """Its samples would else be found by the stamp of what was there before."""
+    source, other = write(tmp_path / "a.wav", noise(2)), write(tmp_path / "b.wav", noise(2, seed=1))
+    ready = write(tmp_path / "c.wav", noise(3))
+    once = shards.decode
+
+    def decode(audio, *arguments):
+        yield from once(audio, *arguments)
+        if audio.path != source:
+            return
+        if change == "grows":
+            with source.open("ab") as file:
+                file.write(bytes(100))
+        elif change == "is replaced":
+            other.replace(source)
+        else:
+            source.unlink()
+
+    monkeypatch.setattr(shards, "decode", decode)
+    message = r"cannot read .*a\.wav: No such" if change == "is removed" else "changed while it was"
+    with pytest.raises(UserError, match=message):
+        prepare(ready, source)
+    kept = {path.suffix for path in (tmp_path / "cache" / ".preparing").iterdir()}
+    assert kept >= {".i16", ".json"}  # what was decoded before is not decoded again
+
+
 def test_one_changed_bit_is_found(tmp_path, prepare):
     corpus = prepare(write(tmp_path / "a.wav", noise(1)))
     path = corpus.folder / "test.i16"
@@ -74,8 +102,7 @@ def test_without_checksums_nothing_is_verified(tmp_path, prepare, files):
 @pytest.mark.parametrize("damage", ["[" * 100_000, "[]", '{"samples": 8000}', "\xff", None])
 def test_a_shard_whose_facts_are_damaged_is_none(tmp_path, damage):
     path = write(tmp_path / "a.wav", noise(1))
-    stamp = {"path": str(path), "bytes": path.stat().st_size, "mtime_ns": 0}
-    shard = shards.Shard(tmp_path, stamp, 8000, 1, 60.0)
+    shard = shards.Shard(tmp_path, file_stamp(path), 8000, 1, 60.0)
     shard.make()
     assert shard.facts()["samples"] == 8000
     facts = shard.path.with_suffix(".json")
@@ -173,8 +200,10 @@ def test_decoding_loads_no_tensorflow(album):
     code = f"""
 import sys
 from pathlib import Path
+from keras_rawaudio.data.corpus.decoding import file_stamp
 from keras_rawaudio.data.corpus.shards import Shard
-Shard(Path({str(album)!r}), {{"path": {str(album / "1.flac")!r}}}, 8000, 1, -90.0).make()
+folder = Path({str(album)!r})
+Shard(folder, file_stamp(folder / "1.flac"), 8000, 1, -90.0).make()
 print(*sys.modules)
 """
     loaded = subprocess.run(
