@@ -170,10 +170,11 @@ class RunFolder:
         """
         run = cls.open(path)
         # Found before the first step and not after it.
-        for written in (run.training_state, run.previous_state, run.best, run.last, run.curve):
-            refuse_other_kinds(written)
-        for there in run.path.iterdir():
-            refuse_immovable(there)
+        files = (run.training_state, run.previous_state, run.best, run.last, run.curve)
+        for path in files:
+            refuse_other_kinds(path)
+        for path in (*files, run.recipe, run.description, run.log, run.samples, run.tensorboard):
+            refuse_immovable(path)
         with exclusive(run.path):
             run.remove_partials()
             yield run

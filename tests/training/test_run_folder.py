@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -211,6 +212,21 @@ def test_a_resume_that_could_not_save_is_refused_before_its_first_step(tmp_path,
     with pytest.raises(UserError, match=f"{name}: it is no file"), RunFolder.resuming(tmp_path):
         pass
     assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("name", ["samples", "tensorboard", "exported"])
+def test_a_resume_needs_only_the_folders_that_training_writes_to(tmp_path, monkeypatch, name):
+    """An export in the run folder may be read-only."""
+    (tmp_path / "run.json").write_text('{"format_version": 1}')
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / name).mkdir()
+    # By name, because everything is writable to root.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != name)
+    if name == "exported":
+        with RunFolder.resuming(tmp_path):
+            return
+    with pytest.raises(UserError, match="another user's"), RunFolder.resuming(tmp_path):
+        pass
 
 
 def test_true_is_no_version(tmp_path):
