@@ -82,7 +82,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             with _warnings_as_notes():
                 return int(options.run_command(options) or 0)
         finally:
-            sys.stdout.flush()  # a full disk is met here, not when Python exits
+            _flush_stdout()  # a full disk is met here, not when Python exits
     except UserError as error:
         reason = str(error)
     except BrokenPipeError:
@@ -161,6 +161,13 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _flush_stdout() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "stdout") from None
 
 
 def _discard_unwritable(stream: TextIO) -> None:

@@ -79,7 +79,7 @@ def test_the_file_of_a_recipe_is_found_by_any_spelling(capsys, tmp_path, monkeyp
 def test_a_full_disk_under_stdout_is_one_line():
     done = shell("keras-rawaudio recipe > /dev/full")
     assert done.returncode == 2
-    assert done.stderr == "keras-rawaudio recipe: error: the system refuses: " + (
+    assert done.stderr == "keras-rawaudio recipe: error: the system refuses 'stdout': " + (
         "No space left on device\n"
     )
 
