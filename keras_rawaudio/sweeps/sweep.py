@@ -20,6 +20,7 @@ from keras_rawaudio.training.json_files import read_json
 ENGINES = {"optuna": optuna_engine.search, "ray": ray_engine.search}
 BEGUN = "sweep.json"
 PAGE = "compare.html"
+ADVICE = "choose another cache by XDG_CACHE_HOME on Linux"  # a sweep has no flag for it
 
 
 def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
@@ -53,7 +54,8 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
         begun = {"engine": engine, **settings.model_dump(mode="json", exclude={"trials"})}
         if not new and read_json(out / BEGUN) != begun:
             raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")
-        prepare(settings.audio, None, recipe.data.corpus(corpus_settings(settings)))
+        corpus = recipe.data.corpus(corpus_settings(settings))
+        prepare(settings.audio, settings=corpus, advice=ADVICE)
         with replacing(out / BEGUN) as partial:
             partial.write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
         try:

@@ -231,6 +231,16 @@ def test_the_file_of_the_docs_is_one(here):
     assert set(read_sweep("docs.yaml").search) > {"data.batch", "spectral.units"}
 
 
+def test_a_cache_that_cannot_be_written_names_the_way_that_a_sweep_has(here, monkeypatch, capsys):
+    """`train --cache` was named, which `sweep` has not."""
+    (here / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "file"))
+    assert main(["sweep", "sweep.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; choose another cache by XDG_CACHE_HOME on Linux")
+    assert not (here / "sweeps").exists()
+
+
 def test_an_engine_that_is_not_there_leaves_nothing(here, monkeypatch, capsys):
     """The folder was taken by the engine that is missing, and the other one was refused there."""
 

@@ -41,6 +41,7 @@ def prepare(
     cache: Path | None = None,
     settings: CorpusSettings | None = None,
     processes: int | None = None,
+    advice: str = ADVICE,
 ) -> Corpus:
     """Decode, resample, mix, trim and split audio files into a cached corpus.
 
@@ -58,6 +59,7 @@ def prepare(
         cache: a folder; by default that of `default_cache`.
         settings: rate, trimming and split; `CorpusSettings()` by default.
         processes: how many decode at the same time, see `make_shards`. The corpus is the same.
+        advice: the end of the error's line where the cache cannot be written.
 
     Returns:
         The corpus; each part has at least one sample.
@@ -81,7 +83,7 @@ def prepare(
     folder = cache / fingerprint
     if (ready := _ready(folder)) is not None:
         return ready
-    with exclusive(cache, wait=True, advice=ADVICE):
+    with exclusive(cache, wait=True, advice=advice):
         if (ready := _ready(folder)) is not None:  # another process has made it meanwhile
             return ready
         work = cache / PREPARING
@@ -100,7 +102,7 @@ def prepare(
         except OSError as error:
             shutil.rmtree(work, ignore_errors=True)  # the disk may be full
             reason = write_failure(error)
-            raise UserError(f"cannot prepare the corpus in {cache}: {reason}; {ADVICE}") from error
+            raise UserError(f"cannot prepare the corpus in {cache}: {reason}; {advice}") from error
         finally:
             _tidy(work)
     return Corpus.open(folder)
