@@ -1,4 +1,4 @@
-"""uvicorn's server, which ends at the first signal and prints nothing of it."""
+"""uvicorn's server for one stream, which ends at the first signal and prints nothing of it."""
 
 import contextlib
 import signal
@@ -8,24 +8,43 @@ from typing import Any
 
 import uvicorn
 
-from .broadcast import Broadcast
+from .http_app import StreamServer
+from .http_protocol import TimedProtocol
+from .sampler import Sampler
 
 
-class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
-    """A server of one stream.
+class HttpServer(uvicorn.Server):  # type: ignore[misc, unused-ignore]
+    """Serves one stream until the process is stopped, or the sampler fails.
 
     Args:
-        config: of uvicorn.
-        broadcast: ended before the connections are, whose listeners would else hold the end up.
+        sampler: of one stream.
+        max_listeners: how many may listen at once.
+        token: as of `StreamServer`.
+
+    Attributes:
+        streaming: what is served.
     """
 
-    def __init__(self, config: uvicorn.Config, broadcast: Broadcast) -> None:
-        super().__init__(config)
-        self._broadcast = broadcast
+    def __init__(self, sampler: Sampler, max_listeners: int, token: str | None) -> None:
+        self.streaming = StreamServer(sampler, max_listeners, token, self._stop)
+        super().__init__(
+            uvicorn.Config(
+                self.streaming.app,
+                http=TimedProtocol,
+                ws="none",
+                log_level="error",  # odd requests get an answer, and no line in the log
+                access_log=False,
+                limit_concurrency=max_listeners + 32,
+                timeout_graceful_shutdown=5,
+            )
+        )
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """End the stream, then the connections."""
-        self._broadcast.close()
+        """Close the connections, of the listeners first: they would hold it up."""
+        self.streaming.broadcast.close()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

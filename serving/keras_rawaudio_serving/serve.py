@@ -4,9 +4,13 @@ import argparse
 import os
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .command import Parser, Say, add_control_argument, missing_extra, run_command
 from .errors import ServingError
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 PROGRAM = "keras-rawaudio-serve"
 TOKEN_VARIABLE = "KERAS_RAWAUDIO_TOKEN"
@@ -60,63 +64,58 @@ def _run(args: argparse.Namespace) -> None:
     if args.listeners < 1:
         raise ServingError(f"--listeners is {args.listeners}: it must be 1 or more")
     try:
-        import uvicorn
-
-        from .http_app import StreamServer
-        from .http_protocol import TimedProtocol
-        from .http_server import Server
+        from .http_server import HttpServer
     except ImportError as error:
         raise missing_extra(PROGRAM, "serve", error) from None
-    from .audio import read_seed
     from .control_curves import read_curves
-    from .sampler import Sampler
 
     controls = read_curves(args.control, None, args.temperature)
-    listening = _bind(args.host, args.port)
-    with listening:
-        sampler = Sampler.load(
-            args.model,
-            temperature=1.0 if args.temperature is None else args.temperature,
-            music=[args.music] if args.music is not None else None,
-            random_seed=args.random_seed,
-            threads=args.threads,
-        )
+    with _bind(args.host, args.port) as listening:
+        sampler = _load_sampler(args)
         controls.check(sampler)
         controls.apply(sampler, 0.0)
         if args.seed_audio is not None:
-            rate, channels = sampler.sample_rate, sampler.channels
-            sampler.prime(read_seed(args.seed_audio, rate, 0.0, None, channels).audio)
-
-        streaming = StreamServer(
-            sampler, args.listeners, token, lambda: setattr(server, "should_exit", True)
-        )
-        config = uvicorn.Config(
-            streaming.app,
-            http=TimedProtocol,
-            ws="none",
-            log_level="error",  # odd requests get an answer, and no line in the log
-            access_log=False,
-            limit_concurrency=args.listeners + 32,
-            timeout_graceful_shutdown=5,
-        )
-        server = Server(config, streaming.broadcast)
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+            _prime(sampler, args.seed_audio)
+        server = HttpServer(sampler, args.listeners, token)
         say = Say(args.quiet)
         say(
-            f"http://{shown}:{port}/ for up to {args.listeners} listeners; controls "
+            f"{_address(listening)} for up to {args.listeners} listeners; controls "
             + ("for those who know the token" if token else "are fixed: no --token")
         )
-        producer = streaming.producer
+        producer, broadcast = server.streaming.producer, server.streaming.broadcast
         try:
             server.run(sockets=[listening])
         finally:
             say(
                 f"{producer.seconds:.0f} s of audio; {producer.late} times too slow for the clock; "
-                f"{streaming.broadcast.dropped} listeners dropped"
+                f"{broadcast.dropped} listeners dropped"
             )
         if producer.error is not None:
             raise producer.error
+
+
+def _load_sampler(args: argparse.Namespace) -> "Sampler":
+    from .sampler import Sampler
+
+    return Sampler.load(
+        args.model,
+        temperature=1.0 if args.temperature is None else args.temperature,
+        music=[args.music] if args.music is not None else None,
+        random_seed=args.random_seed,
+        threads=args.threads,
+    )
+
+
+def _prime(sampler: "Sampler", path: str) -> None:
+    """Let the model read the first second of a file."""
+    from .audio import read_seed
+
+    sampler.prime(read_seed(path, sampler.sample_rate, 0.0, None, sampler.channels).audio)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _bind(host: str, port: int) -> socket.socket:

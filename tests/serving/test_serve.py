@@ -264,6 +264,7 @@ def test_the_extra_is_named(
     toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "keras_rawaudio_serving.http_server", raising=False)
     assert serve.main([str(toy())]) == 2
     assert "pip install './serving[serve]'" in capsys.readouterr().err
 
