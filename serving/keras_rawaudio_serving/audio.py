@@ -56,8 +56,43 @@ def read_seed(
     Raises:
         ServingError: no such file, not audio, empty, `start` beyond the end, NaN in it.
     """
-    import soundfile
+    _check_stretch(start, seconds)
+    wanted = DEFAULT_SEED_SECONDS if seconds is None else seconds
+    stretch = _read_stretch(path, sample_rate, start, wanted)
+    data, rate = stretch.data, stretch.sample_rate
+    if data.shape[1] != channels:
+        data = np.repeat(data.mean(axis=1, dtype=np.float32)[:, None], channels, axis=1)
+    if not np.isfinite(data).all():
+        raise ServingError(f"seed audio {path} holds NaN or infinite samples in that stretch")
+    skip = stretch.before * sample_rate // rate
+    length = max(1, round(min(wanted, stretch.seconds) * sample_rate))
+    audio = np.stack([resample(one, rate, sample_rate) for one in data.T], axis=1)
+    audio = np.clip(audio[skip : skip + length], -1.0, 1.0)
+    missing = max(0.0, wanted - stretch.seconds) if seconds is not None else 0.0
+    return Seed(
+        audio if channels > 1 else audio[:, 0],
+        missing if missing * sample_rate >= 0.5 else 0.0,
+    )
 
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of a file, with a margin on both sides.
+
+    Attributes:
+        data: float32 (samples, channels).
+        sample_rate: the file's.
+        before: samples of the margin before the part.
+        seconds: the length of the part.
+    """
+
+    data: np.ndarray
+    sample_rate: int
+    before: int
+    seconds: float
+
+
+def _check_stretch(start: float, seconds: float | None) -> None:
     if not 0 <= start <= MAX_SECONDS:
         raise ServingError(f"the seed's start is {start:g} s: it must be 0 to {MAX_SECONDS:g}")
     if seconds is not None and not 0 < seconds <= MAX_SECONDS:
@@ -65,6 +100,11 @@ def read_seed(
             f"the seed's length is {seconds:g} s: "
             f"it must be more than 0 and at most {MAX_SECONDS:g}"
         )
+
+
+def _read_stretch(path: str | Path, sample_rate: int, start: float, seconds: float) -> _Stretch:
+    import soundfile
+
     if not Path(path).is_file():
         raise ServingError(f"no such seed audio: {path}")
     try:
@@ -78,9 +118,8 @@ def read_seed(
                 raise ServingError(
                     f"the seed starts at {start:g} s, beyond the end of {path} ({total / rate:g} s)"
                 )
-            wanted = DEFAULT_SEED_SECONDS if seconds is None else seconds
-            last = min(total, first + round(wanted * rate))
-            # Read a little more on both sides; before it, a stretch that is whole at both rates.
+            last = min(total, first + round(seconds * rate))
+            # Before the part, a stretch that is whole at both rates.
             margin = round(_MARGIN_SECONDS * rate)
             step = rate // gcd(rate, sample_rate)
             before = min(first, margin + step) // step * step
@@ -91,20 +130,7 @@ def read_seed(
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         text = getattr(error, "error_string", str(error)) or type(error).__name__
         raise ServingError(f"cannot read seed audio {path}: {text.splitlines()[0]}") from None
-    if data.shape[1] != channels:
-        data = np.repeat(data.mean(axis=1, dtype=np.float32)[:, None], channels, axis=1)
-    if not np.isfinite(data).all():
-        raise ServingError(f"seed audio {path} holds NaN or infinite samples in that stretch")
-    skip = before * sample_rate // rate
-    had = (last - first) / rate
-    length = max(1, round(min(wanted, had) * sample_rate))
-    audio = np.stack([resample(one, rate, sample_rate) for one in data.T], axis=1)
-    audio = np.clip(audio[skip : skip + length], -1.0, 1.0)
-    missing = max(0.0, wanted - had) if seconds is not None else 0.0
-    return Seed(
-        audio if channels > 1 else audio[:, 0],
-        missing if missing * sample_rate >= 0.5 else 0.0,
-    )
+    return _Stretch(data, rate, before, (last - first) / rate)
 
 
 def seed_of_streams(audio: np.ndarray, streams: int, channels: int) -> np.ndarray:
