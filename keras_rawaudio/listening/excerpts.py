@@ -66,12 +66,28 @@ def cut_excerpts(
 
 
 def noise_anchor(clip: np.ndarray, rate: int, generator: np.random.Generator) -> np.ndarray:
-    """White noise of the clip's length and channels."""
+    """White noise as long as a clip.
+
+    Args:
+        clip: float32 `(n,)` or `(n, channels)`.
+        rate: in Hz.
+        generator: draws the noise.
+
+    Returns:
+        float32 of the clip's shape.
+    """
     return white_noise(clip, rate, len(clip) / rate, generator)
 
 
 def mp3_anchor(clip: np.ndarray, rate: int) -> np.ndarray:
     """The clip through an MP3 of 64 kb/s, at the nearest rate that MP3 has.
+
+    Args:
+        clip: float32 `(n,)` or `(n, channels)`.
+        rate: in Hz.
+
+    Returns:
+        Audio of the clip's shape, at its rate.
 
     Raises:
         UserError: the installed soundfile cannot write MP3.
@@ -88,7 +104,19 @@ def mp3_anchor(clip: np.ndarray, rate: int) -> np.ndarray:
 
 
 def fade(clip: np.ndarray, rate: int) -> np.ndarray:
-    """A clip that begins and ends without a click: raised cosines of 20 ms."""
+    """A clip that begins and ends without a click: raised cosines of 20 ms.
+
+    Args:
+        clip: `(n,)` or `(n, channels)`, of 40 ms or more.
+        rate: in Hz.
+
+    Returns:
+        float32 of the clip's shape.
+
+    Example:
+        >>> fade(np.ones(100), 100)[[0, 50, 99]].round(2)
+        array([0.15, 1.  , 0.15], dtype=float32)
+    """
     size = round(FADE_SECONDS * rate)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size) + 0.5) / size)
     gain = np.ones(len(clip))

@@ -47,7 +47,16 @@ def integrated_loudness(audio: np.ndarray, rate: int) -> float:
 
 
 def is_audible(audio: np.ndarray, rate: int) -> bool:
-    """Whether there is anything above the gate of EBU R 128."""
+    """Whether there is anything above the gate of EBU R 128.
+
+    Args:
+        audio: `(n,)` or `(n, channels)`, 0.4 seconds or more.
+        rate: in Hz.
+
+    Example:
+        >>> is_audible(np.zeros(8000), 8000)
+        False
+    """
     return integrated_loudness(audio, rate) > GATE_LUFS
 
 

@@ -51,13 +51,26 @@ class Budget:
             raise UserError(f"epochs must be from 1 to {MOST_EPOCHS}, not {self.epochs!r}")
 
     def fraction(self, steps: int, seconds: float, steps_per_epoch: int) -> float:
-        """How much of it is used, from 0 to 1 and beyond."""
+        """How much of it is used.
+
+        Args:
+            steps: taken so far.
+            seconds: of training steps so far.
+            steps_per_epoch: steps of a pass over the data.
+
+        Returns:
+            From 0 to 1, and beyond 1 where more than the budget is used.
+        """
         if self.minutes is not None:
             return seconds / (60.0 * self.minutes)
         return steps / ((self.epochs or 1) * steps_per_epoch)
 
     def seconds_left(self, fraction: float, seconds: float) -> float:
-        """Seconds of training until all of it is used, where `seconds` have used this fraction.
+        """Seconds of training until all of it is used.
+
+        Args:
+            fraction: used so far, from 0 to 1.
+            seconds: of training steps that have used it.
 
         Example:
             >>> Budget(minutes=2).seconds_left(0.25, 30.0), Budget(epochs=4).seconds_left(0.5, 10.0)

@@ -124,8 +124,17 @@ class Generator:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """As `advance`, for any number of streams whose states the caller holds.
 
+        Args:
+            states: by name, each (streams, ...).
+            forced: float32 (streams, P[, channels]), audio that is read first.
+            noise: float32 (streams, N, noise_per_sample) in [0, 1).
+            temperature: float32 (streams,).
+
         Returns:
-            The audio, and the states after it.
+            The audio, float32 (streams, N[, channels]), and the states after it.
+
+        Raises:
+            ServingError: the graph fails, or gives other shapes than it says, or NaN.
         """
         audio, *after = self._run(self._outputs, forced, noise, temperature, states)
         expected = [state.shape for state in states.values()]
@@ -138,7 +147,19 @@ class Generator:
         return audio, dict(zip(states, after, strict=True))
 
     def score(self, audio: np.ndarray, states: States, temperature: np.ndarray) -> np.ndarray:
-        """float64 (streams,): bits of `audio` in sum, where it was generated from `states`."""
+        """The bits that generated audio takes: minus the binary logarithm of its likelihood.
+
+        Args:
+            audio: float32 (streams, N[, channels]), as `advance` gave it.
+            states: the states before it.
+            temperature: float32 (streams,), as the audio was generated.
+
+        Returns:
+            float64 (streams,), the sum over all samples.
+
+        Raises:
+            ServingError: the graph fails.
+        """
         none = np.empty((self.streams, 0, self.metadata.noise_per_sample), np.float32)
         score = np.array(True)
 

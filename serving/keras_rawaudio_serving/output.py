@@ -42,6 +42,12 @@ class Output(Protocol):
 def to_pcm16(audio: np.ndarray) -> np.ndarray:
     """float audio to int16, 1.0 being 32768, clipped before the cast, so that nothing wraps round.
 
+    Args:
+        audio: of any shape.
+
+    Returns:
+        int16 of the same shape.
+
     Example:
         >>> to_pcm16(np.array([0.5, 1.0, -3.0])).tolist()
         [16384, 32767, -32768]

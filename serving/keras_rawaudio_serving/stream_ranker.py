@@ -211,7 +211,14 @@ class RankedFiles(FileOutput):
 
 
 def summary(dropped: Sequence[StreamScore]) -> str:
-    """Why the others went: "60 dropped: 41 less likely, 17 noisy, 2 stuck"."""
+    """Why streams were dropped, in one line.
+
+    Args:
+        dropped: at least one.
+
+    Returns:
+        Such as "60 dropped: 41 less likely, 17 noisy, 2 stuck".
+    """
     known = any(score.bits is not None for score in dropped)
     otherwise = "less likely" if known else "no worse, but too many"
     reasons = Counter(score.fault or otherwise for score in dropped)

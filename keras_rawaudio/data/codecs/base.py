@@ -43,6 +43,12 @@ class Codec(ABC):
 
     Attributes:
         levels: the number of codes, or None where values are floats.
+
+    Example:
+        >>> from keras_rawaudio.data.codecs import MuLaw
+        >>> codec = MuLaw(peak=1.0, levels=16)
+        >>> codec.encode(np.float32([-1, 0, 1])).tolist(), codec.discrete
+        ([0, 8, 15], True)
     """
 
     name: ClassVar[str]
@@ -53,15 +59,40 @@ class Codec(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, parts: Parts, *args: Any, **options: Any) -> Codec:
-        """Fit on the train part of a whole corpus: one codec for all of its files."""
+        """Fit on the train part of a whole corpus: one codec for all of its files.
+
+        Args:
+            parts: by the name of a part, a function that yields its audio in chunks.
+            *args: of the codec.
+            **options: of the codec, as a recipe sets them.
+
+        Returns:
+            The fitted codec.
+        """
 
     @abstractmethod
     def encode(self, audio: Any, xp: Any = np) -> Any:
-        """Audio in [-1, 1], any shape, to values of the same shape."""
+        """Audio to values.
+
+        Args:
+            audio: in [-1, 1], of any shape.
+            xp: `numpy` or `keras.ops`.
+
+        Returns:
+            Values of the same shape: int32 codes, or float32.
+        """
 
     @abstractmethod
     def decode(self, values: Any, xp: Any = np) -> Any:
-        """Values of any shape to float32 audio of the same shape."""
+        """Values to audio.
+
+        Args:
+            values: of any shape.
+            xp: `numpy` or `keras.ops`.
+
+        Returns:
+            Float32 audio of the same shape.
+        """
 
     @property
     def discrete(self) -> bool:
@@ -80,6 +111,9 @@ class Codec(ABC):
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> Codec:
         """The codec that `to_json` described.
+
+        Args:
+            description: the name and the fields of the codec.
 
         Raises:
             UserError: if the description is another codec's, or has missing or unknown fields.

@@ -134,7 +134,14 @@ class Corpus:
         return np.split(samples, np.cumsum(lengths)[:-1])
 
     def starts(self, part: str) -> list[int]:
-        """Where in its own file each of the part's segments begins, in samples."""
+        """Where in its own file each of the part's segments begins.
+
+        Args:
+            part: "train", "validation" or "test".
+
+        Returns:
+            For each segment its first sample, at the corpus' rate.
+        """
         self._lengths(part)
         return [segment["start"] for segment in self._description["parts"][part]["segments"]]
 
@@ -144,14 +151,28 @@ class Corpus:
         return self._label_files()[0]
 
     def segment_labels(self, part: str) -> list[int]:
-        """For each of the part's segments the index of its label; nothing without labels."""
+        """The label of each of the part's segments.
+
+        Args:
+            part: "train", "validation" or "test".
+
+        Returns:
+            For each segment an index into `labels`; nothing without labels.
+        """
         self._lengths(part)
         of_sources = self._label_files()[1]
         segments = self._description["parts"][part]["segments"]
         return [of_sources[segment["source"]] for segment in segments] if of_sources else []
 
     def longest(self, part: str) -> tuple[int, str | None]:
-        """Index of the part's longest segment, and the name of its label, if it has one."""
+        """The part's longest segment.
+
+        Args:
+            part: "train", "validation" or "test".
+
+        Returns:
+            The index of the segment, and the name of its label, if it has one.
+        """
         lengths, labels = self._lengths(part), self.segment_labels(part)
         index = int(np.argmax(lengths))
         return index, self.labels[labels[index]] if labels else None
@@ -160,7 +181,15 @@ class Corpus:
         return label_files([source["path"] for source in self._description["sources"]])
 
     def place(self, part: str, second: float) -> tuple[Path, float]:
-        """The file, and the second of it, that a second of a part was taken from."""
+        """Where in the sources a second of a part was taken from.
+
+        Args:
+            part: "train", "validation" or "test".
+            second: from the beginning of the part.
+
+        Returns:
+            The path of the file, and the second of it.
+        """
         left = round(second * self.sample_rate)
         segments = [s for s in self._description["parts"][part]["segments"] if s["samples"]]
         for segment in segments:
@@ -237,7 +266,18 @@ def sha256(path: Path) -> str:
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:
-    """Float audio to 16 bits, rounded and clipped: what is beyond [-1, 1) never wraps round."""
+    """Float audio to 16 bits, rounded and clipped: what is beyond [-1, 1) never wraps round.
+
+    Args:
+        audio: floats of any shape.
+
+    Returns:
+        Little-endian int16 of the same shape.
+
+    Example:
+        >>> to_int16(np.array([0.5, 1.0, -3.0])).tolist()
+        [16384, 32767, -32768]
+    """
     scaled = np.rint(audio * np.float32(FULL_SCALE))
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(SAMPLE)
 

@@ -23,12 +23,20 @@ PAUSE = 0.5  # seconds before the first of them; each further one waits twice as
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is a URL such as gs://bucket/song.flac rather than a local path."""
+    """Whether a source is a URL rather than a local path.
+
+    Example:
+        >>> is_url("gs://bucket/song.flac"), is_url("C:/song.flac")
+        (True, False)
+    """
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
 
 
 def find(url: str) -> list[dict[str, Any]]:
     """A remote file, or the audio files of a remote folder, in the order of their names.
+
+    Args:
+        url: of a file or a folder.
 
     Returns:
         For each file its `path` and what tells whether it changed: `bytes`, and what the store has
@@ -78,7 +86,13 @@ def fetch(url: str, folder: Path) -> tuple[Path, str]:
 def header(url: str) -> tuple[int, int]:
     """A remote file's rate in Hz and its channels, straight from the store.
 
-    The first megabyte tells them. Where it does not (behind a large picture), all of it is read.
+    It reads the first megabyte. Where the header lies behind a large picture, it reads all.
+
+    Args:
+        url: as `find` gives it.
+
+    Returns:
+        The rate in Hz, and the number of channels.
 
     Raises:
         UserError: the file cannot be read, or is not audio.

@@ -60,6 +60,15 @@ def write_demo_piece(
 ) -> Path:
     """Synthesise a piece and write it as 16-bit audio; the extension says WAV or FLAC.
 
+    Args:
+        path: the file to write.
+        seconds: the length of the piece.
+        sample_rate: in Hz.
+        seed: of the melody, the beat and the noise.
+
+    Returns:
+        The path of the file.
+
     Raises:
         UserError: if the arguments are `synthesise`'s wrong ones, or the file cannot be written.
     """

@@ -46,7 +46,16 @@ class RowLayout(ABC):
 
     @abstractmethod
     def place(self, epoch: int, number: int, steps: Int64s) -> Places:
-        """Where the rows read in these steps of pass `number` of an epoch."""
+        """Where the rows read.
+
+        Args:
+            epoch: the number of the epoch, from 0.
+            number: of a pass of the epoch, from 0.
+            steps: `(n,)`, consecutive steps of the pass.
+
+        Returns:
+            The places of `n` steps.
+        """
 
     @abstractmethod
     def used_samples(self) -> int:
@@ -65,7 +74,15 @@ class Walks(NamedTuple):
     counts: Int64s
 
     def place(self, stride: int, steps: Int64s) -> Places:
-        """Where the rows are after so many steps."""
+        """Where the rows are after so many steps.
+
+        Args:
+            stride: samples that a row reads at a time.
+            steps: `(n,)`.
+
+        Returns:
+            The places of `n` steps.
+        """
         ends = np.cumsum(self.counts, axis=1)
         row = np.arange(len(self.counts))
         segment = np.stack([np.searchsorted(e, steps, side="right") for e in ends], axis=1)

@@ -15,7 +15,20 @@ MAP_NORESERVE = 0x4000  # of Linux; `mmap` has it from Python 3.13 on
 
 
 def join_segments(segments: Sequence[Array]) -> tuple[Array, Array, mmap.mmap | None]:
-    """All samples as one array, where in it each segment begins, and the map that it is, if any."""
+    """Join segments without a copy, where they are views of one memory map.
+
+    Args:
+        segments: int16, each `(n,)` or `(n, channels)`.
+
+    Returns:
+        All samples as one array, where in it each segment begins (its first sample), and the map
+        that the array is, if any.
+
+    Example:
+        >>> joined, begins, mapped = join_segments([np.int16([1, 2]), np.int16([3])])
+        >>> joined.tolist(), begins.tolist(), mapped
+        ([1, 2, 3], [0, 2], None)
+    """
     one, maps = segments[0], maps_of(segments)
     path = getattr(one, "filename", None)
     if len(maps) != 1 or path is None or getattr(one, "offset", None) != 0:
