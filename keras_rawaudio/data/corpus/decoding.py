@@ -68,8 +68,8 @@ def find_files(source: str | Path) -> list[Path]:
         UserError: if the source is empty, does not exist or is a folder that holds no audio file.
 
     Example:
-        >>> find_files("music")  # doctest: +SKIP
-        [PosixPath('/home/me/music/a.flac'), PosixPath('/home/me/music/b.wav')]
+        >>> [path.name for path in find_files("music")]  # doctest: +SKIP
+        ['a.flac', 'b.wav']
     """
     if not str(source):
         raise UserError("the path of an audio file is empty; name a file or a folder")
