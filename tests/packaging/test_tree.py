@@ -32,3 +32,10 @@ def test_audio_in_docs_alone_and_nothing_large(root: Path) -> None:
             continue
         assert path.suffix not in {".wav", ".flac", ".ogg", ".mp3", ".onnx", ".keras", ".h5"}, name
         assert path.stat().st_size < 1_000_000, f"{name} has {path.stat().st_size} bytes"
+
+
+def test_the_architecture_names_every_file_of_training(root: Path) -> None:
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text.partition("The files of `training`")[2].partition("Beside them")[0]
+    files = {path.stem for path in (root / "keras_rawaudio/training").glob("*.py")}
+    assert set(re.findall(r"`(\w+)`", table)) - {"training"} == files - {"__init__"}
