@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,11 @@ from keras_rawaudio.cli.tensorflow_loader import gpu_names, load_tensorflow
 from keras_rawaudio.errors import UserError, one_line
 
 if TYPE_CHECKING:
+    from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.workers import Cluster
 
+# Trains with callbacks and a strategy, and returns whether the training came to its end.
+Start = Callable[[list[Any], Any], bool]
 DEFAULT_MINUTES = 10.0
 # Flags that lay one value over the recipe: flag, key, type, words.
 OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
@@ -80,45 +84,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then train."""
-    from keras_rawaudio.data.corpus import CorpusSettings
-    from keras_rawaudio.recipes import load_recipe
-    from keras_rawaudio.training.run_folder import RunFolder
-    from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.workers import cluster_of_environment, train_here
 
     cluster = cluster_of_environment()
     chief = not cluster or cluster.number == 0
-    processes, gpus = 0, []
-    if (workers := options.workers or 1) > 1:
-        if cluster:
-            raise UserError("--workers is for one machine; TF_CONFIG is set: leave one of them out")
-        gpus = gpu_names()[:workers]
-        processes = 0 if gpus else workers
-        if gpus and len(gpus) < workers:
-            raise UserError(f"--workers {workers}: TensorFlow sees {len(gpus)} GPUs; ask for fewer")
-    given = options.minutes is not None or options.epochs is not None
-    budget = Budget(options.minutes, options.epochs) if given else None
-    if options.resume:
-        own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
-        other = overrides(options)
-        learning_rate = other.pop("training.learning_rate", None)
-        named = any(getattr(options, name) is not None for name in own)
-        if options.mono or options.no_trim or other or named:
-            raise UserError(
-                "--resume goes on with the run's own audio, recipe and settings; give it --run, "
-                "and if you like --minutes or --epochs for the whole run, or --learning-rate"
-            )
-        if not RunFolder(options.run).can_start_over():
-            RunFolder.open(options.run)  # refuse at once, before TensorFlow is loaded
-        if processes:
-            return train_here(processes, options.arguments)
-        strategy = _strategy(options, cluster, gpus)
+    processes, gpus = _replicas(options, cluster)
+    start = _check_resume(options) if options.resume else _check_new(options, chief)
+    if processes:
+        return train_here(processes, options.arguments)
+    strategy = _strategy(cluster, gpus)
+    ended = start(_callbacks(options, chief), strategy)
+    return _leave(options.run, chief) if ended else 130
 
+
+def _replicas(options: argparse.Namespace, cluster: Cluster | None) -> tuple[int, list[str]]:
+    """The processes to start, 0 for none, and the GPUs to train on in this process."""
+    workers = options.workers or 1
+    if workers == 1:
+        return 0, []
+    if cluster:
+        raise UserError("--workers is for one machine; TF_CONFIG is set: leave one of them out")
+    gpus = gpu_names()[:workers]
+    if gpus and len(gpus) < workers:
+        raise UserError(f"--workers {workers}: TensorFlow sees {len(gpus)} GPUs; ask for fewer")
+    return 0 if gpus else workers, gpus
+
+
+def _budget(options: argparse.Namespace) -> Budget | None:
+    """The budget that was given, if any."""
+    from keras_rawaudio.training.schedule import Budget
+
+    given = options.minutes is not None or options.epochs is not None
+    return Budget(options.minutes, options.epochs) if given else None
+
+
+def _check_resume(options: argparse.Namespace) -> Start:
+    """Check the flags and the run folder before TensorFlow is loaded."""
+    from keras_rawaudio.training.run_folder import RunFolder
+
+    budget = _budget(options)
+    own = ("audio", "recipe", "sample_rate", "cache", "random_seed")
+    other = overrides(options)
+    learning_rate = other.pop("training.learning_rate", None)
+    named = any(getattr(options, name) is not None for name in own)
+    if options.mono or options.no_trim or other or named:
+        raise UserError(
+            "--resume goes on with the run's own audio, recipe and settings; give it --run, "
+            "and if you like --minutes or --epochs for the whole run, or --learning-rate"
+        )
+    if not RunFolder(options.run).can_start_over():
+        RunFolder.open(options.run)
+
+    def start(callbacks: list[Any], strategy: Any) -> bool:
         from keras_rawaudio.training.resume import resume
 
-        callbacks = _callbacks(options, chief)
-        ended = resume(options.run, budget, options.live, learning_rate, callbacks, strategy)
-        return _leave(options.run, chief) if ended else 130
+        return resume(options.run, budget, options.live, learning_rate, callbacks, strategy)
+
+    return start
+
+
+def _check_new(options: argparse.Namespace, chief: bool) -> Start:
+    """Check the flags, the recipe and the paths before TensorFlow is loaded."""
+    from keras_rawaudio.data.corpus import CorpusSettings
+    from keras_rawaudio.recipes import load_recipe
+    from keras_rawaudio.training.run_folder import RunFolder
+    from keras_rawaudio.training.schedule import Budget
+
+    budget = _budget(options) or Budget(DEFAULT_MINUTES)
     if not options.audio:
         raise UserError("--audio is missing: name the files or folders to learn from")
     if chief:
@@ -132,28 +164,27 @@ def run(options: argparse.Namespace) -> int:
         channels=1 if options.mono else None,
         trim=not options.no_trim,
     )
-    if processes:
-        return train_here(processes, options.arguments)
-    strategy = _strategy(options, cluster, gpus)
 
-    from keras_rawaudio.training.train import train
+    def start(callbacks: list[Any], strategy: Any) -> bool:
+        from keras_rawaudio.training.train import train
 
-    ended = train(
-        options.audio,
-        options.run,
-        recipe,
-        budget or Budget(DEFAULT_MINUTES),
-        settings,
-        options.cache,
-        options.random_seed or 0,
-        options.live,
-        _callbacks(options, chief),
-        strategy,
-    )
-    return _leave(options.run, chief) if ended else 130
+        return train(
+            options.audio,
+            options.run,
+            recipe,
+            budget,
+            settings,
+            options.cache,
+            options.random_seed or 0,
+            options.live,
+            callbacks,
+            strategy,
+        )
+
+    return start
 
 
-def _strategy(options: argparse.Namespace, cluster: Cluster | None, gpus: list[str]) -> Any:
+def _strategy(cluster: Cluster | None, gpus: list[str]) -> Any:
     """Load TensorFlow, and give the strategy to train by: None for one replica."""
     strategy = load_tensorflow(cluster.size if cluster else 1)
     if not gpus:
