@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from keras_rawaudio.data.windows.memory_maps import join_segments, maps_of, release_pages
+from keras_rawaudio.data.windows.code_table import FULL_SCALE, Array, Encode, code_table
+from keras_rawaudio.data.windows.memory_maps import maps_of, release_pages
 from keras_rawaudio.data.windows.plan import WindowPlan, Windows
 from keras_rawaudio.data.windows.stream import StreamPlan
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Array = npt.NDArray[Any]
-Encode = Callable[[Array], Array]
-
-FULL_SCALE = 32768
 PREFETCH = 4
 READERS = 2  # batches that are cut at the same time
 # Samples read between two releases: at most 64 MB of a map of hours stay in memory.
@@ -55,7 +51,7 @@ def read_batches(
     plain = [s.view(np.ndarray) if isinstance(s, np.ndarray) else s for s in segments]
     channels = plain[0].shape[1:]
     codes = code_table(encode)
-    begins = _places(segments, starts)[1]
+    begins = _begins(segments, starts)
     lead = context + 1  # y's first sample has `context` + 1 samples before it
     maps, unreleased = maps_of(segments), 0
     for block in _blocks(plan, epoch, skip_batches, repeat):
@@ -138,6 +134,8 @@ def window_dataset(
     """
     import tensorflow as tf
 
+    from keras_rawaudio.data.windows.batch_cutter import BatchCutter
+
     _check(segments, plan, context)
     if not isinstance(segments[0], np.ndarray):
         reading = partial(
@@ -148,47 +146,25 @@ def window_dataset(
         specs = {k: tf.TensorSpec(v.shape, v.dtype) for k, v in next(reading()).items()}
         stored = tf.data.Dataset.from_generator(reading, output_signature=specs)
         return _finished(stored, plan, skip_batches, repeat)
-    lengths, begins = (tf.constant(values, tf.int64) for values in _places(segments, starts))
-    joined, first, mapped = join_segments(segments)
-    firsts = tf.constant(first, tf.int64)
-    kinds = None if labels is None else tf.constant(labels, tf.int32)
-    with tf.device("CPU:0"):  # where tf.data runs
-        codes = tf.constant(code_table(encode))
-        if mapped is None:
-            samples = tf.constant(joined)
-        else:  # without a copy
-            samples = tf.experimental.dlpack.from_dlpack(joined.__dlpack__())
-    channels = samples.shape[1:]
-    lead = context + 1  # y's first sample has `context` + 1 samples before it
-    reach = tf.range(-lead, plan.window, dtype=tf.int64)
+    begins = _begins(segments, starts)
+    cutter = BatchCutter(segments, code_table(encode), begins, labels, context, plan.window)
+
+    def blocks() -> Iterator[tuple[Array, ...]]:
+        """Python plans many batches at once, and no more than are read between two releases."""
+        most = max(1, RELEASE_EVERY // (plan.batch * (cutter.lead + plan.window)))
+        for block in _blocks(plan, epoch, skip_batches, repeat):
+            for i in range(0, len(block.segment), most):
+                yield tuple(part[i : i + most, rows] for part in block)
+                cutter.release_pages()
 
     @tf.autograph.experimental.do_not_convert  # to convert, it would write files
     def cut(
         segment: tf.Tensor, offset: tf.Tensor, reset: tf.Tensor, valid: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """A batch from what the plan says of its rows."""
-        place = offset[:, None] + reach
-        inside = (place >= 0) & (place < tf.gather(lengths, segment)[:, None])
-        index = tf.where(inside, tf.gather(firsts, segment)[:, None] + place, 0)
-        audio = tf.gather(samples, index)
-        inside = tf.reshape(inside, [*inside.shape, *(1 for _ in channels)])
-        audio = tf.where(inside, tf.cast(audio, tf.int32), 0)
-        values = tf.gather(codes, audio + FULL_SCALE)
-        batch = {"x": values[:, :-1], "y": values[:, lead:], "reset": reset}
-        batch["position"] = tf.gather(begins, segment) + offset
-        if kinds is not None:
-            batch["label"] = tf.gather(kinds, segment)
+        batch = cutter.cut(segment, offset, reset)
         if isinstance(plan, StreamPlan):
             batch["valid"] = tf.cast(valid, tf.int32)
         return batch
-
-    def blocks() -> Iterator[tuple[Array, ...]]:
-        """Python plans many batches at once, and no more than are read between two releases."""
-        most = max(1, RELEASE_EVERY // (plan.batch * (lead + plan.window)))
-        for block in _blocks(plan, epoch, skip_batches, repeat):
-            for i in range(0, len(block.segment), most):
-                yield tuple(part[i : i + most, rows] for part in block)
-                release_pages([] if mapped is None else [mapped])
 
     read = len(range(plan.batch)[rows])
     types = (tf.int64, tf.int64, tf.bool, tf.int64)
@@ -214,21 +190,6 @@ def _finished(
     return dataset.prefetch(PREFETCH).with_options(options)
 
 
-def code_table(encode: Encode) -> Array:
-    """What each 16-bit sample is encoded to.
-
-    Returns:
-        `(65536,)` int32 where `encode` gives integers, else float32; sample `s` is at `s + 32768`.
-
-    Example:
-        >>> code_table(lambda audio: np.int32(audio * 32768))[[0, 32768, 32769]].tolist()
-        [-32768, 0, 1]
-    """
-    samples = np.arange(-FULL_SCALE, FULL_SCALE, dtype=np.float32)
-    codes = np.asarray(encode(samples / np.float32(FULL_SCALE)))
-    return codes.astype(np.int32 if np.issubdtype(codes.dtype, np.integer) else np.float32)
-
-
 def _blocks(
     plan: WindowPlan | StreamPlan, epoch: int, skip_batches: int, repeat: bool
 ) -> Iterator[Windows]:
@@ -247,7 +208,6 @@ def _check(segments: Sequence[Array], plan: WindowPlan | StreamPlan, context: in
         raise ValueError(f"context must not be negative, not {context}")
 
 
-def _places(segments: Sequence[Array], starts: Sequence[int] | None) -> tuple[Array, Array]:
-    """The length of each segment, and where in its own file it begins."""
-    lengths = np.array([len(segment) for segment in segments], np.int64)
-    return lengths, np.zeros_like(lengths) if starts is None else np.asarray(starts, np.int64)
+def _begins(segments: Sequence[Array], starts: Sequence[int] | None) -> Array:
+    """Where in its own file each segment begins."""
+    return np.asarray([0] * len(segments) if starts is None else starts, np.int64)

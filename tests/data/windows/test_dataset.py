@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras_rawaudio.data.codecs import Linear, MinMax, MuLaw, Peak, Standardize
 from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.data.windows import StreamPlan, WindowPlan, read_batches, window_dataset
-from keras_rawaudio.data.windows.dataset import code_table
+from keras_rawaudio.data.windows.code_table import code_table
 from keras_rawaudio.errors import UserError
 
 from .conftest import SILENCE, codes, ramps
