@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.data.windows import WindowPlan, window_dataset
+from keras_rawaudio.data.windows import window_dataset
 from keras_rawaudio.models import AudioModel, Refiner
 from keras_rawaudio.recipes import Recipe, RefinerRecipe
-from keras_rawaudio.training.build import build_model, build_optimizer, refiner_model
+from keras_rawaudio.training.build import build_model, build_optimizer, build_plan, refiner_model
 from keras_rawaudio.training.step import TrainingStep
 
 
@@ -46,16 +46,8 @@ class Training:
 
     def batches(self, seed: int) -> Any:
         """Training batches in the order that the seed gives."""
-        data, segments = self.recipe.data, self.corpus.segments("train")
-        plan = WindowPlan.fitting(
-            [len(s) for s in segments],
-            frame=self.model.frame,
-            frames=data.length // self.model.frame,
-            batch=data.batch,
-            shift=data.shift,
-            seed=seed,
-            sequence=data.sequence,
-        )
+        segments = self.corpus.segments("train")
+        plan = build_plan(self.model, self.recipe, segments, seed)
         return iter(window_dataset(segments, self.codec.encode, plan, self.model.context))
 
     def reset(self, seed: int) -> None:

@@ -1,18 +1,30 @@
-"""From a recipe to a model and its optimizer, in the arithmetic that models are tested in."""
+"""From a recipe to a model, its windows and its training step, in float32."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_rawaudio.data.codecs import Codec
 from keras_rawaudio.data.corpus import Corpus
+from keras_rawaudio.data.windows import WindowPlan
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import band_edges, codebook_size
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.models import AudioModel, Refiner, SpectralModel
-from keras_rawaudio.recipes import Recipe, RefinerRecipe, SpectralRecipe, TrainingSettings
+from keras_rawaudio.models import AudioModel, Model, Refiner, SpectralModel
+from keras_rawaudio.recipes import (
+    AnyRecipe,
+    Recipe,
+    RefinerRecipe,
+    SpectralRecipe,
+    TrainingSettings,
+)
+from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.step import TrainingStep
 
 BLOCKS_READ_PER_ENTRY = 1750  # in training, for each entry of a larger codebook of spectra
 STEPS_PER_MINUTE = 145  # of the recipe `default` on one core
@@ -129,4 +141,53 @@ def build_optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
     """Make the optimizer that the settings name."""
     return OPTIMIZERS[settings.optimizer](
         settings.learning_rate, weight_decay=settings.weight_decay or None
+    )
+
+
+def build_step(model: Model, recipe: AnyRecipe, replicas: Replicas) -> TrainingStep:
+    """Make the training step of a model, with its optimizer.
+
+    Args:
+        model: made in the scope of the replicas' strategy.
+        recipe: describes the training.
+        replicas: over which the batch is divided.
+    """
+    settings = recipe.training
+    with replicas.strategy.scope():
+        optimizer = build_optimizer(settings)
+    return TrainingStep(
+        model,
+        optimizer,
+        recipe.data.batch,
+        settings.clip_norm,
+        settings.jit_compile,
+        settings.average,
+        settings.weight_noise,
+        replicas,
+    )
+
+
+def build_plan(
+    model: Model, recipe: AnyRecipe, segments: Sequence[Any], seed: int = 0
+) -> WindowPlan:
+    """Plan the windows that a training reads.
+
+    Args:
+        model: reads the windows.
+        recipe: describes the windows.
+        segments: of the train part: audio, or codes for a model of codes.
+        seed: of the windows' order.
+    """
+    data = recipe.data
+    return WindowPlan.fitting(
+        [len(segment) for segment in segments],
+        frame=model.frame,
+        frames=data.length // model.frame,
+        batch=data.batch,
+        shift=data.shift,
+        seed=seed,
+        sequence=data.sequence,
+        # The codes of a block stay together.
+        grid=model.frame if isinstance(model, SpectralModel) else 1,
+        reset_share=data.reset_share,
     )

@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 import keras
 
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.data.windows import WindowPlan, window_dataset
+from keras_rawaudio.data.windows import window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import AnyRecipe
-from keras_rawaudio.training.build import build_optimizer
+from keras_rawaudio.training.build import build_plan, build_step
 from keras_rawaudio.training.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
@@ -27,7 +27,6 @@ from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
-from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.throughput import ThroughputMeter
 from keras_rawaudio.training.validation_policy import ValidationPolicy
 from keras_rawaudio.training.validator import Validator
@@ -75,30 +74,8 @@ class Trainer:
         # What it learns from: the audio itself, or codes that were read off it.
         self.data, self.of_codes = data or corpus, data is not None
         self.segments = self.data.segments("train")
-        self.plan = WindowPlan.fitting(
-            [len(s) for s in self.segments],
-            frame=model.frame,
-            frames=recipe.data.length // model.frame,
-            batch=recipe.data.batch,
-            shift=recipe.data.shift,
-            seed=seed,
-            sequence=recipe.data.sequence,
-            # The codes of a block stay together.
-            grid=model.frame if data else 1,
-            reset_share=recipe.data.reset_share,
-        )
-        with replicas.strategy.scope():
-            optimizer = build_optimizer(self.settings)
-        self.step = TrainingStep(
-            model,
-            optimizer,
-            recipe.data.batch,
-            self.settings.clip_norm,
-            self.settings.jit_compile,
-            self.settings.average,
-            self.settings.weight_noise,
-            replicas,
-        )
+        self.plan = build_plan(model, recipe, self.segments, seed)
+        self.step = build_step(model, recipe, replicas)
         self.labels = data.labels("train") if data else None
         unit = loss_unit(model, corpus)
         self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
@@ -109,7 +86,7 @@ class Trainer:
         )
         own = list(callbacks) if replicas.chief else []
         self.callbacks = keras.callbacks.CallbackList(
-            own, model=model, optimizer=optimizer, recipe=recipe.to_json()
+            own, model=model, optimizer=self.step.optimizer, recipe=recipe.to_json()
         )
         self.interrupt = Interrupt()
         self._stopping = False  # of several processes, as of their last look
