@@ -4,7 +4,7 @@ python benchmarks/controls.py exported/song/generator.onnx --seconds 40 --stream
 
 For each value of a control, the others at their defaults: the period of the pulse in seconds, beat
 strength, onsets per second, level in dB, and the share of seconds that are silent. Of each tempo
-also what is found: how much faster the onsets come than at tempo 1 (`dsp/tempo_ratio.py`), and how
+also what is found: how much faster the onsets come than at tempo 1 (`tempo_ratio.py`), and how
 far that is off in percent. The roughness of the jump to the value is the largest second difference
 in the 0.2 s after it, over the largest of the 5 s before. A JSON line last.
 """
@@ -43,8 +43,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     from keras_rawaudio_serving.sampler import Sampler
-
-    from keras_rawaudio.dsp.tempo_ratio import tempo_ratio
+    from tempo_ratio import tempo_ratio
 
     sampler = Sampler.load(
         options.model, streams=options.streams, random_seed=options.random_seed, threads=2

@@ -101,7 +101,7 @@ class Spectra:
 
 def ways(spectra: Spectra) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """From true spectra to spectra with found phases, by name; only the first sees the phases."""
-    from keras_rawaudio.dsp.phase_gradient import gaussian_gamma, phase_gradient_heap
+    from phase_gradient import gaussian_gamma, phase_gradient_heap
 
     gamma = gaussian_gamma(spectra.window)
     griffin_lim = compiled_griffin_lim(spectra)

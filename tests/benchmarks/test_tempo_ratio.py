@@ -1,10 +1,13 @@
 """The ratio of two tempos, on a rhythm of which the pulse is found at another level."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from keras_rawaudio.dsp.tempo_ratio import tempo_ratio
-
+MODULE = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "tempo_ratio.py"))
+tempo_ratio = MODULE["tempo_ratio"]
 RATE = 8000
 STEPS = (3, 3, 2, 4, 4)  # of a sixteenth, to the next onset
 

@@ -1,10 +1,13 @@
 """Phase gradient heap integration on signals whose phases are known."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from keras_rawaudio.dsp.phase_gradient import gaussian_gamma, phase_gradient_heap
-
+MODULE = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "phase_gradient.py"))
+gaussian_gamma, phase_gradient_heap = MODULE["gaussian_gamma"], MODULE["phase_gradient_heap"]
 SIZE, HOP = 256, 32
 WINDOW = np.hanning(SIZE + 1)[:-1]
 
@@ -30,6 +33,10 @@ def mismatch(signal, phases=None):
     inside = slice(8, -8)
     gain = (rebuilt[inside] * true[inside]).sum() / np.square(rebuilt[inside]).sum()
     return np.linalg.norm(gain * rebuilt[inside] - true[inside]) / np.linalg.norm(true[inside])
+
+
+def test_the_gaussian_nearest_to_a_hann_window():
+    assert gaussian_gamma(WINDOW) / SIZE**2 == pytest.approx(0.249, abs=5e-4)
 
 
 @pytest.mark.parametrize("frequency", [10.0, 10.3, 40.5])

@@ -15,10 +15,6 @@ def gaussian_gamma(window: np.ndarray) -> float:
 
     Args:
         window: `(n,)`, symmetric about its middle sample `n / 2` or the point before it.
-
-    Example:
-        >>> round(gaussian_gamma(np.hanning(257)[:-1]) / 256**2, 3)
-        0.249
     """
     time = np.arange(len(window)) - (window * np.arange(len(window))).sum() / window.sum()
     unit = window / np.linalg.norm(window)
@@ -53,10 +49,6 @@ def phase_gradient_heap(
 
     Returns:
         `(T, bins)` in radians, not wrapped.
-
-    Example:
-        >>> phase_gradient_heap(np.ones((3, 5)), hop=2, gamma=16.0).shape
-        (3, 5)
 
     Reference:
         Prusa and Sondergaard 2016, "Real-time spectrogram inversion using phase gradient heap
