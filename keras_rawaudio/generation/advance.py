@@ -236,7 +236,7 @@ def paced_step(
     Returns:
         The tier's output, noise and the tier's state.
     """
-    favoured = model.head.favour_onsets(ops.flip(noise, axis=1), codes, density)
+    favoured = model.head.codes.favour_onsets(ops.flip(noise, axis=1), codes, density)
     passed = model.head.draw_codes(output, favoured)
     again, later = model.tiers[0].step(passed, None, after)
     states = [
@@ -244,8 +244,8 @@ def paced_step(
         for a, b, c in zip(before, after, later, strict=True)
     ]
     output = ops.where(twice[..., None] > 0, again, output)
-    noise = model.head.favour_onsets(noise, ops.where(twice > 0, passed, codes), density)
-    return output, model.head.repeat_codes(noise, codes, held), states
+    noise = model.head.codes.favour_onsets(noise, ops.where(twice > 0, passed, codes), density)
+    return output, model.head.codes.repeat(noise, codes, held), states
 
 
 def _draw_frame(model: AudioModel, i: int, conditioning: Any, noise: Any, state: State) -> State:

@@ -80,36 +80,48 @@ class FrameCodes(keras.layers.Layer):
         return nats + self.lpc.nll(h, codes.index, codes.gain)
 
     def sample(self, h: Any, noise: Any) -> Codes:
-        """Codes of one frame from `h (B, width)` and Gumbel variables `(B, frame_size, NOISE)`."""
-        index, gain = self.lpc.sample(h, noise[:, : self.filters, 1], noise[:, :NUM_GAINS, 2])
-        offset = self.lpc.code_logits(index, gain)
-        return Codes(
-            self.envelope.sample(h, noise[:, : self.codebook_size, 0], offset), index, gain
-        )
+        """Codes of one frame, by Gumbel-max.
 
-    def repeat(self, noise: Any, codes: Codes, repeats: Any) -> Any:
+        Args:
+            h: `(B, width)`.
+            noise: `(B, frame_size, K)`; the last `NOISE` of the `K` are Gumbel variables.
+        """
+        index, gain = self.lpc.sample(h, noise[:, : self.filters, -2], noise[:, :NUM_GAINS, -1])
+        offset = self.lpc.code_logits(index, gain)
+        envelope = self.envelope.sample(h, noise[:, : self.codebook_size, -3], offset)
+        return Codes(envelope, index, gain)
+
+    def repeat(self, noise: Any, joined: Any, repeats: Any) -> Any:
         """Noise by which `sample` takes given codes, in some rows.
 
         Args:
             noise: as for `sample`.
-            codes: of one frame, `(B, ...)`.
+            joined: `(B, width)`, the codes; where there are none yet, some are drawn.
             repeats: `(B, 1)`: 1 in those rows, else 0.
         """
-        wanted = [ops.pad(c, ((0, 0), (0, self.frame_size - c.shape[-1]))) for c in codes]
-        return noise + FORCED * repeats[..., None] * ops.stack(wanted, axis=-1)
+        return self._biased(noise, FORCED * repeats, self.split(joined))
 
-    def favour_onsets(self, noise: Any, codes: Codes, density: Any) -> Any:
+    def favour_onsets(self, noise: Any, joined: Any, density: Any) -> Any:
         """Noise by which `sample` takes more or fewer codes that rise from those before.
 
         Args:
             noise: as for `sample`.
-            codes: of the frame before, `(B, ...)`.
-            density: `(B, 1)` nats, for each rise of `DENSITY_DB`.
+            joined: `(B, width)`, the codes of the frame before.
+            density: `(B, 1)` nats, for each rise of `DENSITY_DB`; less than 0: fewer.
         """
-        rises = [ops.matmul(codes.envelope, self.envelope.rises())]
-        rises += [ops.zeros_like(codes.index), ops.matmul(codes.gain, self.lpc.rises())]
-        rises = [ops.pad(r, ((0, 0), (0, self.frame_size - r.shape[-1]))) for r in rises]
-        return noise + (1 / DENSITY_DB) * density[..., None] * ops.stack(rises, axis=-1)
+        before = self.split(joined)
+        rises = Codes(
+            envelope=ops.matmul(before.envelope, self.envelope.rises()),
+            index=ops.zeros_like(before.index),
+            gain=ops.matmul(before.gain, self.lpc.rises()),
+        )
+        return self._biased(noise, (1 / DENSITY_DB) * density, rises)
+
+    def _biased(self, noise: Any, weight: Any, biases: Codes) -> Any:
+        """Noise for `sample`, as if `weight (B, 1)` times `biases` were added to the logits."""
+        padded = [ops.pad(b, ((0, 0), (0, self.frame_size - b.shape[-1]))) for b in biases]
+        gumbel = noise[..., -NOISE:] + weight[..., None] * ops.stack(padded, axis=-1)
+        return ops.concatenate([noise[..., :-NOISE], gumbel], axis=-1)
 
     def split(self, joined: Any) -> Codes:
         """Codes from `Codes.joined`."""

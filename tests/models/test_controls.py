@@ -191,13 +191,15 @@ class TestFrameCodes:
         h = ops.zeros((rows, codes.envelope.logits.kernel.shape[0]))
         rises, means = np.asarray(codes.envelope.rises()), []
         for density in (-2.0, 0.0, 2.0):
-            turned = codes.favour_onsets(noise, before, np.full((rows, 1), density, np.float32))
+            turned = codes.favour_onsets(
+                noise, before.joined(), np.full((rows, 1), density, np.float32)
+            )
             drawn = codes.sample(h, turned)
             gains = (before.gain @ codes.lpc.rises() * np.asarray(drawn.gain)).sum(axis=1)
             own = (before.envelope @ rises * np.asarray(drawn.envelope)).sum(axis=1)
             means.append([gains.mean(), own.mean()])
         assert np.all(np.diff(means, axis=0) > 0)
-        same = codes.favour_onsets(noise, before, np.zeros((rows, 1), np.float32))
+        same = codes.favour_onsets(noise, before.joined(), np.zeros((rows, 1), np.float32))
         np.testing.assert_array_equal(same, noise)
 
     def test_at_the_highest_tempo_every_other_code_is_passed_over(self, coded):

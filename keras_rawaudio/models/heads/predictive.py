@@ -197,31 +197,8 @@ class PredictiveHead(Head):
         return ops.concatenate(parts, axis=-1) * temperature
 
     def draw_codes(self, condition: Any, noise: Any) -> Any:
-        """Codes of a frame that is not played `(B, code_width)`; arguments as for `begin_frame`."""
-        return self.codes.sample(self._split(condition)[0][:, 0], noise[..., -NOISE:]).joined()
-
-    def favour_onsets(self, noise: Any, codes: Any, density: Any) -> Any:
-        """Noise by which codes are drawn that follow `codes (B, code_width)` with more onsets.
-
-        Args:
-            noise: `(B, frame_size, K)` from `prepare_noise`.
-            codes: of the frame before.
-            density: `(B, 1)` nats; less than 0: fewer.
-        """
-        before = self.codes.split(codes)
-        for_codes = self.codes.favour_onsets(noise[..., -NOISE:], before, density)
-        return ops.concatenate([noise[..., :-NOISE], for_codes], axis=-1)
-
-    def repeat_codes(self, noise: Any, codes: Any, repeats: Any) -> Any:
-        """Noise by which `begin_frame` takes given codes, in some rows.
-
-        Args:
-            noise: `(B, frame_size, K)` from `prepare_noise`.
-            codes: `(B, code_width)`; where there are none yet, some are drawn.
-            repeats: `(B, 1)`: 1 in those rows, else 0.
-        """
-        for_codes = self.codes.repeat(noise[..., -NOISE:], self.codes.split(codes), repeats)
-        return ops.concatenate([noise[..., :-NOISE], for_codes], axis=-1)
+        """Codes alone of a frame `(B, code_width)`; arguments as for `begin_frame`."""
+        return self.codes.sample(self._split(condition)[0][:, 0], noise).joined()
 
     def begin_frame(
         self, history: Any, condition: Any, noise: Any, state: list[Any]
@@ -229,7 +206,7 @@ class PredictiveHead(Head):
         F, S, M = self.bunch, self.subframes, self.num_mixtures
         previous = self.codes.envelope.features(history[:, -2 * self.frame_size - 1 : -1])
         h, clock = self._split(condition)
-        codes = self.codes.sample(h[:, 0], noise[..., -NOISE:])
+        codes = self.codes.sample(h[:, 0], noise)
         bias = self._condition(Codes(*(code[:, None] for code in codes)), previous, clock)
         # Logits are perturbed by adding to the last layer's bias.
         choice = ops.reshape(noise[..., :M], (-1, S, F, 1, M))
