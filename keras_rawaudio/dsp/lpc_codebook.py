@@ -104,8 +104,20 @@ def _costs(
 
 
 def _medoids(common: np.ndarray, costs: np.ndarray, count: int) -> np.ndarray:
-    """Which `count` of the blocks' filters serve all blocks best, where `common` costs each block
-    `(blocks,)`, and each block's filter each other one `(blocks, blocks)`."""
+    """Which of the blocks' filters predict all blocks best.
+
+    Not by k-means: costs are no distances between points, and have no centres. The first choice is
+    greedy: each filter is the one that saves most over the common one and those before it. Rounds
+    of k-medoids follow.
+
+    Args:
+        common: nats per sample that the common filter costs each block, `(blocks,)`.
+        costs: those that each block's filter costs each block, `(blocks, blocks)`.
+        count: how many.
+
+    Returns:
+        Their indices, `(count,)`.
+    """
     least, chosen = common, list[int]()
     for _ in range(count):
         total = np.minimum(least[:, None], costs).sum(0)

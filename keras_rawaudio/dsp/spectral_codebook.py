@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
+from keras_rawaudio.dsp.clustering import medoids, nearest
 from keras_rawaudio.errors import UserError
 
 BAND_LIMITS = (345.0, 1200.0, 4000.0)  # Hz, between the bands of the product code
@@ -16,7 +17,6 @@ FITTED_BLOCKS = 20_000  # at most, evenly spread over the corpus
 CHUNK_BLOCKS = 64  # about 3 s
 LARGEST, SMALLEST = 1024, 16
 BLOCKS_PER_CODE, LEAST_BLOCKS_PER_CODE = 8, 2
-ITERATIONS = 8
 GROUPS = 4  # of neighbouring features in a band, from low to high
 ONSET_WEIGHT = 2.0  # of a group's rise from frame to frame, in the distance of two blocks
 
@@ -241,22 +241,6 @@ def encode_shifted(
     return [np.concatenate(found).astype(np.int32) for found in codes]
 
 
-def medoids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of `count` different points that stand for all: k-means, then the nearest points."""
-    centres = points[rng.permutation(len(points))[:count]].copy()
-    for _ in range(ITERATIONS):
-        labels = nearest(points, centres)
-        sizes = np.bincount(labels, minlength=count)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, labels, points)
-        used = sizes > 0
-        centres[used] = sums[used] / sizes[used, None]
-        centres[~used] = points[rng.integers(0, len(points), (~used).sum())]
-    chosen = np.unique(nearest(centres, points))
-    others = rng.permutation(np.setdiff1d(np.arange(len(points)), chosen))
-    return np.concatenate([chosen, others[: count - len(chosen)]])
-
-
 def power_gains(
     features: np.ndarray, sizes: np.ndarray, points: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
@@ -277,14 +261,6 @@ def power_gains(
     for group in _feature_groups(len(sizes)):
         gains[group] = power[:, group].sum() / coded[:, group].sum()
     return gains
-
-
-def nearest(points: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """Index of the nearest entry of each point: `(n, d)` and `(k, d)` to `(n,)`."""
-    offset = 0.5 * np.square(entries).sum(axis=1)
-    starts = range(0, max(1, len(points)), 4096)
-    found = [(points[i : i + 4096] @ entries.T - offset).argmax(axis=1) for i in starts]
-    return np.concatenate(found)
 
 
 def _feature_groups(width: int) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.dsp.clustering import clusters
+from keras_rawaudio.dsp.clustering import kmeans
 from keras_rawaudio.models.distributions import one_hot_argmax
 from keras_rawaudio.models.envelope_features import EnvelopeFeatures
 
@@ -85,7 +85,7 @@ class EnvelopeCodebook(keras.layers.Layer):
         )
         weights = self._weights()
         count = min(self.codebook_size, len(features))
-        centres, _ = clusters(features * weights, count, rng)
+        centres = kmeans(features * weights, count, rng)
         repeated = np.resize(centres / weights, self.codebook.shape)
         self.codebook.assign(repeated.astype("float32"))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
+from keras_rawaudio.dsp.clustering import medoids
 from keras_rawaudio.dsp.spectral_codebook import (
     GROUPS,
     ONSET_WEIGHT,
@@ -12,7 +13,6 @@ from keras_rawaudio.dsp.spectral_codebook import (
     encode,
     encode_shifted,
     fit_codebooks,
-    medoids,
     onset_matrix,
 )
 from keras_rawaudio.errors import UserError
