@@ -11,13 +11,13 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
+from keras_rawaudio.models.clock import PULSES_PER_TURN
 from keras_rawaudio.models.controls import DENSITY, HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.tier import Tier
 
 State = dict[str, Any]
-PULSES_PER_PERIOD = 8  # of the clock
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -156,7 +156,7 @@ class AudioModel(FitWindows):
         """
         self.head.fit(segments)
         if any(tier.clock_harmonics for tier in self.tiers):
-            period = PULSES_PER_PERIOD * rate * pulse_period(segments, rate)
+            period = PULSES_PER_TURN * rate * pulse_period(segments, rate)
             for tier in self.tiers:
                 if tier.clock_harmonics:
                     tier.set_period(period)

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_rawaudio.models.clock import CLOCK
 from keras_rawaudio.models.controls import MUSIC
-from keras_rawaudio.models.tier import CLOCK
 
 
 def reset_state(

@@ -1,12 +1,35 @@
-"""How long a turn of the spectral model's clocks takes: eight pulses of the audio."""
+"""The clock of a recurrent layer: how long a turn takes, and what the layer reads of its phase."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from keras import ops
 
-PULSES = 8
+CLOCK = "clock"  # the state that holds the phase, in turns
+PULSES_PER_TURN = 8  # of the audio
+
+
+def clock_features(phase: Any, harmonics: int) -> Any:
+    """Sines, then cosines, of a phase and its multiples.
+
+    Args:
+        phase: `(...)` float32 in turns.
+        harmonics: how many; the first is the phase itself.
+
+    Returns:
+        `(..., 2 * harmonics)` float32.
+
+    Example:
+        >>> features = clock_features(ops.convert_to_tensor([1 / 6]), harmonics=2)
+        >>> [round(float(value), 3) for value in features[0]]
+        [0.866, 0.866, 0.5, -0.5]
+    """
+    multiples = (2 * np.pi * np.arange(1, harmonics + 1)).astype("float32")
+    angles = phase[..., None] * multiples
+    return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
 
 
 def clock_seconds(
@@ -34,9 +57,9 @@ def clock_seconds(
     from keras_rawaudio.dsp.tempo import pulse_period, steady_pulse
 
     if not count:
-        return PULSES * pulse_period([mono(s) for s in segments], rate)
+        return PULSES_PER_TURN * pulse_period([mono(s) for s in segments], rate)
     own = [
         [s for s, of in zip(segments, labels, strict=True) if of == label] for label in range(count)
     ]
     pulses = [len(s) == 1 and steady_pulse(mono(s[0]), rate) for s in own]
-    return [PULSES * (pulse or 0.0) for pulse in pulses]
+    return [PULSES_PER_TURN * (pulse or 0.0) for pulse in pulses]

@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers.recurrent_stack import RecurrentStack
+from keras_rawaudio.models.clock import CLOCK, clock_features
 from keras_rawaudio.models.controls import MUSIC
-from keras_rawaudio.models.tier import CLOCK
 
 KEY_WIDTH = 128
 HIDDEN_WIDTH = 256
@@ -142,10 +142,10 @@ class CodePrior(keras.layers.Layer):
         if clock is not None:
             speed = self._turns_per_block(music)
             turns = clock + np.arange(T, dtype="float32") * speed
-            parts.append(self._waves(turns))
+            parts.append(clock_features(turns, self.clock_harmonics))
             after.append(ops.mod(clock + T * speed, 1.0))
         if self.embedding:
-            parts[1:] = [waves * self._has_clock(weights)[..., None] for waves in parts[1:]]
+            parts[1:] = [features * self._has_clock(weights)[..., None] for features in parts[1:]]
             embedded = self.embedding(weights)[:, None]
             parts.append(ops.broadcast_to(embedded, (*ops.shape(parts[0])[:2], LABEL_WIDTH)))
             after.append(music)
@@ -159,10 +159,10 @@ class CodePrior(keras.layers.Layer):
         parts, after = [self._read(points, False)], []
         states, clock, music = self._split(state)
         if clock is not None:
-            parts.append(self._waves(clock[:, 0]))
+            parts.append(clock_features(clock[:, 0], self.clock_harmonics))
             after.append(ops.mod(clock + self._turns_per_block(music), 1.0))
         if self.embedding:
-            parts[1:] = [waves * self._has_clock(music) for waves in parts[1:]]
+            parts[1:] = [features * self._has_clock(music) for features in parts[1:]]
             parts.append(self.embedding(self._label_weights(music, False)))
             after.append(music)
         hidden, states = self.stack.step(self.join(ops.concatenate(parts, axis=-1)), states)
@@ -234,13 +234,6 @@ class CodePrior(keras.layers.Layer):
         """`(B, 1)`: 1 where the heaviest label has a clock, else 0."""
         there = ops.cast(self.period > 0, "float32")
         return ops.matmul(_heaviest(music), there[:, None])
-
-    def _waves(self, turns: Any) -> Any:
-        """Sines and cosines `(..., 2 * harmonics)` of a clock in turns."""
-        angles = turns[..., None] * (2 * np.pi * np.arange(1, self.clock_harmonics + 1)).astype(
-            "float32"
-        )
-        return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         names = ("bands", "components", "units", "layers", "dropout", "input_noise")

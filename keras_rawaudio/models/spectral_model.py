@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
-from keras_rawaudio.models.clock_seconds import clock_seconds
+from keras_rawaudio.models.clock import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE, CodeSampler
 from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control

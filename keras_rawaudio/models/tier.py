@@ -9,9 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers import RecurrentStack
+from keras_rawaudio.models.clock import CLOCK, clock_features
 from keras_rawaudio.models.spectral_view import SpectralView
-
-CLOCK = "clock"
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -182,12 +181,9 @@ class Tier(keras.layers.Layer):
             return 0.0, [], state
         turns = self.frame_size / self.period
         phase = state[0] + turns * np.arange(steps, dtype="float32")
-        angle = phase[:, :, None] * (
-            2.0 * np.pi * np.arange(1, self.clock_harmonics + 1, dtype="float32")
-        )
-        clock_input = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
+        features = clock_features(phase, self.clock_harmonics)
         after = state[0] + turns * steps
-        return ops.matmul(clock_input, self.clock_kernel), [after - ops.floor(after)], state[1:]
+        return ops.matmul(features, self.clock_kernel), [after - ops.floor(after)], state[1:]
 
     def zero_state(self, batch: Any) -> list[Any]:
         """The state of a fresh stream."""

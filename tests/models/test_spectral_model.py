@@ -6,10 +6,10 @@ from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import fresh_state
+from keras_rawaudio.models.clock import CLOCK
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD
 from keras_rawaudio.models.spectral_codec import CODES, SOFTNESS
-from keras_rawaudio.models.tier import CLOCK
 
 from ..small_models import compiled, make_spectral, reference_sampler
 from ..small_models import spectral_piece as piece
