@@ -43,7 +43,7 @@ class SpectralSteps:
     def __init__(self, model: SpectralModel, builder: GraphBuilder) -> None:
         self.model = model
         self._convert = builder.step
-        self.recurrent = model.code_states()
+        self.recurrent = model.step.states
         self.hidden_states = [*self.recurrent, HOLD.name]
         # Without nearness the age decides nothing, and the distances of entries are not computed.
         age = [AGE] if float(np.asarray(model.nearness)) else []
@@ -98,7 +98,7 @@ class SpectralSteps:
     def _hidden_step(self) -> Step:
         def hidden(codes: Any, noise: Any, number: Any, drawn: Any, *state: Any) -> list[Any]:
             named = {CODES: codes, **dict(zip(self.hidden_states, state, strict=True))}
-            after = self.model.next_hidden(named, self._noise_of_draw(noise, number), drawn)
+            after = self.model.step(named, self._noise_of_draw(noise, number), drawn)
             return [after[0], *(after[1][name] for name in self.recurrent)]
 
         shapes = [self._shapes[name] for name in self.hidden_states]

@@ -57,7 +57,7 @@ def advance(
 
 def _read(model: SpectralModel, block: Any, noise: Any, state: State) -> State:
     places, _ = model.decoder.pace(state[PLACE], state[TEMPO.name], drawn=0.0)
-    _, after = model.next_hidden(state, noise, drawn=0.0)
+    _, after = model.step(state, noise, drawn=0.0)
     codes = model.spectral_codec.encode(ops.concatenate([state[HISTORY], block], axis=1))
     state = _moved(model, state, after, codes, ops.ones_like(state[PLACE]) > 0)
     _, state = model.decoder.block_of_audio(places, state)
@@ -71,7 +71,7 @@ def _draw(
 
     def draw_codes(i: Any, state: State) -> State:
         own = ops.take(noise, i, axis=1)
-        hidden, after = model.next_hidden(state, own)
+        hidden, after = model.step(state, own)
         given = {**state, AGE: after[AGE]}
         codes = model.sampler.draw(hidden, own, temperature, keys, given)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
@@ -85,5 +85,5 @@ def _moved(model: SpectralModel, state: State, after: State, codes: Any, moves: 
     """The state with a block of codes more, where `moves (B, 1)`."""
     new = ops.cast(codes, "float32")
     latest, before = model.decoder.moved(state[CODES], state[CODES_BEFORE], new, moves)
-    recurrent = {name: ops.where(moves, after[name], state[name]) for name in model.code_states()}
+    recurrent = {name: ops.where(moves, after[name], state[name]) for name in model.step.states}
     return {**state, **recurrent, CODES: latest, CODES_BEFORE: before}

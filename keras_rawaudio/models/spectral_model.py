@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
+from keras_rawaudio.models.autoregressive_step import AutoregressiveStep
 from keras_rawaudio.models.clock import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE, CodeSampler
@@ -17,12 +18,7 @@ from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TE
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
-from keras_rawaudio.models.recognised_music import (
-    EVIDENCE,
-    log_code_frequencies,
-    recognised,
-    with_evidence,
-)
+from keras_rawaudio.models.recognised_music import EVIDENCE, log_code_frequencies
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
@@ -35,8 +31,8 @@ class SpectralModel(FitWindows):
     """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
 
     In training it reads and predicts codes alone, one row after the other: those of a block, band
-    by band, then those of the next. It generates block by block: `next_hidden`, then `sampler`
-    draws codes, and `decoder` makes audio of them.
+    by band, then those of the next. It generates block by block: `step` moves the prior,
+    `sampler` draws codes, and `decoder` makes audio of them.
 
     Args:
         rate: samples per second.
@@ -53,6 +49,7 @@ class SpectralModel(FitWindows):
         labels: names of the pieces of music that it tells apart; none for one alone.
 
     Attributes:
+        step: moves the prior by a block.
         sampler: draws codes.
         decoder: makes audio of codes.
         label_shares: `(labels,)`, what part of the train part each label is.
@@ -136,6 +133,13 @@ class SpectralModel(FitWindows):
             )
         self.sampler = CodeSampler(
             self.spectral_codec, self.prior, self.code_bias, self.min_p, self.nearness
+        )
+        self.step = AutoregressiveStep(
+            self.spectral_codec,
+            self.prior,
+            list(self.state_spec()),
+            self.memory,
+            self.label_codes if self.labels else None,
         )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
@@ -234,52 +238,15 @@ class SpectralModel(FitWindows):
             GAIN: ((1,), 0.0),
         }
 
-    def code_states(self) -> list[str]:
-        """Names of the generator's states that `next_hidden` moves."""
-        return [*self.state_spec(), AGE, *([EVIDENCE] if self.labels else [])]
-
     @property
     def noise_per_draw(self) -> int:
         """Numbers in [0, 1) that decide a block: one for each band, and one for `memory`."""
         return self.frame + 1
 
-    def next_hidden(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
-        """Hidden `(B, units)` for the next block, and the recurrent state after it.
-
-        Args:
-            state: of the generator, or the recurrent state, `CODES` and `AGE`, without controls.
-            noise: `(B, noise_per_draw)` in [0, 1).
-            drawn: 1 where the block is drawn, so that it may be held; 0 where it is read.
-        """
-        names = list(self.state_spec())
-        if self.labels:
-            state = with_evidence(state, self.label_codes, drawn)
-        kept = 1.0 - self._begins_anew(state[AGE], noise[:, self.frame :]) * drawn
-        recurrent = {f"tier0_{name}" for name in self.prior.stack.state_names()}
-        given = {**state, **recognised(state)}
-        before = [given[name] * kept if name in recurrent else given[name] for name in names]
-        # A row that has read nothing has no block before.
-        codes = ops.where(kept > 0.5, state[CODES], -1.0)
-        points = self.spectral_codec.read_points(ops.cast(codes, "int32"))
-        hidden, values = self.prior.step(points, before)
-        after = dict(zip(names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
-        if self.labels:
-            after[MUSIC] = state[MUSIC]  # what was recognised is not set
-        if HOLD.name in state:
-            held = state[HOLD.name] * drawn > 0.5
-            after = {name: ops.where(held, state[name], new) for name, new in after.items()}
-        return hidden, {**state, **after}
-
     @property
     def memory_seconds(self) -> float:
         """`memory` as a time; 0: without end."""
         return float(np.asarray(self.memory)) * self.block / self.rate
-
-    def _begins_anew(self, age: Any, noise: Any) -> Any:
-        """`(B, 1)`: 1 where the state begins anew, in the last quarter of `memory` blocks."""
-        left = ops.maximum(self.memory - age, 1.0)
-        due = ops.logical_and(age >= 0.75 * self.memory, noise * left < 1.0)
-        return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
 
     def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:
         """Take the codebooks from stretches of audio, the clock's period, and the labels' shares.

@@ -42,7 +42,7 @@ class CodeDraws:
         temperature = tf.ones((self.rows, 1))
 
         def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
-            hidden, state = model.next_hidden(state, noise[t])
+            hidden, state = model.step(state, noise[t])
             codes = model.sampler.draw(hidden, noise[t], temperature, keys, state)
             return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
 

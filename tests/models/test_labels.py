@@ -115,7 +115,7 @@ def test_what_is_read_is_recognised(model):
     noise = np.zeros((3, model.noise_per_draw), np.float32)
 
     def hidden(state, drawn=0.0):
-        read, after = model.next_hidden(state, noise, drawn)
+        read, after = model.step(state, noise, drawn)
         return np.asarray(read), after
 
     read, after = hidden(state)

@@ -96,7 +96,7 @@ def ages(model, noise, drawn=1.0, blocks=60, rows=1000, **controls):
     found = []
     for _ in range(blocks):
         numbers = noise((rows, model.noise_per_draw)).astype("float32")
-        _, state = model.next_hidden(state, numbers, drawn)
+        _, state = model.step(state, numbers, drawn)
         found.append(np.asarray(state[AGE])[:, 0])
     return np.array(found)
 
@@ -126,10 +126,10 @@ def test_a_state_that_begins_anew_knows_its_clock_alone(model):
     fresh = {**model.zero_state(2), CODES: -ops.ones((2, model.frame)), AGE: ops.zeros((2, 1))}
     fresh[f"tier0_{CLOCK}"] = state[f"tier0_{CLOCK}"]
     noise = np.zeros((2, model.noise_per_draw), "float32")
-    anew, _ = model.next_hidden(full, noise)
+    anew, _ = model.step(full, noise)
     model.memory.assign(0)
-    expected, _ = model.next_hidden(fresh, noise)
-    known, _ = model.next_hidden(full, noise)
+    expected, _ = model.step(fresh, noise)
+    known, _ = model.step(full, noise)
     np.testing.assert_allclose(anew, expected, atol=1e-6)
     assert np.abs(np.asarray(known) - np.asarray(expected)).max() > 1e-3
 

@@ -1,0 +1,88 @@
+"""One step of a spectral model's prior, where audio is generated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_rawaudio.models.code_prior import CodePrior
+from keras_rawaudio.models.code_sampler import AGE
+from keras_rawaudio.models.controls import HOLD, MUSIC
+from keras_rawaudio.models.recognised_music import EVIDENCE, recognised, with_evidence
+from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
+
+
+class AutoregressiveStep:
+    """Moves the state of a prior by the block of codes before.
+
+    It resets the recurrent layers where their memory ends, and recognises the label of what is
+    read where none is set.
+
+    Args:
+        codec: has the entries.
+        prior: is moved.
+        names: of the prior's state tensors, in its order.
+        memory: `()`, blocks after which the recurrent layers are reset at the latest; 0: never.
+        label_codes: `(labels, bands, codebook_size)`, logarithms of each label's code frequencies;
+            None for a prior without labels.
+
+    Attributes:
+        states: names of the state tensors that it changes.
+
+    Call arguments:
+        state: of the generator, or that of the prior, `CODES` and `AGE`, without controls.
+        noise: `(B, bands + 1)` in [0, 1); the last column decides where a memory ends.
+        drawn: 1 where the next block is drawn, so that it may be held; 0 where it is read.
+
+    Returns:
+        The prior's output `(B, units)` for the next block, and the state after it.
+
+    Example:
+        >>> from keras_rawaudio.models import SpectralModel
+        >>> model = SpectralModel(8000, codebook_size=16, units=8)  # codes of three bands
+        >>> state = {**model.zero_state(2), CODES: -ops.ones((2, 3)), AGE: ops.zeros((2, 1))}
+        >>> hidden, state = model.step(state, ops.zeros((2, model.noise_per_draw)))
+        >>> tuple(hidden.shape), state[AGE].numpy().tolist()
+        ((2, 8), [[1.0], [1.0]])
+    """
+
+    def __init__(
+        self,
+        codec: SpectralCodec,
+        prior: CodePrior,
+        names: Sequence[str],
+        memory: Any,
+        label_codes: Any = None,
+    ) -> None:
+        self.codec, self.prior, self.names = codec, prior, list(names)
+        self.memory, self.label_codes = memory, label_codes
+        self.states = [*names, AGE, *([EVIDENCE] if prior.labels else [])]
+
+    def __call__(
+        self, state: dict[str, Any], noise: Any, drawn: Any = 1.0
+    ) -> tuple[Any, dict[str, Any]]:
+        if self.prior.labels:
+            state = with_evidence(state, self.label_codes, drawn)
+        kept = 1.0 - self._memory_ends(state[AGE], noise[:, self.codec.bands :]) * drawn
+        layers = self.names[: len(self.prior.stack.state_names())]
+        given = {**state, **recognised(state)}
+        given |= {name: given[name] * kept for name in layers}
+        # A row that has read nothing has no block before.
+        codes = ops.where(kept > 0.5, state[CODES], -1.0)
+        entries = self.codec.read_points(ops.cast(codes, "int32"))
+        hidden, values = self.prior.step(entries, [given[name] for name in self.names])
+        after = dict(zip(self.names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
+        if self.prior.labels:
+            after[MUSIC] = state[MUSIC]  # what was recognised is not set
+        if HOLD.name in state:
+            held = state[HOLD.name] * drawn > 0.5
+            after = {name: ops.where(held, state[name], new) for name, new in after.items()}
+        return hidden, {**state, **after}
+
+    def _memory_ends(self, age: Any, noise: Any) -> Any:
+        """`(B, 1)`: 1 where the state is reset, in the last quarter of `memory` blocks."""
+        left = ops.maximum(self.memory - age, 1.0)
+        due = ops.logical_and(age >= 0.75 * self.memory, noise * left < 1.0)
+        return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
