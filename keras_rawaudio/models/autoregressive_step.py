@@ -71,7 +71,7 @@ class AutoregressiveStep:
         given |= {name: given[name] * kept for name in layers}
         # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
-        entries = self.codec.read_points(ops.cast(codes, "int32"))
+        entries = self.codec.look_up(ops.cast(codes, "int32"))
         hidden, values = self.prior.step(entries, [given[name] for name in self.names])
         after = dict(zip(self.names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
         if self.prior.labels:

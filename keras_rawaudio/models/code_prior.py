@@ -46,18 +46,18 @@ class CodePrior(keras.layers.Layer):
         period: of the clock, in codes: `()`, or `(labels,)` with 0 for one that has no pulse.
 
     Call arguments:
-        points: of each band, the entries of the block before, `(B, T, components)`.
+        entries: of each band, those of the block before, `(B, T, components)`.
         state: list of tensors, as `state_spec` names them.
         training: switches noise and dropout on.
 
     Returns:
-        Hidden `(B, T, units)`, from which `all_logits` gives each band's logits, and the new state.
+        Hidden `(B, T, units)`, from which come each band's `logits`, and the new state.
 
     Example:
         >>> prior = CodePrior(bands=3, components=4, units=8)
         >>> prior.build()
-        >>> points = [ops.zeros((2, 5, 4))] * 3
-        >>> hidden, state = prior(points, [ops.zeros((2, 8)), ops.zeros((2, 8))])
+        >>> entries = [ops.zeros((2, 5, 4))] * 3
+        >>> hidden, state = prior(entries, [ops.zeros((2, 8)), ops.zeros((2, 8))])
         >>> tuple(hidden.shape)
         (2, 5, 8)
     """
@@ -80,6 +80,8 @@ class CodePrior(keras.layers.Layer):
         self.clock_harmonics, self.labels = clock_harmonics, labels
         self.frame_size = bands
         dense = keras.layers.Dense
+        # Saved models have these names. `read` projects entries, `join` adds clock and label, and
+        # `known` embeds an entry for the bands after it.
         self.read = dense(units, "relu", name="read")
         self.join = dense(units, "relu", name="join")
         self.stack = RecurrentStack("gru", units, layers, name="stack")
@@ -133,10 +135,10 @@ class CodePrior(keras.layers.Layer):
         return ops.maximum(ops.matmul(_heaviest(music), self.period[:, None]), 1.0)
 
     def call(
-        self, points: list[Any], state: list[Any], training: bool = False
+        self, entries: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
-        parts, T = [self._read(points, training)], points[0].shape[1]
-        states, clock, music = self._split(state)
+        parts, T = [self._projected(entries, training)], entries[0].shape[1]
+        states, clock, music = self._split_state(state)
         weights = self._label_weights(music, training)
         after = []
         if clock is not None:
@@ -154,10 +156,10 @@ class CodePrior(keras.layers.Layer):
         hidden, states = self.stack(hidden, states, training=training)
         return self.dropout_layer(hidden, training=training), [*states, *after]
 
-    def step(self, points: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
+    def step(self, entries: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis, outside of training."""
-        parts, after = [self._read(points, False)], []
-        states, clock, music = self._split(state)
+        parts, after = [self._projected(entries, False)], []
+        states, clock, music = self._split_state(state)
         if clock is not None:
             parts.append(clock_features(clock[:, 0], self.clock_harmonics))
             after.append(ops.mod(clock + self._turns_per_block(music), 1.0))
@@ -168,49 +170,65 @@ class CodePrior(keras.layers.Layer):
         hidden, states = self.stack.step(self.join(ops.concatenate(parts, axis=-1)), states)
         return hidden, [*states, *after]
 
-    def key(self, band: int, points: Any) -> tuple[Any, Any]:
-        """Keys `(width, codebook_size)` and biases of a band's entries."""
-        keys = self.key_out[band](self.key_hidden[band](points))
+    def keys(self, band: int, entries: Any) -> tuple[Any, Any]:
+        """Keys `(KEY_WIDTH, codebook_size)` and biases `(codebook_size,)` of a band's entries.
+
+        Args:
+            band: which.
+            entries: `(codebook_size, components)`, the codebook.
+        """
+        keys = self.key_out[band](self.key_hidden[band](entries))
         return ops.transpose(keys[:, :-1]) / 8.0, keys[:, -1]
 
-    def logits(self, band: int, hidden: Any, known: Any, key: tuple[Any, Any]) -> Any:
+    def logits(self, band: int, hidden: Any, lower_bands: Any, keys: tuple[Any, Any]) -> Any:
         """Logits `(..., codebook_size)` of a band.
 
         Args:
             band: which.
             hidden: `(..., units)`.
-            known: `(..., 128)`, the sum of `know` over the bands before.
-            key: from `key`.
+            lower_bands: `(..., KEY_WIDTH)`, the sum of `embed` over the bands before.
+            keys: from `keys`.
         """
-        both = ops.concatenate([hidden, known], axis=-1)
-        return ops.matmul(self.query[band](self.query_hidden[band](both)), key[0]) + key[1]
+        both = ops.concatenate([hidden, lower_bands], axis=-1)
+        return ops.matmul(self.query[band](self.query_hidden[band](both)), keys[0]) + keys[1]
 
-    def condition(self, band: int, points: Any) -> Any:
-        """What the logits of later bands are conditioned on: the entry of this band."""
-        return self.known[band](points)
+    def embed(self, band: int, entries: Any) -> Any:
+        """Embedding `(..., KEY_WIDTH)` of a band's entries `(..., components)`, for later bands."""
+        return self.known[band](entries)
 
-    def all_logits(
-        self, hidden: Any, points: list[Any], keys: list[Any], training: bool = False
+    def teacher_forced_logits(
+        self, hidden: Any, entries: list[Any], keys: list[Any], training: bool = False
     ) -> list[Any]:
-        """Logits of each band, the true entries of the bands before it being known."""
-        known = ops.zeros((*ops.shape(hidden)[:-1], KEY_WIDTH))
+        """Logits of each band, given the true entries of the bands before it.
+
+        Args:
+            hidden: `(B, T, units)`.
+            entries: of each band, the true ones, `(B, T, components)`.
+            keys: of each band, from `keys`.
+            training: switches dropout on.
+
+        Returns:
+            For each band `(B, T, codebook_size)`.
+        """
+        lower_bands = ops.zeros((*ops.shape(hidden)[:-1], KEY_WIDTH))
         logits = []
         for band in range(self.bands):
-            logits.append(self.logits(band, hidden, known, keys[band]))
+            logits.append(self.logits(band, hidden, lower_bands, keys[band]))
             if band < self.bands - 1:
-                seen = self.dropout_layer(points[band], training=training)
-                known = known + self.condition(band, seen)
+                dropped = self.dropout_layer(entries[band], training=training)
+                lower_bands = lower_bands + self.embed(band, dropped)
         return logits
 
-    def _read(self, points: list[Any], training: bool) -> Any:
-        values = ops.concatenate(points, axis=-1)
+    def _projected(self, entries: list[Any], training: bool) -> Any:
+        """Entries of all bands as one vector `(..., units)`, with noise and dropout in training."""
+        values = ops.concatenate(entries, axis=-1)
         if training and self.input_noise:
             values = values + keras.random.normal(
                 ops.shape(values), stddev=self.input_noise, seed=self.seed_generator
             )
         return self.read(self.dropout_layer(values, training=training))
 
-    def _split(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
+    def _split_state(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
         """State of the layers, the clock, and the weights of labels; None for what is not there."""
         layers = len(self.stack.cells)
         clock = state[layers] if self.clock_harmonics else None

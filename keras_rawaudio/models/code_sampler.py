@@ -26,6 +26,13 @@ class CodeSampler:
         min_p: `()`, the least probability of a code that is drawn, as a share of the greatest.
         nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
 
+    Example:
+        >>> from keras_rawaudio.models import SpectralModel
+        >>> model = SpectralModel(8000, codebook_size=16, units=8)  # codes of three bands
+        >>> hidden, noise, keys = ops.zeros((2, 8)), ops.zeros((2, 3)), model.sampler.drawing_keys()
+        >>> tuple(model.sampler.draw(hidden, noise, ops.ones((2, 1)), keys).shape)
+        (2, 3)
+
     Reference:
         Nguyen et al. 2025, "Turning up the heat: min-p sampling for creative and coherent LLM
         outputs".
@@ -40,7 +47,7 @@ class CodeSampler:
     def entry_keys(self) -> list[Any]:
         """What queries are compared with: keys and biases of the entries of each band."""
         bands = range(self.codec.bands)
-        return [self.prior.key(band, self.codec.points(band)) for band in bands]
+        return [self.prior.keys(band, self.codec.scaled_entries(band)) for band in bands]
 
     def drawing_keys(self) -> list[Any]:
         """`entry_keys` as the generator draws with them, and the entries' onset strengths.
@@ -72,10 +79,10 @@ class CodeSampler:
                 `density` and `hold`; None, or what is not there: as trained.
         """
         state = state or {}
-        known = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
+        lower_bands = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
         codes = []
         for band in range(self.codec.bands):
-            logits = self.prior.logits(band, hidden, known, keys[band])
+            logits = self.prior.logits(band, hidden, lower_bands, keys[band])
             if AGE in state:
                 logits = logits + self._nearness(band, state)
             if DENSITY.name in state:
@@ -83,17 +90,18 @@ class CodeSampler:
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
             weights = ops.where(weights < self.min_p, 0.0, weights)
-            below = ops.cumsum(weights, axis=-1)
-            reached = ops.cast(below <= noise[:, band : band + 1] * below[:, -1:], "int32")
+            cumulative = ops.cumsum(weights, axis=-1)
+            quantile = noise[:, band : band + 1] * cumulative[:, -1:]
+            below = ops.cast(cumulative <= quantile, "int32")
             # Rounding may leave nothing above the last entry.
-            code = ops.minimum(ops.sum(reached, axis=-1), self.codec.codebook_size - 1)
+            code = ops.minimum(ops.sum(below, axis=-1), self.codec.codebook_size - 1)
             if HOLD.name in state:
                 before = ops.cast(state[CODES][:, band], "int32")
                 code = ops.where(state[HOLD.name][:, 0] > 0.5, before, code)
             codes.append(code)
             if band < self.codec.bands - 1:
-                entry = ops.take(self.codec.points(band), code, axis=0)
-                known = known + self.prior.condition(band, entry)
+                entry = ops.take(self.codec.scaled_entries(band), code, axis=0)
+                lower_bands = lower_bands + self.prior.embed(band, entry)
         return ops.stack(codes, axis=1)
 
     def _nearness(self, band: int, state: dict[str, Any]) -> Any:

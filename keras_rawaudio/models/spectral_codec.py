@@ -164,8 +164,8 @@ class SpectralCodec(keras.layers.Layer):
         common = ops.concatenate(magnitudes, axis=-1)
         return common, ops.transpose(ops.concatenate(gains, axis=1), (0, 2, 1, 3))
 
-    def points(self, band: int) -> Any:
-        """Entries of a band as a network reads them: `(codebook_size, components)`, about one."""
+    def scaled_entries(self, band: int) -> Any:
+        """Entries of a band `(codebook_size, components)`, of a mean standard deviation of 1."""
         return self.entries[band] * self.scale[band]
 
     def onset_strengths(self) -> list[Any]:
@@ -182,14 +182,22 @@ class SpectralCodec(keras.layers.Layer):
             strengths.append((rise - ops.mean(rise)) / (ops.std(rise) + 1e-6))
         return strengths
 
-    def read_points(self, codes: Any) -> list[Any]:
-        """What a network reads of codes `(..., bands)`; for -1, zeros."""
-        read = []
+    def look_up(self, codes: Any) -> list[Any]:
+        """The scaled entries of codes.
+
+        Args:
+            codes: `(..., bands)` int32; -1 is none.
+
+        Returns:
+            For each band `(..., components)`; zeros for none.
+        """
+        found = []
         for band in range(self.bands):
             index = codes[..., band]
             there = ops.cast(index >= 0, "float32")[..., None]
-            read.append(ops.take(self.points(band), ops.maximum(index, 0), axis=0) * there)
-        return read
+            entries = ops.take(self.scaled_entries(band), ops.maximum(index, 0), axis=0)
+            found.append(entries * there)
+        return found
 
     def soft_targets(self, band: int, codes: Any) -> Any:
         """Probabilities over entries `(..., codebook_size)`: those near the true one share it."""

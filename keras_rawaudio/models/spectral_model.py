@@ -198,24 +198,23 @@ class SpectralModel(FitWindows):
             return self.call_window(x, training)
         S = self.frame
         N = x.shape[1] - self.context
-        before = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
+        previous = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
         # The last band of the last block is a target only.
-        now = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
+        current = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
         # A row that has read nothing has no block before.
         fresh = ops.all(state["tier0_layer0_h"] == 0, axis=1)[:, None, None]
-        first = ops.where(fresh, -1, before[:, :1])
-        before = ops.concatenate([first, before[:, 1:]], axis=1)
-        points, names = self.spectral_codec.read_points(now), list(self.state_spec())
+        first = ops.where(fresh, -1, previous[:, :1])
+        previous = ops.concatenate([first, previous[:, 1:]], axis=1)
+        codec, names = self.spectral_codec, list(self.state_spec())
         values = [state[name] for name in names]
-        keys = self.sampler.entry_keys()
+        entries, keys = codec.look_up(current), self.sampler.entry_keys()
         if training and self.own_draws:
-            hidden, _ = self.prior(self.spectral_codec.read_points(before), values)
-            logits = self.prior.all_logits(hidden, points, keys)
-            before = with_own_draws(before, logits, self.own_draws, self.seed_generator)
-            before = ops.stop_gradient(before)
-        read = self.spectral_codec.read_points(before)
-        hidden, after = self.prior(read, values, training=training)
-        logits = self.prior.all_logits(hidden, points, keys, training=training)
+            hidden, _ = self.prior(codec.look_up(previous), values)
+            logits = self.prior.teacher_forced_logits(hidden, entries, keys)
+            previous = with_own_draws(previous, logits, self.own_draws, self.seed_generator)
+            previous = ops.stop_gradient(previous)
+        hidden, after = self.prior(codec.look_up(previous), values, training=training)
+        logits = self.prior.teacher_forced_logits(hidden, entries, keys, training=training)
         return logits, {**state, **dict(zip(names, after, strict=True))}
 
     # The generator
