@@ -7,9 +7,9 @@ from onnx import TensorProto, helper
 
 from keras_rawaudio.exporters.audio_steps import AudioSteps
 from keras_rawaudio.exporters.onnx_graph import SCORE, GraphBuilder, choice, inner, node, scan
-from keras_rawaudio.generation.advance import CODES, HISTORY
+from keras_rawaudio.generation.advance import HEAD_CODES
 from keras_rawaudio.models import AudioModel
-from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, PLACE, TEMPO
+from keras_rawaudio.models.controls import DENSITY, GAIN, HISTORY, HOLD, LEVEL, PLACE, TEMPO
 
 
 def compose(model: AudioModel, int8: bool = False) -> onnx.ModelProto:
@@ -69,7 +69,7 @@ class _Composer:
             inputs = [inner(given, 2), inner(noise, 3), marks]
         inputs = [*(inner(name, 2) for name in states.values()), *inputs]
 
-        source = states[CODES if tier.code_width else HISTORY]
+        source = states[HEAD_CODES if tier.code_width else HISTORY]
         seen = [source, *([f"{at}/conditioning"] if i else []), *(states[s] for s in own)]
         nodes, (output, *after) = self.steps.tiers[i].inline(f"{at}/tier", seen)
         before = dict(states)

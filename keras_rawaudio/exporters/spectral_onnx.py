@@ -18,10 +18,10 @@ from keras_rawaudio.exporters.onnx_graph import (
 from keras_rawaudio.exporters.phase_retrieval_onnx import hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
 from keras_rawaudio.models.code_sampler import AGE
-from keras_rawaudio.models.controls import GAIN, LEVEL, PLACE, TEMPO
+from keras_rawaudio.models.controls import GAIN, HISTORY, LEVEL, PLACE, TEMPO
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, PHASES, SPECTRA
-from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 def compose(model: SpectralModel) -> onnx.ModelProto:

@@ -10,10 +10,12 @@ from keras import ops
 from keras_rawaudio.generation import spectral
 from keras_rawaudio.generation.counted_loop import counted_loop
 from keras_rawaudio.models import Model
-from keras_rawaudio.models.audio_model import AudioModel, State
+from keras_rawaudio.models.audio_model import AudioModel
+from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.controls import (
     DENSITY,
     GAIN,
+    HISTORY,
     HOLD,
     LEVEL,
     PLACE,
@@ -24,8 +26,7 @@ from keras_rawaudio.models.controls import (
 )
 from keras_rawaudio.models.spectral_model import SpectralModel
 
-HISTORY = "history"
-CODES = "head_codes"  # the state of a head whose codes a tier may read
+HEAD_CODES = "head_codes"  # the state of a head whose codes a tier may read
 OUTPUT = "output"  # while it draws: the last frame that was given out
 # Noise of 24 random bits is exactly 0 every few minutes; then any code would do that has some mass,
 # be it 1e-30. So 0 counts as half a step.
@@ -138,7 +139,7 @@ def _tier_step(model: AudioModel, i: int, conditioning: Any, state: State) -> tu
     """One step of a tier: its output `(B, rate, width)` and the state."""
     tier = model.tiers[i]
     if tier.code_width:
-        frame = model.head.codes.or_silence(state[CODES])
+        frame = model.head.codes.or_silence(state[HEAD_CODES])
     else:
         frame = model.tier_input(state[HISTORY][:, -tier.window :])
     output, values = tier.step(frame, conditioning, model.tier_state(i, state))

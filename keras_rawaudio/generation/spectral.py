@@ -7,11 +7,20 @@ from typing import Any
 from keras import ops
 
 from keras_rawaudio.generation.counted_loop import counted_loop
+from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.code_sampler import AGE
-from keras_rawaudio.models.controls import GAIN, LEVEL, MOST_DRAWS, PLACE, TEMPO, with_level
+from keras_rawaudio.models.controls import (
+    GAIN,
+    HISTORY,
+    LEVEL,
+    MOST_DRAWS,
+    PLACE,
+    TEMPO,
+    with_level,
+)
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
-from keras_rawaudio.models.spectral_model import HISTORY, SpectralModel, State
+from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 def advance(

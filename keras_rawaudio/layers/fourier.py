@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 LEAST = 1e-6  # keeps phases of silence, and their gradients, finite
+SILENCE = 1e-3  # amplitudes below this count as silence in a logarithm
 
 
 class Fourier:
@@ -52,6 +53,24 @@ class Fourier:
 def amplitude(re: Any, im: Any) -> Any:
     """Of complex numbers, in parts."""
     return ops.sqrt(ops.square(re) + ops.square(im) + LEAST**2)
+
+
+def log_amplitude(re: Any, im: Any) -> Any:
+    """Natural logarithm of the amplitude of complex numbers plus `SILENCE`.
+
+    Args:
+        re: real parts, of any shape.
+        im: imaginary parts, of the same shape.
+
+    Returns:
+        Of that shape.
+
+    Example:
+        >>> levels = log_amplitude(ops.convert_to_tensor([0.999, 0.0]), ops.zeros((2,)))
+        >>> [round(float(level), 2) for level in levels]
+        [0.0, -6.91]
+    """
+    return ops.log(amplitude(re, im) + SILENCE)
 
 
 def direction(re: Any, im: Any) -> tuple[Any, Any]:

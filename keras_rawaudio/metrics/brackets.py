@@ -14,10 +14,10 @@ from keras_rawaudio.metrics.bracket_audio import shuffled_grains, through_mp3, w
 from keras_rawaudio.metrics.embedding_comparison import EmbeddingComparison
 from keras_rawaudio.metrics.note_comparison import NoteComparison
 from keras_rawaudio.metrics.octave_comparison import OctaveComparison
+from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.metrics.timed import Timed, join
 
 SHORTEST = 10.0  # seconds of a stream
-TRAIN_SECONDS = 1200.0  # compared with at most, as evenly spaced excerpts
 OWN = 16  # excerpts of the train part
 QUANTILES = (0.1, 0.5, 0.9)
 MADE = 4  # streams of grains, of MP3 and of noise

@@ -11,13 +11,12 @@ from keras import ops
 
 from keras_rawaudio.data.codecs import Codec, MuLaw, Peak, Quantizer, codec_from_json
 from keras_rawaudio.dsp.tempo import pulse_period
+from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.clock import PULSES_PER_TURN
 from keras_rawaudio.models.controls import DENSITY, HOLD, LEVEL, TEMPO, Control
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.tier import Tier
-
-State = dict[str, Any]
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

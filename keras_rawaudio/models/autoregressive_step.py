@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD, MUSIC
@@ -60,9 +61,7 @@ class AutoregressiveStep:
         self.memory, self.label_codes = memory, label_codes
         self.states = [*names, AGE, *([EVIDENCE] if prior.labels else [])]
 
-    def __call__(
-        self, state: dict[str, Any], noise: Any, drawn: Any = 1.0
-    ) -> tuple[Any, dict[str, Any]]:
+    def __call__(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
         if self.prior.labels:
             state = with_evidence(state, self.label_codes, drawn)
         kept = 1.0 - self._memory_ends(state[AGE], noise[:, self.codec.bands :]) * drawn

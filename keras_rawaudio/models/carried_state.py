@@ -10,14 +10,10 @@ from keras import ops
 from keras_rawaudio.models.clock import CLOCK
 from keras_rawaudio.models.controls import MUSIC
 
+State = dict[str, Any]  # tensors by name
 
-def reset_state(
-    model: Any,
-    state: dict[str, Any],
-    reset: Any,
-    position: Any,
-    label: Any = None,
-) -> dict[str, Any]:
+
+def reset_state(model: Any, state: State, reset: Any, position: Any, label: Any = None) -> State:
     """The state that a batch of windows is read with.
 
     Args:
@@ -74,12 +70,12 @@ class CarriedState:
             for name, shape in model.state_spec().items()
         }
 
-    def read(self, reset: Any, position: Any, label: Any = None) -> dict[str, Any]:
+    def read(self, reset: Any, position: Any, label: Any = None) -> State:
         """The state that the next window is read with; see `reset_state`."""
         state = {name: ops.convert_to_tensor(v) for name, v in self.variables.items()}
         return reset_state(self.model, state, reset, position, label)
 
-    def write(self, state: dict[str, Any]) -> None:
+    def write(self, state: State) -> None:
         """Keep the state after a window."""
         for name, value in state.items():
             self.variables[name].assign(ops.stop_gradient(value))

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 MUSIC = "music"  # the state that holds the weight of each label
+HISTORY = "history"  # the state that holds the audio before
 GAIN = "gain"  # the state that follows the control `level`
 RAW_RATE = 16000  # samples per second, for the glide of a model that does not know its rate
 PLACE = "place"  # the state that says how far what was drawn has been played, in frames

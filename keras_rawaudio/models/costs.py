@@ -7,10 +7,11 @@ from typing import Any
 
 from keras import ops
 
+from keras_rawaudio.layers.fourier import SILENCE
+
 Cost = Callable[[Any, Any], Any]
 
 SIZES = (64, 256, 1024)  # of the spectra, in samples
-LEAST = 1e-3  # amplitudes below this are silence to the logarithm
 
 
 def squared(prediction: Any, target: Any) -> Any:
@@ -57,15 +58,15 @@ def spectral(prediction: Any, target: Any) -> Any:
     total = ops.zeros_like(prediction[:, 0])
     for size in sizes:
         p, y = (_amplitudes(signal, size) for signal in (prediction, target))
-        linear = ops.sum(ops.abs(p - y), axis=(1, 2)) / (ops.sum(y, axis=(1, 2)) + LEAST)
-        logarithmic = ops.mean(ops.abs(ops.log(p + LEAST) - ops.log(y + LEAST)), axis=(1, 2))
+        linear = ops.sum(ops.abs(p - y), axis=(1, 2)) / (ops.sum(y, axis=(1, 2)) + SILENCE)
+        logarithmic = ops.mean(ops.abs(ops.log(p + SILENCE) - ops.log(y + SILENCE)), axis=(1, 2))
         total = total + (linear + logarithmic) * (1.0 / len(sizes))
     return ops.repeat(total[:, None], N, axis=1)
 
 
 def _amplitudes(signal: Any, size: int) -> Any:
     re, im = ops.stft(signal, size, size // 4, size, window="hann", center=False)
-    return ops.sqrt(ops.square(re) + ops.square(im) + LEAST**4) * (2.0 / size)
+    return ops.sqrt(ops.square(re) + ops.square(im) + SILENCE**4) * (2.0 / size)
 
 
 COSTS: dict[str, Cost] = {"squared": squared, "huber": huber, "spectral": spectral}

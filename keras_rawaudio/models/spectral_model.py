@@ -11,19 +11,26 @@ from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.models.autoregressive_step import AutoregressiveStep
+from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.clock import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE, CodeSampler
-from keras_rawaudio.models.controls import DENSITY, GAIN, HOLD, LEVEL, MUSIC, TEMPO, Control
+from keras_rawaudio.models.controls import (
+    DENSITY,
+    GAIN,
+    HISTORY,
+    HOLD,
+    LEVEL,
+    MUSIC,
+    TEMPO,
+    Control,
+)
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
 from keras_rawaudio.models.recognised_music import EVIDENCE, log_code_frequencies
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
-
-State = dict[str, Any]
-HISTORY = "history"  # the state that holds the block of audio before
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")

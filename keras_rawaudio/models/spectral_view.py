@@ -8,9 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.layers.fourier import Fourier, amplitude, direction, turn_between
+from keras_rawaudio.layers.fourier import SILENCE, Fourier, direction, log_amplitude, turn_between
 
-LEAST = 1e-3  # amplitudes below this are silence to the logarithm
 FORMS = ("parts", "polar", "picture")
 LEVELS, PHASES = 16, 16  # cells of a picture, up and across
 LOUDEST = 10.0  # amplitude of the topmost cell
@@ -115,7 +114,7 @@ class SpectralView(keras.layers.Layer):
         re, im = self.fourier.forward(pieces * self.taper)
         if self.form == "parts":
             return ops.stack([re, im], axis=-1)
-        level = ops.log(amplitude(re, im) + LEAST)
+        level = log_amplitude(re, im)
         cos, sin = direction(re, im)
         if self.form == "picture":
             return self._picture(level, cos, sin)
@@ -127,7 +126,7 @@ class SpectralView(keras.layers.Layer):
 
     def _picture(self, level: Any, cos: Any, sin: Any) -> Any:
         """The histograms of all spectra: `(n, LEVELS, PHASES + 2, spectra)`, each of sum one."""
-        bottom, top = np.log([LEAST, LOUDEST])
+        bottom, top = np.log([SILENCE, LOUDEST])
         place = (ops.clip(level, bottom, top) - bottom) * float((LEVELS - 1) / (top - bottom))
         cells = np.arange(LEVELS, dtype="float32")
         rows = ops.relu(1.0 - ops.abs(place[..., None] - cells))

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.generation import generator_state_spec
-from keras_rawaudio.generation.advance import HISTORY
+from keras_rawaudio.models.controls import HISTORY
 
 from ..small_models import MODELS, each, make
 

@@ -5,9 +5,10 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.generation import advance, fresh_state
-from keras_rawaudio.generation.advance import HISTORY, LEAST_NOISE, draw, read
+from keras_rawaudio.generation.advance import LEAST_NOISE, draw, read
 from keras_rawaudio.layers import lpc_filter_bank
 from keras_rawaudio.models import AudioModel, level_control
+from keras_rawaudio.models.controls import HISTORY
 from keras_rawaudio.models.lpc_codes import NUM_GAINS
 
 from ..small_models import MODELS, compiled, make

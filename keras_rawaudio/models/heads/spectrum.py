@@ -9,9 +9,11 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers.fourier import (
+    SILENCE,
     Fourier,
     amplitude,
     direction,
+    log_amplitude,
     phase_distance,
     turned,
 )
@@ -21,7 +23,6 @@ from keras_rawaudio.layers.time_loop import scan_time
 from keras_rawaudio.models.heads.base import WholeFrameHead
 
 FORMS = {"parts": 2, "polar": 3, "amplitude": 1}  # numbers that a bin takes
-LEAST = 1e-3  # amplitudes below this are silence to the logarithm
 LOUDEST = 6.0  # log amplitude
 
 
@@ -142,12 +143,8 @@ class SpectrumHead(WholeFrameHead):
         return size * cos, size * sin
 
     @staticmethod
-    def _level(re: Any, im: Any) -> Any:
-        return ops.log(amplitude(re, im) + LEAST)
-
-    @staticmethod
     def _amplitude(level: Any) -> Any:
-        return ops.relu(ops.exp(ops.minimum(level, LOUDEST)) - LEAST)
+        return ops.relu(ops.exp(ops.minimum(level, LOUDEST)) - SILENCE)
 
     def _rebuild(self, level: Any, pending: Any) -> tuple[Any, Any]:
         def step(carry: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -186,7 +183,7 @@ class SpectrumHead(WholeFrameHead):
             loss = ops.sum(ops.square(p_re - re) + ops.square(p_im - im), axis=-1) / self.size
         else:
             levels = bins[..., : self.fourier.bins]
-            loss = ops.mean(ops.square(levels - self._level(re, im)), axis=-1)
+            loss = ops.mean(ops.square(levels - log_amplitude(re, im)), axis=-1)
         if self.form == "polar":
             loss = loss + self._phase_loss(bins, re, im)
         counted = np.where(np.arange(T) < whole, T / whole, 0.0).astype("float32")
@@ -197,7 +194,8 @@ class SpectrumHead(WholeFrameHead):
         phase_cos, phase_sin = direction(re, im)
         weight = amplitude(re, im)
         distance = phase_distance(ops.arctan2(sin, cos), ops.arctan2(phase_sin, phase_cos))
-        return ops.sum(weight * ops.square(distance), axis=-1) / (ops.sum(weight, axis=-1) + LEAST)
+        weighted = ops.sum(weight * ops.square(distance), axis=-1)
+        return weighted / (ops.sum(weight, axis=-1) + SILENCE)
 
     def score(self, prediction: Any, target: Any) -> Any:
         return ops.square(prediction["signal"] - ops.cast(target, "float32"))
