@@ -24,6 +24,10 @@ def padded_chunks(
 
     Yields:
         `(values, fresh)`: `values` ends with the fresh ones, which start at index `fresh`.
+
+    Example:
+        >>> [(chunk.tolist(), fresh) for chunk, fresh in padded_chunks(np.arange(5), 1, size=3)]
+        [([0, 1, 2], 0), ([2, 3, 4], 1)]
     """
     for start in range(0, len(segment), size):
         first = max(0, start - before)
@@ -42,6 +46,10 @@ def covariance(values: np.ndarray, order: int) -> np.ndarray:
 
     Returns:
         `(order + 1, order + 1)` float64, symmetric; zeros when `n <= order`.
+
+    Example:
+        >>> covariance(np.array([1.0, 2.0, 3.0]), order=1).tolist()
+        [[13.0, 8.0], [8.0, 5.0]]
 
     Reference:
         Makhoul, "Linear Prediction: A Tutorial Review", Proc. IEEE 63(4), 1975, eq. 18-20.
@@ -121,6 +129,10 @@ def predictions(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
     Returns:
         `(n,)` float64.
+
+    Example:
+        >>> predictions(np.array([1.0, 2.0, 4.0]), np.array([2.0, -1.0])).tolist()
+        [0.0, 2.0, 3.0]
     """
     x = np.asarray(values, dtype=np.float64)
     if len(x) == 0:
@@ -131,6 +143,18 @@ def predictions(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
 
 def residuals(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Residual of linear prediction: `x[t] - prediction[t]`, `(n,)` float64."""
+    """Residual of linear prediction: `x[t] - prediction[t]`.
+
+    Args:
+        values: `(n,)` float.
+        coefficients: `(order,)` from `fit_linear_prediction`.
+
+    Returns:
+        `(n,)` float64.
+
+    Example:
+        >>> residuals(np.array([1.0, 2.0, 4.0]), np.array([2.0, -1.0])).tolist()
+        [1.0, 0.0, 1.0]
+    """
     left: np.ndarray = np.asarray(values, dtype=np.float64) - predictions(values, coefficients)
     return left

@@ -53,6 +53,12 @@ def magnitudes(audio: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
 
     Yields:
         `(frames, size // 2 + 1)`, a sine of full scale reads 1.
+
+    Example:
+        >>> sine = np.sin(2 * np.pi * np.arange(256) / 8)
+        >>> (block,) = magnitudes(sine, size=64, hop=32)
+        >>> block.shape, block[0].round(3)[7:10].tolist()
+        ((7, 33), [0.5, 1.0, 0.5])
     """
     audio = np.pad(audio, (0, max(0, size - len(audio))))
     window = np.hanning(size + 1)[:size]
@@ -62,10 +68,23 @@ def magnitudes(audio: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
 
 
 def mel_filters(rate: int, size: int, bands: int) -> np.ndarray:
-    """Triangular filters, equally spaced in mel up to half the rate: `(size // 2 + 1, bands)`.
+    """Triangular filters, equally spaced in mel up to half the rate.
 
     Each sums to one, so that a band is the mean power of its bins. A band too narrow to hold a bin
     takes the nearest one.
+
+    Args:
+        rate: samples per second.
+        size: samples of a spectrum's frame.
+        bands: how many filters.
+
+    Returns:
+        `(size // 2 + 1, bands)` float64.
+
+    Example:
+        >>> filters = mel_filters(8000, 512, 40)
+        >>> filters.shape, bool(np.allclose(filters.sum(axis=0), 1))
+        ((257, 40), True)
 
     Reference:
         O'Shaughnessy, "Speech Communication", 1987: mel = 2595 log10(1 + f / 700).
@@ -86,7 +105,23 @@ def mel_filters(rate: int, size: int, bands: int) -> np.ndarray:
 def log_mel(
     audio: np.ndarray, rate: int, *, bands: int = 40, seconds: float = 0.064, hop: float = 0.032
 ) -> np.ndarray:
-    """Natural log of mel-band power, floored at -80 dB of full scale: `(frames, bands)` float32."""
+    """Natural logarithm of mel-band power, floored at -80 dB of full scale.
+
+    Args:
+        audio: `(n,)` or `(n, channels)`, floats in [-1, 1] or integers.
+        rate: samples per second.
+        bands: filters of `mel_filters`.
+        seconds: length of a frame.
+        hop: seconds from frame to frame.
+
+    Returns:
+        `(frames, bands)` float32.
+
+    Example:
+        >>> silence = log_mel(np.zeros(8000), 8000)
+        >>> silence.shape, round(float(silence[0, 0]), 2)  # log(1e-8)
+        ((30, 40), -18.42)
+    """
     size, step = max(8, round(seconds * rate)), max(1, round(hop * rate))
     filters = mel_filters(rate, size, bands)
     each = step * BLOCK * 8
@@ -98,7 +133,20 @@ def log_mel(
 
 
 def windows_of(audio: np.ndarray, rate: int, seconds: float) -> list[np.ndarray]:
-    """Cut into equal stretches of about `seconds` (views, one at least, nothing left over)."""
+    """Equal stretches of about a given length, with nothing left over.
+
+    Args:
+        audio: `(n,)` or `(n, channels)`.
+        rate: samples per second.
+        seconds: of a stretch.
+
+    Returns:
+        Views of the audio, one at least; their lengths differ by one sample at most.
+
+    Example:
+        >>> [len(part) for part in windows_of(np.zeros(10), rate=1, seconds=3)]
+        [4, 3, 3]
+    """
     count = max(1, round(len(audio) / (seconds * rate)))
     return [part for part in np.array_split(audio, count) if len(part)]
 
@@ -106,7 +154,22 @@ def windows_of(audio: np.ndarray, rate: int, seconds: float) -> list[np.ndarray]
 def excerpts(
     segments: Iterable[np.ndarray], rate: int, limit_seconds: float, each_seconds: float = 30.0
 ) -> Sequence[np.ndarray]:
-    """All of the segments when short enough, else evenly spaced excerpts that sum to the limit."""
+    """All of the segments when short enough, else evenly spaced excerpts that sum to the limit.
+
+    Args:
+        segments: `(n,)` or `(n, channels)` each.
+        rate: samples per second.
+        limit_seconds: of all excerpts together.
+        each_seconds: about the length of an excerpt.
+
+    Returns:
+        Views of the segments, cut as by `windows_of`.
+
+    Example:
+        >>> parts = excerpts([np.arange(100)], rate=1, limit_seconds=20, each_seconds=10)
+        >>> [(int(part[0]), len(part)) for part in parts]
+        [(0, 10), (90, 10)]
+    """
     cut = [part for s in segments if len(s) for part in windows_of(s, rate, each_seconds)]
     total = sum(len(part) for part in cut)
     if total <= limit_seconds * rate:

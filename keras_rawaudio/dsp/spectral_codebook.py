@@ -70,7 +70,18 @@ def codebook_size(blocks: int, affordable: float = 0) -> int:
 
 
 def band_edges(spectra: BlockSpectra) -> list[tuple[int, int, int, int]]:
-    """First and last bin, first and last feature of each band of the product code."""
+    """The bands of the product code, from low to high.
+
+    Args:
+        spectra: geometry.
+
+    Returns:
+        Of each band its first bin and the one after its last, and likewise its features.
+
+    Example:
+        >>> band_edges(BlockSpectra(8000))
+        [(0, 23, 0, 23), (23, 77, 23, 77), (77, 257, 77, 160)]
+    """
     edges = spectra.band_edges
     frequencies = spectra.frequencies[edges[:-1]]
     limits = [limit for limit in BAND_LIMITS if limit < 0.4 * spectra.rate]

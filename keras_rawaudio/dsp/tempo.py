@@ -30,6 +30,13 @@ def onset_envelope(audio: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
     Returns:
         The envelope `(frames - 1,)`, and its frames per second.
 
+    Example:
+        >>> click = np.zeros(8000)
+        >>> click[4000] = 1.0
+        >>> envelope, per_second = onset_envelope(click, 8000)
+        >>> round(float(envelope.argmax() / per_second), 1)  # seconds
+        0.5
+
     Reference:
         Dixon, "Onset Detection Revisited", DAFx 2006: spectral flux, here of log magnitudes.
     """

@@ -68,13 +68,37 @@ def fit_weighted_prediction(
 
 
 def expand_bandwidth(a: np.ndarray, radius: float) -> np.ndarray:
-    """The filter with its poles scaled inwards until none lies beyond `radius`."""
+    """The filter with its poles scaled inwards until none lies beyond a radius.
+
+    Args:
+        a: `(order,)`, newest value first.
+        radius: of the outermost pole at most.
+
+    Returns:
+        `(order,)` float64.
+
+    Example:
+        >>> expand_bandwidth(np.array([2.0]), radius=0.5).tolist()  # the pole lies at 2
+        [0.5]
+    """
     outermost = np.abs(np.roots(np.concatenate([[1.0], -a]))).max()
     return np.asarray(a * (radius / max(radius, outermost)) ** np.arange(1, len(a) + 1))
 
 
 def residual_weights(residual: np.ndarray) -> np.ndarray:
-    """Weight of each residual: one over the squared scale of the residuals before it."""
+    """Weight of each residual: one over the squared scale of the residuals before it.
+
+    Args:
+        residual: `(n,)`.
+
+    Returns:
+        `(n,)` float64.
+
+    Example:
+        >>> weights = residual_weights(np.full(40, 0.5))
+        >>> round(float(weights[-1]), 1)  # about 1 / 0.5^2
+        4.0
+    """
     size = np.abs(residual)
     before = np.concatenate([np.zeros(WINDOW), size])
     scale = _running_mean(before, WINDOW)[:-1] + MINIMUM_RESIDUAL_SCALE

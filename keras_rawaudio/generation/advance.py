@@ -55,7 +55,15 @@ def generator_state_spec(model: Model) -> dict[str, tuple[tuple[int, ...], float
 
 
 def fresh_state(model: Model, batch: int) -> State:
-    """The generator state of `batch` streams that have read nothing."""
+    """The generator state of streams that have read nothing.
+
+    Args:
+        model: the model.
+        batch: how many streams.
+
+    Returns:
+        A tensor `(batch, ...)` for each name in `generator_state_spec`.
+    """
     spec = generator_state_spec(model)
     return {name: ops.full((batch, *shape), fill) for name, (shape, fill) in spec.items()}
 
@@ -98,14 +106,33 @@ def advance(
 
 
 def read(model: AudioModel, values: Any, state: State) -> State:
-    """Move the state over given codec values `(B, P)`, drawing nothing."""
+    """Move the state over given audio, drawing nothing.
+
+    Args:
+        model: the model.
+        values: `(B, P)` codec values; `P` is a multiple of `model.frame`.
+        state: of the generator.
+
+    Returns:
+        The state after them.
+    """
     return _over_frames(
         values, model.frame, state, lambda frame, state: _read_frame(model, 0, None, frame, state)
     )
 
 
 def draw(model: AudioModel, noise: Any, temperature: Any, state: State) -> tuple[Any, State]:
-    """Draw the output, codec values `(B, N)`, for noise `(B, N, K)`."""
+    """Draw audio.
+
+    Args:
+        model: the model.
+        noise: `(B, N, K)` in [0, 1); `N` is a multiple of `model.frame`.
+        temperature: `(B,)`.
+        state: of the generator.
+
+    Returns:
+        Codec values `(B, N)`, and the state after them.
+    """
     noise = prepare_noise(model, noise, temperature)
     F = model.frame
 

@@ -51,7 +51,19 @@ class Fourier:
 
 
 def amplitude(re: Any, im: Any) -> Any:
-    """Of complex numbers, in parts."""
+    """Amplitude of complex numbers, never quite 0.
+
+    Args:
+        re: real parts, of any shape.
+        im: imaginary parts, of the same shape.
+
+    Returns:
+        Of that shape.
+
+    Example:
+        >>> round(float(amplitude(ops.convert_to_tensor(3.0), ops.convert_to_tensor(4.0))), 3)
+        5.0
+    """
     return ops.sqrt(ops.square(re) + ops.square(im) + LEAST**2)
 
 
@@ -74,7 +86,20 @@ def log_amplitude(re: Any, im: Any) -> Any:
 
 
 def direction(re: Any, im: Any) -> tuple[Any, Any]:
-    """The phase as a point on the unit circle, `(cos, sin)`; that of silence is 0."""
+    """The phase as a point on the unit circle; that of silence is 0.
+
+    Args:
+        re: real parts, of any shape.
+        im: imaginary parts, of the same shape.
+
+    Returns:
+        Cosine and sine of the phase, of that shape.
+
+    Example:
+        >>> cos, sin = direction(ops.convert_to_tensor(3.0), ops.convert_to_tensor(4.0))
+        >>> round(float(cos), 3), round(float(sin), 3)
+        (0.6, 0.8)
+    """
     re = re + LEAST
     size = ops.sqrt(ops.square(re) + ops.square(im) + LEAST**4)
     return re / size, im / size

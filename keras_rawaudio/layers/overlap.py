@@ -55,6 +55,10 @@ def cut(signal: Any, span: int, hop: int) -> Any:
 
     Returns:
         `(B, T, span)`.
+
+    Example:
+        >>> cut(ops.convert_to_tensor([[1, 2, 3, 4]]), span=2, hop=1).numpy().tolist()
+        [[[1, 2], [2, 3], [3, 4]]]
     """
     parts = span // hop
     count = signal.shape[1] // hop
@@ -73,6 +77,12 @@ def overlap_add(frames: Any, pending: Any) -> tuple[Any, Any]:
     Returns:
         `(B, T * hop)`: the samples that no later frame reaches; and what is pending for those
         that follow.
+
+    Example:
+        >>> frames = ops.ones((1, 2, 4))
+        >>> samples, pending = overlap_add(frames, ops.zeros((1, 2)))
+        >>> samples.numpy().tolist(), pending.numpy().tolist()
+        ([[1.0, 1.0, 2.0, 2.0]], [[1.0, 1.0]])
     """
     span, T = frames.shape[2], frames.shape[1]
     hop = span - pending.shape[1]

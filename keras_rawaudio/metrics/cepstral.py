@@ -39,9 +39,20 @@ class Statistics:
 
 
 def cepstra(audio: np.ndarray, rate: int) -> np.ndarray:
-    """20 mel-frequency cepstral coefficients per frame of 64 ms, every 32 ms: `(frames, 20)`.
+    """20 mel-frequency cepstral coefficients per frame of 64 ms, every 32 ms.
 
     The orthonormal cosine transform of 40 log mel bands; the first one is the loudness.
+
+    Args:
+        audio: `(n,)` or `(n, channels)`.
+        rate: samples per second.
+
+    Returns:
+        `(frames, 20)` float32.
+
+    Example:
+        >>> cepstra(np.zeros(8000), 8000).shape
+        (30, 20)
 
     Reference:
         Davis and Mermelstein, IEEE Trans. ASSP 28(4), 1980.
@@ -55,9 +66,20 @@ def cepstra(audio: np.ndarray, rate: int) -> np.ndarray:
 
 
 def frechet_distance(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:
-    """Frechet distance between two normal distributions, each `(mean, covariance)`.
+    """Frechet distance between two normal distributions.
 
     `|m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2))`; 0 for equal ones.
+
+    Args:
+        a: mean `(d,)` and covariance `(d, d)`.
+        b: likewise.
+
+    Returns:
+        The distance, in squared units of the mean.
+
+    Example:
+        >>> frechet_distance((np.zeros(2), np.eye(2)), (np.array([3.0, 0.0]), 4 * np.eye(2)))
+        11.0
 
     Reference:
         Dowson and Landau, J. Multivariate Analysis 12, 1982; Kilgour et al., "Frechet Audio

@@ -50,6 +50,14 @@ def health(audio: np.ndarray, rate: int) -> Health:
     Args:
         audio: mono `(n,)`; a last second shorter than half is left out, unless it is the only one.
         rate: samples per second.
+
+    Returns:
+        Each of them per second.
+
+    Example:
+        >>> sine = np.sin(2 * np.pi * 100 * np.arange(16000) / 8000)
+        >>> health(sine, 8000).level.round(2).tolist()  # dB
+        [-3.01, -3.01]
     """
     values = mono(audio)
     seconds = max(1, round(len(values) / rate))
@@ -92,6 +100,10 @@ def flat_tops(audio: np.ndarray) -> np.ndarray:
 
     Returns:
         `(n,)` bool.
+
+    Example:
+        >>> flat_tops(np.array([0.0, 0.5, 0.5, 0.5, 0.2])).tolist()
+        [False, True, True, True, False]
     """
     size = np.abs(audio)
     if size.max() < 2 * STEP:
@@ -139,7 +151,21 @@ def thresholds(train: Health) -> dict[str, float]:
 
 
 def ill_seconds(seconds: Health, limits: dict[str, float]) -> dict[str, np.ndarray]:
-    """Which seconds are `dead`, `loud`, `noisy`, ...: bool `(seconds,)` each."""
+    """Which seconds are `dead`, `loud`, `noisy`, ...
+
+    Args:
+        seconds: of some audio.
+        limits: from `thresholds`.
+
+    Returns:
+        For each kind `(seconds,)` bool.
+
+    Example:
+        >>> sine = np.sin(2 * np.pi * 100 * np.arange(16000) / 8000)
+        >>> quiet = np.concatenate([sine, 0.1 * sine])
+        >>> ill_seconds(health(quiet, 8000), thresholds(health(sine, 8000)))["dead"].tolist()
+        [False, False, True, True]
+    """
     return {
         "dead": seconds.level < limits["quietest"],
         "loud": seconds.level > limits["loudest"],

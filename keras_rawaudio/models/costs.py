@@ -15,7 +15,19 @@ SIZES = (64, 256, 1024)  # of the spectra, in samples
 
 
 def squared(prediction: Any, target: Any) -> Any:
-    """`(p - y)^2` of each sample."""
+    """Squared error `(p - y)^2`.
+
+    Args:
+        prediction: `(B, N)`.
+        target: `(B, N)`.
+
+    Returns:
+        `(B, N)`.
+
+    Example:
+        >>> squared(ops.convert_to_tensor([[3.0]]), ops.convert_to_tensor([[1.0]])).numpy().tolist()
+        [[4.0]]
+    """
     return ops.square(prediction - target)
 
 
@@ -23,6 +35,17 @@ def huber(prediction: Any, target: Any) -> Any:
     """Half the square of a small error, and of one over 1 as much as its size grows.
 
     1 is a standard deviation of the train part under the codec `standardize`.
+
+    Args:
+        prediction: `(B, N)`.
+        target: `(B, N)`.
+
+    Returns:
+        `(B, N)`.
+
+    Example:
+        >>> huber(ops.convert_to_tensor([[0.5, 3.0]]), ops.zeros((1, 2))).numpy().tolist()
+        [[0.125, 2.5]]
 
     Reference:
         Huber 1964, "Robust estimation of a location parameter".

@@ -48,12 +48,30 @@ class EnvelopeFeatures:
 
 
 def loudness(x: Any) -> Any:
-    """`(..., n)` samples to `(..., 2)`: the level of the signal and that of its changes."""
+    """The level of a signal and that of its changes from sample to sample.
+
+    Args:
+        x: `(..., n)` samples.
+
+    Returns:
+        `(..., 2)`, a quarter of the natural logarithm of `powers`.
+    """
     return ops.log(powers(x)) * 0.25
 
 
 def powers(x: Any) -> Any:
-    """`(..., n)` samples to `(..., 2)`: mean squares of the samples and of their changes."""
+    """Mean squares of a signal and of its changes from sample to sample, never quite 0.
+
+    Args:
+        x: `(..., n)` samples.
+
+    Returns:
+        `(..., 2)`.
+
+    Example:
+        >>> powers(ops.convert_to_tensor([[0.5, -0.5, 0.5]])).numpy().round(3).tolist()
+        [[0.25, 1.0]]
+    """
     n = x.shape[-1]
     samples = np.eye(n, dtype="float32")
     both = np.concatenate([samples, samples[:, 1:] - samples[:, :-1]], axis=1)

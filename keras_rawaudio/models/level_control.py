@@ -21,25 +21,40 @@ def level_ratio(target: Any, power: Any) -> Any:
     Args:
         target: amplitude of the envelope code, `(B, 1)`.
         power: mean square of the last samples, `(B, 1)`.
+
+    Returns:
+        `(B, 1)`.
+
+    Example:
+        >>> float(level_ratio(ops.full((1, 1), 0.25), ops.full((1, 1), 0.25))[0, 0])
+        0.5
     """
     return target / ops.sqrt(power)
 
 
 def excitation(drawn: Any, scale: Any, ratio: Any, limit: Any) -> Any:
-    """The excitation `(B, bunch)`: smaller where the signal is too loud, larger where too quiet.
+    """The excitation: smaller where the signal is too loud, larger where too quiet.
 
     Args:
         drawn: in units of the residual's scale, `(B, bunch)`.
         scale: of the residual, `(B, 1)`.
         ratio: from `level_ratio`.
         limit: largest residual, `(1,)`.
+
+    Returns:
+        `(B, bunch)`.
+
+    Example:
+        >>> drawn, one = ops.ones((1, 2)), ops.ones((1, 1))
+        >>> excitation(drawn, 0.1 * one, 9.0 * one, one[0]).numpy().round(3).tolist()
+        [[0.125, 0.125]]
     """
     gain = ops.clip(ratio, MIN_EXCITATION_GAIN, MAX_EXCITATION_GAIN)
     return ops.maximum(ops.minimum(drawn * (scale * gain), limit), -limit)
 
 
 def corrected(samples: Any, target: Any, ratio: Any, subframes: int) -> Any:
-    """Samples `(B, bunch)` within the power of their frame, moved towards the level of its code.
+    """Samples within the power of their frame, moved towards the level of its code.
 
     A filter may turn what another one left into a burst: no subframe gets more than the power of
     the whole frame. The rest rings on, and is corrected slowly.
@@ -49,6 +64,9 @@ def corrected(samples: Any, target: Any, ratio: Any, subframes: int) -> Any:
         target: as for `level_ratio`.
         ratio: from `level_ratio`.
         subframes: subframes per frame.
+
+    Returns:
+        `(B, bunch)` in [-1, 1].
     """
     size = ops.sqrt(ops.mean(ops.square(samples), axis=-1, keepdims=True)) + MIN_LEVEL
     bound = ops.minimum(float(np.sqrt(subframes)) * target / size, 1.0)

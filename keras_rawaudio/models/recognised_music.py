@@ -47,6 +47,9 @@ def with_evidence(state: dict[str, Any], log_frequencies: Any, drawn: Any) -> di
         state: of a generator; without `EVIDENCE` it stays what it is.
         log_frequencies: `(labels, bands, codebook_size)`.
         drawn: 1 where the next block is drawn, so that the one before is taken for drawn, too.
+
+    Returns:
+        The state; `EVIDENCE` `(B, labels)` holds sums of log frequencies.
     """
     if EVIDENCE not in state:
         return state
@@ -60,7 +63,19 @@ def with_evidence(state: dict[str, Any], log_frequencies: Any, drawn: Any) -> di
 
 
 def recognised(state: dict[str, Any]) -> dict[str, Any]:
-    """Weights of the labels: those that are set, else their probabilities by what was read."""
+    """Weights of the labels: those that are set, else their probabilities by what was read.
+
+    Args:
+        state: of a generator.
+
+    Returns:
+        `MUSIC` `(B, labels)`; nothing for a state without `EVIDENCE`.
+
+    Example:
+        >>> state = {EVIDENCE: ops.log([[3.0, 1.0]]), MUSIC: ops.zeros((1, 2))}
+        >>> recognised(state)[MUSIC].numpy().round(2).tolist()
+        [[0.75, 0.25]]
+    """
     if EVIDENCE not in state:
         return {}
     evidence, music = state[EVIDENCE], state[MUSIC]
