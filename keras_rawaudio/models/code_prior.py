@@ -12,6 +12,7 @@ from keras import ops
 from keras_rawaudio.layers.recurrent_stack import RecurrentStack
 from keras_rawaudio.models.clock import CLOCK, clock_features
 from keras_rawaudio.models.controls import MUSIC
+from keras_rawaudio.models.distributions import first_argmax
 
 KEY_WIDTH = 128
 HIDDEN_WIDTH = 256
@@ -264,9 +265,6 @@ class CodePrior(keras.layers.Layer):
 
 def _heaviest(music: Any) -> Any:
     """1 at the greatest of weights `(B, labels)`, the first if several are; 0 where all are 0."""
-    # Not argmax, for which Keras takes operations that ONNX does not have.
-    count = music.shape[1]
-    index = np.arange(count, dtype="int32")
-    greatest = ops.logical_and(music >= ops.max(music, axis=1, keepdims=True), music > 0)
-    first = ops.min(ops.where(greatest, index, count), axis=1, keepdims=True)
-    return ops.cast(index == first, "float32")
+    index = np.arange(music.shape[1], dtype="int32")
+    heaviest = ops.logical_and(index == first_argmax(music)[:, None], music > 0)
+    return ops.cast(heaviest, "float32")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_rawaudio.data.codecs import MuLaw
 
 FAR = 1e4  # the outermost cells have no outer edge
 MIN_MASS = 1e-4  # in 32 bits a difference of two error functions is good down to this
-EPS = 1e-6
+EPS = 1e-6  # uniform noise keeps this far from 0 and 1
 LOG_SCALE_RANGE = (-7.0, 2.0)  # of the logarithm of a predicted standard deviation
 FIRST_LOG_SCALE = -2.0  # of an untrained head
 
@@ -61,6 +62,26 @@ def one_hot_argmax(perturbed_logits: Any) -> Any:
     return ops.cast(
         perturbed_logits >= ops.max(perturbed_logits, axis=-1, keepdims=True), "float32"
     )
+
+
+def first_argmax(values: Any) -> Any:
+    """Index of the largest along the last axis, the first if several are.
+
+    Unlike `ops.argmax`, it is made of operations that ONNX has.
+
+    Args:
+        values: `(..., n)`.
+
+    Returns:
+        `(...)` int32.
+
+    Example:
+        >>> first_argmax(ops.convert_to_tensor([[0.1, 2.0, 2.0]])).numpy().tolist()
+        [1]
+    """
+    count = values.shape[-1]
+    largest = values >= ops.max(values, axis=-1, keepdims=True)
+    return ops.min(ops.where(largest, np.arange(count, dtype="int32"), count), axis=-1)
 
 
 def cell_edges(samples: Any, levels: int) -> tuple[Any, Any]:

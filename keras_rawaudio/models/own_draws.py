@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-EPS = 1e-6  # uniform noise keeps this far from 0 and 1
+from keras_rawaudio.models.distributions import EPS, gumbel
 
 
 def with_own_draws(
@@ -42,7 +42,7 @@ def with_own_draws(
         uniform = keras.random.uniform(
             ops.shape(each), minval=EPS, maxval=1 - EPS, seed=seed_generator
         )
-        draws.append(ops.argmax(each - ops.log(-ops.log(uniform)), axis=-1))
+        draws.append(ops.argmax(each + gumbel(uniform), axis=-1))
         p = ops.softmax(each)
         entropy = -ops.mean(ops.sum(p * ops.log(p + 1e-9), axis=-1))
         entropies.append(entropy / np.log(each.shape[-1]))

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import BandCodebook, band_edges, fit_codebooks
+from keras_rawaudio.models.distributions import first_argmax
 
 CODES = "codes"  # the state of a generator that holds the codes of the block before
 SOFTNESS = 0.06  # of targets, of the median squared distance between nearest entries
@@ -140,11 +141,7 @@ class SpectralCodec(keras.layers.Layer):
             point = ops.matmul(part - self.mean[band], self.basis[band])
             entries = self.entries[band]
             offset = 0.5 * ops.sum(ops.square(entries), axis=1)
-            closeness = ops.matmul(point, ops.transpose(entries)) - offset
-            # Not argmax, for which Keras takes operations that ONNX does not have.
-            nearest = closeness >= ops.max(closeness, axis=-1, keepdims=True)
-            index = np.arange(self.codebook_size, dtype="int32")
-            codes.append(ops.min(ops.where(nearest, index, self.codebook_size), axis=-1))
+            codes.append(first_argmax(ops.matmul(point, ops.transpose(entries)) - offset))
         return ops.cast(ops.stack(codes, axis=1), "int32")
 
     def decode(self, codes: Any) -> tuple[Any, Any]:

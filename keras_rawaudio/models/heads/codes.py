@@ -36,9 +36,7 @@ class CodesHead:
             prediction: logits of each band, `(B, T, codebook_size)`.
             target: `(B, N)` codes of `T` blocks in turn, from 1.
         """
-        codes = ops.reshape(
-            ops.maximum(target - 1, 0), (-1, prediction[0].shape[1], len(prediction))
-        )
+        codes = self._by_band(prediction, target)
         each = [
             -ops.sum(
                 self.codec.soft_targets(band, codes[..., band]) * ops.log_softmax(logits), axis=-1
@@ -47,15 +45,19 @@ class CodesHead:
         ]
         return ops.reshape(ops.stack(each, axis=-1), ops.shape(target))
 
+    @staticmethod
+    def _by_band(prediction: list[Any], target: Any) -> Any:
+        """Codes `(B, T, bands)` from 0."""
+        codes = ops.maximum(target - 1, 0)
+        return ops.reshape(codes, (-1, prediction[0].shape[1], len(prediction)))
+
     def terms(self, prediction: list[Any], target: Any) -> dict[str, Any]:
         """Parts of the loss that validation reports: none."""
         return {}
 
     def score(self, prediction: list[Any], target: Any) -> Any:
         """Negative log-likelihood of each code in nats: `(B, N)`."""
-        codes = ops.reshape(
-            ops.maximum(target - 1, 0), (-1, prediction[0].shape[1], len(prediction))
-        )
+        codes = self._by_band(prediction, target)
         each = [
             -ops.take_along_axis(ops.log_softmax(logits), codes[..., band, None], axis=-1)[..., 0]
             for band, logits in enumerate(prediction)
