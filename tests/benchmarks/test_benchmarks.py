@@ -101,6 +101,10 @@ def test_quality(tmp_path):
     assert all((tmp_path / wav).is_file() for wav in line["wavs"])
     assert (tmp_path / line["spectrogram"]).is_file()
     assert [s["seeded"] for s in line["streams"]] == [True, False]
+    hours = ["--hours", 0.004, "--part-minutes", 0.12, "--streams", 1]
+    (line,) = run("endurance", "--run", "work/run", *hours, cwd=tmp_path)
+    assert [part["minutes"] for part in line["parts"]] == ["0 to 0.12", "0.12 to 0.24", "the piece"]
+    assert all(part["windows"] == 1 for part in line["parts"])
 
 
 @pytest.mark.slow
