@@ -3,8 +3,9 @@
 python benchmarks/mutants.py --room windows --tried 25 --results mutants.jsonl
 python benchmarks/mutants.py --room windows --results mutants.jsonl --tried 50   # goes on
 
-Works on a copy of the tree. One process imports TensorFlow once and forks for each mutant. What
---results holds is not tried again. A mutant that runs out of time counts as killed.
+Works on a copy of the tree. One process imports TensorFlow once and forks for each mutant. Tests
+that run its line go first; it survives where all tests of the room pass. What --results holds is
+not tried again. A mutant that runs out of time counts as killed.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "metadata": (
         [f"{SERVING}/metadata.py", f"{SERVING}/model_file.py"],
-        ["tests/serving/test_hostile_files.py", "tests/serving/test_serving_errors.py"],
+        [
+            f"tests/serving/test_{n}.py"
+            for n in ("hostile_files", "serving_errors", "controls", "serving_sampler")
+        ],
     ),
     "draws": (
         [f"{SERVING}/{n}.py" for n in ("noise", "stream_batch", "music")],
@@ -103,8 +107,9 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
         new.op = SWAPS[type(node.op)]()
         yield new
     elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
-        is_bool = isinstance(node.value, bool)
-        yield ast.Constant(not node.value if is_bool else node.value + 1)
+        value = node.value
+        more = value + 1 if value + 1 != value else 2 * value
+        yield ast.Constant(not value if isinstance(value, bool) else more)
     elif isinstance(node, ast.Return) and node.value and ast.unparse(node.value) != "None":
         yield ast.Return(ast.Constant(None))
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
@@ -133,8 +138,8 @@ def mutants(pattern: str) -> Iterator[dict[str, Any]]:
                 }
 
 
-def passes(tree: Path, tests: list[str], limit: float) -> tuple[str, float]:
-    """Run tests in a fork: passed, failed or late, and the seconds."""
+def passes(tree: Path, tests: list[str], limit: float, *words: str) -> tuple[str, float]:
+    """Run tests in a fork: passed, failed, unknown (none ran) or late, and the seconds."""
     begin = time.monotonic()
     child = os.fork()
     if not child:
@@ -147,17 +152,41 @@ def passes(tree: Path, tests: list[str], limit: float) -> tuple[str, float]:
             os.dup2(null, stream)
         import pytest
 
-        words = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        os._exit(int(pytest.main([*words, *tests])))
+        fixed = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        os._exit(int(pytest.main([*fixed, *words, *tests])))
     while time.monotonic() - begin < limit:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            outcome = "passed" if status == 0 else "failed"
+            outcome = {0: "passed", 4: "unknown"}.get(os.waitstatus_to_exitcode(status), "failed")
             return outcome, round(time.monotonic() - begin, 1)
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return "late", limit
+
+
+def tests_of_lines(tree: Path) -> dict[tuple[str, int], list[str]]:
+    """The tests that run each line, by the coverage of the run without a change.
+
+    A line that an import runs is left out: every test may depend on it.
+    """
+    from coverage import CoverageData
+
+    data, found = CoverageData(str(tree / ".coverage")), {}
+    data.read()
+    for file in data.measured_files():
+        for line, contexts in data.contexts_by_lineno(file).items():
+            if "" not in contexts:
+                names = sorted({context.rpartition("|")[0] for context in contexts})
+                found[str(Path(file).relative_to(tree)), line] = names
+    return found
+
+
+def survives(tree: Path, tests: list[str], near: list[str], limit: float) -> bool:
+    """Whether all tests pass; those that run the changed line go first."""
+    if near and passes(tree, near, limit)[0] in ("failed", "late"):
+        return False
+    return passes(tree, tests, limit)[0] == "passed"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -176,19 +205,22 @@ def main(options: argparse.Namespace) -> int:
             if (ROOT / file).is_file():
                 (Path(name) / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / file, Path(name) / file)
-        outcome, seconds = passes(Path(name), tests, 600)
+        words = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
+        outcome, seconds = passes(Path(name), tests, 600, *words)
         if outcome != "passed":
             raise SystemExit(f"the tests of {options.room} fail without a change")
         say(f"{options.room}: {len(every)} places, {seconds} s without a change")
+        near = tests_of_lines(Path(name))
         for mutant in sample:
             key = mutant["place"], mutant["is"]
             if key in known:
                 continue
-            file = mutant["place"].split(":")[0]
+            file, line, _ = mutant["place"].split(":")
             (Path(name) / file).write_bytes(mutant.pop("text"))
-            outcome, took = passes(Path(name), tests, 30 + 3 * seconds)
+            near_this = near.get((file, int(line)), [])
+            alive = survives(Path(name), tests, near_this, 30 + 3 * seconds)
             shutil.copyfile(ROOT / file, Path(name) / file)
-            known[key] = mutant | {"killed": outcome != "passed", "seconds": took}
+            known[key] = mutant | {"killed": not alive, "tests": len(near_this)}
             with options.results.open("a") as results:
                 results.write(json.dumps(known[key]) + "\n")
     tried = [known[m["place"], m["is"]] for m in sample]
