@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -10,13 +12,15 @@ from keras_rawaudio.training.code_draws import CodeDraws
 from keras_rawaudio.training.code_statistics import distinct_codes
 
 ROWS = 16  # streams drawn at a time
-SECONDS = 60.0  # of each at most; no more than the train part has
+SECONDS = 15.0  # of each at most, for one update; no more than the train part has
+UPDATES_PER_MINUTE = 4
+AGES = 16  # updates for which a stream goes on: as many streams of each age are drawn at a time
 PRIOR_COUNT = 2.0  # added to each count of draws
-RATE = 0.5  # of the first update
+RATE = 0.25  # of the first update
 LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 # Of the truncation: its rate beside that of the biases, its largest step and value.
-MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.1, 0.3
-FIRST_MIN_P_UPDATE = 2  # draws by biases that are far off tell nothing of those to come
+MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.025, 0.3
+FIRST_MIN_P_UPDATE = 8  # draws by biases that are far off tell nothing of those to come
 WINDOW_SECONDS = 10.0  # in which different codes are counted
 
 
@@ -25,8 +29,10 @@ class CodeBalance:
 
     A model that reads its own draws meets states that training never showed it. Some codes become
     too frequent there, and some of these lead nowhere else: a stream falls quiet and stays so. Each
-    update draws a minute of codes, without audio, in several streams from nothing, and adds the
-    logarithm of wanted over drawn frequency to each code's bias (stochastic approximation).
+    update draws 15 s of codes, without audio, in several streams, and adds the logarithm of wanted
+    over drawn frequency to each code's bias (stochastic approximation). A stream begins with
+    nothing and goes on from update to update for four minutes (persistent chains): what it leads to
+    may take that long.
 
     A model that is not sure draws improbable codes too, and goes on from there: its streams wander,
     over more different codes within ten seconds than the piece has. So `min_p` rises by the
@@ -37,10 +43,11 @@ class CodeBalance:
         data: the codes of the train part.
 
     Attributes:
-        variety: different codes within a minute of the last draws, over those of the train part.
+        variety: different codes within the last minute of draws, over those of the train part.
 
     Reference:
-        Robbins and Monro 1951, "A stochastic approximation method".
+        Robbins and Monro 1951, "A stochastic approximation method"; Tieleman 2008, "Training
+        restricted Boltzmann machines using approximations to the likelihood gradient".
     """
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
@@ -52,8 +59,9 @@ class CodeBalance:
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
         blocks = min(round(SECONDS / hop), sum(map(len, rows)))
         self.draws = CodeDraws(model, ROWS, blocks)
-        self.minute = min(self.draws.blocks, max(map(len, rows)))
-        self.window = min(round(WINDOW_SECONDS / hop), self.minute)
+        longest = max(map(len, rows))
+        self.minute = min(UPDATES_PER_MINUTE * blocks, longest)
+        self.window = min(round(WINDOW_SECONDS / hop), blocks, longest)
         self.distinct = distinct_codes(rows, self.window)
         self.distinct_in_minute = distinct_codes(rows, self.minute)
         self.variety = 1.0
@@ -61,8 +69,10 @@ class CodeBalance:
     def fit(self, updates: int, seed: int) -> list[float]:
         """Draw, and move biases and truncation some times, from zero, by less each time.
 
+        All streams are new at the first update, then the oldest of them.
+
         Args:
-            updates: how many times.
+            updates: how many times, a minute of them (4) at least.
             seed: of the draws.
 
         Returns:
@@ -72,13 +82,16 @@ class CodeBalance:
         self.model.code_bias.assign(np.zeros_like(self.frequencies))
         self.model.min_p.assign(0.0)
         rng = np.random.default_rng(seed)
-        divergences = []
+        divergences: list[float] = []
+        last: deque[np.ndarray] = deque(maxlen=UPDATES_PER_MINUTE)
         for update in range(updates):
-            codes, rate = self.draws(rng), RATE / (1 + update) ** 0.5
-            streams = codes.transpose(1, 0, 2)
+            oldest = slice(update % AGES, None, AGES) if update else slice(None)
+            codes, rate = self.draws(rng, oldest), RATE / (1 + update / UPDATES_PER_MINUTE) ** 0.5
+            last.append(codes)
             if update >= FIRST_MIN_P_UPDATE:
-                self._move_min_p(rate, streams)
+                self._move_min_p(rate, codes.transpose(1, 0, 2))
             divergences.append(self._move_bias(rate, codes))
+        streams = np.concatenate(last).transpose(1, 0, 2)
         self.variety = distinct_codes(streams, self.minute) / self.distinct_in_minute
         return divergences
 

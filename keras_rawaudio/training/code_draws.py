@@ -1,4 +1,4 @@
-"""Free-running draws of codes, without audio."""
+"""Free-running draws of codes, without audio, of streams that go on."""
 
 from __future__ import annotations
 
@@ -14,31 +14,58 @@ from keras_rawaudio.models.spectral_model import SpectralModel
 
 
 class CodeDraws:
-    """Draws codes in several streams from nothing, at temperature 1.
+    """Draws codes in several streams, at temperature 1.
 
     Args:
         model: draws as it is at each call.
         rows: streams at a time.
-        blocks: of each stream.
+        blocks: of each stream and call.
+
+    Example:
+        >>> draws = CodeDraws(model, rows=16, blocks=1292)            # doctest: +SKIP
+        >>> first = draws(rng)                                        # doctest: +SKIP
+        >>> second = draws(rng, anew=slice(4))  # rows 4 to 15 go on  # doctest: +SKIP
     """
 
     def __init__(self, model: SpectralModel, rows: int, blocks: int) -> None:
         self.model, self.rows, self.blocks = model, rows, blocks
+        self._state: dict[str, np.ndarray] = {}
         self._draw = tf.function(self._draw_codes, autograph=False)
 
-    def __call__(self, rng: np.random.Generator) -> np.ndarray:
-        """Codes `(blocks, rows, bands)` int32 from 0."""
+    def __call__(self, rng: np.random.Generator, anew: slice = slice(None)) -> np.ndarray:
+        """Draw the next codes of all streams.
+
+        Args:
+            rng: draws.
+            anew: the rows that begin with nothing; all of them at the first call. The others go on
+                from where the last call left them.
+
+        Returns:
+            `(blocks, rows, bands)` int32 from 0.
+        """
         shape = (self.blocks, self.rows, self.model.noise_per_draw)
         noise = rng.random(shape, dtype=np.float32)
-        music = random_music(self.model, self.rows, rng)
-        codes: np.ndarray = self._draw(tf.constant(noise), music).numpy()
-        return codes
+        beginning = self._beginning(len(range(self.rows)[anew]), rng)
+        if self._state:
+            for name, values in beginning.items():
+                self._state[name][anew] = values
+        else:
+            self._state = beginning
+        codes, state = self._draw(tf.constant(noise), self._state)
+        self._state = {name: np.array(values) for name, values in state.items()}
+        drawn: np.ndarray = codes.numpy()
+        return drawn
 
-    def _draw_codes(self, noise: Any, music: dict[str, Any]) -> Any:
+    def _beginning(self, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """The states of streams that have drawn nothing yet."""
+        model = self.model
+        shapes = {**model.state_spec(), CODES: (model.frame,), AGE: (1,)}
+        state = {name: np.zeros((rows, *shape), np.float32) for name, shape in shapes.items()}
+        state[CODES] -= 1
+        return {**state, **random_music(model, rows, rng)}
+
+    def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         model, keys = self.model, self.model.sampler.drawing_keys()
-        nothing = tf.fill((self.rows, model.frame), -1.0)
-        age = tf.zeros((self.rows, 1))
-        state = {**model.zero_state(self.rows), CODES: nothing, AGE: age, **music}
         temperature = tf.ones((self.rows, 1))
 
         def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
@@ -46,6 +73,6 @@ class CodeDraws:
             codes = model.sampler.draw(hidden, noise[t], temperature, keys, state)
             return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
 
-        drawn = tf.TensorArray(tf.int32, self.blocks)
-        loop = (tf.constant(0), state, drawn)
-        return tf.while_loop(lambda t, *_: t < self.blocks, draw, loop)[2].stack()
+        loop = (tf.constant(0), state, tf.TensorArray(tf.int32, self.blocks))
+        _, state, drawn = tf.while_loop(lambda t, *_: t < self.blocks, draw, loop)
+        return drawn.stack(), state

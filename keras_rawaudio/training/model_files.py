@@ -19,7 +19,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 
 # Updates of the biases of a model of codes: at each model that is kept, and at the end.
-UPDATES, FINAL_UPDATES = 2, 8
+UPDATES, FINAL_UPDATES = 8, 32
 LARGEST_RATIO = 10  # of what an archive holds to its own size
 
 

@@ -7,6 +7,8 @@ import pytest
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_balance import (
+    AGES,
+    FIRST_MIN_P_UPDATE,
     LARGEST_BIAS,
     LARGEST_MIN_P,
     LARGEST_MIN_P_STEP,
@@ -36,7 +38,8 @@ def balance(monkeypatch):
 def draws_of(balance, codes):
     """Let every draw give these codes `(blocks, bands)` in each stream."""
     shape = (BLOCKS, code_balance.ROWS, balance.model.frame)
-    balance.draws = lambda rng: np.broadcast_to(codes[: shape[0], None], shape).astype(np.int32)
+    drawn = np.broadcast_to(codes[:BLOCKS, None], shape).astype(np.int32)
+    balance.draws = lambda rng, anew: drawn
 
 
 def test_the_wanted_frequencies_are_those_of_the_train_part(balance):
@@ -45,7 +48,7 @@ def test_the_wanted_frequencies_are_those_of_the_train_part(balance):
 
 
 def test_updates_bring_draws_to_the_wanted_frequencies(balance):
-    divergences = balance.fit(10, seed=0)
+    divergences = balance.fit(40, seed=0)
     assert divergences[0] > 0.5
     assert divergences[-1] < 0.1
 
@@ -59,7 +62,7 @@ def test_biases_are_a_function_of_the_seed(balance):
 
 def test_biases_are_bounded(balance):
     balance.frequencies = np.eye(16)[np.full(balance.model.frame, 3)]
-    balance.fit(12, seed=0)
+    balance.fit(40, seed=0)
     assert np.abs(np.asarray(balance.model.code_bias)).max() == LARGEST_BIAS
 
 
@@ -67,11 +70,11 @@ def test_streams_that_wander_are_drawn_from_fewer_codes(balance):
     shape = (BLOCKS, balance.model.frame)
     balance.distinct = 4.0  # of the piece
     draws_of(balance, np.random.default_rng(5).integers(0, 16, shape))
-    balance.fit(2, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE, seed=0)
     assert float(balance.model.min_p) == 0
-    balance.fit(3, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
     assert float(balance.model.min_p) == pytest.approx(LARGEST_MIN_P_STEP)
-    balance.fit(20, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE + 20, seed=0)
     assert float(balance.model.min_p) == pytest.approx(LARGEST_MIN_P)
 
 
@@ -79,7 +82,7 @@ def test_streams_that_stay_on_few_codes_are_drawn_from_all(balance):
     shape = (BLOCKS, balance.model.frame)
     draws_of(balance, np.zeros(shape, int))
     balance.model.min_p.assign(0.2)
-    balance.fit(4, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
     assert float(balance.model.min_p) == 0
 
 
@@ -87,7 +90,7 @@ def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
     codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
     balance.distinct = distinct_codes([codes], balance.window)
     draws_of(balance, codes)
-    balance.fit(4, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
     assert float(balance.model.min_p) == pytest.approx(0, abs=1e-6)
 
 
@@ -96,8 +99,44 @@ def test_variety_is_the_share_of_the_pieces_codes_within_a_minute(balance, every
     codes = np.arange(BLOCKS)[:, None] // every % 16 * np.ones(balance.model.frame)
     balance.distinct_in_minute = 16.0
     draws_of(balance, codes)
-    balance.fit(1, seed=0)
+    balance.fit(4, seed=0)
     assert balance.variety == variety
+
+
+def test_streams_of_all_ages_are_drawn(balance, monkeypatch):
+    monkeypatch.setattr(code_balance, "ROWS", AGES)
+    ages = np.zeros(AGES, int)
+    seen = []
+
+    def draw(rng, anew):
+        ages[anew] = 0
+        seen.append(sorted(ages))
+        ages[:] += 1
+        return np.zeros((BLOCKS, AGES, balance.model.frame), np.int32)
+
+    balance.draws = draw
+    balance.fit(2 * AGES, seed=0)
+    assert seen[0] == [0] * AGES
+    assert seen[-1] == list(range(AGES))
+
+
+def test_what_a_stream_leads_to_is_balanced_too(balance):
+    """Streams of a second minute that have one code alone: its bias falls."""
+    later = np.zeros((BLOCKS, code_balance.ROWS, balance.model.frame), np.int32)
+    early = np.random.default_rng(5).integers(0, 16, later.shape).astype(np.int32)
+    early[::2] = 0
+    age = np.zeros(code_balance.ROWS, int)
+
+    def draw(rng, anew):
+        age[anew] = 0
+        age[:] += 1
+        return np.where((age > 4)[None, :, None], later, early)
+
+    balance.draws = draw
+    balance.fit(4, seed=0)
+    assert np.asarray(balance.model.code_bias)[:, 0] == pytest.approx(0, abs=0.1)
+    balance.fit(16, seed=0)
+    assert np.asarray(balance.model.code_bias)[:, 0].max() < -0.5
 
 
 def test_no_window_counts_nothing():
