@@ -60,6 +60,44 @@ def in_a_function(model: onnx.ModelProto) -> None:
     model.functions.add(name="steal", domain="x").node.append(node)
 
 
+def attribute_of(model: onnx.ModelProto) -> onnx.AttributeProto:
+    model.graph.node.append(helper.make_node("Anything", [], ["stolen"]))
+    attribute: onnx.AttributeProto = model.graph.node[-1].attribute.add()
+    attribute.name = "hidden"
+    return attribute
+
+
+def in_a_list_of_tensors(model: onnx.ModelProto) -> None:
+    attribute_of(model).tensors.append(external())
+
+
+def in_a_list_of_graphs(model: onnx.ModelProto) -> None:
+    attribute_of(model).graphs.append(branch(inits=(external(),)))
+
+
+def in_a_sparse_attribute(model: onnx.ModelProto) -> None:
+    attribute_of(model).sparse_tensor.indices.CopyFrom(external())
+
+
+def in_a_list_of_sparse_tensors(model: onnx.ModelProto) -> None:
+    attribute_of(model).sparse_tensors.add().values.CopyFrom(external())
+
+
+def in_a_functions_attribute(model: onnx.ModelProto) -> None:
+    default = model.functions.add(name="steal", domain="x").attribute_proto.add(name="hidden")
+    default.t.CopyFrom(external())
+
+
+def in_a_training_graph(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.initializer.append(external())
+
+
+def by_name_alone(model: onnx.ModelProto) -> None:
+    tensor = external()
+    tensor.data_location = TensorProto.DEFAULT
+    model.graph.initializer.append(tensor)
+
+
 def by_location_alone(model: onnx.ModelProto) -> None:
     tensor = external()
     del tensor.external_data[:]
@@ -75,6 +113,13 @@ def by_location_alone(model: onnx.ModelProto) -> None:
         in_a_branch,
         in_a_sparse_tensor,
         in_a_function,
+        in_a_list_of_tensors,
+        in_a_list_of_graphs,
+        in_a_sparse_attribute,
+        in_a_list_of_sparse_tensors,
+        in_a_functions_attribute,
+        in_a_training_graph,
+        by_name_alone,
         by_location_alone,
     ],
 )
@@ -234,6 +279,59 @@ def test_each_number_is_taken_up_to_its_limits(name: str, low: int, high: int) -
     for value in (low - 1, high + 1):
         with pytest.raises(ServingError, match=f"{name} is {value}"):
             parsed(value)
+
+
+def music(shares: object, names: object = ("night", "day"), size: int = 2) -> metadata.Metadata:
+    values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+    values |= {"states": [{"name": "music", "shape": [size], "initial": 0.0}]}
+    values |= {"deterministic": False, "music": {"names": names, "shares": shares}}
+    return metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+
+
+def test_each_music_is_a_weight_from_nothing_to_one() -> None:
+    found = music([0.0, 1.0])
+    assert [(label.name, label.share) for label in found.labels] == [("night", 0), ("day", 1)]
+    weights = {c.name: c[1:5] for c in found.controls if c.name != "temperature"}
+    assert weights == dict.fromkeys(("music/night", "music/day"), (0.0, 1.0, 0.0, "weight"))
+
+
+@pytest.mark.parametrize(
+    ("shares", "names", "size", "message"),
+    [
+        ([0.5, -0.1], ["night", "day"], 2, "shares"),
+        ([0, 0], ["night", "day"], 2, "shares"),
+        ([1.0], ["night", "day"], 2, "shares"),
+        ([0.5, 0.5], ["night", "night"], 2, "not different"),
+        ([0.5, 0.5], ["night", 7], 2, "no names"),
+        ([0.5, 0.5], ["night", "day"], 3, "not of this graph"),
+    ],
+)
+def test_shares_that_are_not_those_of_the_names_are_refused(
+    shares: object, names: object, size: int, message: str
+) -> None:
+    with pytest.raises(ServingError, match=message):
+        music(shares, names, size)
+
+
+@pytest.mark.parametrize(("shape", "refused"), [([1], False), ([2], True), ([], True)])
+def test_a_control_is_one_number_of_each_stream(shape: list[int], refused: bool) -> None:
+    control = {"name": "level", "unit": "dB", "description": "x"}
+    control |= {"minimum": 0, "maximum": 1, "default": 0}
+    values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+    values |= {"states": [{**LEVEL, "shape": shape}], "deterministic": False, "controls": [control]}
+    expectation = pytest.raises(ServingError, match="not of this graph")
+    with expectation if refused else contextlib.nullcontext():
+        metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+
+
+def test_states_are_taken_up_to_their_limit() -> None:
+    half = {"initial": 0.0, "shape": [metadata.MAX_STATE_VALUES // 2]}
+    values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+    values |= {"deterministic": False, "states": [{**half, "name": "a"}, {**half, "name": "b"}]}
+    metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+    values["states"].append({"initial": 0.0, "shape": [1], "name": "c"})
+    with pytest.raises(ServingError, match="states larger"):
+        metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
 
 
 def with_metadata(path: Path, text: str) -> Path:
