@@ -14,15 +14,37 @@ from keras_rawaudio.models.spectral_codec import CODES
 EVIDENCE = "evidence"  # the state that holds how likely each label makes the codes that were read
 
 
+def code_counts(
+    rows: Sequence[np.ndarray], labels: Sequence[int], shape: tuple[int, int, int]
+) -> np.ndarray:
+    """How often each label has each code.
+
+    Args:
+        rows: codes of the train part, from 1, one band after the other.
+        labels: of each row.
+        shape: labels, bands, codebook size.
+
+    Returns:
+        Array of that shape, float64.
+
+    Example:
+        >>> code_counts([np.array([1, 1])], [0], (1, 1, 2)).tolist()
+        [[[2.0, 0.0]]]
+    """
+    counts = np.zeros(shape)
+    for row, label in zip(rows, labels, strict=True):
+        for band, codes in enumerate(row.reshape(-1, shape[1]).T - 1):
+            counts[label, band] += np.bincount(codes, minlength=shape[2])
+    return counts
+
+
 def log_code_frequencies(
     rows: Sequence[np.ndarray], labels: Sequence[int], shape: tuple[int, int, int]
 ) -> np.ndarray:
     """Logarithms of each label's code frequencies; each code counts once more than it is there.
 
     Args:
-        rows: codes of the train part, from 1, one band after the other.
-        labels: of each row.
-        shape: labels, bands, codebook size.
+        rows, labels, shape: as of `code_counts`.
 
     Returns:
         Array of that shape.
@@ -32,10 +54,7 @@ def log_code_frequencies(
         >>> frequencies.round(2).tolist()
         [[[0.75, 0.25]]]
     """
-    counts = np.ones(shape)
-    for row, label in zip(rows, labels, strict=True):
-        for band, codes in enumerate(row.reshape(-1, shape[1]).T - 1):
-            counts[label, band] += np.bincount(codes, minlength=shape[2])
+    counts = code_counts(rows, labels, shape) + 1
     logarithms: np.ndarray = np.log(counts / counts.sum(axis=2, keepdims=True))
     return logarithms
 

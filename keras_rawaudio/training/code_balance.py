@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from keras_rawaudio.models.recognised_music import code_counts
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
@@ -52,10 +53,12 @@ class CodeBalance:
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
         self.model = model
-        codes = np.concatenate(data.segments("train")).reshape(-1, model.frame) - 1
-        levels = model.spectral_codec.codebook_size
-        counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T])
-        self.frequencies = counts / len(codes)
+        segments = data.segments("train")
+        shape = (max(1, len(model.labels)), model.frame, model.spectral_codec.codebook_size)
+        counts = code_counts(segments, data.labels("train") or [0] * len(segments), shape)
+        blocks = counts.sum(axis=2, keepdims=True)  # of each label
+        self.frequencies = (counts / blocks.sum(axis=0)).sum(axis=0)
+        self.label_frequencies = counts / np.maximum(blocks, 1)
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
         blocks = min(round(SECONDS / hop), sum(map(len, rows)))
         self.draws = CodeDraws(model, ROWS, blocks)
@@ -105,10 +108,17 @@ class CodeBalance:
         codes = codes.reshape(-1, bands)
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T]) + PRIOR_COUNT
         drawn = counts / counts.sum(axis=1, keepdims=True)
-        wanted = self.frequencies + PRIOR_COUNT / len(codes)
+        wanted = self._wanted() + PRIOR_COUNT / len(codes)
         wanted = wanted / wanted.sum(axis=1, keepdims=True)
         difference = np.log(wanted / drawn)
         bias = np.asarray(self.model.code_bias)
         bias = bias + rate * np.clip(difference, -LARGEST_STEP, LARGEST_STEP)
         self.model.code_bias.assign(np.clip(bias, -LARGEST_BIAS, LARGEST_BIAS))
         return float((wanted * difference).sum(axis=1).mean() / np.log(2))
+
+    def _wanted(self) -> np.ndarray:
+        """The code frequencies of the labels that were drawn: few streams have not all of many."""
+        if not self.model.labels:
+            return self.frequencies
+        wanted: np.ndarray = np.tensordot(self.draws.music.mean(axis=0), self.label_frequencies, 1)
+        return wanted

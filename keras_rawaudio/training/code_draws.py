@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_rawaudio.generation.music import random_music
 from keras_rawaudio.models.code_sampler import AGE
+from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_model import SpectralModel
 
@@ -31,6 +32,11 @@ class CodeDraws:
         self.model, self.rows, self.blocks = model, rows, blocks
         self._state: dict[str, np.ndarray] = {}
         self._draw = tf.function(self._draw_codes, autograph=False)
+
+    @property
+    def music(self) -> np.ndarray:
+        """Weights of the labels of the streams that were drawn last: `(rows, labels)`."""
+        return self._state[MUSIC]
 
     def __call__(self, rng: np.random.Generator, anew: slice = slice(None)) -> np.ndarray:
         """Draw the next codes of all streams.

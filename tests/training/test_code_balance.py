@@ -139,5 +139,32 @@ def test_what_a_stream_leads_to_is_balanced_too(balance):
     assert np.asarray(balance.model.code_bias)[:, 0].max() < -0.5
 
 
+def test_streams_of_one_label_are_held_to_its_codes():
+    """What was drawn of one label alone tells nothing of the others' codes."""
+    keras.utils.set_random_seed(0)
+    model = SpectralModel(RATE, codebook_size=16, components=4, units=8, labels=["low", "high"])
+    shape = (4000, model.frame)
+    rows = [np.random.default_rng(i).integers(8 * i, 8 * i + 8, shape) + 1 for i in range(2)]
+    data = CodeCorpus(
+        {"train": [row.astype(np.int16).ravel() for row in rows]},
+        {"train": [0, 0]},
+        {"train": [0, 1]},
+    )
+    balance = CodeBalance(model, data)
+
+    class OneLabel:
+        music = np.array([[1.0, 0.0]])
+
+        def __call__(self, rng, anew):
+            return rows[0][:, None] - 1
+
+    balance.draws = OneLabel()
+    balance.fit(4, seed=0)
+    assert np.abs(np.asarray(model.code_bias)).max() < 0.05
+    balance.draws.music = np.array([[0.5, 0.5]])
+    balance.fit(4, seed=0)
+    assert np.asarray(model.code_bias)[:, 8:].min() > 0.5
+
+
 def test_no_window_counts_nothing():
     assert distinct_codes([np.zeros((3, 2), int)], window=4) == 0
