@@ -303,6 +303,7 @@ def test_each_music_is_a_weight_from_nothing_to_one() -> None:
         ([1.0], ["night", "day"], 2, "shares"),
         ([0.5, 0.5], ["night", "night"], 2, "not different"),
         ([0.5, 0.5], ["night", 7], 2, "no names"),
+        ([0.5, 0.5], [7, 8], 2, "no names"),
         ([0.5, 0.5], ["night", "day"], 3, "not of this graph"),
     ],
 )
@@ -322,6 +323,38 @@ def test_a_control_is_one_number_of_each_stream(shape: list[int], refused: bool)
     expectation = pytest.raises(ServingError, match="not of this graph")
     with expectation if refused else contextlib.nullcontext():
         metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("side", "shape", "refused"),
+    [
+        ("in", [None, 1], False),
+        ("in", ["B", "L"], True),  # an input whose size is open may be of any size
+        ("in", ["B", 2], True),
+        ("in", [], True),
+        ("out", ["B", "L"], False),  # what comes out is as large as it is
+        ("out", [], False),
+        ("out", ["B", 2], True),
+        ("out", ["B", 1, 1], True),
+    ],
+)
+def test_sizes_of_inputs_are_fixed_and_those_of_outputs_may_be_open(
+    side: str, shape: list[int | str | None], refused: bool
+) -> None:
+    values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+    values |= {"states": [LEVEL], "deterministic": False}
+    about = metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+
+    def floats(sizes: list[int | str | None]) -> metadata.Declared:
+        return metadata.Declared(metadata.FLOAT, sizes)
+
+    inputs = {"forced": floats(["B", "P"]), "noise": floats(["B", "N", 1])}
+    inputs["level"] = floats(shape if side == "in" else ["B", 1])
+    outputs = {"audio": floats(["B", "N"])}
+    outputs["level_next"] = floats(shape if side == "out" else ["B", 1])
+    expectation = pytest.raises(ServingError, match="and its metadata says")
+    with expectation if refused else contextlib.nullcontext():
+        metadata.check_graph(about, inputs, outputs, "a.onnx")
 
 
 def test_states_are_taken_up_to_their_limit() -> None:
