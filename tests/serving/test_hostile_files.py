@@ -94,7 +94,7 @@ def in_a_training_graph(model: onnx.ModelProto) -> None:
 
 def by_name_alone(model: onnx.ModelProto) -> None:
     tensor = external()
-    tensor.data_location = TensorProto.DEFAULT
+    tensor.ClearField("data_location")
     model.graph.initializer.append(tensor)
 
 
