@@ -325,6 +325,17 @@ def test_a_control_is_one_number_of_each_stream(shape: list[int], refused: bool)
         metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
 
 
+@pytest.mark.parametrize(("default", "refused"), [(-1, True), (0, False), (1, False), (2, True)])
+def test_a_default_lies_within_its_range(default: float, refused: bool) -> None:
+    control = {"name": "level", "unit": "dB", "description": "x", "minimum": 0, "maximum": 1}
+    values = {"format_version": 1, "sample_rate": 8000, "frame": 1, "noise_per_sample": 1}
+    values |= {"states": [LEVEL], "deterministic": False}
+    values |= {"controls": [control | {"default": default}]}
+    expectation = pytest.raises(ServingError, match="range of level")
+    with expectation if refused else contextlib.nullcontext():
+        metadata.parse_metadata({metadata.KEY: json.dumps(values)}, "a.onnx")
+
+
 @pytest.mark.parametrize(
     ("side", "shape", "refused"),
     [
