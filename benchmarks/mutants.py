@@ -50,7 +50,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         [f"{SERVING}/metadata.py", f"{SERVING}/model_file.py"],
         [
             f"tests/serving/test_{n}.py"
-            for n in ("hostile_files", "serving_errors", "controls", "serving_sampler")
+            for n in ("metadata", "hostile_files", "serving_errors", "controls", "serving_sampler")
         ],
     ),
     "draws": (

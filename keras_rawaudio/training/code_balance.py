@@ -56,9 +56,9 @@ class CodeBalance:
         segments = data.segments("train")
         shape = (max(1, len(model.labels)), model.frame, model.spectral_codec.codebook_size)
         counts = code_counts(segments, data.labels("train") or [0] * len(segments), shape)
-        blocks = counts.sum(axis=2, keepdims=True)  # of each label
-        self.frequencies = (counts / blocks.sum(axis=0)).sum(axis=0)
-        self.label_frequencies = counts / np.maximum(blocks, 1)
+        label_blocks = counts.sum(axis=2, keepdims=True)
+        self.frequencies = (counts / label_blocks.sum(axis=0)).sum(axis=0)
+        self.label_frequencies = counts / np.maximum(label_blocks, 1)
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
         blocks = min(round(SECONDS / hop), sum(map(len, rows)))
         self.draws = CodeDraws(model, ROWS, blocks)
