@@ -187,6 +187,7 @@ def make(name, spread=0.3):
         labels = ["night", "day"] if name == "spectral, stereo" else []
         model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2, labels=labels)
         model.memory.assign(3)
+        model.min_p.assign(np.linspace(0.3, 0.0, model.frame))
         if labels:
             model.nearness.assign(16)
         return model

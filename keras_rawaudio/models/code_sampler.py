@@ -23,7 +23,8 @@ class CodeSampler:
         codec: has the entries.
         prior: compares its queries with their keys.
         bias: `(bands, codebook_size)`, added to the logits where the generator draws.
-        min_p: `()`, the least probability of a code that is drawn, as a share of the greatest.
+        min_p: `(bands,)`, the least probability of a code that is drawn, as a share of the
+            greatest.
         nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
 
     Example:
@@ -89,7 +90,7 @@ class CodeSampler:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature
             weights = ops.exp(scaled - ops.max(scaled, axis=-1, keepdims=True))
-            weights = ops.where(weights < self.min_p, 0.0, weights)
+            weights = ops.where(weights < self.min_p[band], 0.0, weights)
             cumulative = ops.cumsum(weights, axis=-1)
             quantile = noise[:, band : band + 1] * cumulative[:, -1:]
             below = ops.cast(cumulative <= quantile, "int32")

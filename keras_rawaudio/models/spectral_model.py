@@ -64,8 +64,8 @@ class SpectralModel(FitWindows):
             By them it recognises what it reads, where no label is set.
         code_bias: `(bands, codebook_size)`, added to logits where codes are drawn; 0 until
             `training.code_balance` sets it.
-        min_p: codes that are less probable than this share of the most probable one are not drawn;
-            0 until `training.code_balance` sets it.
+        min_p: `(bands,)`; codes that are less probable than this share of the most probable one are
+            not drawn; 0 until `training.code_balance` sets it.
         nearness: how near the block before a state begins anew, as `CodeSampler` has it.
             `training.memory_limit` sets it.
         memory: blocks after which the recurrent state begins anew at the latest, where codes are
@@ -127,7 +127,7 @@ class SpectralModel(FitWindows):
         self.code_bias = self.add_weight(
             (bands, codebook_size), initializer="zeros", trainable=False, name="code_bias"
         )
-        self.min_p = self.add_weight((), initializer="zeros", trainable=False, name="min_p")
+        self.min_p = self.add_weight((bands,), initializer="zeros", trainable=False, name="min_p")
         self.memory = self.add_weight((), initializer="zeros", trainable=False, name="memory")
         self.nearness = self.add_weight((), initializer="zeros", trainable=False, name="nearness")
         if self.labels:

@@ -36,15 +36,16 @@ class CodeBalance:
     may take that long.
 
     A model that is not sure draws improbable codes too, and goes on from there: its streams wander,
-    over more different codes within ten seconds than the piece has. So `min_p` rises by the
-    logarithm of drawn over wanted number, and falls where streams have too few.
+    over more different codes within ten seconds than the piece has. So `min_p` of a band rises by
+    the logarithm of drawn over wanted number, and falls where streams have too few.
 
     Args:
         model: its biases and its truncation move.
         data: the codes of the train part.
 
     Attributes:
-        variety: different codes within the last minute of draws, over those of the train part.
+        variety: different codes in the last minute of draws, over those of the train part: within
+            ten seconds or a minute, and in the band, where that is least.
 
     Reference:
         Robbins and Monro 1951, "A stochastic approximation method"; Tieleman 2008, "Training
@@ -65,8 +66,7 @@ class CodeBalance:
         longest = max(map(len, rows))
         self.minute = min(UPDATES_PER_MINUTE * blocks, longest)
         self.window = min(round(WINDOW_SECONDS / hop), blocks, longest)
-        self.distinct = distinct_codes(rows, self.window)
-        self.distinct_in_minute = distinct_codes(rows, self.minute)
+        self.distinct = {n: distinct_codes(rows, n) for n in (self.window, self.minute)}
         self.variety = 1.0
 
     def fit(self, updates: int, seed: int) -> list[float]:
@@ -83,7 +83,7 @@ class CodeBalance:
             it, in bits per code.
         """
         self.model.code_bias.assign(np.zeros_like(self.frequencies))
-        self.model.min_p.assign(0.0)
+        self.model.min_p.assign(np.zeros(self.model.frame))
         rng = np.random.default_rng(seed)
         divergences: list[float] = []
         last: deque[np.ndarray] = deque(maxlen=UPDATES_PER_MINUTE)
@@ -95,11 +95,15 @@ class CodeBalance:
                 self._move_min_p(rate, codes.transpose(1, 0, 2))
             divergences.append(self._move_bias(rate, codes))
         streams = np.concatenate(last).transpose(1, 0, 2)
-        self.variety = distinct_codes(streams, self.minute) / self.distinct_in_minute
+        self.variety = min(float(self._distinct_ratio(streams, n).min()) for n in self.distinct)
         return divergences
 
+    def _distinct_ratio(self, streams: np.ndarray, window: int) -> np.ndarray:
+        """`(bands,)`: different codes within a window of draws, over those of the train part."""
+        return distinct_codes(streams, window) / self.distinct[window]
+
     def _move_min_p(self, rate: float, streams: np.ndarray) -> None:
-        ratio = distinct_codes(streams, self.window) / self.distinct
+        ratio = self._distinct_ratio(streams, self.window)
         step = np.clip(MIN_P_RATE * rate * np.log(ratio), -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
         self.model.min_p.assign(np.clip(np.asarray(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
 

@@ -7,24 +7,25 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def distinct_codes(streams: Iterable[np.ndarray], window: int) -> float:
-    """Different codes of a band within a window, in the mean over windows and bands.
+def distinct_codes(streams: Iterable[np.ndarray], window: int) -> np.ndarray:
+    """Different codes of each band within a window, in the mean over windows.
 
     Args:
-        streams: `(T, bands)` integers each; one shorter than a window counts for nothing.
+        streams: `(T, bands)` integers each; one shorter than a window counts for nothing,
+            and one at least is as long.
         window: blocks; windows lie side by side.
 
     Returns:
-        The mean; 0.0 where there is no window.
+        `(bands,)`.
 
     Example:
         >>> distinct_codes([np.array([[1, 5], [1, 6], [2, 7], [2, 8]])], window=4)
-        3.0
+        array([2., 4.])
     """
     counts = []
     for codes in streams:
         whole = codes[: len(codes) // window * window]
         ordered = np.sort(whole.reshape(-1, window, codes.shape[1]), axis=1)
-        counts.append((np.diff(ordered, axis=1) != 0).sum(axis=1).ravel() + 1)
-    found = np.concatenate([np.zeros(0), *counts])
-    return float(found.mean()) if len(found) else 0.0
+        counts.append((np.diff(ordered, axis=1) != 0).sum(axis=1) + 1)
+    mean: np.ndarray = np.concatenate(counts).mean(axis=0)
+    return mean

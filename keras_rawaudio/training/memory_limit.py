@@ -13,7 +13,7 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
 LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
-LEAST_VARIETY = 0.95  # different codes within a minute, over those of the train part
+LEAST_VARIETY = 0.9  # different codes of the draws, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 # Variances around the block before, over that of soft targets, of new beginnings that are tried:
 # deviations of about once and twice the median distance of nearest entries.
@@ -58,8 +58,8 @@ class MemoryLimit:
     def find_anew(self, updates: int, seed: int) -> float:
         """`find`, but a memory without end is tried first, and streams must not stay in one place.
 
-        Where they do, they have fewer different codes within a minute than the train part. For
-        that, memories get shorter down to the first of at most `SHORTEST_VARIED`.
+        Where they do, they have fewer different codes than the train part. For that, memories get
+        shorter down to the first of at most `SHORTEST_VARIED`.
         """
         long = [memory for memory in self.memories() if not self._under_copies(memory)]
         short = [memory for memory in self._against_copies() if memory]

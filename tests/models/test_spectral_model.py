@@ -71,9 +71,9 @@ def test_improbable_codes_are_not_drawn(model, temperature):
     logits = np.asarray(model.prior.logits(0, hidden[:1], ops.zeros((1, 128)), keys[0]))[0]
     shares = np.exp((logits - logits.max()) / temperature)
     least = float(np.sort(shares)[8] - 1e-4)  # eight of sixteen are less
-    model.min_p.assign(least)
+    model.min_p.assign([least] + [0.0] * (model.frame - 1))
     drawn = model.sampler.draw(hidden, noise, ops.full((rows, 1), temperature), keys)
-    model.min_p.assign(0)
+    model.min_p.assign([0.0] * model.frame)
     counts = np.bincount(np.asarray(drawn)[:, 0], minlength=16)
     np.testing.assert_array_equal(counts > 0, shares >= least)
     kept = np.where(shares >= least, shares, 0)

@@ -54,9 +54,9 @@ def test_updates_bring_draws_to_the_wanted_frequencies(balance):
 
 
 def test_biases_are_a_function_of_the_seed(balance):
-    first = balance.fit(2, seed=3)
+    first = balance.fit(4, seed=3)
     bias = np.asarray(balance.model.code_bias)
-    assert balance.fit(2, seed=3) == first
+    assert balance.fit(4, seed=3) == first
     np.testing.assert_array_equal(balance.model.code_bias, bias)
 
 
@@ -68,39 +68,55 @@ def test_biases_are_bounded(balance):
 
 def test_streams_that_wander_are_drawn_from_fewer_codes(balance):
     shape = (BLOCKS, balance.model.frame)
-    balance.distinct = 4.0  # of the piece
+    balance.distinct[balance.window][:] = 4.0  # of the piece
     draws_of(balance, np.random.default_rng(5).integers(0, 16, shape))
     balance.fit(FIRST_MIN_P_UPDATE, seed=0)
-    assert float(balance.model.min_p) == 0
+    assert not np.any(balance.model.min_p)
     balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
-    assert float(balance.model.min_p) == pytest.approx(LARGEST_MIN_P_STEP)
+    np.testing.assert_allclose(balance.model.min_p, LARGEST_MIN_P_STEP)
     balance.fit(FIRST_MIN_P_UPDATE + 20, seed=0)
-    assert float(balance.model.min_p) == pytest.approx(LARGEST_MIN_P)
+    np.testing.assert_allclose(balance.model.min_p, LARGEST_MIN_P)
 
 
 def test_streams_that_stay_on_few_codes_are_drawn_from_all(balance):
-    shape = (BLOCKS, balance.model.frame)
-    draws_of(balance, np.zeros(shape, int))
-    balance.model.min_p.assign(0.2)
+    draws_of(balance, np.zeros((BLOCKS, balance.model.frame), int))
+    balance.model.min_p.assign(np.full(balance.model.frame, 0.2))
     balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
-    assert float(balance.model.min_p) == 0
+    assert not np.any(balance.model.min_p)
 
 
-def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
+def test_a_band_that_wanders_is_truncated_alone(balance):
     codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
-    balance.distinct = distinct_codes([codes], balance.window)
     draws_of(balance, codes)
-    balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
-    assert float(balance.model.min_p) == pytest.approx(0, abs=1e-6)
+    wanted = distinct_codes([codes], balance.window)  # as many as are drawn
+    wanted[1] /= 2
+    balance.distinct[balance.window] = wanted
+    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
+    moved = np.zeros(balance.model.frame)
+    moved[1] = LARGEST_MIN_P_STEP
+    np.testing.assert_allclose(balance.model.min_p, moved, atol=1e-6)
 
 
 @pytest.mark.parametrize(("every", "variety"), [(1, 1.0), (25, 0.25)])
-def test_variety_is_the_share_of_the_pieces_codes_within_a_minute(balance, every, variety):
-    codes = np.arange(BLOCKS)[:, None] // every % 16 * np.ones(balance.model.frame)
-    balance.distinct_in_minute = 16.0
+@pytest.mark.parametrize("bands", [slice(None), slice(1, 2)])
+def test_variety_is_the_share_of_the_pieces_codes_in_the_band_that_changes_least(
+    balance, every, variety, bands
+):
+    codes = np.arange(BLOCKS)[:, None] % 16 * np.ones(balance.model.frame)
+    codes[:, bands] = np.arange(BLOCKS)[:, None] // every % 16
+    balance.distinct = {balance.minute: np.full(balance.model.frame, 16.0)}
     draws_of(balance, codes)
     balance.fit(4, seed=0)
     assert balance.variety == variety
+
+
+def test_variety_is_low_where_streams_stay_in_one_place_for_ten_seconds(balance):
+    """The minute has all codes, each window of ten seconds has a quarter of them."""
+    balance.distinct = {n: np.full(balance.model.frame, 16.0) for n in (25, BLOCKS)}
+    blocks = np.arange(BLOCKS)[:, None]
+    draws_of(balance, (blocks // 25 * 4 + blocks % 4) * np.ones(balance.model.frame))
+    balance.fit(4, seed=0)
+    assert balance.variety == 0.25
 
 
 def test_streams_of_all_ages_are_drawn(balance, monkeypatch):
@@ -164,7 +180,3 @@ def test_streams_of_one_label_are_held_to_its_codes():
     balance.draws.music = np.array([[0.5, 0.5]])
     balance.fit(4, seed=0)
     assert np.asarray(model.code_bias)[:, 8:].min() > 0.5
-
-
-def test_no_window_counts_nothing():
-    assert distinct_codes([np.zeros((3, 2), int)], window=4) == 0

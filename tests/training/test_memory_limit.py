@@ -95,7 +95,7 @@ def test_at_the_end_no_end_is_tried_once_more(limit):
 
 def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
     _, first, second, *_ = limit.memories()
-    limit.draws(variety=lambda memory: 0.96 if memory == second else 0.94)
+    limit.draws(variety=lambda memory: 0.91 if memory == second else 0.89)
     limit.find(2, 0)
     assert limit.tried == [0]
     limit.find_anew(8, 0)
@@ -105,7 +105,7 @@ def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
 
 def test_what_copies_while_it_forgets_is_kept_under_the_limit(limit):
     _, first, *_ = limit.memories()
-    limit.draws(lambda memory: 6.0 if memory == first else 1.0, lambda memory: 0.9)
+    limit.draws(lambda memory: 6.0 if memory == first else 1.0, lambda memory: 0.8)
     limit.find_anew(8, 0)
     assert limit.tried == [0, first, under(limit, 4.0)[0]]
 
@@ -115,7 +115,7 @@ def test_a_state_begins_anew_as_near_as_copies_allow(limit, far, nearness):
     """What copies or has too few codes near the block before begins further from it."""
     first, *_ = under(limit, 4.0)
     model = limit.model
-    for short, varied in ((0.9, 0.9), (9.0, 1.0)):
+    for short, varied in ((0.9, 0.8), (9.0, 1.0)):
         limit.draws(
             lambda m, short=short: 9.0 if m != first else (short if near_to() else 1.0),
             lambda m, varied=varied: varied if near_to() else 1.0,
@@ -127,7 +127,7 @@ def test_a_state_begins_anew_as_near_as_copies_allow(limit, far, nearness):
         limit.balance.fit = marking(limit, limit.balance.fit)
         assert limit.find_anew(8, 0) == 1.0
         assert float(model.nearness) == nearness
-        assert float(model.min_p) == pytest.approx(nearness / 1000)  # balanced with it
+        np.testing.assert_allclose(model.min_p, nearness / 1000)  # balanced with it
     limit.draws()
     limit.find(2, 0)
     assert float(model.nearness) == 0
@@ -138,7 +138,7 @@ def marking(limit, fit):
 
     def marked(updates, seed):
         fit(updates, seed)
-        limit.model.min_p.assign(float(limit.model.nearness) / 1000)
+        limit.model.min_p.assign(np.full(limit.model.frame, float(limit.model.nearness) / 1000))
 
     return marked
 

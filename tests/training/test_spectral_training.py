@@ -314,13 +314,13 @@ def test_codes_are_balanced_after_all_where_ctrl_c_came_at_the_end(run, tmp_path
         calls.append(seed)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        limit.model.min_p.assign(0.125)
+        limit.model.nearness.assign(0.125)
         return 0.0
 
     monkeypatch.setattr(MemoryLimit, "find_anew", find_anew)
     assert not resume(folder.path, Budget(epochs=2))
-    assert load_model(folder).min_p != 0.125
+    assert load_model(folder).nearness != 0.125
     assert resume(folder.path)
-    assert load_model(folder).min_p == 0.125
+    assert load_model(folder).nearness == 0.125
     assert resume(folder.path)
     assert len(calls) == 2
