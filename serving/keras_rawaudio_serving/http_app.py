@@ -119,15 +119,16 @@ class StreamServer:
             return _refusal(400, "the body ends too early")
         try:
             values = json.loads(body, object_pairs_hook=once)
-            wanted = {name: float(value) for name, value in values.items()}
-            for name, value in wanted.items():
-                self._controls.check(name, [value])  # all, before any is set
+            for name, value in values.items():
+                if type(value) not in (int, float):
+                    return _refusal(400, f"{name:.40} is {json.dumps(value):.40}: give a number")
+                self._controls.check(name, [float(value)])  # all, before any is set
         except ServingError as error:
             return _refusal(400, str(error))
-        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        except (ValueError, AttributeError, RecursionError, OverflowError):
             return _refusal(400, 'give JSON such as {"temperature": 0.9}')
-        for name, value in wanted.items():
-            self._controls.set(name, [value])
+        for name, value in values.items():
+            self._controls.set(name, [float(value)])
         return await self._controls_now(request)
 
     async def _health(self, request: Request) -> Response:
@@ -160,4 +161,5 @@ class StreamServer:
 
 
 def _refusal(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status, headers=_HEADERS)
+    # Not JSONResponse: a name in the text may hold half a surrogate pair, which UTF-8 cannot carry.
+    return Response(json.dumps({"error": text}), status, _HEADERS, "application/json")
