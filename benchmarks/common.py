@@ -127,7 +127,7 @@ def export_fresh(
     recipe: Recipe | SpectralRecipe, folder: Path, sample_rate: int, int8: bool = False
 ) -> Path:
     """The path of an ONNX file of a fresh model."""
-    from keras_rawaudio.exporters.export import describe
+    from keras_rawaudio.exporters.metadata import describe
     from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.recipes import SpectralRecipe
     from keras_rawaudio.training.run_folder import RunFolder

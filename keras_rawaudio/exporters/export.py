@@ -9,16 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from keras_rawaudio.data.corpus import open_corpus
-from keras_rawaudio.dsp.spectra import excerpts, mono
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.int8 import LEAST_WEIGHTS
+from keras_rawaudio.exporters.metadata import FORMAT_VERSION, describe, int8_cost, limits, origin
 from keras_rawaudio.exporters.onnx_model import METADATA_KEY, export_onnx
-from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.refiner import (
     KIND,
     export_refiner_onnx,
@@ -27,19 +21,13 @@ from keras_rawaudio.exporters.refiner import (
 from keras_rawaudio.exporters.saved_model import export_saved_model
 from keras_rawaudio.exporters.triton import write_model_repository
 from keras_rawaudio.files import PARTIAL, refuse_immovable, sync, sync_tree, write_errors
-from keras_rawaudio.generation import generator_state_spec
 from keras_rawaudio.generation.overlapping import overlapping
 from keras_rawaudio.locks import exclusive
-from keras_rawaudio.metrics.health import health, join, thresholds
-from keras_rawaudio.metrics.reference import TRAIN_SECONDS
-from keras_rawaudio.models import Model, Refiner, SpectralModel
-from keras_rawaudio.models.controls import TEMPERATURE
-from keras_rawaudio.provenance import git_revision, versions
+from keras_rawaudio.models import Refiner
 from keras_rawaudio.training.interrupt import waiting
 from keras_rawaudio.training.model_files import load_model
 from keras_rawaudio.training.run_folder import RunFolder
 
-FORMAT_VERSION = 1
 FILES = ("triton", "generator.html", "saved_model", "generator.onnx")
 REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
 # What an export makes in a model repository, and in its one model.
@@ -224,75 +212,3 @@ def web_bundle() -> Callable[[str | Path], str]:
     except ServingError as error:
         raise UserError(str(error)) from None
     return bundle
-
-
-def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
-    """What the exported file says of itself."""
-    spec = generator_state_spec(model)
-    deterministic = model.head.deterministic
-    controls = [*model.controls] if deterministic else [TEMPERATURE, *model.controls]
-    return {
-        "format_version": FORMAT_VERSION,
-        "sample_rate": run.describe()["sample_rate"],
-        "frame": model.block,
-        "channels": model.channels,
-        "delay": model.delay,
-        "tiers": [tier.frame_size for tier in model.tiers],
-        "head": model.head.kind,
-        "noise_per_sample": model.head.noise_per_sample,
-        "controls": [control._asdict() for control in controls],
-        **music(model),
-        "deterministic": deterministic,
-        "codec": model.codec.to_json(),
-        "states": [
-            {"name": name, "shape": list(shape), "initial": fill}
-            for name, (shape, fill) in spec.items()
-        ],
-        **origin(run, checkpoint),
-    }
-
-
-def origin(run: RunFolder, checkpoint: str) -> dict[str, Any]:
-    """Where an exported file comes from."""
-    return {
-        "recipe": run.read_recipe(),
-        "checkpoint": checkpoint,
-        "git_revision": git_revision(),
-        "versions": versions(),
-    }
-
-
-def music(model: Model) -> dict[str, Any]:
-    """The names of a model's labels, and their shares of the train part; nothing without labels."""
-    if not isinstance(model, SpectralModel) or not model.labels:
-        return {}
-    shares = [round(float(share), 6) for share in np.asarray(model.label_shares)]
-    return {"music": {"names": list(model.labels), "shares": shares}}
-
-
-def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:
-    """What 8 bits cost on the test part: bits per sample with them, and without."""
-    if not model.head.quantizable:
-        raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
-    segments = open_corpus(run.describe()["corpus"]).segments("test")
-    exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
-    return {
-        "layers": f"int8 from {LEAST_WEIGHTS} weights",
-        "test_bits_per_sample": round(rounded, 4),
-        "test_bits_per_sample_float32": round(exact, 4),
-    }
-
-
-def limits(run: RunFolder) -> dict[str, float]:
-    """What counts as ill in free running: `thresholds` of the train part, to choose streams by.
-
-    Returns:
-        Nothing, and says so, where the corpus is gone or silent: the generator plays without.
-    """
-    try:
-        corpus = open_corpus(run.describe()["corpus"])
-        parts = excerpts(corpus.segments("train"), corpus.sample_rate, TRAIN_SECONDS)
-        return thresholds(join([health(mono(part), corpus.sample_rate) for part in parts]))
-    except UserError as error:
-        print(f"note: --keep will not know what is usual in this piece: {error}", file=sys.stderr)
-        return {}

@@ -12,7 +12,8 @@ from keras import ops
 
 import keras_rawaudio
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.export import export, limits
+from keras_rawaudio.exporters.export import export
+from keras_rawaudio.exporters.metadata import limits
 from keras_rawaudio.generation import fresh_state, generator_state_spec
 from keras_rawaudio.metrics.health import health, thresholds
 from keras_rawaudio.recipes import recipe_from_json

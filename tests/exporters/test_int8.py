@@ -8,7 +8,7 @@ from onnx.reference import ReferenceEvaluator
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters import int8
-from keras_rawaudio.exporters.export import int8_cost
+from keras_rawaudio.exporters.metadata import int8_cost
 from keras_rawaudio.exporters.quantization_cost import bits_per_sample
 from keras_rawaudio.exporters.steps import OPSET, convert
 from keras_rawaudio.models import AudioModel
