@@ -127,22 +127,19 @@ def export_fresh(
     recipe: Recipe | SpectralRecipe, folder: Path, sample_rate: int, int8: bool = False
 ) -> Path:
     """The path of an ONNX file of a fresh model."""
-    from keras_rawaudio.exporters.metadata import describe
+    from keras_rawaudio.exporters.metadata import describe, describe_origin
     from keras_rawaudio.exporters.onnx_model import export_onnx
     from keras_rawaudio.recipes import SpectralRecipe
-    from keras_rawaudio.training.run_folder import RunFolder
 
     model: AudioModel | SpectralModel
     if isinstance(recipe, SpectralRecipe):
         model = fresh_spectral_model(recipe, sample_rate)
     else:
         model = fresh_model(recipe, sample_rate)
-    # As much of a run folder as the file's description needs.
-    run = RunFolder(folder / recipe.name)
-    run.write_json(run.description, {"format_version": 1, "sample_rate": sample_rate})
-    run.write_json(run.recipe, recipe.to_json())
-    path = run.path / "generator.onnx"
-    export_onnx(model, describe(model, run, "none"), path, int8)
+    path = folder / recipe.name / "generator.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    origin = describe_origin(sample_rate, recipe.to_json(), "none")
+    export_onnx(model, describe(model, origin), path, int8)
     return path
 
 

@@ -9,9 +9,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.exporters.metadata import FORMAT_VERSION, describe, int8_cost, limits, origin
+from keras_rawaudio.exporters.metadata import (
+    FORMAT_VERSION,
+    describe,
+    describe_origin,
+    int8_cost,
+    limits,
+)
 from keras_rawaudio.exporters.onnx_model import METADATA_KEY, export_onnx
 from keras_rawaudio.exporters.refiner import (
     KIND,
@@ -63,17 +70,22 @@ def export(
         UserError: not a run folder, or a folder that cannot be written; for `int8`, a head that
             does not draw sample by sample, or no corpus to measure the cost on; for `web`, no
             built page; for `overlap`, a model whose predictions cannot be averaged; for any of the
-            four, a refiner.
+            four, a refiner; a run that is replaced by another one while it is read.
     """
     folder = RunFolder.open(run)
+    described = sample_rate, address, recipe = _described(folder)
     model = load_model(folder, checkpoint)  # before a folder is made
+    # A training describes itself before it saves a model.
+    if _described(folder) != described:
+        raise UserError(f"{run} was replaced by another run while it was read; export it again")
+    origin = describe_origin(sample_rate, recipe, checkpoint)
     if isinstance(model, Refiner):
         if int8 or web or overlap > 1 or triton:
             raise UserError(
                 "--int8, --web, --overlap and --triton are for generators, "
                 "and this run is a refiner's"
             )
-        return _export_refiner(model, folder, Path(out), checkpoint)
+        return _export_refiner(model, origin, Path(out))
     model = overlapping(model, overlap)
     bundle = web_bundle() if web else None
     if not int8 and model.head.quantizable:
@@ -83,8 +95,8 @@ def export(
         )
     target = Path(out)
     with exclusive(target), write_errors(target), _made_whole(target, FILES) as partial:
-        arithmetic = int8_cost(model, folder) if int8 else "float32"
-        metadata = describe(model, folder, checkpoint) | {"limits": limits(folder)}
+        arithmetic = int8_cost(model, address) if int8 else "float32"
+        metadata = describe(model, origin) | {"limits": limits(address)}
         metadata |= {"arithmetic": arithmetic, "overlap": overlap}
         export_onnx(model, metadata, partial / "generator.onnx", int8)
         saved = json.dumps(metadata | {"arithmetic": "float32"})
@@ -97,15 +109,20 @@ def export(
     return target / "generator.onnx"
 
 
-def _export_refiner(model: Refiner, run: RunFolder, target: Path, checkpoint: str) -> Path:
+def _described(run: RunFolder) -> tuple[int, str, dict[str, Any]]:
+    """Sample rate, corpus and recipe of a run."""
+    values = run.describe()
+    return values["sample_rate"], values["corpus"], run.read_recipe()
+
+
+def _export_refiner(model: Refiner, origin: dict[str, Any], target: Path) -> Path:
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
-        "sample_rate": run.describe()["sample_rate"],
         "hop": model.hop,
         "delay": model.delay,
         "codec": model.codec.to_json(),
-        **origin(run, checkpoint),
+        **origin,
     }
     with exclusive(target), write_errors(target), _made_whole(target, REFINER_FILES) as partial:
         export_refiner_onnx(model, metadata, partial / "refiner.onnx")

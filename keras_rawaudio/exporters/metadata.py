@@ -18,19 +18,17 @@ from keras_rawaudio.metrics.reference import TRAIN_SECONDS
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.models.controls import TEMPERATURE
 from keras_rawaudio.provenance import git_revision, versions
-from keras_rawaudio.training.run_folder import RunFolder
 
 FORMAT_VERSION = 1
 
 
-def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
-    """What the exported file says of itself."""
+def describe(model: Model, origin: dict[str, Any]) -> dict[str, Any]:
+    """What the exported file says of itself; the origin as of `describe_origin`."""
     spec = generator_state_spec(model)
     deterministic = model.head.deterministic
     controls = [*model.controls] if deterministic else [TEMPERATURE, *model.controls]
     return {
         "format_version": FORMAT_VERSION,
-        "sample_rate": run.describe()["sample_rate"],
         "frame": model.block,
         "channels": model.channels,
         "delay": model.delay,
@@ -45,14 +43,15 @@ def describe(model: Model, run: RunFolder, checkpoint: str) -> dict[str, Any]:
             {"name": name, "shape": list(shape), "initial": fill}
             for name, (shape, fill) in spec.items()
         ],
-        **origin(run, checkpoint),
+        **origin,
     }
 
 
-def origin(run: RunFolder, checkpoint: str) -> dict[str, Any]:
-    """Where an exported file comes from."""
+def describe_origin(sample_rate: int, recipe: dict[str, Any], checkpoint: str) -> dict[str, Any]:
+    """What of it the model does not know: the run's sample rate in Hz, recipe and versions."""
     return {
-        "recipe": run.read_recipe(),
+        "sample_rate": sample_rate,
+        "recipe": recipe,
         "checkpoint": checkpoint,
         "git_revision": git_revision(),
         "versions": versions(),
@@ -67,11 +66,11 @@ def music(model: Model) -> dict[str, Any]:
     return {"music": {"names": list(model.labels), "shares": shares}}
 
 
-def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:
-    """What 8 bits cost on the test part: bits per sample with them, and without."""
+def int8_cost(model: Model, address: str) -> dict[str, Any]:
+    """What 8 bits cost on the test part of a corpus: bits per sample with them, and without."""
     if not model.head.quantizable:
         raise UserError(f"--int8 is not for a {model.head.kind} head: it would gain no speed")
-    segments = open_corpus(run.describe()["corpus"]).segments("test")
+    segments = open_corpus(address).segments("test")
     exact, rounded = (bits_per_sample(model, segments, int8) for int8 in (False, True))
     return {
         "layers": f"int8 from {LEAST_WEIGHTS} weights",
@@ -80,14 +79,14 @@ def int8_cost(model: Model, run: RunFolder) -> dict[str, Any]:
     }
 
 
-def limits(run: RunFolder) -> dict[str, float]:
-    """What counts as ill in free running: `thresholds` of the train part, to choose streams by.
+def limits(address: str) -> dict[str, float]:
+    """What counts as ill in free running: `thresholds` of a corpus' train part, to choose by.
 
     Returns:
         Nothing, and says so, where the corpus is gone or silent: the generator plays without.
     """
     try:
-        corpus = open_corpus(run.describe()["corpus"])
+        corpus = open_corpus(address)
         parts = excerpts(corpus.segments("train"), corpus.sample_rate, TRAIN_SECONDS)
         return thresholds(join([health(mono(part), corpus.sample_rate) for part in parts]))
     except UserError as error:

@@ -28,18 +28,15 @@ def exported(run, tmp_path_factory):
     return export(run[0].path, out)
 
 
-def test_limits_are_those_of_the_train_part(run, corpus, capsys):
+def test_limits_are_those_of_the_train_part(corpus, capsys):
     """What --keep ranks by; where the corpus is gone there are none, and a line tells so."""
     (segment,) = corpus.segments("train")
-    assert limits(run[0]) == thresholds(health(segment, 2000))
-    gone = RunFolder(run[0].path.parent / "moved")
-    gone.path.mkdir()
-    gone.write_json(gone.description, {"corpus": str(gone.path / "nowhere")})
-    assert limits(gone) == {}
+    assert limits(corpus.address) == thresholds(health(segment, 2000))
+    assert limits("nowhere") == {}
     assert "note: --keep will not know what is usual" in capsys.readouterr().err
 
 
-def test_the_metadata_is_complete(run, exported):
+def test_the_metadata_is_complete(run, corpus, exported):
     _, model, recipe = run
     found = onnx.load(exported).metadata_props
     metadata = json.loads({p.key: p.value for p in found}["keras_rawaudio"])
@@ -52,7 +49,7 @@ def test_the_metadata_is_complete(run, exported):
     assert metadata["head"] == "categorical"
     assert metadata["noise_per_sample"] == 1
     assert metadata["deterministic"] is False
-    assert metadata["limits"] == limits(run[0])
+    assert metadata["limits"] == limits(corpus.address)
     assert metadata["arithmetic"] == "float32"
     assert metadata["codec"] == model.codec.to_json()
     assert metadata["checkpoint"] == "best"
@@ -132,6 +129,22 @@ def test_bad_folders_are_one_line(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         export(run[0].path, tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["recipe", "description"])
+def test_a_run_that_is_replaced_while_its_model_is_read(run, tmp_path, monkeypatch, name):
+    """The model and what the file says of it are of one training."""
+    folder = RunFolder(shutil.copytree(run[0].path, tmp_path / "run"))
+    values = {**run[0].describe(), **run[0].read_recipe(), "name": "other", "corpus": "elsewhere"}
+
+    def load_model(*arguments):
+        folder.write_json(getattr(folder, name), values)
+        return run[1]
+
+    monkeypatch.setattr("keras_rawaudio.exporters.export.load_model", load_model)
+    with pytest.raises(UserError, match="was replaced by another run while it was read"):
+        export(folder.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_page_comes_and_goes_with_its_model(run, exported, tmp_path, monkeypatch):

@@ -72,4 +72,4 @@ def test_heads_of_few_numbers_keep_their_bits():
         [{"frame_size": 8, "units": 4}], {"kind": "regression"}, {"name": "peak", "peak": 1}
     )
     with pytest.raises(UserError, match="--int8 is not for a regression head"):
-        int8_cost(model, None)
+        int8_cost(model, "nowhere")
