@@ -171,11 +171,12 @@ class RunFolder:
         run = cls.open(path)
         # Found before the first step and not after it.
         files = (run.training_state, run.previous_state, run.best, run.last, run.curve)
+        written = (*files, run.recipe, run.description, run.log, run.samples, run.tensorboard)
         for path in files:
             refuse_other_kinds(path)
-        for path in (*files, run.recipe, run.description, run.log, run.samples, run.tensorboard):
-            refuse_immovable(path)
         with exclusive(run.path):
+            for path in written:
+                refuse_immovable(path)
             run.remove_partials()
             yield run
 

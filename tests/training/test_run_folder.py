@@ -1,5 +1,6 @@
 """The run folder: locked, cleared of what a killed training left, read with suspicion."""
 
+import errno
 import json
 import os
 import shutil
@@ -226,6 +227,21 @@ def test_a_resume_needs_only_the_folders_that_training_writes_to(tmp_path, monke
         with RunFolder.resuming(tmp_path):
             return
     with pytest.raises(UserError, match="another user's"), RunFolder.resuming(tmp_path):
+        pass
+
+
+def test_a_read_only_disk_is_called_one(tmp_path, monkeypatch):
+    """Its folders are not another user's."""
+    (tmp_path / "run.json").write_text('{"format_version": 1}')
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "tensorboard").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+    def acquire(lock, timeout):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with pytest.raises(UserError, match="Read-only file system"), RunFolder.resuming(tmp_path):
         pass
 
 
