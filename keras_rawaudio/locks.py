@@ -81,7 +81,7 @@ def exclusive(folder: Path, wait: bool = False, advice: str = "choose another") 
         yield
     finally:
         with suppress(OSError):
-            (folder / HOLDER).unlink(missing_ok=True)
+            (folder / HOLDER).unlink()
         _release(lock, folder)
         _remove(made)
 
@@ -109,7 +109,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _release(lock: FileLock, folder: Path) -> None:
     with suppress(OSError):
         # Before the release: a process that waits for this very file sees that it is gone.
-        (folder / LOCK).unlink(missing_ok=True)  # Windows removes no open file
+        (folder / LOCK).unlink()  # Windows removes no open file
     lock.release()
 
 

@@ -1,12 +1,14 @@
 """Checkpoints: there from the start, and damaged ones."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.training.checkpoint import LARGEST_PROGRESS
+from keras_rawaudio.training.checkpoint import LARGEST_PROGRESS, require_checkpoint
+from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.step import TrainingStep
 from keras_rawaudio.training.trainer import Trainer
 
@@ -99,15 +101,34 @@ def test_a_claim_of_20_terabytes_is_refused_without_memory(trainer, tmp_path):
         resumed(made)
 
 
-def test_progress_that_is_too_long_is_refused(trainer):
-    """It is read as a whole, so that its size is looked at first."""
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        # It is read as a whole, so that its size is looked at first.
+        ({"more": " " * LARGEST_PROGRESS}, "its progress is too long"),
+        ({"steps": -1}, "no number of steps"),
+        ({"seconds": float("inf")}, "no number of steps"),
+        ({"best": float("nan")}, "its best validation is no number"),
+        ({"since_best": -1}, "its best validation is no number"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_wrong_progress_is_refused(trainer, more, message):
     made = trainer()
     made.run.path.mkdir(exist_ok=True)
     made.save()
     with np.load(made.run.training_state) as saved:
         arrays = {name: saved[name] for name in saved.files}
-    arrays["progress"] = np.array(str(arrays["progress"]) + " " * LARGEST_PROGRESS)
+    arrays["progress"] = np.array(json.dumps(json.loads(str(arrays["progress"])) | more))
     with made.run.training_state.open("wb") as file:
         np.savez(file, **arrays)
-    with pytest.raises(UserError, match="its progress is too long"):
+    with pytest.raises(UserError, match=message):
         resumed(made)
+
+
+def test_a_folder_that_was_removed_is_missed_from_the_first_checkpoint_on(tmp_path):
+    """The first one is of step 0."""
+    gone = RunFolder(tmp_path / "gone")
+    require_checkpoint(gone, -1)
+    with pytest.raises(UserError, match="was removed or renamed"):
+        require_checkpoint(gone, 0)

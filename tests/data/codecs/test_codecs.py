@@ -1,5 +1,6 @@
 """Codecs: their formulas, their limits and their JSON."""
 
+import dataclasses
 import json
 
 import librosa
@@ -17,6 +18,7 @@ from keras_rawaudio.data.codecs import (
     Standardize,
     codec_from_json,
 )
+from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.errors import UserError
 
 from .conftest import noise
@@ -164,6 +166,35 @@ def test_impossible_scales_are_refused(wrong):
     ):
         with pytest.raises(UserError):
             build()
+
+
+@pytest.mark.parametrize("codec", [*EXAMPLES, Indices(16)])
+def test_codecs_cannot_change(codec):
+    """They may be keys, and are compared by their values."""
+    assert hash(codec) == hash(type(codec).from_json(codec.to_json()))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(codec, dataclasses.fields(codec)[0].name, 1)
+
+
+@pytest.mark.parametrize(
+    ("codec", "silence"),
+    [
+        (MuLaw(peak=0.41), 128),
+        (Linear(peak=0.3, levels=16), 8),
+        (Standardize(mean=0.01, std=0.2), -0.05),
+        (MinMax(low=-0.3, high=0.7), -0.4),
+        (Peak(peak=0.41), 0),
+        (Indices(16), 0),
+    ],
+)
+def test_silence(codec, silence):
+    assert codec.silence == pytest.approx(silence)
+
+
+def test_indices_are_16_bit_samples():
+    codec, codes = Indices(32768), np.arange(32768)
+    np.testing.assert_array_equal(codec.encode(np.float32(codes / 32768)), codes)
+    np.testing.assert_array_equal(codec.decode(codes), np.float32(codes / 32768))
 
 
 @pytest.mark.parametrize("codec", EXAMPLES)
