@@ -1,5 +1,7 @@
 """How windows are fitted to audio that is short, long or in many files, and what does not fit."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,8 @@ def test_numbers_out_of_range(name, value):
     arguments = {"frame": 2, "frames": 2, "batch": 2, "shift": 2, name: value}
     with pytest.raises(UserError, match=f"{name} must be a whole number"):
         WindowPlan([100], **arguments)
+
+
+def test_the_defaults_of_fitting_are_those_of_a_plan():
+    plan, fitting = (signature(make).parameters for make in (WindowPlan, WindowPlan.fitting))
+    assert {n: p.default for n, p in fitting.items()} == {n: plan[n].default for n in fitting}
