@@ -58,7 +58,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "draws": (
         [f"{SERVING}/{n}.py" for n in ("noise", "stream_batch", "music")],
-        ["tests/serving/test_stream_batch.py", "tests/serving/test_serving_sampler.py"],
+        [f"tests/serving/test_{n}.py" for n in ("music", "stream_batch", "serving_sampler")],
     ),
     "codecs": (["keras_rawaudio/data/codecs/*.py"], ["tests/data/codecs"]),
     "dsp": (
