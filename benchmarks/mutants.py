@@ -6,7 +6,7 @@ python benchmarks/mutants.py --room windows --results mutants.jsonl --tried 50  
 Works on a copy of the tree. One process imports TensorFlow once and forks for each mutant. Tests
 that run its line go first; it survives where all tests of the room pass. What --results holds is
 not tried again. A mutant that runs out of time counts as killed, and as late: its seconds are those
-of the processor, and 900 of the clock.
+of the processor, and `LONGEST` of the clock.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from typing import Any
 
 from common import ROOT, print_line, print_table, say
 
+LONGEST = 900  # seconds of the clock that the tests of a mutant may take
 SERVING = "serving/keras_rawaudio_serving"
 # Of each room, what is changed and the tests that run.
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
@@ -44,10 +45,10 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
             "keras_rawaudio/locks.py",
         ],
         [
-            f"tests/training/test_{n}.py"
-            for n in ("run_folder", "csv_log", "checkpoint", "damaged_files", "files", "locks")
-        ]
-        + ["tests/test_files.py"],
+            *(f"tests/training/test_{n}.py" for n in ("run_folder", "csv_log", "checkpoint")),
+            *(f"tests/training/test_{n}.py" for n in ("damaged_files", "files", "locks")),
+            "tests/test_files.py",
+        ],
     ),
     "metadata": (
         [f"{SERVING}/metadata.py", f"{SERVING}/model_file.py"],
@@ -158,7 +159,7 @@ def passes(tree: Path, tests: list[str], limit: int, *words: str) -> tuple[str, 
 
         fixed = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
         os._exit(int(pytest.main([*fixed, *words, *tests])))
-    while time.monotonic() - begin < 900:
+    while time.monotonic() - begin < LONGEST:
         done, status, used = os.wait4(child, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)

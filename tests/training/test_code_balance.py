@@ -54,9 +54,9 @@ def test_updates_bring_draws_to_the_wanted_frequencies(balance):
 
 
 def test_biases_are_a_function_of_the_seed(balance):
-    first = balance.fit(4, seed=3)
+    first = balance.fit(2, seed=3)
     bias = np.asarray(balance.model.code_bias)
-    assert balance.fit(4, seed=3) == first
+    assert balance.fit(2, seed=3) == first
     np.testing.assert_array_equal(balance.model.code_bias, bias)
 
 
@@ -83,6 +83,14 @@ def test_streams_that_stay_on_few_codes_are_drawn_from_all(balance):
     balance.model.min_p.assign(np.full(balance.model.frame, 0.2))
     balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
     assert not np.any(balance.model.min_p)
+
+
+def test_streams_with_as_many_codes_as_the_piece_are_not_truncated(balance):
+    codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
+    balance.distinct[balance.window] = distinct_codes([codes], balance.window)
+    draws_of(balance, codes)
+    balance.fit(FIRST_MIN_P_UPDATE + 2, seed=0)
+    np.testing.assert_allclose(balance.model.min_p, 0, atol=1e-6)
 
 
 def test_a_band_that_wanders_is_truncated_alone(balance):
@@ -180,3 +188,7 @@ def test_streams_of_one_label_are_held_to_its_codes():
     balance.draws.music = np.array([[0.5, 0.5]])
     balance.fit(4, seed=0)
     assert np.asarray(model.code_bias)[:, 8:].min() > 0.5
+
+
+def test_no_window_counts_nothing():
+    np.testing.assert_array_equal(distinct_codes([np.zeros((3, 2), int)], window=4), [0, 0])
