@@ -106,6 +106,7 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
             raw = {name: [(r["seconds"], r[name]) for r in rows if r[name] != ""] for name in names}
         else:
             raw = json.loads(text, object_pairs_hook=once)
+            _refuse_other_types(raw, path)
         points = {
             str(name): [(_number(t, str(path)), _number(v, str(path))) for t, v in curve]
             for name, curve in raw.items()
@@ -141,6 +142,14 @@ def _refuse_twice(names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if times > 1:
             raise ServingError(f"{name:.40} is there twice; keep one")
+
+
+def _refuse_other_types(raw: dict[str, list[list[object]]], path: Path) -> None:
+    """JSON has a type for numbers: texts and true are none."""
+    for curve in raw.values():
+        for value in (value for point in curve for value in point):
+            if type(value) not in (int, float):
+                raise ServingError(f"{path}: {json.dumps(value):.40} is not a number")
 
 
 def _number(value: object, where: str) -> float:

@@ -111,6 +111,8 @@ def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, tex
     [
         ("a.json", "[1]", "give JSON"),
         ("a.json", '{"level": [[0, "x"]]}', "not a number"),
+        ("a.json", '{"level": [[0, true]]}', "true is not a number"),
+        ("a.json", '{"level": [["0", 1]]}', '"0" is not a number'),
         ("a.json", '{"level": [[1, 0], [0, 0]]}', "go back"),
         ("a.json", '{"level": []}', "must be there"),
         ("a.json", '{"level": [[0, NaN]]}', "finite"),
