@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import random
 import shutil
 import signal
 
@@ -20,6 +21,12 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """The same numbers in each run: Keras takes the seed of a layer without one from `random`."""
+    random.seed(0)
 
 
 @pytest.fixture(scope="module")
