@@ -72,7 +72,7 @@ def main(options: argparse.Namespace) -> int:
             words += ["--minutes", str(options.minutes), "--seed", str(options.seed)]
             done = subprocess.run([sys.executable, str(script), *words], stderr=subprocess.PIPE)
             printed = done.stderr.decode(errors="replace")
-            counted = re.search(r"^inputs: (\d+)$", printed, re.MULTILINE)
+            counted = re.search(r"number_of_executed_units: (\d+)", printed)
             inputs[reader] = int(counted[1]) if counted else None
             if done.returncode:
                 failed.append(reader)
@@ -107,14 +107,16 @@ def fuzz(options: argparse.Namespace) -> None:
             read(content)
         inputs += 1
         if time.process_time() >= end:
-            print(f"inputs: {inputs}", file=sys.stderr, flush=True)
-            os._exit(0)  # libFuzzer counts the seconds of the clock alone
+            # libFuzzer ends by the clock alone, and prints this where an input fails.
+            print(f"number_of_executed_units: {inputs}", file=sys.stderr, flush=True)
+            os._exit(0)
 
     flags = {
         "timeout": LONGEST,
         "rss_limit_mb": MEGABYTES,
         "seed": options.seed,
         "artifact_prefix": f"{options.out}/{reader}-",
+        "print_final_stats": 1,
         "max_len": 1 << 16,
     }
     words = [f"-{name}={value}" for name, value in flags.items()]

@@ -104,11 +104,11 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
             rows = list(reader)
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
             raw = {name: [(r["seconds"], r[name]) for r in rows if r[name] != ""] for name in names}
+            number = _number
         else:
-            raw = json.loads(text, object_pairs_hook=once)
-            _refuse_other_types(raw, path)
+            raw, number = json.loads(text, object_pairs_hook=once), _json_number
         points = {
-            str(name): [(_number(t, str(path)), _number(v, str(path))) for t, v in curve]
+            str(name): [(number(t, str(path)), number(v, str(path))) for t, v in curve]
             for name, curve in raw.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError, csv.Error, RecursionError):
@@ -144,14 +144,6 @@ def _refuse_twice(names: Sequence[str]) -> None:
             raise ServingError(f"{name:.40} is there twice; keep one")
 
 
-def _refuse_other_types(raw: dict[str, list[list[object]]], path: Path) -> None:
-    """JSON has a type for numbers: texts and true are none."""
-    for curve in raw.values():
-        for value in (value for point in curve for value in point):
-            if type(value) not in (int, float):
-                raise ServingError(f"{path}: {json.dumps(value):.40} is not a number")
-
-
 def _number(value: object, where: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
@@ -160,3 +152,10 @@ def _number(value: object, where: str) -> float:
     if not np.isfinite(number):
         raise ServingError(f"{where}: {value!r:.40} is not a finite number")
     return number
+
+
+def _json_number(value: object, where: str) -> float:
+    """JSON has a type for numbers: texts and true are none."""
+    if type(value) not in (int, float):
+        raise ServingError(f"{where}: {json.dumps(value):.40} is not a number")
+    return _number(value, where)
