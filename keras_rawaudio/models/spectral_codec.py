@@ -51,7 +51,8 @@ class SpectralCodec(keras.layers.Layer):
         components: int = 48,
         **kwargs: Any,
     ) -> None:
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**kwargs)
+        self.trainable = False
         self.rate, self.channels = rate, channels
         self.codebook_size, self.components = codebook_size, components
         self.spectra = BlockSpectra(rate, channels)

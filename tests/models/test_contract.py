@@ -20,6 +20,7 @@ from keras_rawaudio.models.frame_codes import FrameCodes
 from keras_rawaudio.models.gaussian_grid import GaussianGrid
 from keras_rawaudio.models.heads import head_layer
 from keras_rawaudio.models.lpc_codes import LPCCodes
+from keras_rawaudio.models.spectral_codec import SpectralCodec
 from keras_rawaudio.models.spectral_view import SpectralView
 from keras_rawaudio.models.tier import Tier
 from keras_rawaudio.recipes.heads import HEADS
@@ -67,7 +68,8 @@ OBJECTS = {
     "LPCCodes": lambda: LPCCodes(3, 32, 8),
     "FrameCodes": lambda: FrameCodes(8, 3, 32),
     "ExcitationNetwork": lambda: ExcitationNetwork(8, 4, 16, 3, 2, 0.1),
-    "CodePrior": lambda: CodePrior(3, 5, 8, 1, 0.1, 0.2, 2),
+    "SpectralCodec": lambda: SpectralCodec(8000, 2, 16, 5),
+    "CodePrior": lambda: CodePrior(3, 5, 8, 1, 0.1, 0.2, 2, 4),
 }
 
 
