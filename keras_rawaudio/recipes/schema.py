@@ -156,9 +156,9 @@ class CodeTrainingSettings(TrainingSettings):
     """How the weights of a model of codes are found."""
 
     longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
-    """Seconds for which a model may follow one place of the train part. One that does so for longer
-    draws with a shorter memory, as short as it takes; so does one whose streams stay in one place.
-    `null`: never."""
+    """Seconds for which a model may follow one place of the train part. It draws with a memory of
+    20 s. One that copies for longer has a shorter one, as short as it takes; so has one whose
+    streams stay in one place. `null`: the memory has no end."""
 
 
 class SpectralRecipe(Settings):

@@ -23,6 +23,8 @@ NEARNESS = (16.0, 64.0)
 class MemoryLimit:
     """Finds the longest memory with which streams neither copy for too long nor stay in one place.
 
+    While training goes on a memory may have no end. At the end it has one, of 20 s at most.
+
     Then it finds how near the block before a state may begin anew, by the same two measures.
 
     Codes are balanced anew for each memory that is tried. A draw that copies by chance must not
@@ -56,15 +58,17 @@ class MemoryLimit:
         return self._first_of(self._against_copies(), updates, seed)
 
     def find_anew(self, updates: int, seed: int) -> float:
-        """`find`, but a memory without end is tried first, and streams must not stay in one place.
+        """`find`, but memories of 20 s and less are tried, and streams must not stay in one place.
 
         Where they do, they have fewer different codes than the train part. For that, memories get
         shorter down to the first of at most `SHORTEST_VARIED`.
         """
-        long = [memory for memory in self.memories() if not self._under_copies(memory)]
+        if self.longest_copy is None:
+            return self.find(updates, seed)
+        long = [memory for memory in self.memories()[1:] if not self._under_copies(memory)]
         short = [memory for memory in self._against_copies() if memory]
         copied = self._first_of([*long, *short], updates, seed, LEAST_VARIETY)
-        return self._begin_near(updates, seed, copied) if self._memory() else copied
+        return self._begin_near(updates, seed, copied)
 
     def memories(self) -> list[int]:
         """Blocks of each memory that is tried, the longest first; 0: without end."""
@@ -142,7 +146,8 @@ class MemoryLimit:
         if self._memory() != before:
             seconds = self.model.memory_seconds
             ends = f"begins anew after {seconds:.1f} s at the latest" if seconds else "has no end"
-            lines.append(f"{reason or 'no long copies'}: its state {ends}")
+            reason = reason or ("no long copies" if before else "")
+            lines.append(f"{reason}: its state {ends}" if reason else f"its state {ends}")
         if copied > NOTED_COPY:
             lines.append(f"follows the train part for {copied:g} s")
         for line in lines:

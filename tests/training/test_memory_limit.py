@@ -47,10 +47,12 @@ def test_memories_get_shorter_and_end_at_half_a_second(limit):
     assert 0.5 - seconds <= memories[-1] * seconds < 0.7
 
 
-def test_a_model_that_copies_nothing_keeps_its_memory(limit, capsys):
+def test_a_model_that_copies_nothing_keeps_its_memory_until_the_end(limit, capsys):
+    _, longest, *_ = limit.memories()
     assert limit.find(2, 0) == limit.find_anew(8, 0) == 0
-    assert limit.tried == [0, 0]
-    assert capsys.readouterr().err == ""
+    assert limit.tried == [0, longest]
+    line = f"its state begins anew after {seconds_of(limit, longest):.1f} s at the latest"
+    assert capsys.readouterr().err.strip() == line
 
 
 def seconds_of(limit, memory):
@@ -85,12 +87,17 @@ def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
     assert "no long copies: its state has no end" in capsys.readouterr().err
 
 
-def test_at_the_end_no_end_is_tried_once_more(limit):
+def test_at_the_end_the_longest_is_tried_once_more(limit, capsys):
+    _, longest, *_ = limit.memories()
     _, second, third, *_ = under(limit, 4.0)
     limit.model.memory.assign(third)
     limit.draws(copied=lambda memory: 1.0 if 0 < memory <= third else 9.0)
     limit.find_anew(8, 0)
-    assert limit.tried == [0, second, third]
+    assert limit.tried == [longest, second, third]
+    limit.draws()
+    limit.find_anew(8, 1)
+    assert limit.model.memory == longest
+    assert "no long copies: its state begins anew after" in capsys.readouterr().err
 
 
 def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
@@ -99,15 +106,15 @@ def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
     limit.find(2, 0)
     assert limit.tried == [0]
     limit.find_anew(8, 0)
-    assert limit.tried == [0, 0, first, second]
+    assert limit.tried == [0, first, second]
     assert "stays in one place: its state begins anew after" in capsys.readouterr().err
 
 
 def test_what_copies_while_it_forgets_is_kept_under_the_limit(limit):
-    _, first, *_ = limit.memories()
-    limit.draws(lambda memory: 6.0 if memory == first else 1.0, lambda memory: 0.8)
+    _, first, second, *_ = limit.memories()
+    limit.draws(lambda memory: 6.0 if memory == second else 1.0, lambda memory: 0.8)
     limit.find_anew(8, 0)
-    assert limit.tried == [0, first, under(limit, 4.0)[0]]
+    assert limit.tried == [first, second, under(limit, 4.0)[0]]
 
 
 @pytest.mark.parametrize(("far", "nearness"), [(0.0, 16), (16.0, 64), (64.0, 0)])

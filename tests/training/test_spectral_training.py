@@ -139,6 +139,9 @@ def test_codes_that_do_not_fit_are_one_line(tmp_path, name, value):
 
 def test_the_page_says_which_model_is_kept_and_whether_it_knows_the_piece_by_heart(run):
     report = Report(RunFolder(run), load_model(RunFolder(run)))
+    assert 19 < report.model.memory_seconds <= 20
+    assert "its state begins anew within" in report.summary(None).words
+    report.model.memory.assign(0)
     report.log[-1] |= {"minutes": 0.0, "bits_per_code": 0.5, "copied_seconds": 0.0}
     words = report.summary(None).words
     assert words.startswith("kept: the model after 0.0 minutes, 0.500 bits per code on validation;")
