@@ -23,9 +23,8 @@ NEARNESS = (16.0, 64.0)
 class MemoryLimit:
     """Finds the longest memory with which streams neither copy for too long nor stay in one place.
 
-    While training goes on a memory may have no end. At the end it has one, of 20 s at most.
-
-    Then it finds how near the block before a state may begin anew, by the same two measures.
+    At the end of training it has an end, after 20 s at most. Then `MemoryLimit` finds how near the
+    block before a state may begin anew, by the same two measures.
 
     Codes are balanced anew for each memory that is tried. A draw that copies by chance must not
     cost the memory for good: so each search tries a longer one than the last search found.
@@ -99,8 +98,6 @@ class MemoryLimit:
                 continue
             self.model.memory.assign(memory)
             copied = self._balanced(updates, seed)
-            if self.longest_copy is None:
-                break
             if self._too_long(copied):
                 reason = f"follows the train part for {copied:g} s"
             elif self.balance.variety < least_variety and self._may_shorten():
@@ -136,7 +133,7 @@ class MemoryLimit:
         return self.longest_copy is not None and copied > self.longest_copy - MARGIN
 
     def _may_shorten(self) -> bool:
-        return not 0 < self.model.memory_seconds <= SHORTEST_VARIED
+        return self.model.memory_seconds > SHORTEST_VARIED
 
     def _memory(self) -> int:
         return int(np.asarray(self.model.memory))  # of several devices, too
