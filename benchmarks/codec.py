@@ -2,8 +2,8 @@
 
 python benchmarks/codec.py --audio song.flac
 
-Three rows: the piece as it is; its true magnitudes with phases that were found; its own codes. Each
-is measured on the same stretches of the train part. Distances (KAD) need the extra `ears`.
+Two rows: the piece as it is, and its own codes. Both are measured on the same stretches of the
+train part. Distances (KAD) need the extra `ears`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ def arguments() -> argparse.ArgumentParser:
     add("--audio", nargs="+", required=True, help="files and folders; as mono")
     add("--sample-rate", type=int, help="hertz (default: as train.py)")
     add("--seconds", type=float, default=40.0, help=f"of each of {STRETCHES} stretches (40)")
-    add("--iterations", type=int, help="rounds of phase retrieval (default: the model's)")
-    add("--momentum", type=float, help="of phase retrieval (default: the model's)")
     add("--entries", type=int, help="of each codebook (default: as for training)")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     return parser
@@ -34,57 +32,57 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.data.corpus import CorpusSettings, prepare
-    from keras_rawaudio.dsp.block_spectra import BlockSpectra
-    from keras_rawaudio.dsp.spectral_codebook import codebook_size, encode, fit_codebooks
+    from keras_rawaudio.dsp.spectral_codebook import codebook_size, encode
+    from keras_rawaudio.models.spectral_codec import SpectralCodec
 
     settings = CorpusSettings(sample_rate=options.sample_rate, channels=1)
     corpus = prepare(options.audio, options.cache, settings)
     segments = [np.asarray(s, np.float32) / 32768 for s in corpus.segments("train")]
-    spectra = BlockSpectra(corpus.sample_rate)
-    entries = options.entries or codebook_size(sum(len(s) // spectra.block for s in segments))
+    block = SpectralCodec(corpus.sample_rate).spectra.block
+    entries = options.entries or codebook_size(sum(len(s) // block for s in segments))
+    codec = SpectralCodec(corpus.sample_rate, codebook_size=entries)
+    codec.fit(segments)
     longest = max(segments, key=len)
-    count = min(round(options.seconds * corpus.sample_rate), len(longest)) // spectra.block
-    begins = np.linspace(0, len(longest) // spectra.block - count, STRETCHES).astype(int)
-    true = [longest[b * spectra.block :][: count * spectra.block] for b in begins]
-    magnitudes = [np.sqrt(spectra.power(part[:, None])) for part in true]
-    books = fit_codebooks(segments, spectra, entries)
-    coded = []
-    for part in true:
-        codes = encode(part, spectra, books)
-        bands = [book.magnitudes[codes[:, band]] for band, book in enumerate(books)]
-        coded.append(np.concatenate(bands, axis=-1))
+    count = min(round(options.seconds * corpus.sample_rate), len(longest)) // block
+    begins = np.linspace(0, len(longest) // block - count, STRETCHES).astype(int)
+    true = [longest[b * block :][: count * block] for b in begins]
+    codes = np.stack([encode(part, codec.spectra, codec.books()) for part in true])
     measure = _Measures(segments, corpus.sample_rate)
-    about = {"codebooks": len(books), "entries": entries, "machine": machine()}
+    about = {"codebooks": codec.bands, "entries": entries, "machine": machine()}
     print_line({"row": "as it is", **measure(true)} | about)
-    for row, given in (("phases found", magnitudes), ("codes", coded)):
-        print_line({"row": row, **measure(_audio(given, spectra, options))} | about)
+    print_line({"row": "codes", **measure(_audio(codes, codec))} | about)
 
 
-def _audio(given: list[Any], spectra: Any, options: argparse.Namespace) -> list[np.ndarray]:
-    """Audio `(n,)` of each `(blocks, 4, bins)` of magnitudes, all at once."""
+def _audio(codes: np.ndarray, codec: Any) -> list[np.ndarray]:
+    """Audio `(n,)` of each of some codes `(streams, blocks, bands)`, all at once."""
     import tensorflow as tf
 
-    from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
+    from keras_rawaudio.models.controls import PLACE
+    from keras_rawaudio.models.spectral_codec import CODES
+    from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, SpectralDecoder
 
-    chosen = {k: v for k in ("iterations", "momentum") if (v := getattr(options, k)) is not None}
-    phases = PhaseRetrieval(spectra.fft_size, **chosen)
-    frames = np.stack(given).reshape(len(given), -1, spectra.bins)
-    silent = np.zeros((len(given), phases.look_ahead, spectra.bins), np.float32)
-    magnitudes = tf.constant(np.concatenate([silent, frames], axis=1))
-    gains = tf.one_hot(tf.zeros((len(given), 1, spectra.bins), tf.int32), 2)
-    hops = frames.shape[1]
+    decoder = SpectralDecoder(codec)
+    streams, blocks, bands = codes.shape
+    given = tf.constant(codes.transpose(1, 0, 2), tf.float32)
+    tempo = tf.ones((streams, 1))
+    first = {
+        name: tf.fill((streams, *shape), value)
+        for name, (shape, value) in decoder.state_spec().items()
+    }
 
     @tf.function
-    def retrieve() -> Any:
-        state = [tf.zeros((len(given), *shape)) for shape in phases.state_shapes()]
-        made = tf.TensorArray(tf.float32, hops)
-        for hop in tf.range(hops):
-            waiting = [magnitudes[:, hop + i] for i in range(phases.look_ahead + 1)]
-            audio, state = phases.hop_of_audio(waiting, gains, state)
-            made = made.write(hop, audio[..., 0])
+    def decode() -> Any:
+        state = first | {CODES: tf.fill((streams, bands), -1.0)}
+        made = tf.TensorArray(tf.float32, blocks)
+        for block in tf.range(blocks):
+            both = decoder.moved(state[CODES], state[CODES_BEFORE], given[block], tempo > 0)
+            state |= dict(zip((CODES, CODES_BEFORE), both, strict=True))
+            places, _ = decoder.pace(state[PLACE], tempo)
+            audio, state = decoder.block_of_audio(places, state)
+            made = made.write(block, audio[..., 0])
         return made.stack()
 
-    return list(retrieve().numpy().transpose(1, 0, 2).reshape(len(given), -1))
+    return list(decode().numpy().transpose(1, 0, 2).reshape(streams, -1))
 
 
 class _Measures:

@@ -18,6 +18,7 @@ CHUNK_BLOCKS = 64  # about 3 s
 LARGEST, SMALLEST = 1024, 16
 BLOCKS_PER_CODE, LEAST_BLOCKS_PER_CODE = 8, 2
 GROUPS = 4  # of neighbouring features in a band, from low to high
+PHASE_STEPS = 16  # to a turn: two phases fit into a byte
 ONSET_WEIGHT = 2.0  # of a group's rise from frame to frame, in the distance of two blocks
 
 
@@ -32,6 +33,7 @@ class BandCodebook:
         basis: `(4 * features, components)`: principal components of `onset_matrix`.
         components: `(entries, components)`.
         magnitudes: `(entries, 4, bins)`: the entries' own spectra, scaled by `power_gains`.
+        phases: `(entries, 2, bins)` uint8: the entries' own, see `common_phases`.
         stereo_edges: bins at which stereo bands begin, and the last.
         gains: `(entries, stereo bands, channels, 2)`, see `BlockSpectra.channel_gains`.
     """
@@ -44,6 +46,7 @@ class BandCodebook:
     basis: np.ndarray
     components: np.ndarray
     magnitudes: np.ndarray
+    phases: np.ndarray
     stereo_edges: np.ndarray
     gains: np.ndarray
 
@@ -191,6 +194,7 @@ def fit_codebooks(
         gains = power_gains(features[:, :, a:b], sizes[a:b], points, chosen)
         power = np.stack([p[1, :, first:last] for p, _ in found])
         channels = np.stack([c[1] for _, c in found])
+        channel_gains = spectra.channel_gains(channels, edges, sign)
         books.append(
             BandCodebook(
                 first,
@@ -201,8 +205,9 @@ def fit_codebooks(
                 basis,
                 points[chosen],
                 np.sqrt(power * np.repeat(gains, sizes[a:b])).astype(np.float32),
+                common_phases(channels[..., first:last], channel_gains, edges),
                 edges,
-                spectra.channel_gains(channels, edges, sign),
+                channel_gains,
             )
         )
     return books
@@ -272,6 +277,24 @@ def power_gains(
     for group in _feature_groups(len(sizes)):
         gains[group] = power[:, group].sum() / coded[:, group].sum()
     return gains
+
+
+def common_phases(spectra: np.ndarray, gains: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Phases of the one spectrum that comes nearest to all channels when it is given their gains.
+
+    Args:
+        spectra: complex `(n, 4, channels, bins)`.
+        gains: `(n, stereo bands, channels, 2)`, see `BlockSpectra.channel_gains`.
+        edges: bins at which stereo bands begin, and the last.
+
+    Returns:
+        `(n, 2, bins)` uint8: two frames to a byte, the first in its upper half, in sixteenths of a
+        turn.
+    """
+    each = np.repeat(gains[..., 0] - 1j * gains[..., 1], np.diff(edges), axis=1)
+    common = np.einsum("nfcb,nbc->nfb", spectra, each)
+    steps = np.round(np.angle(common) * (PHASE_STEPS / (2 * np.pi))).astype(np.int32) % PHASE_STEPS
+    return (PHASE_STEPS * steps[:, ::2] + steps[:, 1::2]).astype(np.uint8)
 
 
 def _feature_groups(width: int) -> list[np.ndarray]:

@@ -10,13 +10,15 @@ from keras_rawaudio.exporters.onnx_graph import GraphBuilder, inner, node
 from keras_rawaudio.layers.phase_retrieval import GRID, PhaseRetrieval
 from keras_rawaudio.models.spectral_decoder import PHASES
 
+GIVEN = ("magnitudes", "advance", "onset", "gains")  # of each hop
+
 
 def hop_graph(builder: GraphBuilder, phases: PhaseRetrieval) -> onnx.GraphProto:
     """The body of a loop over hops.
 
     Its states are `PHASES`; it takes magnitudes `(B, frames, bins)`, whose inner bins count twice,
-    and gains `(B, channels, bins, 2)`, and makes `(B, hop, channels)`. Between its inputs and
-    outputs it computes in 64 bits.
+    `advance` and `onset`, each `(B, bins, 2)`, and gains `(B, channels, bins, 2)`, and makes
+    `(B, hop, channels)`. Between its inputs and outputs it computes in 64 bits.
     """
     return _Hop(builder, phases).graph()
 
@@ -30,7 +32,7 @@ class _Hop:
 
     def graph(self) -> onnx.GraphProto:
         states = [1 + len(shape) for shape in self.phases.state_shapes()]
-        given = dict(zip([*PHASES, "magnitudes", "gains"], [*states, 3, 4], strict=True))
+        given = dict(zip([*PHASES, *GIVEN], [*states, 3, 3, 3, 4], strict=True))
         made = dict(zip([*(f"{n}_after" for n in PHASES), "audio"], [*states, 3], strict=True))
         grid = [self.builder.doubles("grid", GRID), self.builder.doubles("step", 1 / GRID)]
         nodes, final = self._rounds()
@@ -72,28 +74,21 @@ class _Hop:
             if i < ahead:
                 frames.append(f"hop/frame{i}")
                 nodes.append(node("Gather", ["hop/waiting", b.index(i)], frames[-1], axis=1))
-        momentum = b.doubles("momentum", phases.momentum)
         total, final = "hop/total0", ""
-        last: dict[int, str] = {}
-        for number, i in enumerate(phases.order):
+        for number, (seen, i) in enumerate(phases.order):
             at, first = f"hop/{number}", i * hop
-            now, final = f"{at}/now", f"{at}/final"
+            spectrum, final = f"{at}/spectrum", f"{at}/final"
             nodes += [
-                b.slice(total, first, first + size, 1, f"{at}/cut"),
+                b.slice(total, seen * hop, seen * hop + size, 1, f"{at}/cut"),
                 node("Mul", [f"{at}/cut", self.window], f"{at}/windowed"),
                 node("Unsqueeze", [f"{at}/windowed", b.integers(2)], f"{at}/signal"),
                 node("DFT", [f"{at}/signal"], f"{at}/exact", axis=1, onesided=1),
-                node("Add", [f"{at}/exact", start], now),
+                node("Add", [f"{at}/exact", start], spectrum),
             ]
-            spectrum = now
-            if i in last:
-                spectrum = f"{at}/spectrum"
-                nodes += [
-                    node("Sub", [now, last[i]], f"{at}/change"),
-                    node("Mul", [f"{at}/change", momentum], f"{at}/more"),
-                    node("Add", [now, f"{at}/more"], spectrum),
-                ]
-            last[i] = now
+            if seen < i:
+                more, turned = self._product(spectrum, "hop/advance", f"{at}/turned", 2)
+                spectrum = f"{at}/begun"
+                nodes += [*more, node("Add", [turned, "hop/onset"], spectrum)]
             nodes += [
                 # `ReduceL2` of doubles came to ONNX Runtime later than the oldest that we run on.
                 node("ReduceSumSquare", [spectrum], f"{at}/power", axes=[2], keepdims=1),
@@ -134,25 +129,12 @@ class _Hop:
         """The oldest frame's spectrum times each channel's gains, overlapped and added."""
         b, size, hop = self.builder, self.phases.fft_size, self.phases.hop
         scale = b.doubles("scale", self.phases.scale)
-        column = b.integers(3)
-        nodes = [node("Unsqueeze", [final, b.integers(1)], "hop/common")]
-        for name, source in (("x", "hop/common"), ("g", "hop/gains")):
-            for part, index in (("re", 0), ("im", 1)):
-                nodes.append(node("Gather", [source, b.index(index)], f"hop/{name}_{part}", axis=3))
-        nodes += [
-            node("Mul", [f"hop/x_{x}", f"hop/g_{g}"], f"hop/{x}_{g}")
-            for x in ("re", "im")
-            for g in ("re", "im")
-        ]
         channels = [-1, self.bins, 2], [-1, self.phases.channels, size]
+        nodes, product = self._product("hop/common", "hop/gains", "hop/complex", 3)
         return [
+            node("Unsqueeze", [final, b.integers(1)], "hop/common"),
             *nodes,
-            node("Sub", ["hop/re_re", "hop/im_im"], "hop/re"),
-            node("Add", ["hop/re_im", "hop/im_re"], "hop/im"),
-            node("Unsqueeze", ["hop/re", column], "hop/re_column"),
-            node("Unsqueeze", ["hop/im", column], "hop/im_column"),
-            node("Concat", ["hop/re_column", "hop/im_column"], "hop/complex", axis=3),
-            node("Reshape", ["hop/complex", b.integers(*channels[0])], "hop/channel_spectra"),
+            node("Reshape", [product, b.integers(*channels[0])], "hop/channel_spectra"),
             *self._inverse("hop/channel_frames", "hop/channel_spectra"),
             node("Mul", ["hop/channel_frames", self.window], "hop/windowed"),
             node("Reshape", ["hop/windowed", b.integers(*channels[1])], "hop/by_channel"),
@@ -163,6 +145,39 @@ class _Hop:
             node("Mul", ["hop/ready", scale], "hop/scaled"),
             node("Transpose", ["hop/scaled"], "hop/audio", perm=[0, 2, 1]),
         ]
+
+    def _product(self, x: str, y: str, output: str, axis: int) -> tuple[list[onnx.NodeProto], str]:
+        """The product of complex numbers, whose real and imaginary parts lie along the last axis.
+
+        Args:
+            x, y: names of the factors, which broadcast.
+            output: name of the product.
+            axis: the last one.
+
+        Returns:
+            Nodes, and `output`.
+        """
+        b, parts = self.builder, ("re", "im")
+        nodes = [
+            node("Gather", [source, b.index(i)], f"{output}/{name}_{part}", axis=axis)
+            for name, source in (("x", x), ("y", y))
+            for i, part in enumerate(parts)
+        ]
+        nodes += [
+            node("Mul", [f"{output}/x_{p}", f"{output}/y_{q}"], f"{output}/{p}_{q}")
+            for p in parts
+            for q in parts
+        ]
+        return [
+            *nodes,
+            node("Sub", [f"{output}/re_re", f"{output}/im_im"], f"{output}/re"),
+            node("Add", [f"{output}/re_im", f"{output}/im_re"], f"{output}/im"),
+            *(
+                node("Unsqueeze", [f"{output}/{part}", b.integers(axis)], f"{output}/{part}_column")
+                for part in parts
+            ),
+            node("Concat", [f"{output}/{part}_column" for part in parts], output, axis=axis),
+        ], output
 
     def _inverse(self, output: str, spectrum: str) -> list[onnx.NodeProto]:
         """The real inverse transform of half spectra `(n, bins, 2)`: `(n, fft_size)`."""

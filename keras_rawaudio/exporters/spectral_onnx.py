@@ -15,7 +15,7 @@ from keras_rawaudio.exporters.onnx_graph import (
     scan,
     value,
 )
-from keras_rawaudio.exporters.phase_retrieval_onnx import hop_graph
+from keras_rawaudio.exporters.phase_retrieval_onnx import GIVEN, hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import GAIN, HISTORY, LEVEL, PLACE, TEMPO
@@ -68,10 +68,10 @@ class _Composer:
             "block/pace", [before[PLACE], before[TEMPO.name], "block/drawn"]
         )
         moved = [CODES, CODES_BEFORE, *self.steps.recurrent]
-        spectra, (magnitudes, gains, *_) = self.steps.spectra.inline(
+        spectra, (*begins, _, _) = self.steps.spectra.inline(
             "block/spectra",
             [places, *(after[n] for n in (CODES, CODES_BEFORE)), *(before[n] for n in SPECTRA)],
-            ["block/hop_magnitudes", "block/hop_gains", *(after[n] for n in SPECTRA)],
+            [*(f"block/hop_{name}" for name in GIVEN), *(after[n] for n in SPECTRA)],
         )
         nodes += [
             node("Cast", ["block/drawn"], "block/is_drawn", to=TensorProto.BOOL),
@@ -86,9 +86,9 @@ class _Composer:
             self.builder.slice(places, HOPS - 1, HOPS, 1, after[PLACE]),
             scan(
                 hop_graph(self.builder, self.model.decoder.phases),
-                [*(before[name] for name in PHASES), magnitudes, gains],
+                [*(before[name] for name in PHASES), *begins],
                 [*(after[name] for name in PHASES), "block/hops"],
-                2,
+                len(GIVEN),
             ),
             node("Transpose", ["block/hops"], "block/hops_by_row", perm=[1, 0, 2, 3]),
             node("Reshape", ["block/hops_by_row", self.builder.integers(-1, F, C)], "block/audio"),

@@ -15,50 +15,44 @@ GRID = 2.0**20  # steps of an amplitude of 1: what is carried is a multiple of o
 class PhaseRetrieval:
     """Real-time iterative spectrogram inversion with look-ahead (RTISI-LA).
 
-    Some frames wait. Each is transformed back, added to its neighbours and transformed again,
-    newest first, several times: phases are kept and the given magnitudes are put back. From its
-    second round within a hop, a frame's spectrum is first moved on by its last change
-    (`momentum`), which halves the rounds that are needed. Then the oldest is final and one hop of
-    audio is ready. Each channel is the common spectrum times its own complex gains.
+    A new frame begins with the phases of the frame before it, moved on by what is given, as in a
+    phase vocoder; or with given phases, where something begins. Some frames wait. Once per hop each
+    is transformed back, added to its neighbours and transformed again, newest first: phases are
+    kept and the given magnitudes are put back. Then the oldest is final and one hop of audio is
+    ready. Each channel is the common spectrum times its own complex gains.
 
-    The search amplifies rounding: a difference in the last of 24 bits grows to another signal
-    within a second or two. So it computes in 64 bits, and rounds what it carries from hop to hop to
-    a grid. Then libraries whose transforms round differently find the same phases.
+    The search amplifies rounding, so it computes in 64 bits, and rounds what it carries from hop to
+    hop to a grid. Then libraries whose transforms round differently find the same phases.
 
     Args:
         fft_size: samples in a frame, a multiple of four.
         channels: of the audio.
         look_ahead: frames that wait for later ones.
-        iterations: rounds for each hop.
-        momentum: the share of a spectrum's last change that is added to it; 0: none.
 
     Example:
         >>> phases = PhaseRetrieval(64)
         >>> state = [ops.zeros((1, *shape)) for shape in phases.state_shapes()]
-        >>> spectra = [ops.ones((1, 33))] * 4
-        >>> gains = ops.stack([ops.ones((1, 1, 33)), ops.zeros((1, 1, 33))], axis=-1)
-        >>> audio, state = phases.hop_of_audio(spectra, gains, state)
+        >>> spectra = [ops.ones((1, 33))] * 3
+        >>> one = ops.stack([ops.ones((1, 33)), ops.zeros((1, 33))], axis=-1)
+        >>> audio, state = phases.hop_of_audio(spectra, one, 0 * one, one[:, None], state)
         >>> tuple(audio.shape)
         (1, 16, 1)
 
     Reference:
         Zhu, Beauregard and Wyse 2007, "Real-time signal estimation from modified short-time
-        Fourier transform magnitude spectra". Perraudin, Balazs and Søndergaard 2013, "A fast
-        Griffin-Lim algorithm" (momentum).
+        Fourier transform magnitude spectra". Flanagan and Golden 1966, "Phase vocoder".
     """
 
     def __init__(
         self,
         fft_size: int,
         channels: int = 1,
-        look_ahead: int = 3,
-        iterations: int = 3,
-        momentum: float = 1.0,
+        look_ahead: int = 2,
     ) -> None:
         if fft_size % 4:
             raise ValueError(f"frames of {fft_size} samples are not a multiple of four")
         self.fft_size, self.hop, self.channels = fft_size, fft_size // 4, channels
-        self.look_ahead, self.iterations, self.momentum = look_ahead, iterations, momentum
+        self.look_ahead = look_ahead
         self.window = np.hanning(fft_size + 1)[:-1]
         # Not in the middle, where a spectrum would be real: the signs of its zeros are unsure.
         place = fft_size // 2 + fft_size // 16
@@ -67,10 +61,13 @@ class PhaseRetrieval:
         self.scale = float(self.hop / np.square(self.window).sum())
 
     @property
-    def order(self) -> list[int]:
-        """The frames that are transformed for a hop, one after the other; the last is final."""
-        newest_first = list(reversed(range(self.look_ahead + 1)))
-        return [self.look_ahead, *newest_first * self.iterations]
+    def order(self) -> list[tuple[int, int]]:
+        """What is transformed for a hop: the frame that is looked at, and the one that is made.
+
+        The new frame begins with what is at the frame before it. The last one made is final.
+        """
+        newest = self.look_ahead
+        return [(newest - 1, newest), *((i, i) for i in reversed(range(newest + 1)))]
 
     @property
     def delay(self) -> int:
@@ -84,12 +81,15 @@ class PhaseRetrieval:
         return [waiting, (size + (self.look_ahead - 1) * hop,), (self.channels, size - hop)]
 
     def hop_of_audio(
-        self, magnitudes: Sequence[Any], gains: Any, state: Sequence[Any]
+        self, magnitudes: Sequence[Any], advance: Any, onset: Any, gains: Any, state: Sequence[Any]
     ) -> tuple[Any, list[Any]]:
         """One new frame in, one hop of audio out.
 
         Args:
             magnitudes: of the waiting frames and the new one, oldest first, each `(B, bins)`.
+            advance: `(B, bins, 2)`: what the spectrum of the frame before is multiplied by to begin
+                the new one, real and imaginary part.
+            onset: `(B, bins, 2)`: what is added to it then. Only its phase counts.
             gains: `(B, channels, bins, 2)`: of the oldest frame, real and imaginary part.
             state: as `state_shapes` says.
 
@@ -98,22 +98,19 @@ class PhaseRetrieval:
         """
         waiting, total, overlap = (ops.cast(value, "float64") for value in state)
         magnitudes = [ops.cast(value, "float64") for value in magnitudes]
-        gains = ops.cast(gains, "float64")
+        advance, onset, gains = (ops.cast(value, "float64") for value in (advance, onset, gains))
         size, hop = self.fft_size, self.hop
         frames = [waiting[:, i] for i in range(self.look_ahead)]
         frames.append(ops.zeros_like(frames[0]))
         total = ops.concatenate([total, ops.zeros_like(total[:, :hop])], axis=1)
         final = None
-        last: dict[int, tuple[Any, Any]] = {}
-        for i in self.order:
-            first = i * hop
-            re, im = ops.rfft(total[:, first : first + size] * self.window)
+        for seen, i in self.order:
+            re, im = ops.rfft(total[:, seen * hop : seen * hop + size] * self.window)
             re, im = re + self.start[0], im + self.start[1]
-            now = re, im
-            if i in last:
-                re = re + self.momentum * (re - last[i][0])
-                im = im + self.momentum * (im - last[i][1])
-            last[i] = now
+            if seen < i:
+                a, b = advance[..., 0], advance[..., 1]
+                re, im = re * a - im * b + onset[..., 0], re * b + im * a + onset[..., 1]
+            first = i * hop
             factor = magnitudes[i] / ops.sqrt(re * re + im * im)
             final = re * factor, im * factor
             frame = ops.irfft(final, fft_length=size) * self.window

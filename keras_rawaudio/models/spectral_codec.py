@@ -10,7 +10,12 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
-from keras_rawaudio.dsp.spectral_codebook import BandCodebook, band_edges, fit_codebooks
+from keras_rawaudio.dsp.spectral_codebook import (
+    PHASE_STEPS,
+    BandCodebook,
+    band_edges,
+    fit_codebooks,
+)
 from keras_rawaudio.models.distributions import first_argmax
 
 CODES = "codes"  # the state of a generator that holds the codes of the block before
@@ -63,7 +68,8 @@ class SpectralCodec(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         K, P = self.codebook_size, self.components
-        self.mean, self.basis, self.entries, self.magnitudes, self.gains = [], [], [], [], []
+        self.mean, self.basis, self.entries = [], [], []
+        self.magnitudes, self.phases, self.gains = [], [], []
         for band, (first, last, a, b) in enumerate(self._edges):
 
             def weight(name: str, *shape: int, band: int = band, dtype: str = "float32") -> Any:
@@ -82,6 +88,8 @@ class SpectralCodec(keras.layers.Layer):
             # Most of a model's memory: in 16 bits magnitudes are right to 0.005 dB.
             sizes = (K, HOPS, last - first)
             self.magnitudes.append(weight("magnitudes", *sizes, dtype="float16"))
+            sizes = (K, HOPS // 2, last - first)
+            self.phases.append(weight("phases", *sizes, dtype="uint8"))
             stereo = len(self.stereo[band]) - 1
             self.gains.append(weight("gains", K, stereo, self.channels, 2))
         self.scale = self.add_weight((self.bands,), initializer="ones", trainable=False)
@@ -97,6 +105,7 @@ class SpectralCodec(keras.layers.Layer):
             self.basis[band].assign(np.pad(book.basis, missing))
             self.entries[band].assign(np.pad(book.components, missing))
             self.magnitudes[band].assign(book.magnitudes)
+            self.phases[band].assign(book.phases)
             self.gains[band].assign(book.gains)
         self.scale.assign([1 / book.components.std(axis=0).mean() for book in books])
         near = [_nearest_distance(book.components) for book in books]
@@ -109,6 +118,7 @@ class SpectralCodec(keras.layers.Layer):
             self.basis,
             self.entries,
             self.magnitudes,
+            self.phases,
             self.stereo,
             self.gains,
             strict=True,
@@ -161,6 +171,23 @@ class SpectralCodec(keras.layers.Layer):
             gains.append(ops.take(ops.take(self.gains[band], index, axis=0), owner, axis=1))
         common = ops.concatenate(magnitudes, axis=-1)
         return common, ops.transpose(ops.concatenate(gains, axis=1), (0, 2, 1, 3))
+
+    def decode_phases(self, codes: Any) -> Any:
+        """The entries' own phases `(B, 4, bins)`, as whole numbers in float32.
+
+        There are `PHASE_STEPS` of them to a turn.
+
+        Args:
+            codes: `(B, bands)` int32; those below 0 give the phases of the first entry.
+        """
+        found = [
+            ops.take(phases, ops.maximum(codes[:, band], 0), axis=0)
+            for band, phases in enumerate(self.phases)
+        ]
+        pairs = ops.cast(ops.concatenate(found, axis=-1), "float32")
+        first = ops.floor(pairs / PHASE_STEPS)
+        both = ops.stack([first, pairs - PHASE_STEPS * first], axis=2)
+        return ops.reshape(both, (-1, HOPS, self.spectra.bins))
 
     def scaled_entries(self, band: int) -> Any:
         """Entries of a band `(codebook_size, components)`, of a mean standard deviation of 1."""

@@ -8,20 +8,26 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.dsp.spectral_codebook import PHASE_STEPS
 from keras_rawaudio.layers.phase_retrieval import PhaseRetrieval
 from keras_rawaudio.models.controls import MOST_DRAWS, PLACE, paced
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
+ONSET = 1.4  # of a magnitude and the one before it: 3 dB
 PHASES = ("waiting", "total", "overlap")
 SPECTRA = ("magnitudes", "gains")  # the states that hold the spectra of the frames that wait
 CODES_BEFORE = "earlier_codes"  # and the codes of the blocks before the latest
+MOST_FRAMES = HOPS * (MOST_DRAWS + 1)  # of the blocks that frames of output lie in
 
 
 class SpectralDecoder:
-    """Magnitudes from codes, phases by iteration while it plays.
+    """Magnitudes and first phases from codes; phases are made consistent while it plays.
+
+    An entry has phases of its own. A bin goes on as they do from frame to frame, from where it was
+    in the frame before. Where it is `ONSET` times as loud as before, it begins with them.
 
     At another tempo frames of output lie between those of the codes. Their magnitudes are
-    interpolated, so that the pitch stays.
+    interpolated, and phases go on as in the nearest frame, so that the pitch stays.
 
     Args:
         codec: has the entries.
@@ -76,49 +82,80 @@ class SpectralDecoder:
         """
         codes = [state[name] for name in (CODES, CODES_BEFORE)]
         waiting = [state[name] for name in SPECTRA]
-        magnitudes, gains, *waiting = self.hop_spectra(places, *codes, *waiting)
+        magnitudes, advance, onset, gains, *waiting = self.hop_spectra(places, *codes, *waiting)
         phases, hops = [state[name] for name in PHASES], []
         for hop in range(HOPS):
-            each = ops.unstack(magnitudes[hop], HOPS, axis=1)
-            audio, phases = self.phases.hop_of_audio(each, gains[hop], phases)
+            each = ops.unstack(magnitudes[hop], self.phases.look_ahead + 1, axis=1)
+            audio, phases = self.phases.hop_of_audio(
+                each, advance[hop], onset[hop], gains[hop], phases
+            )
             hops.append(audio)
         after = dict(zip((*SPECTRA, *PHASES), (*waiting, *phases), strict=True))
         return ops.concatenate(hops, axis=1), {**state, **after, PLACE: places[:, -1:]}
 
     def hop_spectra(
         self, places: Any, codes: Any, before: Any, magnitudes: Any, gains: Any
-    ) -> tuple[Any, Any, Any, Any]:
+    ) -> tuple[Any, Any, Any, Any, Any, Any]:
         """What each hop of a block is made from.
 
         Args:
             places: `(B, 4)` of the new frames, from `pace`.
             codes: `(B, bands)` of the latest block.
             before: `(B, 2, bands)` of the blocks before it.
-            magnitudes: `(B, 3, bins)` of the frames that wait.
-            gains: `(B, 3, channels, bins, 2)` of them.
+            magnitudes: `(B, look_ahead, bins)` of the frames that wait.
+            gains: `(B, look_ahead, channels, bins, 2)` of them.
 
         Returns:
-            Magnitudes `(4, B, 4, bins)` of the frames that wait and the new one, the gains
-            `(4, B, channels, bins, 2)` of the oldest, and both of the frames that wait then.
+            Magnitudes `(4, B, look_ahead + 1, bins)` of the frames that wait and the new one; what
+            the new one begins with, `advance` and `onset`, each `(4, B, bins, 2)`; the gains
+            `(4, B, channels, bins, 2)` of the oldest; magnitudes and gains of the frames that wait
+            then.
         """
         blocks = ops.concatenate([before, codes[:, None]], axis=1)
         count, (C, bins) = blocks.shape[1], (self.codec.channels, self.codec.spectra.bins)
         entries = ops.reshape(ops.cast(blocks, "int32"), (-1, self.codec.bands))
         m, g = self.codec.decode(entries)
-        frames = np.arange(HOPS * (1 - count), HOPS, dtype="float32")
+        frames = np.arange(HOPS - MOST_FRAMES, HOPS, dtype="float32")
         weights = ops.maximum(1.0 - ops.abs(places[..., None] - frames), 0.0)
         # In 64 bits products are exact, so that all libraries find the same sum of two.
-        m = ops.cast(ops.reshape(m, (-1, count * HOPS, bins)), "float64")
+        m = ops.cast(ops.reshape(m, (-1, MOST_FRAMES, bins)), "float64")
         m = ops.cast(ops.matmul(ops.cast(weights, "float64"), m), "float32")
         shares = ops.sum(ops.reshape(weights, (-1, HOPS, count, HOPS)), axis=-1)
         g = ops.matmul(shares, ops.reshape(g, (-1, count, C * bins * 2)))
         g = ops.reshape(g, (-1, HOPS, C, bins, 2))
         m = ops.concatenate([magnitudes, m], axis=1)
         g = ops.concatenate([gains, g], axis=1)
-        hops = range(HOPS)
+        hops, count = range(HOPS), self.phases.look_ahead + 1
+        begins = m[:, count - 1 :] > ONSET * m[:, count - 2 : -1]
         return (
-            ops.stack([m[:, h : h + HOPS] for h in hops], axis=0),
+            ops.stack([m[:, h : h + count] for h in hops], axis=0),
+            *self._first_phases(places, entries, begins),
             ops.stack([g[:, h] for h in hops], axis=0),
             m[:, HOPS:],
             g[:, HOPS:],
         )
+
+    def _first_phases(self, places: Any, entries: Any, begins: Any) -> tuple[Any, Any]:
+        """`advance` and `onset` of new frames, each `(4, B, bins, 2)`.
+
+        Args:
+            places: `(B, 4)` of the frames.
+            entries: `(B * blocks, bands)`: codes of the blocks that they lie in.
+            begins: `(B, 4, bins)`: where something begins.
+        """
+        phases = self.codec.decode_phases(entries)
+        bins = phases.shape[-1]
+        steps = phases[:, 1:] - phases[:, :-1] + PHASE_STEPS
+        steps = ops.concatenate([steps[:, :1], steps], axis=1)  # the first as the second
+        nearest = ops.floor(places + 0.5) + (MOST_FRAMES - HOPS)
+        chosen = ops.one_hot(ops.cast(nearest, "int32"), MOST_FRAMES)
+        own, steps = (
+            ops.matmul(chosen, ops.reshape(each, (-1, MOST_FRAMES, bins)))
+            for each in (phases, steps)
+        )
+        steps = ops.where(begins, own, steps)
+        turn = 2 * np.pi * np.arange(2 * PHASE_STEPS) / PHASE_STEPS
+        circle = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype("float32")
+        unit = ops.take(circle, ops.cast(steps, "int32"), axis=0)
+        begins = ops.cast(begins, "float32")[..., None]
+        return tuple(ops.transpose(unit * share, (1, 0, 2, 3)) for share in (1.0 - begins, begins))

@@ -8,6 +8,7 @@ from keras_rawaudio.dsp.clustering import medoids
 from keras_rawaudio.dsp.spectral_codebook import (
     GROUPS,
     ONSET_WEIGHT,
+    PHASE_STEPS,
     band_edges,
     codebook_size,
     encode,
@@ -186,3 +187,31 @@ def test_codebooks_grow_with_the_training_up_to_half_of_the_blocks():
 def test_too_little_audio_is_refused():
     with pytest.raises(UserError, match="too few for codebooks of 64"):
         fit_codebooks([tones(4.0)], BlockSpectra(RATE), 64)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_phases_of_entries_are_those_of_their_blocks(channels):
+    spectra = BlockSpectra(RATE, channels)
+    rng = np.random.default_rng(0)
+    piece = rng.normal(size=(64 * spectra.block, channels)).astype(np.float32) / 9
+    piece[:, -1:] += 0.5 * piece[:, :1]
+    power, complex_spectra = spectra.spectra(piece)
+    book = fit_codebooks([piece], spectra, 16)[0]
+    real = np.sqrt(power[:, :, book.first : book.last])
+    real /= np.linalg.norm(real, axis=(1, 2), keepdims=True)
+    bands = np.repeat(np.arange(len(book.stereo_edges) - 1), np.diff(book.stereo_edges))
+    for magnitudes, phases, gains in zip(book.magnitudes, book.phases, book.gains, strict=True):
+        shape = magnitudes / np.linalg.norm(magnitudes)
+        at = int(np.abs(real - shape).mean(axis=(1, 2)).argmin())
+        frames = complex_spectra[at, ..., book.first : book.last]
+        steps = np.stack(np.divmod(phases, PHASE_STEPS), axis=1).reshape(HOPS, -1)
+        common = np.exp(2j * np.pi * steps / PHASE_STEPS)
+        each = gains[bands, :, 0] + 1j * gains[bands, :, 1]
+        turned = common[:, None] * each.T
+        off = np.abs(frames * turned.conj()).sum() - (frames * turned.conj()).real.sum()
+        if channels == 1:
+            assert off / np.abs(frames).sum() < 1 - np.cos(np.pi / PHASE_STEPS)
+        else:  # nearest to both: turned by any angle it is farther
+            for angle in (0.5, -0.5, np.pi):
+                other = turned * np.exp(1j * angle)
+                assert (frames * other.conj()).real.sum() < (frames * turned.conj()).real.sum()

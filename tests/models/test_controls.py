@@ -103,9 +103,9 @@ def test_at_half_the_tempo_every_other_frame_is_one_of_the_codes(model):
     own, _ = codec.decode(codes.astype(np.int32))
     places, draws = decoder.pace(np.full((1, 1), 3.0), np.full((1, 1), 0.5))
     assert (np.asarray(places).tolist(), float(draws[0, 0])) == ([[-0.5, 0.0, 0.5, 1.0]], 1)
-    *_, magnitudes, _ = decoder.hop_spectra(places, codes, before, *waiting)
+    magnitudes = np.asarray(decoder.hop_spectra(places, codes, before, *waiting)[0])[:, 0, -1]
     expected = [own[0, 0], (own[0, 0] + own[0, 1]) / 2, own[0, 1]]
-    np.testing.assert_allclose(magnitudes[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(magnitudes[1:], expected, rtol=1e-6)
     places, _ = decoder.pace(np.full((1, 1), 3.0), np.full((1, 1), 0.5), drawn=0.0)
     np.testing.assert_array_equal(places, [[0, 1, 2, 3]])
 
