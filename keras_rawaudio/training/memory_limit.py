@@ -13,6 +13,9 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 # Seconds: the longest memory with an end, the shortest, and from one to the next.
 LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
+# Of the longest copy allowed. The longest copy of eight streams is random: what copies for
+# half as long with a memory that would allow more copies for longer in other streams.
+COPIER = 0.5
 LEAST_VARIETY = 0.9  # different codes of the draws, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 # Variances around the block before, over that of soft targets, of new beginnings that are tried:
@@ -32,7 +35,8 @@ class MemoryLimit:
     Args:
         model: its memory, biases and truncation are set.
         data: the corpus as codes.
-        longest_copy: seconds, of which `MARGIN` is left free; `None`: the memory has no end.
+        longest_copy: seconds; `None`: the memory has no end. Half of them may be copied with a
+            memory that is longer, all but `MARGIN` with one that is not.
         console: says what was found.
     """
 
@@ -130,7 +134,12 @@ class MemoryLimit:
         return round(self.copies.longest(seed), 1)
 
     def _too_long(self, copied: float) -> bool:
-        return self.longest_copy is not None and copied > self.longest_copy - MARGIN
+        """Whether streams copy for too long with the memory that the model has."""
+        if self.longest_copy is None:
+            return False
+        if self._under_copies(self._memory()):
+            return copied > self.longest_copy - MARGIN
+        return copied > self.longest_copy * COPIER
 
     def _may_shorten(self) -> bool:
         return self.model.memory_seconds > SHORTEST_VARIED

@@ -74,6 +74,21 @@ def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
     assert line == f"follows the train part for 3.6 s: {words}"
 
 
+def test_what_copies_for_half_of_the_limit_is_kept_under_it(limit, capsys):
+    _, longest, *_ = limit.memories()
+    first, *_ = under(limit, 4.0)
+    for copied, tried in ((2.0, [longest]), (2.5, [longest, first])):
+        limit.tried.clear()
+        limit.draws(copied=lambda memory, copied=copied: copied if memory == longest else 3.5)
+        limit.find_anew(8, 0)
+        assert limit.tried == tried
+    assert "follows the train part for 2.5 s: its state begins" in capsys.readouterr().err
+    limit.longest_copy = 3.0
+    limit.draws(copied=lambda memory: 1.6 if memory > first else 1.0)
+    limit.find_anew(8, 0)
+    assert seconds_of(limit, int(limit.model.memory)) < 3.0
+
+
 def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
     first, second, *_ = under(limit, 4.0)
     limit.draws(copied=lambda memory: 1.0 if memory == second else 9.0)
