@@ -125,10 +125,10 @@ class SpectralDecoder:
         g = ops.reshape(g, (-1, HOPS, C, bins, 2))
         m = ops.concatenate([magnitudes, m], axis=1)
         g = ops.concatenate([gains, g], axis=1)
-        hops, count = range(HOPS), self.phases.look_ahead + 1
-        begins = m[:, count - 1 :] > ONSET * m[:, count - 2 : -1]
+        hops, ahead = range(HOPS), self.phases.look_ahead
+        begins = m[:, ahead:] > ONSET * m[:, ahead - 1 : -1]
         return (
-            ops.stack([m[:, h : h + count] for h in hops], axis=0),
+            ops.stack([m[:, h : h + ahead + 1] for h in hops], axis=0),
             *self._first_phases(places, entries, begins),
             ops.stack([g[:, h] for h in hops], axis=0),
             m[:, HOPS:],
