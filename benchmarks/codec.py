@@ -32,21 +32,23 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.data.corpus import CorpusSettings, prepare
+    from keras_rawaudio.dsp.block_spectra import BlockSpectra
     from keras_rawaudio.dsp.spectral_codebook import codebook_size, encode
     from keras_rawaudio.models.spectral_codec import SpectralCodec
 
     settings = CorpusSettings(sample_rate=options.sample_rate, channels=1)
     corpus = prepare(options.audio, options.cache, settings)
     segments = [np.asarray(s, np.float32) / 32768 for s in corpus.segments("train")]
-    block = SpectralCodec(corpus.sample_rate).spectra.block
+    block = BlockSpectra(corpus.sample_rate).block
     entries = options.entries or codebook_size(sum(len(s) // block for s in segments))
     codec = SpectralCodec(corpus.sample_rate, codebook_size=entries)
     codec.fit(segments)
+    books = codec.books()
     longest = max(segments, key=len)
     count = min(round(options.seconds * corpus.sample_rate), len(longest)) // block
     begins = np.linspace(0, len(longest) // block - count, STRETCHES).astype(int)
     true = [longest[b * block :][: count * block] for b in begins]
-    codes = np.stack([encode(part, codec.spectra, codec.books()) for part in true])
+    codes = np.stack([encode(part, codec.spectra, books) for part in true])
     measure = _Measures(segments, corpus.sample_rate)
     about = {"codebooks": codec.bands, "entries": entries, "machine": machine()}
     print_line({"row": "as it is", **measure(true)} | about)

@@ -86,9 +86,9 @@ class _Hop:
                 node("Add", [f"{at}/exact", start], spectrum),
             ]
             if seen < i:
-                more, turned = self._product(spectrum, "hop/advance", f"{at}/turned", 2)
+                nodes += self._product(spectrum, "hop/advance", f"{at}/turned", 2)
                 spectrum = f"{at}/begun"
-                nodes += [*more, node("Add", [turned, "hop/onset"], spectrum)]
+                nodes.append(node("Add", [f"{at}/turned", "hop/onset"], spectrum))
             nodes += [
                 # `ReduceL2` of doubles came to ONNX Runtime later than the oldest that we run on.
                 node("ReduceSumSquare", [spectrum], f"{at}/power", axes=[2], keepdims=1),
@@ -130,11 +130,10 @@ class _Hop:
         b, size, hop = self.builder, self.phases.fft_size, self.phases.hop
         scale = b.doubles("scale", self.phases.scale)
         channels = [-1, self.bins, 2], [-1, self.phases.channels, size]
-        nodes, product = self._product("hop/common", "hop/gains", "hop/complex", 3)
         return [
             node("Unsqueeze", [final, b.integers(1)], "hop/common"),
-            *nodes,
-            node("Reshape", [product, b.integers(*channels[0])], "hop/channel_spectra"),
+            *self._product("hop/common", "hop/gains", "hop/complex", 3),
+            node("Reshape", ["hop/complex", b.integers(*channels[0])], "hop/channel_spectra"),
             *self._inverse("hop/channel_frames", "hop/channel_spectra"),
             node("Mul", ["hop/channel_frames", self.window], "hop/windowed"),
             node("Reshape", ["hop/windowed", b.integers(*channels[1])], "hop/by_channel"),
@@ -146,16 +145,13 @@ class _Hop:
             node("Transpose", ["hop/scaled"], "hop/audio", perm=[0, 2, 1]),
         ]
 
-    def _product(self, x: str, y: str, output: str, axis: int) -> tuple[list[onnx.NodeProto], str]:
+    def _product(self, x: str, y: str, output: str, axis: int) -> list[onnx.NodeProto]:
         """The product of complex numbers, whose real and imaginary parts lie along the last axis.
 
         Args:
             x, y: names of the factors, which broadcast.
             output: name of the product.
             axis: the last one.
-
-        Returns:
-            Nodes, and `output`.
         """
         b, parts = self.builder, ("re", "im")
         nodes = [
@@ -177,7 +173,7 @@ class _Hop:
                 for part in parts
             ),
             node("Concat", [f"{output}/{part}_column" for part in parts], output, axis=axis),
-        ], output
+        ]
 
     def _inverse(self, output: str, spectrum: str) -> list[onnx.NodeProto]:
         """The real inverse transform of half spectra `(n, bins, 2)`: `(n, fft_size)`."""

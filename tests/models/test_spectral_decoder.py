@@ -31,16 +31,17 @@ def decoder(piece):
     return SpectralDecoder(codec)
 
 
-def decoded(decoder, codes, tempo=1.0):
+def decoded(decoder, codes):
     """Audio `(n,)` of codes `(blocks, bands)`, one block for each, its delay taken away."""
     spec = decoder.state_spec()
     state = {name: np.full((1, *shape), first, np.float32) for name, (shape, first) in spec.items()}
     state[CODES] = np.full((1, decoder.codec.bands), -1, np.float32)
     blocks = []
     for code in codes:
-        both = np.concatenate([state[CODES_BEFORE][:, 1:], state[CODES][:, None]], axis=1)
-        state |= {CODES: code[None].astype(np.float32), CODES_BEFORE: np.asarray(both)}
-        places, _ = decoder.pace(state["place"], np.full((1, 1), tempo))
+        new = code[None].astype(np.float32)
+        both = decoder.moved(state[CODES], state[CODES_BEFORE], new, np.array([[True]]))
+        state |= dict(zip((CODES, CODES_BEFORE), both, strict=True))
+        places, _ = decoder.pace(state["place"], np.ones((1, 1)))
         audio, state = decoder.block_of_audio(places, state)
         blocks.append(np.asarray(audio)[0, :, 0])
     return np.concatenate(blocks)[decoder.delay :]
