@@ -89,7 +89,8 @@ class SpectralCodec(keras.layers.Layer):
             sizes = (K, HOPS, last - first)
             self.magnitudes.append(weight("magnitudes", *sizes, dtype="float16"))
             sizes = (K, HOPS // 2, last - first)
-            self.phases.append(weight("phases", *sizes, dtype="uint8"))
+            # Bytes, in a type that workers can exchange: TensorFlow's collectives carry no uint8.
+            self.phases.append(weight("phases", *sizes, dtype="float16"))
             stereo = len(self.stereo[band]) - 1
             self.gains.append(weight("gains", K, stereo, self.channels, 2))
         self.scale = self.add_weight((self.bands,), initializer="ones", trainable=False)
@@ -118,7 +119,7 @@ class SpectralCodec(keras.layers.Layer):
             self.basis,
             self.entries,
             self.magnitudes,
-            self.phases,
+            [ops.cast(phases, "uint8") for phases in self.phases],
             self.stereo,
             self.gains,
             strict=True,
@@ -181,7 +182,8 @@ class SpectralCodec(keras.layers.Layer):
             codes: `(B, bands)` int32; those below 0 give the phases of the first entry.
         """
         found = [
-            ops.take(phases, ops.maximum(codes[:, band], 0), axis=0)
+            # As bytes before they are looked up: the cast is folded, and exported files hold bytes.
+            ops.take(ops.cast(phases, "uint8"), ops.maximum(codes[:, band], 0), axis=0)
             for band, phases in enumerate(self.phases)
         ]
         pairs = ops.cast(ops.concatenate(found, axis=-1), "float32")

@@ -219,6 +219,16 @@ def test_the_file_is_plain_onnx(generator):
     assert not [t.name for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL]
 
 
+def test_phases_of_entries_are_bytes_in_the_file(exported):
+    generator = exported("spectral, stereo")
+    codec = generator.model.spectral_codec
+    graphs = subgraphs(onnx.load(generator.path).graph)
+    tensors = [onnx.numpy_helper.to_array(t) for graph in graphs for t in graph.initializer]
+    found = [t for t in tensors if t.dtype == np.uint8]
+    shapes = [tuple(phases.shape) for phases in codec.phases]
+    assert sorted(t.shape for t in found) == sorted(shapes)
+
+
 def test_inputs_and_outputs_are_those_of_the_contract(generator):
     """Pitfall 21: the batch is free, and what a head does not use is still an input."""
     session, spec = generator.session, generator_state_spec(generator.model)

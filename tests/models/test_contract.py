@@ -251,6 +251,11 @@ def test_two_windows_with_carried_state_are_one_long_window(model):
     np.testing.assert_array_equal(predict(model, x)[0], whole)
 
 
+def test_workers_can_exchange_every_weight(model):
+    """TensorFlow's collectives carry these types alone: a byte ends `train --workers 2`."""
+    assert {w.dtype for w in model.weights} <= {"float16", "float32", "int32", "int64"}
+
+
 def test_a_saved_model_predicts_the_same(model, tmp_path):
     """Pitfall 14: loaded predictions equal the saved model's and differ from a fresh one's."""
     x = inputs(model, 2, 2 * model.frame)
