@@ -72,11 +72,15 @@ class Trainer:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
         # What it learns from: the audio itself, or codes that were read off it.
-        self.data, self.of_codes = data or corpus, data is not None
-        self.segments = self.data.segments("train")
+        self.of_codes = data is not None
+        if data:
+            window = recipe.data.length // model.frame * model.frame
+            self.segments, self.starts, self.labels = data.lanes(recipe.data.batch, window)
+        else:
+            self.segments, self.starts = corpus.segments("train"), corpus.starts("train")
+            self.labels = None
         self.plan = build_plan(model, recipe, self.segments, seed)
         self.step = build_step(model, recipe, replicas)
-        self.labels = data.labels("train") if data else None
         unit = loss_unit(model, corpus)
         self.console = Console(model.head.measure, baselines or {}, unit, page, not replicas.chief)
         self.validation = ValidationPolicy(
@@ -180,7 +184,7 @@ class Trainer:
                 self.plan,
                 self.model.context,
                 *divmod(self.steps, self.plan.batches_per_epoch),
-                starts=self.data.starts("train"),
+                starts=self.starts,
                 labels=self.labels,
                 rows=self.step.rows,
             )
