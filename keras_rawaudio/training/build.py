@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_rawaudio.data.codecs import Codec
@@ -24,6 +25,7 @@ from keras_rawaudio.recipes import (
 )
 from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.schedule import Budget
+from keras_rawaudio.training.splices import MOST_PLACES, Splices
 from keras_rawaudio.training.step import TrainingStep
 
 BLOCKS_READ_PER_ENTRY = 1750  # in training, for each entry of a larger codebook of spectra
@@ -191,3 +193,27 @@ def build_plan(
         grid=model.frame if isinstance(model, SpectralModel) else 1,
         reset_share=data.reset_share,
     )
+
+
+def build_splices(
+    model: SpectralModel,
+    recipe: SpectralRecipe,
+    codes: Sequence[np.ndarray],
+    starts: Sequence[int],
+    labels: Sequence[int] | None,
+    seed: int = 0,
+) -> Splices | None:
+    """Splice the train part, where it is short enough to be memorised.
+
+    Args:
+        model: its codebooks and clock have been found.
+        recipe: says how long a row goes on.
+        codes: stretches of the train part.
+        starts: where in its own file each begins, in codes.
+        labels: of each.
+        seed: of the rows.
+    """
+    seconds, places = recipe.data.splice_seconds, sum(map(len, codes)) // model.frame
+    if seconds is None or places > MOST_PLACES:
+        return None
+    return Splices(codes, starts, labels, model, seconds, seed)

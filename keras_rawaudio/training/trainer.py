@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from typing import Any, NoReturn
 
 import keras
 
 from keras_rawaudio.data.corpus import Corpus
-from keras_rawaudio.data.windows import window_dataset
+from keras_rawaudio.data.windows import read_batches, window_dataset
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import Model, SpectralModel
-from keras_rawaudio.recipes import AnyRecipe
-from keras_rawaudio.training.build import build_plan, build_step
+from keras_rawaudio.recipes import AnyRecipe, SpectralRecipe
+from keras_rawaudio.training.build import build_plan, build_splices, build_step
 from keras_rawaudio.training.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
@@ -27,6 +28,7 @@ from keras_rawaudio.training.replicas import Replicas
 from keras_rawaudio.training.resource_estimate import announce
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
+from keras_rawaudio.training.splices import Splices
 from keras_rawaudio.training.throughput import ThroughputMeter
 from keras_rawaudio.training.validation_policy import ValidationPolicy
 from keras_rawaudio.training.validator import Validator
@@ -75,10 +77,10 @@ class Trainer:
         self.of_codes = data is not None
         if data:
             window = recipe.data.length // model.frame * model.frame
-            self.segments, self.starts, self.labels = data.lanes(recipe.data.batch, window)
+            read = data.lanes(recipe.data.batch, window)
         else:
-            self.segments, self.starts = corpus.segments("train"), corpus.starts("train")
-            self.labels = None
+            read = corpus.segments("train"), corpus.starts("train"), None
+        self.segments, self.starts, self.labels = read
         self.plan = build_plan(model, recipe, self.segments, seed)
         self.step = build_step(model, recipe, replicas)
         unit = loss_unit(model, corpus)
@@ -99,7 +101,10 @@ class Trainer:
         self.resumed = resume
         if resume:
             self._restore()
-        # With the codebook that was restored: copies are sought among its spectra.
+        # With the codebooks that were restored: both compare their spectra.
+        self.splices: Splices | None = None
+        if isinstance(recipe, SpectralRecipe) and isinstance(model, SpectralModel):
+            self.splices = build_splices(model, recipe, *read, seed)
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:
             seconds = self.settings.sample_seconds
@@ -177,18 +182,7 @@ class Trainer:
         self._saved = self.steps
 
     def _loop(self) -> None:
-        batches = iter(
-            window_dataset(
-                self.segments,
-                self.model.codec.encode,
-                self.plan,
-                self.model.context,
-                *divmod(self.steps, self.plan.batches_per_epoch),
-                starts=self.starts,
-                labels=self.labels,
-                rows=self.step.rows,
-            )
-        )
+        batches = self._batches()
         meter = ThroughputMeter(self.plan.batch * self.plan.window, self.replicas)
         next_validation = self.seconds + self.validation.pause()
         while not (self._finished() or self._stop()):
@@ -213,6 +207,23 @@ class Trainer:
                 (cost,) = self.replicas.from_chief([time.perf_counter() - began])
                 next_validation = self.seconds + self.validation.pause(cost)
                 meter.forget()
+
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """Batches without end, from the next step's on."""
+        epoch, used = divmod(self.steps, self.plan.batches_per_epoch)
+        how = self.model.codec.encode, self.plan, self.model.context
+        labels, rows = self.labels, self.step.rows
+        if self.splices is None:
+            yield from window_dataset(
+                self.segments, *how, epoch, used, starts=self.starts, labels=labels, rows=rows
+            )
+            return
+        for number in itertools.count(epoch):
+            codes, starts = self.splices.rows(number)
+            yield from read_batches(
+                codes, *how, number, used, starts=starts, labels=labels, rows=rows
+            )
+            used = 0
 
     def _stop(self) -> bool:
         """Whether Ctrl-C was asked for."""

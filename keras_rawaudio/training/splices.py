@@ -1,0 +1,187 @@
+"""Training data that jumps between moments of a piece that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from keras_rawaudio.dsp.block_spectra import HOPS
+from keras_rawaudio.models.spectral_model import SpectralModel
+
+CONTEXT = 6  # blocks that are compared
+COMPONENTS = 32  # of a block
+ALIKE = 8  # places that are found for each
+SHARE = 0.5  # of the places are left: those most like another
+FAR = 2.0  # seconds between a place and those it is spliced with
+IN_PHASE = 1.0  # hops by which a row may be off its clock
+SHORTEST = 4  # blocks between two splices
+MOST_PLACES = 1 << 17  # half an hour at 44.1 kHz: what is longer is not memorised
+TARGETS = 1 << 14  # among which places alike are sought
+CHUNK = 256  # places that are compared at a time
+
+
+class Splices:
+    """Rows of codes that jump between places of the train part whose last blocks are alike.
+
+    A model that reads a short piece often enough memorises it: each block has one that follows.
+    With splices a moment has several futures. A row jumps once per `seconds` in the mean, in time
+    with the clock, within one label, to a place whose last blocks are like its own.
+
+    Args:
+        codes: stretches of the train part, `(blocks * bands,)`, counted from 1.
+        starts: where in its own file each begins, in codes.
+        labels: of each, for a model with labels.
+        model: its codebooks and clock have been found.
+        seconds: mean time between two splices.
+        seed: of the rows.
+
+    Reference:
+        Schoedl et al. 2000, "Video textures"; Lu, Wenyin and Zhang 2004, "Audio textures: theory
+        and applications".
+    """
+
+    def __init__(
+        self,
+        codes: Sequence[np.ndarray],
+        starts: Sequence[int],
+        labels: Sequence[int] | None,
+        model: SpectralModel,
+        seconds: float,
+        seed: int,
+    ) -> None:
+        self.seed, bands = seed, model.frame
+        rows = [row.reshape(-1, bands) for row in codes]
+        lengths = np.array([len(row) for row in rows])
+        self._codes = np.concatenate(rows)
+        self._ends = np.cumsum(lengths)
+        # Of each place, in hops: where it is, and how long a turn of its clock takes.
+        begins = np.repeat(np.asarray(starts) / bands, lengths)
+        number = np.arange(len(self._codes)) - np.repeat(self._ends - lengths, lengths)
+        self._position = HOPS * (begins + number)
+        self._label = np.repeat(labels or [0] * len(rows), lengths)
+        self._turn = HOPS / bands * _periods(model)[self._label]
+        self._goes_on = number < np.repeat(lengths - 1, lengths)
+        self._usable = self._goes_on & (number >= CONTEXT - 1)
+        self._splice(_contexts(rows, model), model)
+        blocks = seconds * model.rate / model.block
+        self._chance = min(1.0, 1.0 / max(1.0, SHARE * (blocks - SHORTEST)))
+
+    def _splice(self, contexts: np.ndarray, model: SpectralModel) -> None:
+        """Find the places that are alike; `_alike` has -1 where there is none."""
+        far = FAR * HOPS * model.rate / model.block
+        self._alike = np.full((len(contexts), ALIKE), -1)
+        distances = np.full((len(contexts), ALIKE), np.inf)
+        squares = np.square(contexts).sum(axis=1)
+        for here, targets in self._groups():
+            apart = self._position[targets] - self._position[here, None]
+            off = _within_turn(apart, self._turn[here[0]])
+            found = squares[targets] - 2 * contexts[here] @ contexts[targets].T
+            found += squares[here, None]
+            found[(np.abs(apart) < far) | (np.abs(off) > IN_PHASE)] = np.inf
+            count = min(ALIKE, len(targets))
+            nearest = np.argpartition(found, count - 1, axis=1)[:, :count]
+            distances[here, :count] = np.take_along_axis(found, nearest, axis=1)
+            self._alike[here, :count] = targets[nearest]
+        distances[~self._usable] = np.inf
+        there = np.isfinite(distances)
+        limit = np.quantile(distances.min(axis=1)[there.any(axis=1)], SHARE) if there.any() else 0
+        self._alike[~there | (distances > limit)] = -1
+        self._places = np.flatnonzero((self._alike >= 0).any(axis=1))
+
+    def _groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places of one label and about one phase of its clock, and those that may be like them."""
+        rng = np.random.default_rng((self.seed, 0))
+        for label in np.unique(self._label):
+            mine = np.flatnonzero(self._label == label)
+            bins = max(1, int(self._turn[mine[0]]))
+            phase = (self._position[mine] * bins / max(self._turn[mine[0]], 1.0)).astype(int) % bins
+            for number in range(bins):
+                near = np.isin((phase - number) % bins, [0, 1, bins - 1])
+                targets = mine[near & self._usable[mine]]
+                if len(targets) > TARGETS:
+                    targets = np.sort(rng.choice(targets, TARGETS, replace=False))
+                places = mine[phase == number]
+                for first in range(0, len(places) if len(targets) else 0, CHUNK):
+                    yield places[first : first + CHUNK], targets
+
+    def rows(self, epoch: int) -> tuple[list[np.ndarray], list[int]]:
+        """The stretches of an epoch, of the lengths of the given ones, and where each begins.
+
+        Args:
+            epoch: the number of the epoch: each has splices of its own.
+        """
+        rng = np.random.default_rng((self.seed, 1 + epoch))
+        rows, starts, begin = [], [], 0
+        for end in self._ends:
+            place = int(rng.integers(begin, end))
+            rows.append(self._codes[self._path(place, end - begin, rng)].ravel())
+            starts.append(round(self._position[place] / HOPS * self._codes.shape[1]))
+            begin = end
+        return rows, starts
+
+    def _path(self, place: int, length: int, rng: np.random.Generator) -> np.ndarray:
+        """The places that a row reads, the first given."""
+        path, begin = np.zeros(0, np.int64), self._position[place]
+        while len(path) < length:
+            last = self._ends[np.searchsorted(self._ends, place, side="right")] - 1
+            later = np.searchsorted(self._places, place + SHORTEST)
+            number = later + rng.geometric(self._chance) - 1
+            splice = self._places[number] if number < len(self._places) else last
+            path = np.append(path, np.arange(place, min(splice, last) + 1))
+            clock = begin + HOPS * (len(path) - 1)
+            place = self._next(path[-1], last, clock, rng)
+        return path[:length]
+
+    def _next(self, place: int, last: int, clock: float, rng: np.random.Generator) -> int:
+        """What is read after a place: what follows one like it, or itself.
+
+        At the end of a stretch that is like no other, any place in time with the clock will do.
+        """
+        alike = self._alike[place]
+        alike = alike[alike >= 0]
+        alike = alike[self._off(alike, place, clock) <= IN_PHASE]
+        if len(alike):
+            return int(rng.choice(alike)) + 1
+        if place < last:
+            return place + 1
+        others = np.flatnonzero((self._label == self._label[place]) & self._goes_on)
+        off = self._off(others, place, clock)
+        return (
+            int(rng.choice(others[off <= max(off.min(), IN_PHASE)])) + 1 if len(others) else place
+        )
+
+    def _off(self, places: np.ndarray, place: int, clock: float) -> np.ndarray:
+        """Hops by which some places are off the clock of one."""
+        return np.abs(_within_turn(self._position[places] - clock, self._turn[place]))
+
+
+def _within_turn(hops: np.ndarray, turn: float) -> np.ndarray:
+    """The remainder nearest to 0; 0 where there is no clock, and so no turn."""
+    return hops - np.round(hops / turn) * turn if turn else np.zeros_like(hops)
+
+
+def _periods(model: SpectralModel) -> np.ndarray:
+    """Of each label's clock, in codes; 0 for none."""
+    periods = model.prior.period if model.prior.clock_harmonics else 0.0
+    return np.broadcast_to(np.asarray(periods, np.float64), max(1, len(model.labels)))
+
+
+def _contexts(rows: Sequence[np.ndarray], model: SpectralModel) -> np.ndarray:
+    """The last blocks of each place as a vector: principal components of their entries."""
+    codec = model.spectral_codec
+    tables = [np.asarray(codec.scaled_entries(band)) for band in range(codec.bands)]
+    blocks = [
+        np.concatenate([t[row[:, b] - 1] for b, t in enumerate(tables)], axis=1) for row in rows
+    ]
+    mean = np.mean(np.concatenate(blocks), axis=0)
+    covariance = sum(np.dot((block - mean).T, block - mean) for block in blocks)
+    _, basis = np.linalg.eigh(covariance)
+    points = [((block - mean) @ basis[:, -COMPONENTS:]).astype(np.float32) for block in blocks]
+    before = [np.pad(p, ((CONTEXT - 1, 0), (0, 0))) for p in points]
+    return np.concatenate(
+        [
+            np.concatenate([p[i : i + len(p) - CONTEXT + 1] for i in range(CONTEXT)], axis=1)
+            for p in before
+        ]
+    )
