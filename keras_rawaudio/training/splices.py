@@ -16,7 +16,7 @@ SHARE = 0.5  # of the places are left: those most like another
 FAR = 2.0  # seconds between a place and those it is spliced with
 IN_PHASE = 1.0  # hops by which a row may be off its clock
 SHORTEST = 4  # blocks between two splices
-MOST_PLACES = 1 << 17  # half an hour at 44.1 kHz: what is longer is not memorised
+MOST_PLACES = 1 << 17  # 25 minutes at 44.1 kHz: what is longer is not memorised
 TARGETS = 1 << 14  # among which places alike are sought
 CHUNK = 256  # places that are compared at a time
 
@@ -35,6 +35,14 @@ class Splices:
         model: its codebooks and clock have been found.
         seconds: mean time between two splices.
         seed: of the rows.
+
+    Example:
+        >>> model = SpectralModel(8000, codebook_size=16, units=8)
+        >>> codes = np.tile(np.arange(1, 13, dtype=np.int16), 40)
+        >>> splices = Splices([codes], [0], None, model, seconds=2.0, seed=0)
+        >>> rows, starts = splices.rows(epoch=0)
+        >>> [len(row) for row in rows]
+        [480]
 
     Reference:
         Schoedl et al. 2000, "Video textures"; Lu, Wenyin and Zhang 2004, "Audio textures: theory
@@ -122,16 +130,18 @@ class Splices:
 
     def _path(self, place: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """The places that a row reads, the first given."""
-        path, begin = np.zeros(0, np.int64), self._position[place]
-        while len(path) < length:
+        runs: list[np.ndarray] = []
+        read, begin = 0, self._position[place]
+        while read < length:
             last = self._ends[np.searchsorted(self._ends, place, side="right")] - 1
             later = np.searchsorted(self._places, place + SHORTEST)
             number = later + rng.geometric(self._chance) - 1
             splice = self._places[number] if number < len(self._places) else last
-            path = np.append(path, np.arange(place, min(splice, last) + 1))
-            clock = begin + HOPS * (len(path) - 1)
-            place = self._next(path[-1], last, clock, rng)
-        return path[:length]
+            runs.append(np.arange(place, min(splice, last) + 1))
+            read += len(runs[-1])
+            clock = begin + HOPS * (read - 1)
+            place = self._next(runs[-1][-1], last, clock, rng)
+        return np.concatenate(runs)[:length]
 
     def _next(self, place: int, last: int, clock: float, rng: np.random.Generator) -> int:
         """What is read after a place: what follows one like it, or itself.
@@ -146,10 +156,10 @@ class Splices:
         if place < last:
             return place + 1
         others = np.flatnonzero((self._label == self._label[place]) & self._goes_on)
+        if len(others) == 0:
+            return place
         off = self._off(others, place, clock)
-        return (
-            int(rng.choice(others[off <= max(off.min(), IN_PHASE)])) + 1 if len(others) else place
-        )
+        return int(rng.choice(others[off <= max(off.min(), IN_PHASE)])) + 1
 
     def _off(self, places: np.ndarray, place: int, clock: float) -> np.ndarray:
         """Hops by which some places are off the clock of one."""
