@@ -16,7 +16,7 @@ SHARE = 0.5  # of the places are left: those most like another
 FAR = 2.0  # seconds between a place and those it is spliced with
 IN_PHASE = 1.0  # hops by which a row may be off its clock
 SHORTEST = 4  # blocks between two splices
-MOST_PLACES = 1 << 17  # 25 minutes at 44.1 kHz: what is longer is not memorised
+MOST_PLACES = 1 << 15  # six minutes at 44.1 kHz: what is longer is hardly memorised
 TARGETS = 1 << 14  # among which places alike are sought
 CHUNK = 256  # places that are compared at a time
 
