@@ -124,51 +124,6 @@ class CodeCorpus:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]
 
-    def lanes(
-        self, batch: int, window: int
-    ) -> tuple[list[np.ndarray], list[int], list[int] | None]:
-        """The train part in an order for `batch` lanes that read different moments of it.
-
-        The readings of the train part follow each other. Each begins a `batch`-th of it later than
-        the one before, and ends with what that leaves out. In the order of `segments` all lanes of
-        a single piece would be at the same two places, in four readings.
-
-        Args:
-            batch: rows of a batch.
-            window: codes of a window, whole blocks: stretches are cut between windows.
-
-        Returns:
-            Stretches, where in its own file each begins, in codes, and their labels, as
-            `segments`, `starts` and `labels` do.
-
-        Example:
-            >>> rows = [np.arange(1, 9, dtype=np.int16)] * 4
-            >>> lanes, starts, _ = CodeCorpus({"train": rows}, {"train": [0] * 4}).lanes(4, 2)
-            >>> [lane.tolist() for lane in lanes[:3]], starts[:3]
-            ([[1, 2, 3, 4, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8], [1, 2]], [0, 2, 0])
-        """
-        codes, starts = self._codes["train"], self._starts["train"]
-        found: list[tuple[np.ndarray, int, int]] = []  # codes, start, index of the stretch
-        for reading in range(HOPS):
-            stretches = range(reading, len(codes), HOPS)
-            skipped = sum(len(codes[i]) for i in stretches) * reading // batch
-            late: list[tuple[np.ndarray, int, int]] = []
-            for i in stretches:
-                cut = min(skipped, len(codes[i]))
-                skipped -= cut
-                if cut < len(codes[i]):
-                    cut -= cut % window
-                late.append((codes[i][:cut], starts[i], i))
-                found.append((codes[i][cut:], starts[i] + cut, i))
-            found += late
-        found = [stretch for stretch in found if len(stretch[0])]
-        labels = self._labels.get("train")
-        return (
-            [stretch for stretch, _, _ in found],
-            [start for _, start, _ in found],
-            labels and [labels[i] for _, _, i in found],
-        )
-
     def read_once(self, part: str, bands: int) -> list[np.ndarray]:
         """Codes `(blocks, bands)` from 0 of each stretch, blocks beginning at one place alone."""
         rows = self.segments(part)[:: HOPS if part == "train" else 1]

@@ -74,13 +74,9 @@ class Trainer:
         self.run, self.recipe, self.corpus, self.model = run, recipe, corpus, model
         self.budget, self.settings = budget, recipe.training
         # What it learns from: the audio itself, or codes that were read off it.
-        self.of_codes = data is not None
-        if data:
-            window = recipe.data.length // model.frame * model.frame
-            read = data.lanes(recipe.data.batch, window)
-        else:
-            read = corpus.segments("train"), corpus.starts("train"), None
-        self.segments, self.starts, self.labels = read
+        read, self.of_codes = data or corpus, data is not None
+        self.segments, self.starts = read.segments("train"), read.starts("train")
+        self.labels = data.labels("train") if data else None
         self.plan = build_plan(model, recipe, self.segments, seed)
         self.step = build_step(model, recipe, replicas)
         unit = loss_unit(model, corpus)
@@ -104,7 +100,9 @@ class Trainer:
         # With the codebooks that were restored: both compare their spectra.
         self.splices: Splices | None = None
         if isinstance(recipe, SpectralRecipe) and isinstance(model, SpectralModel):
-            self.splices = build_splices(model, recipe, *read, seed)
+            self.splices = build_splices(
+                model, recipe, self.segments, self.starts, self.labels, seed
+            )
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:
             seconds = self.settings.sample_seconds
