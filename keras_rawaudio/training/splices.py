@@ -179,19 +179,15 @@ def _periods(model: SpectralModel) -> np.ndarray:
 
 def _contexts(rows: Sequence[np.ndarray], model: SpectralModel) -> np.ndarray:
     """The last blocks of each place as a vector: principal components of their entries."""
-    codec = model.spectral_codec
-    tables = [np.asarray(codec.scaled_entries(band)) for band in range(codec.bands)]
-    blocks = [
-        np.concatenate([t[row[:, b] - 1] for b, t in enumerate(tables)], axis=1) for row in rows
+    codes = np.concatenate(rows).astype(np.int32) - 1
+    found = [np.asarray(band) for band in model.spectral_codec.look_up(codes)]
+    entries = np.concatenate(found, axis=1)
+    entries = entries - entries.mean(axis=0)
+    _, basis = np.linalg.eigh(entries.T @ entries)
+    points = entries @ basis[:, -COMPONENTS:]
+    padded = [
+        np.pad(part, ((CONTEXT - 1, 0), (0, 0)))
+        for part in np.split(points, np.cumsum([len(row) for row in rows])[:-1])
     ]
-    mean = np.mean(np.concatenate(blocks), axis=0)
-    covariance = sum(np.dot((block - mean).T, block - mean) for block in blocks)
-    _, basis = np.linalg.eigh(covariance)
-    points = [((block - mean) @ basis[:, -COMPONENTS:]).astype(np.float32) for block in blocks]
-    before = [np.pad(p, ((CONTEXT - 1, 0), (0, 0))) for p in points]
-    return np.concatenate(
-        [
-            np.concatenate([p[i : i + len(p) - CONTEXT + 1] for i in range(CONTEXT)], axis=1)
-            for p in before
-        ]
-    )
+    blocks = [np.lib.stride_tricks.sliding_window_view(p, CONTEXT, axis=0) for p in padded]
+    return np.concatenate([block.reshape(len(block), -1) for block in blocks])

@@ -97,12 +97,7 @@ class Trainer:
         self.resumed = resume
         if resume:
             self._restore()
-        # With the codebooks that were restored: both compare their spectra.
-        self.splices: Splices | None = None
-        if isinstance(recipe, SpectralRecipe) and isinstance(model, SpectralModel):
-            self.splices = build_splices(
-                model, recipe, self.segments, self.starts, self.labels, seed
-            )
+        # With the codebook that was restored: copies are sought among its spectra.
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:
             seconds = self.settings.sample_seconds
@@ -211,17 +206,27 @@ class Trainer:
         epoch, used = divmod(self.steps, self.plan.batches_per_epoch)
         how = self.model.codec.encode, self.plan, self.model.context
         labels, rows = self.labels, self.step.rows
-        if self.splices is None:
-            yield from window_dataset(
-                self.segments, *how, epoch, used, starts=self.starts, labels=labels, rows=rows
+        splices: Splices | None = None
+        if isinstance(self.recipe, SpectralRecipe) and isinstance(self.model, SpectralModel):
+            splices = build_splices(
+                self.model, self.recipe, self.segments, self.starts, labels, self.plan.seed
             )
-            return
-        for number in itertools.count(epoch):
-            codes, starts = self.splices.rows(number)
-            yield from read_batches(
-                codes, *how, number, used, starts=starts, labels=labels, rows=rows
+        if splices is None:
+            starts = self.starts
+            return iter(
+                window_dataset(
+                    self.segments, *how, epoch, used, starts=starts, labels=labels, rows=rows
+                )
             )
-            used = 0
+
+        def spliced(number: int) -> Iterator[dict[str, Any]]:
+            codes, starts = splices.rows(number)
+            skipped = used if number == epoch else 0
+            return read_batches(
+                codes, *how, number, skipped, starts=starts, labels=labels, rows=rows
+            )
+
+        return itertools.chain.from_iterable(map(spliced, itertools.count(epoch)))
 
     def _stop(self) -> bool:
         """Whether Ctrl-C was asked for."""
