@@ -12,7 +12,7 @@ from keras_rawaudio.models.spectral_model import SpectralModel
 CONTEXT = 6  # blocks that are compared
 COMPONENTS = 32  # of a block
 ALIKE = 8  # places that are found for each
-SHARE = 0.5  # of the places are left: those most like another
+SHARE = 0.5  # of a label's places are left: those most like another
 FAR = 2.0  # seconds between a place and those it is spliced with
 IN_PHASE = 1.0  # hops by which a row may be off its clock
 SHORTEST = 4  # blocks between two splices
@@ -92,9 +92,12 @@ class Splices:
             distances[here, :count] = np.take_along_axis(found, nearest, axis=1)
             self._alike[here, :count] = targets[nearest]
         distances[~self._usable] = np.inf
-        there = np.isfinite(distances)
-        limit = np.quantile(distances.min(axis=1)[there.any(axis=1)], SHARE) if there.any() else 0
-        self._alike[~there | (distances > limit)] = -1
+        nearest = distances.min(axis=1)
+        for label in np.unique(self._label):
+            mine = self._label == label
+            there = nearest[mine & np.isfinite(nearest)]
+            limit = np.quantile(there, SHARE) if len(there) else -np.inf
+            self._alike[mine[:, None] & (distances > limit)] = -1
         self._places = np.flatnonzero((self._alike >= 0).any(axis=1))
 
     def _groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:

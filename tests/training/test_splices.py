@@ -107,7 +107,7 @@ def test_rows_stay_within_their_label_with_a_clock_or_without(labelled):
         path = places(row, bands)
         assert {n // 1000 % 2 for n in path.tolist()} == {number % 2}
         assert begin // bands == path[0] % 1000
-        assert len(jumps(path)) > 1
+        assert len(jumps(path)) > 5  # places in time with a clock are fewer, and less alike
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 7, 30])
