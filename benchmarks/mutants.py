@@ -66,6 +66,7 @@ ROOMS: dict[str, tuple[list[str], list[str]]] = {
         [f"keras_rawaudio/dsp/{n}.py" for n in ("spectral_codebook", "block_spectra")],
         [f"tests/dsp/test_{n}.py" for n in ("spectral_codebook", "block_spectra")],
     ),
+    "splices": (["keras_rawaudio/training/splices.py"], ["tests/training/test_splices.py"]),
     "windows": (["keras_rawaudio/data/windows/*.py"], ["tests/data/windows"]),
     "corpus": (["keras_rawaudio/data/corpus/*.py"], ["tests/data/corpus"]),
 }

@@ -36,6 +36,10 @@ class Splices:
         seconds: mean time between two splices.
         seed: of the rows.
 
+    Attributes:
+        alike: `(places, ALIKE)`, for each place the numbers of those whose last blocks are most
+            like its own; -1 for none.
+
     Example:
         >>> model = SpectralModel(8000, codebook_size=16, units=8)
         >>> codes = np.tile(np.arange(1, 13, dtype=np.int16), 40)
@@ -76,9 +80,9 @@ class Splices:
         self._chance = min(1.0, 1.0 / max(1.0, SHARE * (blocks - SHORTEST)))
 
     def _splice(self, contexts: np.ndarray, model: SpectralModel) -> None:
-        """Find the places that are alike; `_alike` has -1 where there is none."""
+        """Fill `alike`."""
         far = FAR * HOPS * model.rate / model.block
-        self._alike = np.full((len(contexts), ALIKE), -1)
+        self.alike = np.full((len(contexts), ALIKE), -1)
         distances = np.full((len(contexts), ALIKE), np.inf)
         squares = np.square(contexts).sum(axis=1)
         for here, targets in self._groups():
@@ -90,15 +94,15 @@ class Splices:
             count = min(ALIKE, len(targets))
             nearest = np.argpartition(found, count - 1, axis=1)[:, :count]
             distances[here, :count] = np.take_along_axis(found, nearest, axis=1)
-            self._alike[here, :count] = targets[nearest]
+            self.alike[here, :count] = targets[nearest]
         distances[~self._usable] = np.inf
         nearest = distances.min(axis=1)
         for label in np.unique(self._label):
             mine = self._label == label
             there = nearest[mine & np.isfinite(nearest)]
             limit = np.quantile(there, SHARE) if len(there) else -np.inf
-            self._alike[mine[:, None] & (distances > limit)] = -1
-        self._places = np.flatnonzero((self._alike >= 0).any(axis=1))
+            self.alike[mine[:, None] & (distances > limit)] = -1
+        self._places = np.flatnonzero((self.alike >= 0).any(axis=1))
 
     def _groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places of one label and about one phase of its clock, and those that may be like them."""
@@ -151,7 +155,7 @@ class Splices:
 
         At the end of a stretch that is like no other, any place in time with the clock will do.
         """
-        alike = self._alike[place]
+        alike = self.alike[place]
         alike = alike[alike >= 0]
         alike = alike[self._off(alike, place, clock) <= IN_PHASE]
         if len(alike):

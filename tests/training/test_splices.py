@@ -7,7 +7,15 @@ from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.recipes import load_recipe
 from keras_rawaudio.training import build
 from keras_rawaudio.training.build import build_splices
-from keras_rawaudio.training.splices import IN_PHASE, Splices
+from keras_rawaudio.training.splices import (
+    ALIKE,
+    CONTEXT,
+    FAR,
+    IN_PHASE,
+    SHARE,
+    SHORTEST,
+    Splices,
+)
 
 from ..small_models import make_spectral
 
@@ -43,6 +51,61 @@ def places(row, bands):
 
 def jumps(path):
     return np.flatnonzero(np.diff(path) != 1)
+
+
+def distances(rows, starts, labels, model):
+    """Of the contexts of all pairs of places; infinite where a row must not jump."""
+    contexts, where = [], []
+    for row, start in zip(rows, starts, strict=True):
+        entries = np.concatenate(model.spectral_codec.look_up(row), axis=1)
+        for number in range(len(row)):
+            whole = CONTEXT - 1 <= number < len(row) - 1
+            last = (
+                entries[number - CONTEXT + 1 : number + 1] if whole else entries[:CONTEXT] * np.nan
+            )
+            contexts.append(last.ravel())
+            where.append(start / model.frame + number)
+    contexts, where = np.array(contexts), np.array(where)
+    label = np.repeat(labels, [len(row) for row in rows])
+    period = np.atleast_1d(model.prior.period)[label] / model.frame
+    apart = where[:, None] - where
+    turns = apart / np.where(period > 0, period, np.inf)
+    off = (turns - np.round(turns)) * period * HOPS
+    allowed = np.abs(apart) * model.block / model.rate >= FAR
+    allowed &= (label[:, None] == label) & (np.abs(off) <= IN_PHASE)
+    found = np.array([np.square(contexts - one).sum(axis=1) for one in contexts])
+    return np.where(allowed & np.isfinite(found), found, np.inf), label
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1], None])
+def test_places_alike_are_the_nearest_of_all_that_may_follow(labels, labelled, request):
+    """Against the distances of all pairs, one by one."""
+    model = labelled if labels else request.getfixturevalue("model")
+    bands, rng = model.frame, np.random.default_rng(0)
+    rows = [rng.integers(0, LEVELS, (n, bands)) for n in (230, 190, 110, 280)]
+    starts = [0, round(bands / 4), 7 * bands, 3 * bands]
+    codes = [(row + 1).astype(np.int16).ravel() for row in rows]
+    splices = Splices(codes, starts, labels, model, 2.0, seed=0)
+    expected, label_of = distances(rows, starts, labels or [0] * 4, model)
+    for label in set(labels or [0]):
+        mine = label_of == label
+        nearest = expected[mine].min(axis=1)
+        limit = np.quantile(nearest[np.isfinite(nearest)], SHARE)
+        for row, places in zip(expected[mine], splices.alike[mine], strict=True):
+            order = np.argsort(row)[:ALIKE]
+            surely, perhaps = (order[row[order] < limit * by] for by in (0.9999, 1.0001))
+            assert set(surely) <= set(places) <= {*perhaps, -1}
+
+
+def test_two_splices_are_some_blocks_apart(model):
+    bands = model.frame
+    rows = [named(first, 600, bands) for first in (0, 1000, 2000)]
+    splices = Splices(rows, [0, 1000 * bands, 2000 * bands], None, model, 0.1, seed=0)
+    for row in splices.rows(0)[0]:
+        path = places(row, bands)
+        inside = path[jumps(path)[1:]] % 1000 < 599  # a stretch may end sooner
+        runs = np.diff(jumps(path))
+        assert runs[inside].min() == SHORTEST + 1
 
 
 def test_what_follows_a_splice_follows_the_same_blocks(model):
