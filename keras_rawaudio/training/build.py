@@ -203,7 +203,7 @@ def build_splices(
     labels: Sequence[int] | None,
     seed: int = 0,
 ) -> Splices | None:
-    """Splice the train part, where it is short enough to be memorised.
+    """Splice the train part, where it is short enough to be memorised, and repeats itself.
 
     Args:
         model: its codebooks and clock have been found.
@@ -216,4 +216,5 @@ def build_splices(
     seconds, places = recipe.data.splice_seconds, sum(map(len, codes)) // model.frame
     if seconds is None or places > MOST_PLACES:
         return None
-    return Splices(codes, starts, labels, model, seconds, seed)
+    splices = Splices(codes, starts, labels, model, seconds, seed)
+    return splices if splices.often_enough else None

@@ -26,7 +26,9 @@ class Splices:
 
     A model that reads a short piece often enough memorises it: each block has one that follows.
     With splices a moment has several futures. A row jumps once per `seconds` in the mean, in time
-    with the clock, within one label, to a place whose last blocks are like its own.
+    with the clock, within one label, to a place whose last blocks are like its own: no farther from
+    them than the last blocks are from those of a block before, in the median. Slow music that does
+    not repeat itself has few such places.
 
     Args:
         codes: stretches of the train part, `(blocks * bands,)`, counted from 1.
@@ -39,6 +41,7 @@ class Splices:
     Attributes:
         alike: `(places, ALIKE)`, for each place the numbers of those whose last blocks are most
             like its own; -1 for none.
+        often_enough: whether there are so many that a row can jump once per `seconds`.
 
     Example:
         >>> model = SpectralModel(8000, codebook_size=16, units=8)
@@ -76,8 +79,10 @@ class Splices:
         self._goes_on = number < np.repeat(lengths - 1, lengths)
         self._usable = self._goes_on & (number >= CONTEXT - 1)
         self._splice(_contexts(rows, model), model)
-        blocks = seconds * model.rate / model.block
-        self._chance = min(1.0, 1.0 / max(1.0, SHARE * (blocks - SHORTEST)))
+        share = len(self._places) / max(1, int(self._usable.sum()))
+        expected = share * (seconds * model.rate / model.block - SHORTEST)
+        self.often_enough = expected >= 1.0
+        self._chance = 1.0 / max(1.0, expected)
 
     def _splice(self, contexts: np.ndarray, model: SpectralModel) -> None:
         """Fill `alike`."""
@@ -97,11 +102,14 @@ class Splices:
             self.alike[here, :count] = targets[nearest]
         distances[~self._usable] = np.inf
         nearest = distances.min(axis=1)
+        steps = np.square(np.diff(contexts, axis=0, prepend=contexts[:1])).sum(axis=1)
+        limits = np.full((len(contexts), 1), -np.inf)
         for label in np.unique(self._label):
-            mine = self._label == label
+            mine = self._usable & (self._label == label)
             there = nearest[mine & np.isfinite(nearest)]
-            limit = np.quantile(there, SHARE) if len(there) else -np.inf
-            self.alike[mine[:, None] & (distances > limit)] = -1
+            if len(there):
+                limits[mine] = min(np.quantile(there, SHARE), np.median(steps[mine]))
+        self.alike[distances > limits] = -1
         self._places = np.flatnonzero((self.alike >= 0).any(axis=1))
 
     def _groups(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -53,10 +53,10 @@ def jumps(path):
     return np.flatnonzero(np.diff(path) != 1)
 
 
-def distances(rows, starts, labels, model):
-    """Of the contexts of all pairs of places; infinite where a row must not jump."""
-    contexts, where = [], []
-    for row, start in zip(rows, starts, strict=True):
+def contexts_of(rows, model):
+    """The entries of each place's last blocks, one by one; NaN where there are not so many."""
+    contexts = []
+    for row in rows:
         entries = np.concatenate(model.spectral_codec.look_up(row), axis=1)
         for number in range(len(row)):
             whole = CONTEXT - 1 <= number < len(row) - 1
@@ -64,36 +64,47 @@ def distances(rows, starts, labels, model):
                 entries[number - CONTEXT + 1 : number + 1] if whole else entries[:CONTEXT] * np.nan
             )
             contexts.append(last.ravel())
-            where.append(start / model.frame + number)
-    contexts, where = np.array(contexts), np.array(where)
-    label = np.repeat(labels, [len(row) for row in rows])
+    return np.array(contexts)
+
+
+def may_follow(rows, starts, label, model):
+    """`(places, places)`: whether rows may jump from one to the other, however alike they are."""
+    blocks = [
+        start / model.frame + np.arange(len(r)) for r, start in zip(rows, starts, strict=True)
+    ]
+    where = np.concatenate(blocks)
     period = np.atleast_1d(model.prior.period)[label] / model.frame
     apart = where[:, None] - where
     turns = apart / np.where(period > 0, period, np.inf)
     off = (turns - np.round(turns)) * period * HOPS
-    allowed = np.abs(apart) * model.block / model.rate >= FAR
-    allowed &= (label[:, None] == label) & (np.abs(off) <= IN_PHASE)
-    found = np.array([np.square(contexts - one).sum(axis=1) for one in contexts])
-    return np.where(allowed & np.isfinite(found), found, np.inf), label
+    far = np.abs(apart) * model.block / model.rate >= FAR
+    return far & (label[:, None] == label) & (np.abs(off) <= IN_PHASE)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1], None])
-def test_places_alike_are_the_nearest_of_all_that_may_follow(labels, labelled, request):
+@pytest.mark.parametrize("held", [1, 4])  # blocks; what is held moves little from block to block
+def test_places_alike_are_the_nearest_of_all_that_may_follow(labels, held, labelled, request):
     """Against the distances of all pairs, one by one."""
     model = labelled if labels else request.getfixturevalue("model")
     bands, rng = model.frame, np.random.default_rng(0)
-    rows = [rng.integers(0, LEVELS, (n, bands)) for n in (230, 190, 110, 280)]
+    lengths = (240, 200, 120, 280)
+    rows = [np.repeat(rng.integers(0, LEVELS, (n // held, bands)), held, axis=0) for n in lengths]
     starts = [0, round(bands / 4), 7 * bands, 3 * bands]
     codes = [(row + 1).astype(np.int16).ravel() for row in rows]
     splices = Splices(codes, starts, labels, model, 2.0, seed=0)
-    expected, label_of = distances(rows, starts, labels or [0] * 4, model)
+    label_of, contexts = np.repeat(labels or [0] * 4, lengths), contexts_of(rows, model)
+    expected = np.array([np.square(contexts - one).sum(axis=1) for one in contexts])
+    steps = np.append(np.nan, np.diagonal(expected, 1))
+    expected[~may_follow(rows, starts, label_of, model) | np.isnan(expected)] = np.inf
     for label in set(labels or [0]):
         mine = label_of == label
         nearest = expected[mine].min(axis=1)
-        limit = np.quantile(nearest[np.isfinite(nearest)], SHARE)
+        step, quantile = np.nanmedian(steps[mine]), np.quantile(nearest[nearest < np.inf], SHARE)
+        assert (step < quantile) == (held > 1)
         for row, places in zip(expected[mine], splices.alike[mine], strict=True):
             order = np.argsort(row)[:ALIKE]
-            surely, perhaps = (order[row[order] < limit * by] for by in (0.9999, 1.0001))
+            limits = (min(step, quantile) * by for by in (0.97, 1.03))  # of rounding
+            surely, perhaps = (order[row[order] < limit] for limit in limits)
             assert set(surely) <= set(places) <= {*perhaps, -1}
 
 
@@ -179,6 +190,16 @@ def test_a_stretch_that_is_like_no_other_is_read_on_from_where_it_can_be(model, 
     (row,), _ = Splices([named(0, blocks, bands)], [0], None, model, 2.0, seed=0).rows(0)
     assert len(row) == blocks * bands
     assert set(places(row, bands)) <= set(range(blocks))
+
+
+def test_slow_music_that_does_not_repeat_itself_is_not_spliced(model):
+    codes = np.random.default_rng(0).integers(1, LEVELS + 1, (40, model.frame))
+    slow, recipe = np.repeat(codes, 3 * CONTEXT, axis=0).astype(np.int16), load_recipe("default")
+    assert build_splices(model, recipe, [slow.ravel()], [0], None) is None
+    again = np.concatenate([slow] * 2).ravel()
+    model.prior.set_period(len(slow) * model.frame)
+    assert build_splices(model, recipe, [again], [0], None) is not None
+    model.prior.set_period(TURN * model.frame)
 
 
 def test_long_corpora_are_not_spliced_and_no_other_if_not_wanted(model, monkeypatch):
