@@ -148,7 +148,7 @@ class CodeDataSettings(DataSettings):
     """Share of windows before which a row's state is reset, so that streams begin anywhere."""
     splice_seconds: Annotated[float, Field(ge=0.5, le=1e5)] | None = 2.0
     """Mean time for which a row of a short corpus goes on before it jumps to a moment like the one
-    that it has reached, so that the corpus is not memorised; `null`: it does not jump."""
+    that it has reached, where the corpus repeats itself; `null`: it does not jump."""
 
     def corpus(self, settings: CorpusSettings) -> CorpusSettings:
         """As for other recipes, but that every label is split by itself, so that it is learned."""
