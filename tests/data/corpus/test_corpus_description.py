@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from keras_rawaudio.data.corpus import Corpus
@@ -80,3 +81,18 @@ def test_a_description_that_is_no_file_of_ours_is_one_line(tmp_path, make):
     make(tmp_path / "corpus.json")
     with pytest.raises(UserError, match="is not a prepared corpus"):
         Corpus.open(tmp_path)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_corpus_that_lacks_any_of_its_files_is_refused(channels, tmp_path, prepare):
+    audio = np.stack([noise(4), noise(4, seed=1)], axis=1)
+    folder = prepare(write(tmp_path / "a.wav", audio), channels=channels).folder
+    files = sorted(folder.glob("*.i16"))
+    assert len(files) == 3 * channels
+    for path in files:
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(UserError, match=rf"is damaged \({path.name}\)"):
+            Corpus.open(folder)
+        path.write_bytes(content)
+    assert Corpus.open(folder).samples("train")

@@ -49,6 +49,15 @@ def test_a_second_of_a_part_is_found_in_its_file(tmp_path, prepare):
     assert corpus.place("train", 0)[1] >= 0.9
 
 
+def test_segments_begin_at_their_starts_in_their_files(tmp_path, prepare):
+    silence = np.zeros(8000, np.float32)
+    corpus = prepare(write(tmp_path / "a.wav", audio := np.concatenate([silence, noise(9)])))
+    for part in PARTS:
+        (segment,), (start,) = corpus.segments(part), corpus.starts(part)
+        expected = audio[start : start + len(segment)]
+        np.testing.assert_allclose(expected, segment / np.float32(32768), atol=1e-4)
+
+
 def test_levels_of_files_are_kept(tmp_path, prepare):
     """Pitfall 6: no file is rescaled; the whole corpus shares one codec."""
     for number, gain in enumerate([0.9, 0.01, 0.2, 0.3]):

@@ -70,6 +70,10 @@ def test_notes_are_of_what_is_shorter_or_unused():
     assert plan.notes(109) == []  # frames are whole
     (note,) = plan.notes(200, "codes")
     assert note.startswith("windows of 100 codes, not 200")
+    for spare, noted in ((900, False), (1100, True)):  # of 100,000 that are used
+        plan = WindowPlan([100_000 + spare], frame=1000, frames=10, batch=10)
+        assert plan.unused_samples == spare
+        assert bool(plan.notes(10_000)) == noted
 
 
 def test_nothing_fits():

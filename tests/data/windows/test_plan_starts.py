@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.data.windows import WindowPlan
+from keras_rawaudio.data.windows.lanes import Lanes
+from keras_rawaudio.data.windows.random_starts import RandomStarts
 
 from .conftest import batches
 
@@ -32,6 +34,26 @@ def test_every_start_once_per_epoch_shuffled(batch, shift):
     assert batches(again, 2) == batches(plan, 2)
     other = WindowPlan([500], frame=8, frames=4, batch=batch, shift=shift, seed=8)
     assert plan.passes < 4 or batches(other, 2) != batches(plan, 2)
+
+
+def test_lanes_of_later_epochs_begin_anywhere_that_leaves_room_for_as_many():
+    lengths, stride, grid = np.array([95, 100, 61]), 20, 5
+    lanes, begins = Lanes(lengths, stride, batch=2, seed=0, grid=grid), set()
+    for epoch in range(1, 100):
+        segment, offset, _ = lanes.place(epoch, 0, np.arange(lanes.steps[0]))
+        assert offset.min() >= 0
+        assert np.all(offset + stride <= lengths[segment])
+        begins |= {(s, o % stride) for s, o in zip(segment.flat, offset.flat, strict=True)}
+    assert begins == {(0, 0), (0, 5), (0, 10), (0, 15), (1, 0), (2, 0)}
+
+
+def test_no_row_is_drawn_past_the_end_of_a_segment_that_is_too_short_for_all():
+    lengths = np.array([12, 40])
+    starts = RandomStarts(lengths, stride=10, batch=4, seed=0, shift=1)  # the last row ends at 13
+    segment, offset, _ = starts.place(0, 0, np.arange(200))
+    assert np.all(segment == 1)
+    assert np.all(offset + 10 <= 40)
+    assert starts.used_samples() == 40
 
 
 def test_consecutive_batches_are_not_near_duplicates():
