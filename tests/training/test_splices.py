@@ -103,7 +103,8 @@ def test_places_alike_are_the_nearest_of_all_that_may_follow(labels, held, label
         assert (step < quantile) == (held > 1)
         for row, places in zip(expected[mine], splices.alike[mine], strict=True):
             order = np.argsort(row)[:ALIKE]
-            limits = (min(step, quantile) * by for by in (0.97, 1.03))  # of rounding
+            # A row's first step, of a padded context, may move the median a little.
+            limits = (min(step, quantile) * by for by in (0.97, 1.03))
             surely, perhaps = (order[row[order] < limit] for limit in limits)
             assert set(surely) <= set(places) <= {*perhaps, -1}
 
