@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from keras_rawaudio.data.corpus.settings import PARTS, is_sample_rate
@@ -50,6 +50,7 @@ def _is_whole(description: dict[str, Any]) -> bool:
             and isinstance(description["settings"], dict)
             and description.get("channels", 1) in (1, 2)
             and all(isinstance(text, str) for text in (description["fingerprint"], *sources))
+            and all(PurePath(path).parts for path in sources)
             and all(type(count) is int and 0 <= count < MOST_SAMPLES for count in counts)
             and all(sum(s["samples"] for s in part) for part in segments)
             and all(s["source"] < len(sources) for part in segments for s in part)

@@ -50,6 +50,8 @@ SEGMENT = ("parts", "train", "segments", 0)
         _set("fingerprint", 1),
         _set("settings", []),
         _set("sources", {}),
+        _set("sources", 0, "path", ""),
+        _set("sources", 0, "path", "."),
         _set("parts", []),
         _set("parts", "test", {}),
         _set("parts", "train", "segments", []),
