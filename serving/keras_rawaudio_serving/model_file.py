@@ -96,6 +96,8 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview | None]]:
     place, end = 0, len(data)
     while place < end:
         tag, place = _varint(data, place)
+        if tag >> 32:  # some readers keep 32 bits of it: another field to them than to this one
+            raise _NotProtobufError
         number, wire_type = tag >> 3, tag & 7
         value: int | memoryview | None = None
         if wire_type == 0:

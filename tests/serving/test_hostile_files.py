@@ -282,3 +282,23 @@ def test_a_run_that_fails_is_one_line(toy: Toy, capfd: pytest.CaptureFixture[str
     assert "fails in onnxruntime" in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("number", [7, 5, 13])  # graph, initializer, external_data
+def test_a_tag_of_more_than_32_bits_is_refused(tmp_path: Path, number: int) -> None:
+    """protobuf reads 32 bits of it: to ONNX Runtime it would be another field."""
+
+    def field(number: int, content: bytes) -> bytes:
+        tag = number << 3 | 2
+        head = bytes([tag])
+        if number == hidden:  # the same tag with bit 32
+            head = bytes([tag | 0x80, 0x80, 0x80, 0x80, 0x10])
+        return head + bytes([len(content)]) + content
+
+    for hidden in (0, number):
+        tensor = external()
+        entry = tensor.external_data[0].SerializeToString()
+        path = tmp_path / "hostile.onnx"
+        path.write_bytes(field(7, field(5, field(13, entry))))
+        with pytest.raises(ServingError, match="is not an ONNX file" if hidden else "other files"):
+            read_model(path)
