@@ -153,10 +153,15 @@ def write_failure(error: BaseException | None) -> str | None:
 
 def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
-    try:
-        number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    except PermissionError:  # Windows opens no folders
-        return
+    if path.is_dir():
+        with suppress(OSError):  # not on Windows, nor on every shared or network disk
+            _sync(path, os.O_RDONLY)
+    else:
+        _sync(path, os.O_RDWR)
+
+
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
     try:
         os.fsync(number)
     finally:

@@ -1,12 +1,19 @@
 """Files that appear whole or not at all, and take the place of files alone."""
 
+import errno
 import os
 import stat
 
 import pytest
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import refuse_immovable, refuse_unwritable, replacing, write_failure
+from keras_rawaudio.files import (
+    refuse_immovable,
+    refuse_unwritable,
+    replacing,
+    sync,
+    write_failure,
+)
 
 
 def test_a_failure_leaves_the_old_file(tmp_path):
@@ -92,3 +99,22 @@ def test_a_place_that_takes_no_file_is_refused_before_the_work(tmp_path):
             refuse_unwritable(path)
     refuse_unwritable(tmp_path / "new" / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_synchronised_stops_nothing(tmp_path, monkeypatch):
+    """As on shared folders of virtual machines; a file that cannot be is an error."""
+    seen = []
+
+    def refuse(number):
+        seen.append(stat.S_ISDIR(os.fstat(number).st_mode))
+        if seen[-1]:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with replacing(tmp_path / "notes.txt") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "notes.txt").read_text() == "new"
+    assert seen == [False, True]
+    monkeypatch.setattr(os, "fsync", lambda number: os.close(number) or os.fstat(number))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sync(tmp_path / "notes.txt")

@@ -1,6 +1,5 @@
 """Controls by MIDI: which knob turns what, and the port that receives it."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from .command import missing_extra
 from .errors import ServingError
 from .live_controls import LiveControls
 from .metadata import Control
+from .scratch import Scratch, replace_all
 
 # Numbers that MIDI leaves undefined, so that no device gives them another meaning.
 FIRST_CC = 20
@@ -189,17 +189,19 @@ def write_knobs(path: str | Path, knobs: Mapping[str, Knob]) -> None:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ServingError(f"cannot write {path}: it is no file; choose another place")
-    part = path.with_name(f".{path.name[-40:]}.part")
     named = {name: knob._asdict() for name, knob in knobs.items()}
     text = _yaml("--midi-learn").safe_dump(named, sort_keys=False, default_flow_style=None)
+    scratch = None
     try:
+        scratch = Scratch(path)
+        part = scratch.path / "0.yaml"
         part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        replace_all([(part, path)], scratch.path)
     except OSError as error:
         raise ServingError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if scratch:
+            scratch.remove()
 
 
 def check_new_knobs(path: str | Path, names: Sequence[str]) -> None:

@@ -127,15 +127,17 @@ def check_room(path: str | Path, samples: int, files: int) -> None:
     if Path(path).suffix.lower() == ".wav" and size > _LARGEST_WAV:
         raise ServingError(f"cannot write {path}: a WAV holds 4 GB at most; use .flac, or less")
     free = shutil.disk_usage(Path(path).parent).free
-    if size * files / _COMPRESSION > free:
+    least = 1 if Path(path).suffix.lower() == ".wav" else _COMPRESSION
+    if size * files / least > free:
         raise ServingError(f"cannot write {path}: the disk has {free / 1e9:.1f} GB left; make less")
 
 
 class FileOutput:
     """One 16-bit file per stream, in WAV, FLAC or OGG by extension.
 
-    Written beside their final place and renamed at the end: no half-written file is ever left. What
-    a process left that was killed goes when the next one writes to the same place.
+    Written beside their final place, and renamed at the end when they are on the disk: no
+    half-written file is ever left. What a process left that was killed goes when the next one
+    writes to the same place.
 
     Args:
         path: of the one file; several are numbered.

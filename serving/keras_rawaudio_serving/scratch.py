@@ -13,7 +13,7 @@ from pathlib import Path
 ENDING = ".part"
 MORE = 1 << 16  # bytes: more than a full disk may have left
 KEPT = 40  # characters of the file's name: a longer one would be too long
-MADE = re.compile(r"\d+\.(wav|flac|ogg)|old-\d+", re.IGNORECASE)  # what lies in one
+MADE = re.compile(r"\d+\.(wav|flac|ogg|yaml)|old-\d+", re.IGNORECASE)  # what lies in one
 
 
 class Scratch:
@@ -43,17 +43,21 @@ class Scratch:
     def __init__(self, final: Path) -> None:
         begin = f".{final.stem[-KEPT:]}-"
         for left in final.parent.glob(f"{glob.escape(begin)}*{ENDING}"):
-            if left.is_dir() and (handle := _lock(left)) is not None:
-                with contextlib.suppress(OSError):
-                    if all(MADE.fullmatch(name) for name in os.listdir(left)):
-                        shutil.rmtree(left)
-                os.close(handle)
+            with contextlib.suppress(BlockingIOError):
+                if left.is_dir() and (handle := _lock(left)) is not None:
+                    with contextlib.suppress(OSError):
+                        if all(MADE.fullmatch(name) for name in os.listdir(left)):
+                            shutil.rmtree(left)
+                    os.close(handle)
+        self._handle: int | None = None
         while True:
             self.path = Path(tempfile.mkdtemp(ENDING, begin, final.parent))
-            self.path.chmod(0o700)  # whatever the umask
-            self._handle = _lock(self.path)
-            if self.path.is_dir():  # else another process removed it before it was locked
-                break
+            # Another process may take it for a leftover, and remove it before it is locked.
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                self.path.chmod(0o700)  # whatever the umask
+                self._handle = _lock(self.path)
+                if self.path.is_dir():
+                    break
 
     def remove(self) -> None:
         """Remove the folder, with what is left in it."""
@@ -66,13 +70,40 @@ class Scratch:
 def replace_all(moves: Sequence[tuple[Path, Path]], scratch: Path) -> None:
     """Move files to their final places: all of them, or those of before stay.
 
+    They are on the disk before, and their names after.
+
     Args:
         moves: from where, and to where.
         scratch: a folder on the same disk, where what was there lies until all is done.
     """
+    for part, _ in moves:
+        sync(part)
     if len(moves) == 1:
         os.replace(*moves[0])
-        return
+    else:
+        _replace_each(moves, scratch)
+    for folder in {final.parent for _, final in moves}:
+        sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir():
+        with contextlib.suppress(OSError):  # not on every system, nor on every network's disk
+            _sync(path, os.O_RDONLY)
+    else:
+        _sync(path, os.O_RDWR)
+
+
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _replace_each(moves: Sequence[tuple[Path, Path]], scratch: Path) -> None:
     done: list[tuple[Path, Path | None]] = []
     try:
         for number, (part, final) in enumerate(moves):
@@ -116,14 +147,23 @@ def refusal(path: Path) -> str | None:
 
 
 def _lock(folder: Path) -> int | None:
-    """A handle that holds the folder's lock; None where another process or no one can have it."""
-    with contextlib.suppress(ImportError, OSError):  # Windows has no such locks, some disks neither
+    """A handle that holds the folder's lock; None where there are no locks.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    try:
         import fcntl
 
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        except OSError:
-            os.close(handle)
-    return None
+    except (ImportError, OSError):  # Windows has no such locks
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return handle
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # neither has every disk
+        os.close(handle)
+        return None

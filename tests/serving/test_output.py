@@ -1,6 +1,9 @@
 """Files out: clipping, names, atomic writing."""
 
+import errno
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from keras_rawaudio_serving import ServingError
+from keras_rawaudio_serving import ServingError, scratch
 from keras_rawaudio_serving.output import FileOutput, PipeOutput, check_room, output_paths, to_pcm16
 from keras_rawaudio_serving.scratch import Scratch
 
@@ -268,3 +271,71 @@ def test_a_name_that_cannot_be_taken_is_one_line(
     ):
         output.write(np.zeros((1, 9)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_files_are_on_the_disk_before_they_take_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int
+) -> None:
+    log: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def logged_fsync(number: int) -> None:
+        log.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        fsync(number)
+
+    def logged_replace(*paths: Path) -> None:
+        log.append("name")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "replace", logged_replace)
+    with FileOutput(tmp_path / "new.wav", streams, 8000) as file:
+        file.write(np.zeros((streams, 9)))
+    assert log == ["file"] * streams + ["name"] * streams + ["folder"]
+
+
+def test_a_folder_that_cannot_be_synchronised_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on shared folders of virtual machines."""
+    fsync = os.fsync
+
+    def refuse(number: int) -> None:
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with FileOutput(tmp_path / "new.wav", 1, 8000) as file:
+        file.write(np.zeros((1, 9)))
+    assert [p.name for p in tmp_path.iterdir()] == ["new.wav"]
+
+
+def test_a_folder_that_another_process_takes_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its lock."""
+    lock, taken = scratch._lock, []
+
+    def held(folder: Path) -> int | None:
+        if not taken:
+            taken.append(folder)
+            raise BlockingIOError
+        return lock(folder)
+
+    monkeypatch.setattr(scratch, "_lock", held)
+    made = Scratch(tmp_path / "new.wav")
+    assert made.path != taken[0]
+    assert made.path.is_dir()
+
+
+def test_only_formats_that_compress_may_seem_too_large_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    for name in ("new.flac", "new.ogg"):
+        check_room(tmp_path / name, 50_000, 2)
+    check_room(tmp_path / "new.wav", 5_000, 1)
+    with pytest.raises(ServingError, match="the disk has"):
+        check_room(tmp_path / "new.wav", 5_000, 2)
