@@ -1,6 +1,7 @@
 """Sound devices, through the optional sounddevice."""
 
 import atexit
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,7 @@ class AudioDevice:
         self._sounddevice = sounddevice = _sounddevice("--play")
         self._fill: Callable[[np.ndarray], None] | None = None
         self.underruns = 0
-        device: int | str | None = int(name) if name and name.isdigit() else name
+        device: int | str | None = int(name) if name and name.isdecimal() else name
         try:
             found = sounddevice.query_devices(device, "output")
         except Exception as error:  # PortAudioError; ValueError for no such name, or several
@@ -64,21 +65,28 @@ class AudioDevice:
     def start(self, fill: Callable[[np.ndarray], None]) -> None:
         """Begin to ask: `fill` writes int16 (samples, channels), in a thread of the driver."""
         self._fill = fill
-        self._stream.start()
+        try:
+            self._stream.start()
+        except Exception as error:
+            raise ServingError(f"--play: {self.name} does not start: {_line(error)}") from None
 
     def stop(self) -> None:
         """Stop after what was filled has sounded, and close."""
-        self._stream.stop()
-        self._stream.close()
+        try:
+            self._stream.stop()
+            self._stream.close()
+        except Exception as error:
+            raise ServingError(f"--play: {self.name} does not stop: {_line(error)}") from None
 
     def abort(self) -> None:
-        """Stop at once, and close."""
+        """Stop at once, and close, if the driver lets us."""
         if self._fill is not None and not self._stream.active:
             # The driver has gone, and PortAudio would wait for it: now, and at exit.
             atexit.unregister(getattr(self._sounddevice, "_exit_handler", print))
             return
-        self._stream.abort()
-        self._stream.close()
+        with contextlib.suppress(Exception):  # PortAudioError
+            self._stream.abort()
+            self._stream.close()
 
     def _callback(self, out: np.ndarray, frames: int, time: Any, status: Any) -> None:
         assert self._fill is not None
@@ -89,11 +97,15 @@ class AudioDevice:
 def list_devices() -> list[str]:
     """One line per output: number, name, sound system, channels, default rate."""
     sounddevice = _sounddevice("--list-devices")
-    systems = sounddevice.query_hostapis()
+    try:
+        systems = sounddevice.query_hostapis()
+        devices = sounddevice.query_devices()
+    except Exception as error:  # PortAudioError
+        raise ServingError(f"--list-devices: {_line(error)}") from None
     return [
         f"{device['index']}: {device['name']} ({systems[device['hostapi']]['name']}), "
         f"{device['max_output_channels']} channels, {device['default_samplerate']:g} Hz"
-        for device in sounddevice.query_devices()
+        for device in devices
         if device["max_output_channels"]
     ]
 
@@ -103,8 +115,8 @@ def _sounddevice(flag: str) -> Any:
         import sounddevice  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise missing_extra(flag, "play", error) from None
-    except OSError as error:  # the package is there, PortAudio is not
-        raise ServingError(f"{flag} cannot start: {error}") from None
+    except Exception as error:  # OSError without PortAudio; PortAudioError without its server
+        raise ServingError(f"{flag} cannot start: {_line(error)}") from None
     return sounddevice
 
 

@@ -108,7 +108,8 @@ def add_control_argument(parser: argparse.ArgumentParser) -> None:
 class Say:
     """Notes for the user, on stderr: stdout may be carrying audio.
 
-    A note that cannot be written, as where a log's disk is full, stops nothing.
+    A note that cannot be written, as where a log's disk is full, stops nothing. What cannot be
+    printed is escaped: names in a note may be those of a model file from anywhere.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -117,7 +118,7 @@ class Say:
     def __call__(self, text: str) -> None:
         if not self.quiet:
             with contextlib.suppress(OSError):
-                print(text, file=sys.stderr, flush=True)
+                print(one_line(text), file=sys.stderr, flush=True)
 
 
 def missing_extra(flag: str, extra: str, error: ImportError) -> ServingError:

@@ -102,6 +102,8 @@ def _read(path: Path) -> dict[str, list[tuple[float, float]]]:
             reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
             _refuse_twice(reader.fieldnames or ())
             rows = list(reader)
+            if any(None in row for row in rows):
+                raise ValueError("a line has more cells than the first")
             names = [name for name in (rows[0] if rows else {}) if name != "seconds"]
             raw = {name: [(r["seconds"], r[name]) for r in rows if r[name] != ""] for name in names}
             number = _number

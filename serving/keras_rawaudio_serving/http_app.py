@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .broadcast import Broadcast, TooManyListenersError
@@ -93,12 +93,11 @@ class StreamServer:
         return StreamingResponse(pages, media_type="audio/ogg", headers=_HEADERS)
 
     async def _controls_now(self, request: Request) -> Response:
-        return JSONResponse(
+        return _json(
             [
                 {**control._asdict(), "value": float(self._controls.values[name][0])}
                 for name, control in self._controls.known.items()
-            ],
-            headers=_HEADERS,
+            ]
         )
 
     async def _set_controls(self, request: Request) -> Response:
@@ -134,7 +133,7 @@ class StreamServer:
     async def _health(self, request: Request) -> Response:
         healthy = self.producer.healthy
         state = {"status": "ok" if healthy else "stalled", "listeners": self.broadcast.listeners}
-        return JSONResponse(state, 200 if healthy else 503, headers=_HEADERS)
+        return _json(state, 200 if healthy else 503)
 
     async def _metrics(self, request: Request) -> Response:
         text = generate_latest(self._registry)
@@ -161,5 +160,9 @@ class StreamServer:
 
 
 def _refusal(status: int, text: str) -> Response:
-    # Not JSONResponse: a name in the text may hold half a surrogate pair, which UTF-8 cannot carry.
-    return Response(json.dumps({"error": text}), status, _HEADERS, "application/json")
+    return _json({"error": text}, status)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    # Not JSONResponse: a name may hold half a surrogate pair, which UTF-8 cannot carry.
+    return Response(json.dumps(value), status, _HEADERS, "application/json")

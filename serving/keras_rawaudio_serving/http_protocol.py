@@ -16,7 +16,7 @@ class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-
     Else a hundred idle ones would keep everybody out.
     """
 
-    _has_waited = False
+    _waited_in: Any = None  # the request at the last look, if the server waited for its client
 
     def connection_made(self, transport: Any) -> None:
         """Look at the connection for as long as it lasts."""
@@ -33,8 +33,10 @@ class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type, unused-
         waits = cycle is None or cycle.response_complete or cycle.more_body
         if self.transport.is_closing():
             return
-        if waits and self._has_waited:
+        # Without a request a connection counts as one that waits, from its first look on.
+        place = (cycle,) if waits else None
+        if place and place == self._waited_in:
             self.transport.close()
             return
-        self._has_waited = waits
+        self._waited_in = place
         asyncio.get_running_loop().call_later(PATIENCE, self._look)

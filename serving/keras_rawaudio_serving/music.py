@@ -35,7 +35,8 @@ def read_music(words: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
     weights = np.zeros((len(words), len(names)))
     for row, word in zip(weights, words, strict=True):
         for part in word.split(","):
-            name, equals, number = (each.strip() for each in part.partition("="))
+            name, equals, number = part.partition("=")
+            name = name if name in names else name.strip()
             if name not in names:
                 near = difflib.get_close_matches(name, names, 3, 0.4) or names[:3]
                 raise ServingError(

@@ -123,6 +123,7 @@ def test_curves_are_straight_between_points_and_level_beyond(tmp_path, name, tex
         ("a.csv", "level\n1\n", "give JSON"),
         ("a.csv", "seconds,level\n0\n", "not a number"),
         ("a.csv", "seconds,level,level\n0,1,2\n", "level is there twice"),
+        ("a.csv", "seconds,level\n0,0\n1,5,-6,0\n", "give JSON"),  # decimal commas
         ("a.json", '{"level": [[0, 0]], "level": [[0, 1]]}', "level is there twice"),
     ],
 )

@@ -62,3 +62,9 @@ def test_music_is_drawn_by_its_share_and_by_seed_and_stream_alone():
 def test_shares_need_not_add_up_to_one():
     twice = [Label(label.name, 2 * label.share) for label in LABELS]
     np.testing.assert_array_equal(random_music(twice, 7, 50), random_music(LABELS, 7, 50))
+
+
+def test_a_name_that_ends_in_a_blank_can_be_chosen():
+    labels = [Label("night ", 0.5), Label("night", 0.25), Label("day", 0.25)]
+    assert read_music(["night "], labels).tolist() == [[1, 0, 0]]
+    assert read_music(["night =1, day=3"], labels).tolist() == [[0.25, 0, 0.75]]

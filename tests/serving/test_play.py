@@ -17,7 +17,7 @@ from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.output import interleaved
 from keras_rawaudio_serving.play import Speaker
 
-from .sound_system import SoundSystem
+from .sound_system import SoundSystem, Stream
 
 RATE = 8000
 FRONT_DOOR = Path(__file__).resolve().parents[2] / "serving" / "generate.py"
@@ -181,6 +181,7 @@ def test_devices_are_listed(sound: SoundSystem, capsys: pytest.CaptureFixture[st
     ("text", "message"),
     [
         ("--play --device Harp", "--device Harp: No output device matching"),
+        ("--play --device ²", "--device ²: No output device matching"),
         ("--play --streams 3", "does not take 3 channels at 8000 Hz"),
         ("--device 0 --out -", "--device needs --play"),
         ("--latency 1 --out new.wav --seconds 1", "--latency needs --play"),
@@ -252,3 +253,36 @@ def test_ctrl_c_says_how_often_audio_was_missing(toy: Toy, tmp_path: Path) -> No
 def test_several_channels_are_interleaved() -> None:
     block = np.stack([ramp(1, 4)[0], ramp(11, 14)[0]])
     assert interleaved(block).tolist() == [[1, 11], [2, 12], [3, 13]]
+
+
+@pytest.mark.parametrize("name", ["query_hostapis", "query_devices"])
+def test_a_sound_system_that_does_not_answer_is_one_line(
+    sound: SoundSystem,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("PortAudio not initialized")
+
+    monkeypatch.setattr(sound, name, fail)
+    with pytest.raises(SystemExit):
+        main(["--list-devices"])
+    assert "--list-devices: PortAudio not initialized" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["start", "stop"])
+def test_a_device_that_does_not_start_or_stop_is_one_line(
+    toy: Toy,
+    sound: SoundSystem,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("Unanticipated host error")
+
+    monkeypatch.setattr(Stream, name, fail)
+    assert main(words(toy(), "--play --seconds 0.1")) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.endswith(f"--play: Null does not {name}: Unanticipated host error")

@@ -1,6 +1,7 @@
 """`keras-rawaudio-serve`, in a process of its own."""
 
 import asyncio
+import http.client
 import io
 import json
 import os
@@ -355,3 +356,49 @@ def test_the_page_plays_in_a_browser(server: Server) -> None:
             time.sleep(0.1)
         assert not wrong
         browser.close()
+
+
+def test_a_label_that_is_no_unicode_is_shown(album: Toy) -> None:
+    """Of a file whose name is no UTF-8."""
+    shares = {"caf\udce9": 0.5, "day": 0.25, "noon": 0.25}
+    running = Server(album(music={"names": [*shares], "shares": [*shares.values()]}))
+    try:
+        names = [control["name"] for control in json.loads(running.get("controls"))]
+        assert "music/caf\udce9" in names
+        assert running.stop() == 130
+    finally:
+        running.process.kill()
+
+
+def test_a_client_that_asks_again_on_the_same_connection_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It waits at both looks, and answered requests lie between them."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    monkeypatch.setattr(http_protocol, "PATIENCE", 0.4)
+    config = uvicorn.Config(
+        app, http=http_protocol.TimedProtocol, lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            client = http.client.HTTPConnection(*listening.getsockname(), timeout=10)
+            client.connect()
+            connection = client.sock
+            for _ in range(12):
+                client.request("GET", "/")
+                assert client.getresponse().read() == b"ok"
+                assert client.sock is connection  # not a new one, after the old one was closed
+                time.sleep(0.1)
+            assert connection.recv(1000) == b""  # closed when it asks no more
+            client.close()
+        finally:
+            server.should_exit = True
+            thread.join()

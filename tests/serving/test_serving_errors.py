@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import soundfile
 from keras_rawaudio_serving.cli import main
+from keras_rawaudio_serving.command import Say
 
 from .command_line import check_error, run, words_of
 
@@ -161,3 +162,9 @@ def test_play_without_sounddevice(toy: Toy, tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = run(toy(), "--play", "--seconds", 1, env=env)
     check_error(done.returncode, done.stderr.decode(), "[play]")
+
+
+def test_notes_escape_what_cannot_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name in a model file may hold escape sequences of terminals."""
+    Say(quiet=False)("tempo\x1b[2J: move its knob\r")
+    assert capsys.readouterr().err == "tempo\\x1b[2J: move its knob\\r\n"
