@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--keep",
         type=int,
         metavar="K",
-        help="keep the K best of the streams, by health and likelihood, and say why",
+        help="keep the K best of the streams, by health, then by likelihood where the file has it",
     )
     add("--refiner", metavar="FILE", help="refiner.onnx, which revises the audio in windows")
     add("--random-seed", type=int, metavar="N", help="same number, same file; default: a new one")

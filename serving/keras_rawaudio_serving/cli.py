@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .control_curves import ControlCurves
     from .live_controls import LiveControls
     from .output import Output
+    from .refiner import Refiner
     from .sampler import Sampler
 
 
@@ -41,6 +42,10 @@ def _run(args: argparse.Namespace) -> None:
     from .control_curves import read_curves
 
     curves = read_curves(args.control, args.curves, args.temperature)
+    if args.keep is not None and "level" in curves.points:
+        raise ServingError(
+            "--keep compares streams with the level of the piece: leave out the control level"
+        )
     sampler = _load_sampler(args)
     if args.midi_learn:
         learn(args, sampler)
@@ -52,17 +57,19 @@ def _run(args: argparse.Namespace) -> None:
     curves.apply(sampler, 0.0)
     block = args.block or _default_block(args, to_file)
     blocks = sampler.stream(args.seconds, block)
-    if args.refiner:
-        blocks = _revised(args, sampler, blocks, say)
+    refiner = _refiner(args, sampler, say) if args.refiner else None
     seed = _seed(args, sampler, say)
     with ExitStack() as stack:
-        outputs = _open_outputs(args, sampler, block, say, stack)
+        outputs = _open_outputs(args, sampler, block, seed, say, stack)
         controls = open_controls(args, sampler, say, stack)
         _introduce(args, sampler, say)
         if seed is not None:
             _begin_with(seed, args, sampler, outputs)
         started = time.perf_counter()
-        frames, slowest = _write_blocks(args, sampler, blocks, outputs, curves, controls)
+        blocks = _turned(blocks, sampler, curves if args.curves else None, controls)
+        if refiner:
+            blocks = refiner.stream(blocks)
+        frames, slowest = _write_blocks(args, sampler, blocks, outputs)
     now = time.perf_counter()
     seconds = frames / sampler.sample_rate
     streams = f" x {args.streams} streams" if args.streams > 1 else ""
@@ -119,15 +126,29 @@ def _begin_with(
             output.write(np.stack([seed.audio] * args.streams))
 
 
+def _turned(
+    blocks: "Iterator[np.ndarray]",
+    sampler: "Sampler",
+    curves: "ControlCurves | None",
+    controls: "LiveControls",
+) -> "Iterator[np.ndarray]":
+    """The sampler's blocks; its controls are turned before the next one is made."""
+    made = 0
+    for audio in blocks:
+        yield audio
+        made += audio.shape[1]
+        if curves:
+            curves.apply(sampler, made / sampler.sample_rate)
+        controls.apply()
+
+
 def _write_blocks(
     args: argparse.Namespace,
     sampler: "Sampler",
     blocks: "Iterator[np.ndarray]",
     outputs: "list[Output]",
-    curves: "ControlCurves",
-    controls: "LiveControls",
 ) -> tuple[int, float]:
-    """Write the audio block by block, and move the controls between two blocks.
+    """Write the audio block by block.
 
     Returns:
         Frames of each stream, and the time of the slowest block as a part of its own length.
@@ -144,9 +165,6 @@ def _write_blocks(
         # The bar comes after the first block: its import shall not delay the first sound.
         bar = bar or ProgressBar(args, sampler.sample_rate)
         bar.show(made, time.perf_counter() - started)
-        if args.curves:
-            curves.apply(sampler, made / sampler.sample_rate)
-        controls.apply()
         mark = time.perf_counter()
     if bar is not None:
         bar.close()
@@ -190,18 +208,21 @@ def _seed(args: argparse.Namespace, sampler: "Sampler", say: Say) -> "Seed | Non
     return seed
 
 
-def _revised(
-    args: argparse.Namespace, sampler: "Sampler", blocks: "Iterator[np.ndarray]", say: Say
-) -> "Iterator[np.ndarray]":
+def _refiner(args: argparse.Namespace, sampler: "Sampler", say: Say) -> "Refiner":
     from .refiner import Refiner
 
     refiner = Refiner(args.refiner, sampler.sample_rate, args.threads)
     say(f"revised, {1000 * refiner.latency / sampler.sample_rate:.0f} ms later")
-    return refiner.stream(blocks)
+    return refiner
 
 
 def _open_outputs(
-    args: argparse.Namespace, sampler: "Sampler", block: float, say: Say, stack: ExitStack
+    args: argparse.Namespace,
+    sampler: "Sampler",
+    block: float,
+    seed: "Seed | None",
+    say: Say,
+    stack: ExitStack,
 ) -> "list[Output]":
     from .output import FileOutput, PipeOutput
 
@@ -211,7 +232,8 @@ def _open_outputs(
     elif args.keep is not None:
         from .stream_ranker import RankedFiles
 
-        outputs.append(stack.enter_context(RankedFiles(args.out, sampler, args.keep, say)))
+        read = len(seed.audio) if seed and args.keep_seed else 0
+        outputs.append(stack.enter_context(RankedFiles(args.out, sampler, args.keep, say, read)))
     elif args.out is not None:
         outputs.append(
             stack.enter_context(

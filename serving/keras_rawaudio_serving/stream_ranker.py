@@ -183,21 +183,29 @@ class RankedFiles(FileOutput):
         sampler: makes the streams.
         keep: how many files there will be.
         say: takes the reasons, a line per file and one for all others.
+        unranked: samples at the beginning that are no stream's own: the seed.
     """
 
     def __init__(
-        self, path: str | Path, sampler: Sampler, keep: int, say: Callable[[str], None]
+        self,
+        path: str | Path,
+        sampler: Sampler,
+        keep: int,
+        say: Callable[[str], None],
+        unranked: int = 0,
     ) -> None:
         super().__init__(path, sampler.streams, sampler.sample_rate, sampler.channels, keep)
         limits = sampler.metadata.limits
         if not limits:
             say("the model carries no limits of its piece: only silence and clipping are found")
         self._ranker = StreamRanker(sampler.streams, sampler.sample_rate, limits)
-        self._sampler, self._say = sampler, say
+        self._sampler, self._say, self._unranked = sampler, say, unranked
 
     def write(self, block: np.ndarray) -> None:
         super().write(block)
-        self._ranker.write(block)
+        seed = min(self._unranked, block.shape[1])
+        self._unranked -= seed
+        self._ranker.write(block[:, seed:])
 
     def _commit(self) -> None:
         ranking = self._ranker.ranking(self._sampler.bits)

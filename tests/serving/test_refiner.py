@@ -14,6 +14,8 @@ from keras_rawaudio_serving.errors import ServingError
 from keras_rawaudio_serving.refiner import Refiner
 from onnx import TensorProto, helper
 
+from .test_controls import LEVEL
+
 Toy = Callable[..., Path]
 RATE, HOP, DELAY = 8000, 4, 8
 
@@ -135,3 +137,19 @@ def test_a_generator_is_no_refiner_and_a_refiner_no_generator(
         Refiner(toy(), RATE)
     with pytest.raises(ServingError, match="is a refiner: give it as --refiner"):
         Sampler.load(doubler())
+
+
+def test_curves_turn_the_generator_and_not_what_the_refiner_gives_out_later(
+    toy: Toy, doubler: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = toy(controls=[LEVEL], deterministic=True, initial=0.5)
+    curves = tmp_path / "curves.csv"
+    curves.write_text("seconds,level\n0,-0.4\n0.5,0.4\n")
+    audio = []
+    for more in ([], ["--refiner", str(doubler())]):
+        out = tmp_path / "new.wav"
+        words = [str(model), "--seconds", "0.5", "--block", "0.1", "--curves", str(curves)]
+        assert main([*words, "--random-seed", "2", "--out", str(out), *more]) == 0
+        audio.append(soundfile.read(out)[0])
+    assert len(np.unique(audio[0])) > 3
+    np.testing.assert_allclose(audio[1], np.clip(2 * audio[0], -1, 1), atol=2**-14)

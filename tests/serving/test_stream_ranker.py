@@ -173,8 +173,24 @@ def test_a_file_without_limits_says_so(
         ("--keep 0 --streams 2 --out new.wav", "--keep is 0"),
         ("--keep 1 --streams 2 --out -", "--keep chooses at the end"),
         ("--keep 1 --streams 2 --out new.wav --play", "--keep chooses at the end"),
+        ("--keep 1 --streams 2 --out new.wav --control level=-30", "leave out the control level"),
     ],
 )
 def test_what_cannot_be_kept(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no.onnx", "--seconds", "1", *words.split()]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_seed_in_front_is_not_ranked(
+    toy: Toy, tone: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Three seconds of a loud seed would hide that one second of four is dead."""
+    model = toy(limits={"quietest": level_of(toy, 1) + 6})
+    words = ["--streams", "2", "--keep", "1", "--keep-seed", "--seed-seconds", "3"]
+    out, seed = tmp_path / "best.wav", tone(seconds=3, rate=8000)
+    assert (
+        main([str(model), *words, "--seconds", "1", "--seed-audio", str(seed), "--out", str(out)])
+        == 0
+    )
+    assert "dead 100% of its seconds" in capfd.readouterr().err
+    assert soundfile.info(out).frames == 4 * RATE
