@@ -83,6 +83,8 @@ def export(
 ) -> Path:
     """Export a run as `generator.onnx` and `saved_model/`.
 
+    A refiner becomes `refiner.onnx` and `refiner_saved_model/`.
+
     Args:
         run: a run folder.
         out: the folder to write into.
@@ -93,7 +95,7 @@ def export(
         triton: also `triton/`, a model repository for the Triton inference server.
 
     Returns:
-        The path of `generator.onnx`.
+        The path of the ONNX file.
 
     Raises:
         UserError: not a run folder, or a folder that cannot be written.

@@ -56,7 +56,7 @@ class Generator:
             seed: of the draws, 0 or more; the same seed makes the same audio.
             controls: values of what else may be turned, by name: see `model.controls`.
             music: weights of the pieces that the model was trained on, by name: see `model.labels`.
-                `None`: one at random.
+                `None`: what the prompt is recognised as; without a prompt, one at random.
 
         Returns:
             The audio, float32 `(n,)`, or `(n, 2)` of a stereo model, and its sample rate in Hz. It

@@ -111,7 +111,11 @@ def _compose(
     shuffled = generator.permutation(len(ids))
     key = Key(
         test=new_id(generator),
-        systems={name: str(path) for name, path in zip(opened, systems, strict=True)},
+        # Half a surrogate pair stands for a byte of a name that is no UTF-8.
+        systems={
+            name: str(path).encode(errors="backslashreplace").decode()
+            for name, path in zip(opened, systems, strict=True)
+        },
         random_seed=random_seed,
         seconds=seconds,
         sample_rate=rate,

@@ -52,7 +52,7 @@ def search(settings: SweepSettings, out: Path) -> None:
         reason = " ".join(str(error).split())
         raise UserError(f"cannot read {out / STUDY}: {reason}") from None
     # Another seed after each trial: a sweep that goes on does not draw the same values again.
-    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials))
+    study.sampler = optuna.samplers.TPESampler(seed=(settings.seed + len(study.trials)) % 2**32)
     _enqueue_cut_off(study)
     while (done := _count_done(study)) < settings.trials:
         trial = study.ask()

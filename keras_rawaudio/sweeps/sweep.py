@@ -47,11 +47,12 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
     budget(settings)  # refuse before anything is made
     recipe = settings.load_recipe({})
     with exclusive(out), write_errors(out):
-        # More trials may be asked for later; all else stays as it was begun.
+        # Of Optuna more trials may be asked for later; all else stays as it was begun.
         new = not (out / BEGUN).is_file()
         if new and _held(out):
             raise UserError(f"{out} is not empty and holds no sweep; choose another --out")
-        begun = {"engine": engine, **settings.model_dump(mode="json", exclude={"trials"})}
+        later = {"trials"} if engine == "optuna" else set()
+        begun = {"engine": engine, **settings.model_dump(mode="json", exclude=later)}
         if not new and read_json(out / BEGUN) != begun:
             raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")
         corpus = recipe.data.corpus(corpus_settings(settings))

@@ -15,7 +15,9 @@ from jsonschema import Draft202012Validator
 
 import keras_rawaudio.__main__
 from keras_rawaudio.cli import main
+from keras_rawaudio.cli.tensorflow_loader import gpu_names, load_tensorflow
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.recipes import load_recipe, recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +206,13 @@ def test_a_recipe_whose_name_is_not_utf8(tmp_path, capsys):
     path.write_text("codec: {name: mulaw}\ntiers: [{frame_size: 8}]\nhead: {kind: categorical}\n")
     assert main(["recipe", str(path)]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["name"] == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_tensorflow_that_cannot_be_imported_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    for load in (gpu_names, load_tensorflow):
+        with pytest.raises(UserError, match=r"^TensorFlow does not start: import of tensorflow"):
+            load()
 
 
 LOAD = """

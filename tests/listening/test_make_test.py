@@ -3,7 +3,10 @@
 import base64
 import io
 import json
+import os
 import re
+import shutil
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -223,3 +226,13 @@ def test_a_refiner_is_no_system(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_rawaudio.training.model_files.load_model", lambda run: refiner)
     with pytest.raises(UserError, match="a refiner's run"):
         open_system(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_a_system_whose_name_is_not_utf8(audio, tmp_path):
+    named = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(audio / "hiss.wav", named)
+    words = ["--real", f"{audio}/song.wav", "--a", str(named), "--out", str(tmp_path / "test")]
+    assert main(["listen-test", *words, "--trials", "2", "--seconds", "1"]) == 0
+    key = Key.model_validate_json((tmp_path / "test/key.json").read_text())
+    assert key.systems["a"].endswith(r"caf\udce9.wav")

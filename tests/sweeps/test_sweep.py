@@ -43,6 +43,18 @@ def test_a_study_lies_in_a_folder_of_any_name(here, monkeypatch):
     assert out in here.iterdir()
 
 
+def test_the_largest_seed_goes_on(here, text, monkeypatch):
+    """Each call has a seed of its own, all of them of 32 bits."""
+    (here / "sweep.yaml").write_text(text.replace("seed: 3", f"seed: {2**32 - 1}"))
+    drawn = []
+    monkeypatch.setattr(
+        optuna_engine, "run_trial", lambda _, __, values, ___: drawn.append(values) or 1.0
+    )
+    for trials in (1, 2):
+        optuna_engine.search(read_sweep("sweep.yaml").model_copy(update={"trials": trials}), here)
+    assert drawn[0] != drawn[1]
+
+
 def test_a_study_of_another_optuna_is_one_line(here):
     with sqlite3.connect(here / optuna_engine.STUDY) as study:
         study.execute(
@@ -251,3 +263,17 @@ def test_an_engine_that_is_not_there_leaves_nothing(here, monkeypatch, capsys):
     assert main(["sweep", "sweep.yaml", "--out", "new", "--engine", "ray"]) == 2
     assert "not installed" in capsys.readouterr().err
     assert not (here / "new").exists()
+
+
+def test_more_trials_are_refused_where_the_engine_cannot_add_them(here, text, monkeypatch, capsys):
+    """Ray goes on with as many as it began with, and says nothing."""
+    monkeypatch.setitem(ENGINES, "ray", ENGINES["optuna"])
+    monkeypatch.setattr(optuna_engine, "run_trial", lambda *_: 1.0)
+    monkeypatch.setattr("keras_rawaudio.sweeps.sweep._compare", lambda out: "")
+    for engine, code in (("ray", 2), ("optuna", 0)):
+        (here / "sweep.yaml").write_text(text)
+        words = ["sweep", "sweep.yaml", "--out", engine, "--engine", engine]
+        assert main(words) == 0
+        (here / "sweep.yaml").write_text(text.replace("trials: 2", "trials: 3"))
+        assert main(words) == code
+    assert "another --out" in capsys.readouterr().err
