@@ -82,11 +82,17 @@ def test_load_makes_audio_that_the_seed_decides(run):
         ({"seconds": 1, "prompt": np.zeros((2, 3))}, "shape"),
         ({"seconds": 1, "prompt": np.zeros((9, 2, 2))}, "shape"),
         ({"seconds": 1, "prompt": np.full(9, np.nan)}, "finite"),
+        (
+            {"seconds": 1, "controls": {"pitch": 1}},
+            "no control 'pitch': this model has temperature",
+        ),
+        ({"seconds": 1, "controls": {"temperature": 2.1}}, "temperature must be from 0.1 to 2"),
     ],
 )
 def test_generate_refuses_what_makes_no_audio(arguments, words):
+    model = SimpleNamespace(channels=2, controls=[TEMPERATURE])
     with pytest.raises(UserError, match=words):
-        Generator(SimpleNamespace(channels=2), 8000).generate(**arguments)
+        Generator(model, 8000).generate(**arguments)
 
 
 def test_the_temperature_has_one_range():

@@ -6,7 +6,7 @@ import pytest
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state, sampler
 from keras_rawaudio.models import AudioModel
 
-from ..small_models import STANDARDIZE, make
+from ..small_models import STANDARDIZE, make, spectral_piece
 from .conftest import audio_of
 
 
@@ -44,6 +44,35 @@ def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
     np.testing.assert_array_equal(
         ReferenceSampler(model).generate(150, seed_audio=seed, streams=2), long
     )
+
+
+def test_no_more_frames_are_drawn_than_asked(monkeypatch):
+    """And what comes late, which is left out."""
+    model = make("spectral, mono")
+    generate, drawn = ReferenceSampler(model), []
+    step = generate._advance
+
+    def counted(forced, noise, *rest):
+        drawn.append(noise.shape[1])
+        return step(forced, noise, *rest)
+
+    generate._advance = counted
+    generate.generate(2 * model.block + 1)
+    assert 0 <= sum(drawn) - (2 * model.block + 1 + model.delay) < model.block
+
+
+def test_music_is_drawn_for_streams_that_begin_with_nothing_alone(monkeypatch):
+    """After a seed it is unknown, and recognised by the codes that are read."""
+    model, calls = make("spectral, stereo"), []
+    draw = sampler.random_music
+    monkeypatch.setattr(sampler, "random_music", lambda *words: calls.append(1) or draw(*words))
+    generate = ReferenceSampler(model).generate
+    generate(model.block, seed_audio=spectral_piece(2, 0.5))
+    assert not calls
+    generate(model.block, music={"night": 1.0})
+    assert not calls
+    generate(model.block)
+    assert calls == [1]
 
 
 def test_the_sampler_follows_a_model_in_training():

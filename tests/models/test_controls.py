@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_rawaudio.generation import fresh_state
-from keras_rawaudio.generation.advance import prepare_noise
+from keras_rawaudio.generation.advance import paced_step, prepare_noise
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.models.controls import LEVEL_SLEW_RATE, RAW_RATE, with_level
 from keras_rawaudio.models.frame_codes import Codes
@@ -214,6 +214,35 @@ class TestFrameCodes:
         _, twice = tier.step(head.draw_codes(output, noise[:, ::-1]), None, once)
         for name, value in coded.named_state(0, twice).items():
             np.testing.assert_allclose(fast[name], value, atol=1e-6)
+
+    def test_each_stream_has_a_tempo_of_its_own(self, coded):
+        """A faster stream beside it changes none."""
+        state = {**turned(coded), "tempo": np.float32([[1.0], [2.0]])}
+        audio, both = draw(coded, state, blocks=8)
+        for row, tempo in enumerate((1.0, 2.0)):
+            own, same = draw(coded, turned(coded, tempo=tempo), blocks=8)
+            np.testing.assert_allclose(audio[row], own[row], atol=1e-5)
+            for name in ("head_codes", "place", "tier0_clock", "tier0_layer0_h"):
+                np.testing.assert_allclose(both[name][row], same[name][row], atol=1e-5)
+
+    def test_a_second_step_is_for_rows_that_take_one(self, coded):
+        """Onsets are favoured beside the codes of the frame before, or those passed over."""
+        head, tier = coded.head, coded.tiers[0]
+        noise = np.random.default_rng(0).random((2, coded.frame, head.noise_per_sample))
+        noise = prepare_noise(coded, noise.astype(np.float32), np.ones(2, np.float32))
+        before = coded.tier_state(0, turned(coded))
+        codes = head.codes.or_silence(fresh_state(coded, 2)["head_codes"])
+        output, after = tier.step(codes, None, before)
+        density, twice = np.full((2, 1), 2, np.float32), np.float32([[0], [1]])
+        favour = head.codes.favour_onsets
+        passed = head.draw_codes(output, favour(noise[:, ::-1], codes, density))
+        again, _ = tier.step(passed, None, after)
+        chosen, favoured, _ = paced_step(
+            coded, twice, np.zeros((2, 1), np.float32), density, output, noise, codes, before, after
+        )
+        for row, (step, of) in enumerate(((output, codes), (again, passed))):
+            np.testing.assert_allclose(chosen[row], step[row], atol=1e-6)
+            np.testing.assert_allclose(favoured[row], favour(noise, of, density)[row], atol=1e-6)
 
     @pytest.mark.slow
     def test_the_level_changes_nothing_but_the_level(self, coded):
