@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -93,6 +94,26 @@ def refuse_unwritable(path: Path) -> None:
     with write_errors(path), tempfile.TemporaryFile(dir=folder):
         pass
     refuse_immovable(path)
+
+
+def refuse_input(path: Path, *inputs: Path) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UserError: `path` is the same file as one of the inputs.
+    """
+    if path.exists() and any(one.exists() and path.samefile(one) for one in inputs):
+        raise UserError(f"cannot write {path}: it is what is read; choose another place")
+
+
+def is_partial(name: str) -> bool:
+    """Whether a name is one that `partial_path` gives.
+
+    Example:
+        >>> [is_partial(name) for name in (".partial-12-notes.txt", ".partial-notes.txt")]
+        [True, False]
+    """
+    return re.match(rf"{re.escape(PARTIAL)}\d+-", name) is not None
 
 
 def refuse_immovable(path: Path) -> None:

@@ -5,11 +5,12 @@ Matplotlib by its object interface with the Agg canvas: no window, no global sta
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from keras_rawaudio.metrics.over_time import Track
 
+Drawing = TypeVar("Drawing", bound=Callable[..., None])
 COLUMNS = 1400  # more are averaged: pictures are not wider
 RANGE_DECIBELS = 80.0
 ACROSS = 3  # panels of measures side by side
@@ -32,6 +34,20 @@ WORDS = {
 }
 
 
+def in_default_style(draw: Drawing) -> Drawing:
+    """Let a function draw as Matplotlib does by default, whatever a `matplotlibrc` says."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Any, **options: Any) -> Any:
+        import matplotlib.style
+
+        with matplotlib.style.context("default"):
+            return draw(*args, **options)
+
+    return cast(Drawing, drawn)
+
+
+@in_default_style
 def spectrogram_figure(
     panels: Sequence[tuple[str, np.ndarray]],
     rate: int,
@@ -133,6 +149,7 @@ def spectrogram(audio: np.ndarray, rate: int) -> np.ndarray:
     return levels.astype(np.float32)
 
 
+@in_default_style
 def learning_curve(
     rows: Sequence[Mapping[str, Any]],
     path: str | PathLike[str],
@@ -193,6 +210,7 @@ def learning_curve(
     save_figure(figure, path)
 
 
+@in_default_style
 def tracks_figure(
     streams: Sequence[tuple[str, Sequence[Track]]], path: str | PathLike[str]
 ) -> None:

@@ -15,7 +15,7 @@ from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey, survey
 from keras_rawaudio.analysis.views import SpectrogramView, add_block, chosen_minutes, zooms
 from keras_rawaudio.data.corpus.decoding import AudioFile, decode, open_audio
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import refuse_unwritable, replacing
+from keras_rawaudio.files import refuse_input, refuse_unwritable, replacing
 
 FILES = "waveforms.png", "minutes.png", "overview.png", "explore.json"
 
@@ -34,11 +34,13 @@ def explore(path: Path, out: Path) -> dict[str, Any]:
         What is in `explore.json`.
 
     Raises:
-        UserError: no such file, no audio, or a folder that cannot be written.
+        UserError: no such file, no audio, or a folder that cannot be written, or where one of its
+            files is the audio.
     """
     audio = open_audio(path)
     for name in FILES:
         refuse_unwritable(out / name)
+        refuse_input(out / name, path)
     rate = audio.sample_rate
     try:
         found = survey(lambda: decode(audio, rate), rate)

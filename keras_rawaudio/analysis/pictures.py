@@ -11,11 +11,18 @@ from keras_rawaudio.analysis.pulsation import PERIODS, Pulsations
 from keras_rawaudio.analysis.survey import LEVELS_PER_SECOND, Survey
 from keras_rawaudio.analysis.views import WaveformView
 from keras_rawaudio.errors import one_line
-from keras_rawaudio.plots import COLUMNS, RANGE_DECIBELS, new_figure, save_figure
+from keras_rawaudio.plots import (
+    COLUMNS,
+    RANGE_DECIBELS,
+    in_default_style,
+    new_figure,
+    save_figure,
+)
 
 FLOOR = -100.0  # dB; silence has no level
 
 
+@in_default_style
 def waveforms(views: Sequence[WaveformView], sample_rate: int, path: Path) -> None:
     """Waveforms, one under the other, each with its own time and all with one scale."""
     figure = new_figure(11, 0.3 + 1.25 * len(views))
@@ -34,6 +41,7 @@ def waveforms(views: Sequence[WaveformView], sample_rate: int, path: Path) -> No
     save_figure(figure, path)
 
 
+@in_default_style
 def overview(
     found: Survey, spectrogram: np.ndarray, pulsating: Pulsations, title: str, path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from argparse import Namespace
@@ -48,6 +49,7 @@ COMMANDS = (
     spectrogram,
 )
 
+EMPTY_VALUE = re.compile("--[a-z-]+=")  # as of --out=$UNSET
 NO_THREAD = "can't start new thread"  # Python's words, of a RuntimeError
 OF_LIBRARIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
@@ -122,7 +124,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         command.add_arguments(sub)
         sub.set_defaults(run_command=command.run)
     for argument in arguments:
-        if not argument or "\0" in argument:
+        if not argument or "\0" in argument or EMPTY_VALUE.fullmatch(argument):
             parser.error("an argument is empty or holds a null byte")
     return parser.parse_args(arguments, Namespace(arguments=list(arguments)))
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, draw, save."""
-    from keras_rawaudio.files import refuse_unwritable, replacing
+    from keras_rawaudio.files import refuse_input, refuse_unwritable, replacing
 
     out = Path(options.out)
     if not out.suffix:
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if not os.path.isdir(out.parent):
         raise UserError(f"cannot write {out}: No such file or directory; choose another")
     refuse_unwritable(out)
+    refuse_input(out, *map(Path, options.audio))
     panels, rates = [], set()
     for path in map(Path, options.audio):
         if not path.is_file():

@@ -156,6 +156,11 @@ def _check_new(options: argparse.Namespace, chief: bool) -> Start:
     if chief:
         RunFolder.check_new(options.run)
     recipe = load_recipe(options.recipe or "default", overrides(options))
+    if options.workers and recipe.data.batch % options.workers:
+        raise UserError(
+            f"a batch of {recipe.data.batch} rows does not divide into {options.workers} replicas; "
+            f"try --batch {-(-recipe.data.batch // options.workers) * options.workers}"
+        )
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
             raise UserError(f"no such file or folder: {path}; check --audio")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import sys
@@ -37,8 +38,9 @@ from keras_rawaudio.training.run_folder import RunFolder
 
 FILES = ("triton", "generator.html", "saved_model", "generator.onnx")
 REFINER_FILES = ("refiner_saved_model", "refiner.onnx")
-# What an export makes in a model repository, and in its one model.
+# What an export makes in a model repository, in its one model, and in a SavedModel.
 OF_TRITON, OF_TRITON_MODEL = {"generator"}, {"1", "initial_state", "config.pbtxt"}
+OF_SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
 # Folders inside a partial one: of the complete new export, and of the old files that it replaces.
 NEW, LEAVING = "new", "leaving"
 
@@ -168,19 +170,34 @@ def _refuse_foreign(target: Path, files: Sequence[str]) -> None:
     """
     found = [name for name in files if os.path.lexists(target / name)]
     model = target / files[-1]
-    if found and not (model.is_file() and METADATA_KEY.encode() in model.read_bytes()):
+    if found and not _is_ours(model):
+        alone = "" if model.exists() else f" with {model.name} beside it"
         raise UserError(
-            f"{target / found[0]} is not of an export; move it away, or choose another folder"
+            f"{target / found[0]} is not of an export{alone}; move it away, "
+            "or choose another folder"
         )
-    # A model repository is a place for other models, too.
-    for folder, own in (("triton", OF_TRITON), ("triton/generator", OF_TRITON_MODEL)):
+    # A model repository is a place for other models, too, and any folder one for notes.
+    for folder, own in (
+        ("triton", OF_TRITON),
+        ("triton/generator", OF_TRITON_MODEL),
+        ("saved_model", OF_SAVED_MODEL),
+        ("refiner_saved_model", OF_SAVED_MODEL),
+    ):
         inside = target / folder
         others = {path.name for path in inside.iterdir()} - own if inside.is_dir() else set()
-        if "triton" in found and others:
+        if folder.partition("/")[0] in found and others:
             raise UserError(
                 f"{inside / min(others)} is not of an export; move it away, "
                 "or choose another folder"
             )
+
+
+def _is_ours(model: Path) -> bool:
+    """Whether an ONNX file holds our metadata, which comes last; none is as large as 2 GiB."""
+    if not model.is_file() or not 0 < model.stat().st_size < 1 << 31:
+        return False
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(METADATA_KEY.encode()) >= 0
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -197,6 +198,8 @@ def _making(out: Path) -> Iterator[Path]:
         raise UserError(f"{out} is there already; a test keeps its folder: choose another --out")
     if not out.name or out.name == "..":
         raise UserError(f"{out} is no new folder; give it a name: choose another --out")
+    if out.is_symlink() or out.is_mount():
+        raise UserError(f"{out} is a link or a mounted folder; choose another --out")
     refuse_immovable(out)
     partial = partial_path(out)
     with without_empty_parents(out):
@@ -206,6 +209,7 @@ def _making(out: Path) -> Iterator[Path]:
                 yield partial
                 sync_tree(partial)
                 if out.exists():
+                    partial.chmod(stat.S_IMODE(out.stat().st_mode))
                     out.rmdir()
                 partial.rename(out)
         finally:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.reports.page import Section, Table, refuse_other_pages, write_page
 from keras_rawaudio.settings import flat
@@ -91,7 +91,9 @@ def compare(runs: Sequence[str | Path], out: Path | None = None) -> tuple[str, l
             run = RunFolder.open(path)
             with damaged_if_wrong(run.path):
                 rows.append(_row(run))
-        except (UserError, OSError):  # OSError: a folder that may not be entered
+        except (UserError, OSError) as error:  # OSError: a folder that may not be entered
+            if len(runs) == 1:
+                raise UserError(one_line(error)) from None
             skipped.append(os.fsencode(path).decode(errors="replace"))
     if not rows:
         raise UserError(f"no run folder among {', '.join(skipped)}; give folders of trained runs")

@@ -93,6 +93,10 @@ def load_checkpoint(
         except FileNotFoundError:
             reasons.append(f"there is no {path.name}")
             continue
+        except PermissionError as error:
+            raise UserError(
+                f"cannot read {path}: {error.strerror}; look at its permissions"
+            ) from None
         except DAMAGE as error:
             reasons.append(
                 f"{path.name}: {str(error).splitlines()[0] if str(error) else 'damaged'}"

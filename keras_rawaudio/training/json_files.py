@@ -45,6 +45,8 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"), parse_int=whole_number)
         if not isinstance(values, dict):
             raise ValueError("it holds no settings by name")
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; look at its permissions") from None
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path}: {reason}; the run folder is damaged") from None

@@ -114,6 +114,8 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
         if size > LARGEST_RATIO * path.stat().st_size:  # Keras does not compress
             raise ValueError("it is much larger inside than outside")
         model: Model = keras.saving.load_model(path, compile=False)
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; look at its permissions") from None
     except Exception as error:  # whatever Keras meets in a file that may hold anything
         raise UserError(
             f"cannot read {path}: {first_line(error)[:200]}; the file is damaged, or of another "

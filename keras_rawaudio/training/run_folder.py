@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, refuse_immovable, refuse_other_kinds, replacing
+from keras_rawaudio.files import (
+    PARTIAL,
+    is_partial,
+    refuse_immovable,
+    refuse_other_kinds,
+    replacing,
+)
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.training.json_files import JsonObject, Kinds, damaged_if_wrong, read_json
 
@@ -111,8 +117,11 @@ class RunFolder:
             raise UserError(
                 f"no such run folder: {path}; give the folder that keras-rawaudio train --run made"
             )
-        if not run.description.is_file() or not run.recipe.is_file():
-            raise UserError(f"{path} is not a run folder: it has no run.json; train one first")
+        for needed in (run.description, run.recipe):
+            if not needed.is_file():
+                raise UserError(
+                    f"{path} is not a run folder: it has no {needed.name}; train one first"
+                )
         run.describe()
         return run
 
@@ -195,9 +204,19 @@ class RunFolder:
         """Whether it holds at most what lies there before the first checkpoint."""
         early = {self.request, self.recipe, self.description, self.codes, self.tensorboard}
         early |= set(self.tracked.values())
-        entries = {p for p in self.path.iterdir() if not p.name.startswith((PARTIAL, LOCK))}
+        entries = {
+            path
+            for path in self.path.iterdir()
+            if not (is_partial(path.name) or path.name.startswith(LOCK))
+        }
         # Without a request, these names are somebody else's.
-        return entries <= early and (self.request in entries or not entries)
+        return entries <= early and (not entries or self._is_requested())
+
+    def _is_requested(self) -> bool:
+        try:
+            return REQUEST.keys() <= self.read_request().keys()
+        except UserError:
+            return False
 
     def can_start_over(self) -> bool:
         """Whether a training was killed before its first checkpoint, and left its request."""
@@ -217,6 +236,8 @@ class RunFolder:
         """Remove files in the making that a killed training left; only under the lock."""
         for folder in (self.path, self.samples):
             for path in folder.glob(f"{PARTIAL}*"):
+                if not is_partial(path.name):
+                    continue  # somebody's own
                 # A report may be written at the same time, by another process; and a folder is of
                 # an export or a listening test, which may hold what was there before.
                 report = path.name.endswith((self.report.name, self.measures.name))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ServingError
-from .metadata import MAX_SECONDS
+from .metadata import MAX_SAMPLE_RATE, MAX_SECONDS
 from .resample import resample
 
 DEFAULT_SEED_SECONDS = 1.0
@@ -114,6 +114,10 @@ def _read_stretch(path: str | Path, sample_rate: int, start: float, seconds: flo
             first = round(start * rate)
             if total == 0:
                 raise ServingError(f"seed audio {path} is empty")
+            if rate > MAX_SAMPLE_RATE:
+                raise ServingError(
+                    f"seed audio {path} claims {rate} Hz, at most {MAX_SAMPLE_RATE} can be"
+                )
             if first >= total:
                 raise ServingError(
                     f"the seed starts at {start:g} s, beyond the end of {path} ({total / rate:g} s)"

@@ -3,15 +3,17 @@
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from .errors import ServingError, one_line
 
 NO_THREAD = "can't start new thread"  # Python's words
+EMPTY_VALUE = re.compile("--[a-z-]+=")  # as of --out=$UNSET
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,9 +25,20 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse what no path or number can be, before it is read."""
         words = sys.argv[1:] if args is None else args
-        if any(not word or "\0" in word for word in words):
+        if any(not word or "\0" in word or EMPTY_VALUE.fullmatch(word) for word in words):
             self.error("an argument is empty or holds a null byte")
         return super().parse_args(words, namespace)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave; a standard output that cannot take the help is one line, too."""
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard(sys.stdout)
+        except OSError as error:
+            discard(sys.stdout)
+            status, message = 2, f"{self.prog}: cannot write to stdout: {error.strerror}\n"
+        super().exit(status, message)
 
 
 def run_command(program: str, work: Callable[[], None]) -> int:
@@ -54,7 +67,7 @@ def run_command(program: str, work: Callable[[], None]) -> int:
     try:
         return _run(program, work)
     finally:
-        _discard_unwritable_stderr()
+        discard(sys.stderr)
 
 
 def _run(program: str, work: Callable[[], None]) -> int:
@@ -84,13 +97,13 @@ def _run(program: str, work: Callable[[], None]) -> int:
     return 2
 
 
-def _discard_unwritable_stderr() -> None:
-    """Send what stderr cannot take nowhere: Python would leave with a code of its own."""
+def discard(stream: TextIO) -> None:
+    """Send what a stream cannot take nowhere: Python would leave with a code of its own."""
     try:
-        sys.stderr.flush()
+        stream.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def add_control_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Where the audio goes: files (whole or not at all) or a pipe."""
 
 import os
+import select
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -274,9 +275,18 @@ class PipeOutput:
     def write(self, block: np.ndarray) -> None:
         """Send float (streams, samples) or (streams, samples, channels) at once."""
         try:
-            sys.stdout.buffer.write(interleaved(block).astype("<i2").tobytes())
-            sys.stdout.buffer.flush()
+            write_all(sys.stdout.fileno(), interleaved(block).astype("<i2").tobytes())
         except BrokenPipeError:
             raise
         except OSError as error:
             raise ServingError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all bytes to a file descriptor; one call may take some of them, or none yet."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # a pipe that does not wait, and is full
+            select.select([], [descriptor], [])

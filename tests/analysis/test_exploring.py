@@ -272,3 +272,17 @@ def test_a_name_that_is_no_unicode(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9 $x^{$.wav")
     soundfile.write(os.fsencode(path), np.sin(np.arange(9000)), 2000, format="WAV")
     assert main(["explore", str(path), "--out", str(tmp_path / "new")]) == 0
+
+
+def test_pictures_are_drawn_in_the_default_style(tmp_path):
+    """Whatever a `matplotlibrc` says: this one would need LaTeX, or a gigapixel."""
+    import matplotlib
+
+    soundfile.write(tmp_path / "song.wav", np.full(3000, 0.5), RATE)
+    pictures = []
+    for settings in ({}, {"text.usetex": True, "figure.figsize": (1e9, 1e9), "axes.grid": True}):
+        with matplotlib.rc_context(settings):
+            explore(tmp_path / "song.wav", tmp_path / "out")
+            assert matplotlib.rcParams["text.usetex"] == settings.get("text.usetex", False)
+        pictures.append((tmp_path / "out" / "overview.png").read_bytes())
+    assert pictures[0] == pictures[1]

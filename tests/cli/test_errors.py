@@ -1,6 +1,7 @@
 """Bad input: one clear line on stderr, exit code 2, nothing on stdout, no folder left behind."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_demo_piece("song.wav", 2.0, RATE)
     write_demo_piece("short.wav", 0.25, RATE)
+    for name in ("take.png", "overview.png"):
+        shutil.copy("song.wav", name)
     tmp_path.joinpath("notes.wav").write_text("these are not samples")
     tmp_path.joinpath("nothing.wav").write_bytes(b"")
     soundfile.write("none.wav", np.zeros(0), RATE)
@@ -155,6 +158,11 @@ CASES = {
         "cannot write folder: it is no file",
     ),
     "no-name": ("evaluate --run ", "an argument is empty"),
+    "unset": ("explore song.wav --out=", "an argument is empty"),
+    "draw-over-audio": ("spectrogram take.png --out take.png", "take.png: it is what is read"),
+    "explore-over-audio": ("explore overview.png --out .", "overview.png: it is what is read"),
+    "workers": ("train --audio song.wav --run new --workers 3", "into 3 replicas; try --batch 9"),
+    "one-run-alone": ("compare folder", "folder is not a run folder: it has no run.json"),
     "draw-nowhere": ("spectrogram song.wav --out new/new.png", "cannot write new/new.png"),
     "draw-no-ending": ("spectrogram song.wav --out notes", "notes: its name has no ending"),
     "draw-no-format": ("spectrogram song.wav --out new.xyz", "new.xyz"),
@@ -176,7 +184,7 @@ def test_one_line_and_code_2(case, here, capfd):
     (line,) = [w for w in err.splitlines() if w.startswith("keras-rawaudio")]
     program = (
         "keras-rawaudio"
-        if case in ("null-byte", "no-name")
+        if case in ("null-byte", "no-name", "unset")
         else f"keras-rawaudio {command.split()[0]}"
     )
     assert line.startswith(f"{program}: error: ")

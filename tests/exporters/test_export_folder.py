@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import resource
 import signal
 
 import pytest
@@ -84,7 +85,7 @@ PLAIN = FILES[2:]
 
 
 def paths(folder):
-    inner = {"saved_model": "pb", "triton": "generator"}
+    inner = {"saved_model": "saved_model.pb", "triton": "generator"}
     return {n: folder / n / inner[n] if n in inner else folder / n for n in FILES}
 
 
@@ -173,17 +174,24 @@ def test_what_no_export_made_is_not_replaced(run, tmp_path):
         mine = out / name if "." in name else out / name / "mine.txt"
         mine.parent.mkdir(parents=True)
         mine.write_text("mine")
-        with pytest.raises(UserError, match=f"{name} is not of an export; move it away"):
+        beside = "" if name == "generator.onnx" else " with generator.onnx beside it"
+        with pytest.raises(UserError, match=f"{name} is not of an export{beside}; move it away"):
             export(run[0].path, out)
         assert [path for path in out.rglob("*") if path.is_file()] == [mine]
         assert mine.read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["other/config.pbtxt", "generator/2/model.onnx"])
-def test_other_models_of_a_repository_are_not_removed(tmp_path, name):
-    """An export replaces triton/, where a server's other models may lie."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("triton/other/config.pbtxt", "triton/generator/2/model.onnx"),
+        *("saved_model/NOTES.md", "saved_model/variables.old/x"),
+    ],
+)
+def test_what_lies_in_the_folders_of_an_export_is_not_removed(tmp_path, name):
+    """An export replaces triton/, where a server's other models may lie, and saved_model/."""
     (tmp_path / "generator.onnx").write_text(OLD)
-    own, mine = tmp_path / "triton" / "generator" / "1" / "model.onnx", tmp_path / "triton" / name
+    own, mine = tmp_path / "triton" / "generator" / "1" / "model.onnx", tmp_path / name
     for path in (own, mine):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(OLD)
@@ -202,3 +210,14 @@ def test_another_users_export_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(UserError, match="another user's"), _made_whole(tmp_path, FILES):
         pytest.fail("the work began")
+
+
+def test_a_foreign_model_of_any_size_is_refused_without_reading_it(tmp_path):
+    with (tmp_path / "generator.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for size in (1 << 40, 1 << 27, 0):
+        os.truncate(tmp_path / "generator.onnx", size)
+        with pytest.raises(UserError, match="is not of an export"), _made_whole(tmp_path, FILES):
+            pass
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + (1 << 18)

@@ -236,3 +236,14 @@ def test_a_system_whose_name_is_not_utf8(audio, tmp_path):
     assert main(["listen-test", *words, "--trials", "2", "--seconds", "1"]) == 0
     key = Key.model_validate_json((tmp_path / "test/key.json").read_text())
     assert key.systems["a"].endswith(r"caf\udce9.wav")
+
+
+def test_the_folder_keeps_its_mode_and_a_link_is_refused(audio, tmp_path):
+    """The key is secret."""
+    out, link = tmp_path / "test", tmp_path / "link"
+    out.mkdir(mode=0o700)
+    link.symlink_to(out)
+    words = f"listen-test --real {audio}/song.wav --a {audio}/hiss.wav --trials 2 --seconds 1"
+    assert main([*words.split(), "--out", str(link)]) == 2
+    assert main([*words.split(), "--out", str(out)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o700

@@ -6,6 +6,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +15,17 @@ import numpy as np
 import pytest
 import soundfile
 from keras_rawaudio_serving import ServingError, scratch
-from keras_rawaudio_serving.output import FileOutput, PipeOutput, check_room, output_paths, to_pcm16
+from keras_rawaudio_serving.output import (
+    FileOutput,
+    PipeOutput,
+    check_room,
+    output_paths,
+    to_pcm16,
+    write_all,
+)
 from keras_rawaudio_serving.scratch import Scratch
+
+from .conftest import SERVING
 
 
 def test_pcm_is_clipped_not_wrapped() -> None:
@@ -226,7 +237,9 @@ def test_why_no_more_can_be_written(tmp_path: Path, extension: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a POSIX system")
 def test_a_full_disk_behind_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "wb", buffering=0) as full:
-        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full, isatty=lambda: False))
+        monkeypatch.setattr(
+            sys, "stdout", SimpleNamespace(fileno=full.fileno, isatty=lambda: False)
+        )
         with pytest.raises(ServingError, match="standard output: No space left"), PipeOutput() as p:
             p.write(np.zeros((1, 9)))
 
@@ -339,3 +352,38 @@ def test_only_formats_that_compress_may_seem_too_large_for_the_disk(
     check_room(tmp_path / "new.wav", 5_000, 1)
     with pytest.raises(ServingError, match="the disk has"):
         check_room(tmp_path / "new.wav", 5_000, 2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX system")
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_pipe_takes_all_however_little_at_a_time(waits: bool) -> None:
+    """A write to one that does not wait may take a part, or nothing."""
+    data = np.random.default_rng(0).bytes(1 << 20)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, waits)
+    writer = threading.Thread(target=lambda: (write_all(writing, data), os.close(writing)))
+    writer.start()
+    with open(reading, "rb", buffering=0) as pipe:
+        found = b"".join(iter(lambda: pipe.read(5000), b""))
+    writer.join()
+    assert found == data
+
+
+@pytest.mark.parametrize(
+    ("flags", "unbuffered"),
+    [("--seconds 1 --out -", ""), ("--seconds 1 --out -", "1"), ("--help", "")],
+)
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a POSIX system")
+def test_a_standard_output_that_takes_nothing_is_one_line(
+    toy: Callable[..., Path], flags: str, unbuffered: str
+) -> None:
+    words = [sys.executable, "-m", "keras_rawaudio_serving", str(toy()), *flags.split()]
+    environment = {**os.environ, "PYTHONPATH": str(SERVING), "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("No space left on device")
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr

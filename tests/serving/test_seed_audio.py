@@ -146,3 +146,13 @@ def test_a_seed_that_may_not_be_read_is_called_so(
     monkeypatch.setattr("keras_rawaudio_serving.audio.open", refuse, raising=False)
     with pytest.raises(ServingError, match=r"cannot read seed audio .*: Permission denied"):
         read_seed(path, 8000)
+
+
+def test_a_rate_that_no_audio_has_is_refused_before_it_is_read(tone: Tone) -> None:
+    """Its resampling would take gigabytes."""
+    path = tone(seconds=0.1, rate=8000)
+    data = bytearray(path.read_bytes())
+    data[24:28] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(ServingError, match="claims 2147483647 Hz, at most 768000 can be"):
+        read_seed(path, 8000)

@@ -168,3 +168,13 @@ def test_notes_escape_what_cannot_be_printed(capsys: pytest.CaptureFixture[str])
     """A name in a model file may hold escape sequences of terminals."""
     Say(quiet=False)("tempo\x1b[2J: move its knob\r")
     assert capsys.readouterr().err == "tempo\\x1b[2J: move its knob\\r\n"
+
+
+@pytest.mark.parametrize("word", ["", "--curves=", "--refiner=", "a\0b"])
+def test_an_empty_argument_is_refused(
+    toy: Toy, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """As of a shell's variable that is not set."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(toy()), "--seconds", "1", "--out", "-", word])
+    check_error(2 if stop.value.code == 2 else 0, capsys.readouterr().err, "an argument is empty")

@@ -1,5 +1,6 @@
 """Checkpoints: there from the start, and damaged ones."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -132,3 +133,20 @@ def test_a_folder_that_was_removed_is_missed_from_the_first_checkpoint_on(tmp_pa
     require_checkpoint(gone, -1)
     with pytest.raises(UserError, match="was removed or renamed"):
         require_checkpoint(gone, 0)
+
+
+def test_a_checkpoint_that_may_not_be_read_costs_no_steps(trainer, monkeypatch):
+    """It is no damaged one: the one before it would be of an earlier step."""
+    made = trainer()
+    made.fit()
+
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("keras_rawaudio.training.checkpoint.zipfile.ZipFile", refuse)
+    before = made.run.training_state.read_bytes()
+    with pytest.raises(
+        UserError, match=r"training_state\.npz: Permission denied; look at its perm"
+    ):
+        resumed(made).fit()
+    assert made.run.training_state.read_bytes() == before

@@ -265,3 +265,44 @@ def test_a_folder_in_the_making_is_no_obstacle_and_stays(tmp_path):
     with RunFolder.resuming(tmp_path):
         assert (tmp_path / ".partial-12" / "old").is_dir()
         assert not (tmp_path / ".partial-12-log.csv").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"method": "GET"}', "[1]"])
+def test_somebody_elses_request_makes_no_run(tmp_path, content):
+    """Else its neighbours of these names would be removed, or written over."""
+    (tmp_path / "request.json").write_text(content)
+    (tmp_path / "codes.npz").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"already holds a run|holds no run"):
+        RunFolder.check_new(tmp_path)
+    assert not RunFolder(tmp_path).can_start_over()
+
+
+def test_files_that_are_named_like_ones_in_the_making_stay(tmp_path):
+    run = RunFolder(tmp_path)
+    run.samples.mkdir()
+    for folder in (run.path, run.samples):
+        (folder / ".partial-notes.txt").write_text("mine")
+        (folder / ".partial-12-log.csv").write_text("half")
+    run.remove_partials()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob(".partial*"))
+    assert left == [".partial-notes.txt", "samples/.partial-notes.txt"]
+    with pytest.raises(UserError, match="holds no run"):
+        RunFolder.check_new(tmp_path)
+
+
+def test_what_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    (tmp_path / "run.json").write_text("{}")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UserError, match=r"run\.json: Permission denied; look at its permissions$"):
+        RunFolder(tmp_path).describe()
+
+
+def test_the_file_that_a_run_folder_lacks_is_named(tmp_path):
+    for name in ("run.json", "recipe.json"):
+        with pytest.raises(UserError, match=f"it has no {name}; train one first"):
+            RunFolder.open(tmp_path)
+        (tmp_path / name).write_text("{}")

@@ -71,11 +71,15 @@ class Corpus:
         folder = Path(os.path.expanduser(folder))
         if not os.path.isdir(folder):
             raise _missing(folder)
+        path = folder / DESCRIPTION
         try:
-            path = folder / DESCRIPTION
             if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
                 raise ValueError("not a file of this size")
             text = path.read_text(encoding="utf-8")
+        except PermissionError as error:
+            raise UserError(
+                f"cannot read {path}: {error.strerror}; look at its permissions"
+            ) from None
         except (OSError, ValueError) as error:
             raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
         corpus = cls(folder, read_description(text, folder))

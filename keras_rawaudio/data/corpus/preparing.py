@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import shutil
 import time
 import warnings
@@ -30,6 +32,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
 
+SHARD = re.compile(r"[0-9a-f]+\.(i16|json)")  # the names of its files
 PREPARING = ".preparing"  # the folder in a cache where shards and a corpus are made
 HEADERS = 8  # that are read at the same time: a store takes its time for each
 ADVICE = "choose another by train --cache, or by XDG_CACHE_HOME on Linux"
@@ -100,7 +103,8 @@ def prepare(
             for shard in shards:
                 shard.remove()
         except OSError as error:
-            shutil.rmtree(work, ignore_errors=True)  # the disk may be full
+            with suppress(OSError):  # the disk may be full
+                _tidy(work, -math.inf)
             reason = write_failure(error)
             raise UserError(f"cannot prepare the corpus in {cache}: {reason}; {advice}") from error
         finally:
@@ -126,8 +130,14 @@ def default_cache() -> Path:
 
     `~/.cache/keras_rawaudio` (or `$XDG_CACHE_HOME/keras_rawaudio`) on Linux,
     `~/Library/Caches/keras_rawaudio` on macOS, `%LOCALAPPDATA%\\keras_rawaudio\\Cache` on Windows.
+
+    Raises:
+        UserError: the user has no home.
     """
-    return user_cache_path("keras_rawaudio", appauthor=False)
+    try:
+        return user_cache_path("keras_rawaudio", appauthor=False)
+    except RuntimeError as error:  # a user without a home
+        raise UserError(f"no place for prepared audio: {error}; name one by --cache") from None
 
 
 def _stamps(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
@@ -158,12 +168,12 @@ def _ready(folder: Path) -> Corpus | None:
         return None
 
 
-def _tidy(work: Path) -> None:
-    """Remove what is half-made, and shards that nobody has used for long."""
+def _tidy(work: Path, kept_seconds: float = KEPT_SECONDS) -> None:
+    """Remove what is half-made, and shards that nobody has used for long; nothing of others."""
     for path in work.glob("*") if work.is_dir() else ():
         if path.name.startswith(PARTIAL):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        elif time.time() - path.stat().st_mtime > KEPT_SECONDS:
+        elif SHARD.fullmatch(path.name) and time.time() - path.stat().st_mtime > kept_seconds:
             path.unlink()
     with suppress(OSError):  # it holds shards, or is not there
         work.rmdir()

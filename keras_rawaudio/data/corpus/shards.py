@@ -178,7 +178,10 @@ def make_shards(shards: Sequence[Shard], processes: int | None = None) -> None:
         if sum(shard.stamp["bytes"] or 0 for shard in missing) > SMALL:
             import loky
 
-            processes = loky.cpu_count()
+            try:
+                processes = loky.cpu_count()
+            except ValueError as error:
+                raise UserError(f"LOKY_MAX_CPU_COUNT is no number of processes: {error}") from None
     noted = time.monotonic()
     for done in _made(missing, min(processes, len(missing))):
         if time.monotonic() - noted > NOTE_EVERY:

@@ -1,5 +1,6 @@
 """The cache: found again, made whole or not at all, by one process at a time."""
 
+import errno
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from keras_rawaudio.data.corpus import Corpus, shards
+from keras_rawaudio.data.corpus import Corpus, preparing, shards
 from keras_rawaudio.data.corpus import prepare as prepare_at
 from keras_rawaudio.errors import UserError
 
@@ -100,6 +101,36 @@ def test_what_is_half_made_or_old_is_cleared(tmp_path, prepare):
     os.utime(old, ns=(0, 0))
     prepare(write(tmp_path / "a.wav", noise(1)))
     assert [path.name for path in work.iterdir()] == [new.name]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_others_keep_where_corpora_are_made_stays(tmp_path, prepare, monkeypatch, full):
+    work = tmp_path / "cache" / ".preparing"
+    (work / "old").mkdir(parents=True)
+    (work / "thesis.txt").write_text("mine")
+    for path in work.iterdir():
+        os.utime(path, ns=(0, 0))
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = write(tmp_path / "a.wav", noise(1))
+    if full:
+        monkeypatch.setattr(preparing, "sync_tree", fail)
+        with pytest.raises(UserError, match="No space left"):
+            prepare(source)
+    else:
+        prepare(source)
+    assert sorted(path.name for path in work.iterdir()) == ["old", "thesis.txt"]
+
+
+def test_a_user_without_a_home_is_asked_for_a_cache(monkeypatch):
+    def no_home(*_, **__):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(preparing, "user_cache_path", no_home)
+    with pytest.raises(UserError, match="home directory; name one by --cache"):
+        preparing.default_cache()
 
 
 def test_a_killed_process_leaves_a_cache_that_works(tmp_path, prepare):

@@ -196,6 +196,14 @@ def test_large_files_start_processes(tmp_path, album, monkeypatch):
     assert started == [2]
 
 
+def test_a_wrong_number_of_processors_is_one_line(tmp_path, album, monkeypatch):
+    pytest.importorskip("loky")
+    monkeypatch.setattr(shards, "SMALL", 1000)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "abc")
+    with pytest.raises(UserError, match="LOKY_MAX_CPU_COUNT is no number of processes"):
+        prepare_at([album], tmp_path / "cache")
+
+
 def test_decoding_loads_no_tensorflow(album):
     code = f"""
 import sys
