@@ -213,7 +213,9 @@ def _outside(case: Case, longest: int) -> tuple[int | str, str]:
     module, words = "keras_rawaudio", case.command
     if words[0] == "generate":
         module, words = "keras_rawaudio_serving.cli", words[1:]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **odd.environment}
+    # Unbuffered streams, as some containers ask for, are a case of their own.
+    own = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": None}
+    environment = {**os.environ, **own, **odd.environment}
 
     def prepare() -> None:
         os.umask(odd.umask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,14 @@ def odd() -> Iterator[tuple[str, Process, Callable[[], Any], bool]]:
         for limit in (0, 3000):
             yield words, Process(limits={"RLIMIT_FSIZE": limit}), nothing, False
     yield EVALUATE, Process(limits={"RLIMIT_FSIZE": 3000}), nothing, False
-    yield f"{GENERATE} --out -", Process(stdout="/dev/full"), nothing, False
+    for environment in ({}, {"PYTHONUNBUFFERED": "1"}):
+        yield f"{GENERATE} --out -", Process(environment, stdout="/dev/full"), nothing, False
+    yield "generate --help", Process(stdout="/dev/full"), nothing, False
+    picture = lambda: shutil.copy("song.wav", "overview.png")  # noqa: E731
+    for words in ("explore overview.png --out .", "spectrogram overview.png --out overview.png"):
+        yield words, Process(), picture, False
+    for words in ("explore song.wav --out=", f"{GENERATE} --curves=", f"{TRAIN} --cache="):
+        yield words, Process(), nothing, False
     yield GENERATE, Process(limits={"RLIMIT_NPROC": 1}), nothing, True
     name = "caf\u00e9.yaml"
     rename = lambda: os.rename("tiny.yaml", name)  # noqa: E731
