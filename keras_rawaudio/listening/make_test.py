@@ -69,8 +69,9 @@ def make_test(
     """
     with _making(out) as folder:
         key, text = _compose(real, systems, trials, seconds, random_seed)
-        (folder / PAGE).write_text(text, encoding="utf-8")
-        (folder / KEY).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        with write_errors(out):
+            (folder / PAGE).write_text(text, encoding="utf-8")
+            (folder / KEY).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return key
 
 
@@ -206,7 +207,8 @@ def _making(out: Path) -> Iterator[Path]:
         try:
             with write_errors(out):
                 partial.mkdir(parents=True)
-                yield partial
+            yield partial
+            with write_errors(out):
                 sync_tree(partial)
                 if out.exists():
                     partial.chmod(stat.S_IMODE(out.stat().st_mode))

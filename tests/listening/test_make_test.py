@@ -1,6 +1,7 @@
 """The test's folder: what is in it, what the page does not hold, and what is refused."""
 
 import base64
+import errno
 import io
 import json
 import os
@@ -247,3 +248,14 @@ def test_the_folder_keeps_its_mode_and_a_link_is_refused(audio, tmp_path):
     assert main([*words.split(), "--out", str(link)]) == 2
     assert main([*words.split(), "--out", str(out)]) == 0
     assert out.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_folder(audio, tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "song.wav")
+
+    monkeypatch.setattr("keras_rawaudio.listening.make_test.AudioFiles.open", refuse)
+    words = f"listen-test --real {audio}/song.wav --a {audio}/hiss.wav --out {tmp_path}/test"
+    assert main(words.split()) == 2
+    assert "the system refuses 'song.wav': Permission denied" in capsys.readouterr().err
+    assert not (tmp_path / "test").exists()

@@ -7,6 +7,7 @@ import re
 import stat
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -79,13 +80,19 @@ def find_files(source: str | Path) -> list[Path]:
     if not source.is_dir():
         return [source.resolve()]
     paths = sorted(source.rglob("*"))
+    left_out = set()
     for folder in (source, *paths):
-        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-            warnings.warn(f"the folder {folder} may not be read: left out", stacklevel=2)
+        with suppress(PermissionError):  # it lies in one that is left out
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                warnings.warn(f"the folder {folder} may not be read: left out", stacklevel=2)
+                left_out.add(folder)
     # What run folders hold was generated.
-    runs = {path.parent for path in paths if path.name == "run.json"}
+    recipes = {path.parent for path in paths if path.name == "recipe.json"}
+    left_out |= recipes & {path.parent for path in paths if path.name == "run.json"}
     inside = [
-        path for path in paths if _looks_like_audio(path, source) and runs.isdisjoint(path.parents)
+        path
+        for path in paths
+        if left_out.isdisjoint(path.parents) and _looks_like_audio(path, source)
     ]
     if not inside:
         raise UserError(f"no audio file (WAV, FLAC, OGG, MP3, ...) in the folder {source}")

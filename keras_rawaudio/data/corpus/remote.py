@@ -18,6 +18,7 @@ from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.quiet import silent_stderr
 
 BLOCK = 1 << 20  # bytes
+LARGEST_UNKNOWN = 1 << 32  # bytes of a file whose length its server does not name
 RETRIES = 4  # of a connection that was cut, without a byte in between
 PAUSE = 0.5  # seconds before the first of them; each further one waits twice as long
 
@@ -151,6 +152,11 @@ def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
             return
         failures = 0
         done += len(block)
+        if total is None and done > LARGEST_UNKNOWN:
+            raise UserError(
+                f"{url} names no length and has sent {LARGEST_UNKNOWN >> 30} GB: it may never end; "
+                "download a part of it"
+            )
         yield block
 
 

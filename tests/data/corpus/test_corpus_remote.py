@@ -244,3 +244,20 @@ def test_a_header_behind_a_large_picture_is_read_from_a_copy(song, tmp_path):
         same_samples(corpus, prepare([song], tmp_path / "cache"))
     finally:
         memory.rm("/pictures", recursive=True)
+
+
+def test_a_stream_that_never_ends_is_refused(monkeypatch, tmp_path):
+    """As of an internet radio, whose server names no length."""
+
+    class Radio:
+        def stamp(self):
+            return {"bytes": None}
+
+        def read(self, begin):
+            while True:
+                yield bytes(remote.BLOCK)
+
+    monkeypatch.setattr(remote, "LARGEST_UNKNOWN", 3 * remote.BLOCK)
+    monkeypatch.setattr(remote, "_system", lambda url: Radio())
+    with pytest.raises(UserError, match=r"names no length .* it may never end; download a part"):
+        remote.fetch("http://radio/live.mp3", tmp_path)

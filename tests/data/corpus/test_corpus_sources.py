@@ -111,7 +111,11 @@ def test_what_a_training_generated_is_no_music(tmp_path, prepare):
     samples.mkdir(parents=True)
     write(tmp_path / "music" / "song.wav", noise(2))
     write(samples / "step-0000001.wav", noise(2))
-    (tmp_path / "music" / "run" / "run.json").write_text("{}")
+    for name in ("run.json", "recipe.json"):
+        assert (
+            len(decoding.find_files(tmp_path / "music")) == 2
+        )  # one of them alone is somebody's own
+        (tmp_path / "music" / "run" / name).write_text("{}")
     corpus = prepare(tmp_path / "music")
     assert [Path(source["path"]).name for source in corpus.describe()["sources"]] == ["song.wav"]
     named = prepare(samples / "step-0000001.wav")  # who names it wants it
@@ -185,6 +189,7 @@ def test_a_file_that_may_not_be_read_is_called_so(tmp_path, monkeypatch):
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "closed").mkdir()
     write(tmp_path / "a.wav", noise(3))
+    write(tmp_path / "closed" / "b.wav", noise(3))
     may = os.access
     monkeypatch.setattr(os, "access", lambda path, *how: path.name != "closed" and may(path, *how))
     with pytest.warns(UserWarning, match="closed may not be read: left out"):
