@@ -55,14 +55,14 @@ def cannot_load(error: ImportError) -> str:
     )
 
 
-def nearest(name: object, choices: Iterable[str]) -> str:
+def nearest(name: object, choices: Iterable[object]) -> str:
     """The end of an error's line: the nearest valid name, or all of them.
 
     Example:
         >>> nearest("widht", ["width", "layers"])
         "did you mean 'width'?"
     """
-    names = sorted(choices)
+    names = sorted(map(str, choices))
     close = difflib.get_close_matches(str(name)[:100], names, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else "choose from " + ", ".join(names)
 

@@ -34,6 +34,14 @@ WORDS = {
 }
 
 
+# What training minimises is not always what is measured.
+TRAINING = {
+    "bits_per_sample": "training",
+    "bits_per_code": "training (soft targets)",
+    "variance_unexplained": "training (the loss, in its own unit)",
+}
+
+
 def in_default_style(draw: Drawing) -> Drawing:
     """Let a function draw as Matplotlib does by default, whatever a `matplotlibrc` says."""
 
@@ -179,7 +187,7 @@ def learning_curve(
     figure = new_figure(8, 4.5)
     axes = figure.add_subplot()
     alone = "o" if len(rows) == 1 else None
-    axes.plot(minutes, train, color="tab:gray", linewidth=1, marker=alone, label="training")
+    axes.plot(minutes, train, color="tab:gray", linewidth=1, marker=alone, label=TRAINING[measure])
     axes.plot(minutes, value, color="tab:blue", linewidth=2, marker=alone, label="validation")
     best = int(np.nanargmin(value)) if np.isfinite(value).any() else 0
     axes.plot(minutes[best], value[best], "o", color="tab:blue")

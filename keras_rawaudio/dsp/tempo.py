@@ -95,6 +95,8 @@ def steady_pulse(audio: np.ndarray, rate: int) -> float | None:
 def _strongest_comb(audio: np.ndarray, rate: int) -> tuple[float, float]:
     """The period in seconds, and the share of the envelope's energy that its harmonics hold."""
     envelope, per_second = onset_envelope(np.asarray(audio[: round(LONGEST * rate)]), rate)
+    if len(envelope) < 2:
+        return PERIODS[1], 0.0
     centred = envelope - envelope.mean()
     size = 1 << int(np.ceil(np.log2(len(centred) * FINER)))
     energy = np.abs(np.fft.rfft(centred, size)) ** 2

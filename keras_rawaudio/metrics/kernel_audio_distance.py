@@ -18,7 +18,8 @@ def kernel_audio_distance(reference: np.ndarray, other: np.ndarray) -> float:
     too); 200 at most.
 
     How it fails: it depends on the embedding alone, so it never hears what the embedding does not;
-    rows that overlap in time are alike, which makes short audio uncertain, not unbiased.
+    rows that overlap in time are not independent, so that short audio scores too high. Compare
+    audio of one length.
 
     Args:
         reference: `(n, d)`, two rows or more.

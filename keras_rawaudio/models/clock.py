@@ -33,7 +33,11 @@ def clock_features(phase: Any, harmonics: int) -> Any:
 
 
 def clock_seconds(
-    segments: Sequence[np.ndarray], labels: Sequence[int], count: int, rate: int
+    segments: Sequence[np.ndarray],
+    labels: Sequence[int],
+    count: int,
+    rate: int,
+    recordings: Sequence[int] = (),
 ) -> float | list[float]:
     """Seconds per turn, from the pulse of the audio.
 
@@ -42,6 +46,7 @@ def clock_seconds(
         labels: of each segment, where there are labels.
         count: how many labels; 0: one clock for all segments.
         rate: samples per second.
+        recordings: how many each label is; by default each segment is one.
 
     Returns:
         One number for all segments; or one per label, 0 for a label that is several recordings or
@@ -61,5 +66,8 @@ def clock_seconds(
     own = [
         [s for s, of in zip(segments, labels, strict=True) if of == label] for label in range(count)
     ]
-    pulses = [len(s) == 1 and steady_pulse(mono(s[0]), rate) for s in own]
+    alone = [n == 1 for n in recordings] or [len(s) == 1 for s in own]
+    pulses = [
+        one and len(s) and steady_pulse(mono(s[0]), rate) for one, s in zip(alone, own, strict=True)
+    ]
     return [PULSES_PER_TURN * (pulse or 0.0) for pulse in pulses]

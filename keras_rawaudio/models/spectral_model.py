@@ -254,7 +254,12 @@ class SpectralModel(FitWindows):
         """`memory` as a time; 0: without end."""
         return float(np.asarray(self.memory)) * self.block / self.rate
 
-    def prepare(self, segments: Sequence[np.ndarray], labels: Sequence[int] = ()) -> None:
+    def prepare(
+        self,
+        segments: Sequence[np.ndarray],
+        labels: Sequence[int] = (),
+        recordings: Sequence[int] = (),
+    ) -> None:
         """Take the codebooks from stretches of audio, the clock's period, and the labels' shares.
 
         A label that is one recording has a clock of its own, where it has a steady pulse.
@@ -262,6 +267,7 @@ class SpectralModel(FitWindows):
         Args:
             segments: `(n,)` or `(n, channels)`.
             labels: of each segment, for a model with labels.
+            recordings: how many each label is; by default each segment is one.
         """
         self.spectral_codec.fit(segments)
         if self.labels:
@@ -269,7 +275,8 @@ class SpectralModel(FitWindows):
             self.label_shares.assign(lengths / lengths.sum())
         if self.prior.clock_harmonics:
             codes = self.rate / self.block * self.frame  # per second
-            turns = np.array(clock_seconds(segments, labels, len(self.labels), self.rate))
+            count = len(self.labels)
+            turns = np.array(clock_seconds(segments, labels, count, self.rate, recordings))
             self.prior.set_period((turns * codes).tolist())
 
     def count_codes(self, rows: Sequence[np.ndarray], labels: Sequence[int]) -> None:

@@ -30,8 +30,8 @@ class DataSettings(Settings):
 
     max_sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)] = 16_000
     """Highest rate in Hz that the corpus has by default; audio of a lower rate keeps its own."""
-    channels: Annotated[int, Field(ge=1, le=2)] | None = 1
-    """Channels that the model takes: 1 mono, 2 stereo; `null`: those that the audio has."""
+    channels: Annotated[int, Field(ge=1, le=1)] = 1
+    """Channels that the model takes: mono."""
     length: Samples = 1024
     """Samples that a row predicts in one training step: gradients reach back so far."""
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
@@ -75,7 +75,9 @@ class DataSettings(Settings):
         return replace(
             settings,
             channels=settings.channels or self.channels,
-            max_sample_rate=min(settings.max_sample_rate, self.max_sample_rate),
+            max_sample_rate=min(
+                settings.max_sample_rate or self.max_sample_rate, self.max_sample_rate
+            ),
         )
 
 
@@ -136,7 +138,7 @@ class CodeDataSettings(DataSettings):
 
     max_sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)] = 48_000
     """Highest rate in Hz that the corpus has by default; audio of a lower rate keeps its own."""
-    channels: Annotated[int, Field(ge=1, le=2)] | None = None
+    channels: Annotated[int, Field(ge=1, le=2)] | None = None  # type: ignore[assignment]
     """Channels that the model takes: 1 mono, 2 stereo; `null`: those that the audio has."""
     length: Annotated[int, Field(ge=8, le=1 << 20)] = 512
     """Codes that a row predicts in one training step: four to a block, three below 10 kHz."""

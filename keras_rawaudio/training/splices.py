@@ -137,6 +137,10 @@ class Splices:
         rng = np.random.default_rng((self.seed, 1 + epoch))
         rows, starts, begin = [], [], 0
         for end in self._ends:
+            if end == begin:  # of a file shorter than a block
+                rows.append(self._codes[:0].ravel())
+                starts.append(0)
+                continue
             place = int(rng.integers(begin, end))
             rows.append(self._codes[self._path(place, end - begin, rng)].ravel())
             starts.append(round(self._position[place] / HOPS * self._codes.shape[1]))
@@ -203,6 +207,7 @@ def _contexts(rows: Sequence[np.ndarray], model: SpectralModel) -> np.ndarray:
     padded = [
         np.pad(part, ((CONTEXT - 1, 0), (0, 0)))
         for part in np.split(points, np.cumsum([len(row) for row in rows])[:-1])
+        if len(part)
     ]
     blocks = [np.lib.stride_tricks.sliding_window_view(p, CONTEXT, axis=0) for p in padded]
     return np.concatenate([block.reshape(len(block), -1) for block in blocks])

@@ -66,6 +66,7 @@ class TrainingStep:
         self.average = average
         self.weight_noise = weight_noise
         self.whole: dict[str, tf.Variable] = {}
+        self._is_spread = False
         with replicas.strategy.scope():
             self.noise_seed = keras.random.SeedGenerator() if weight_noise else None
             self.averages = [tf.Variable(v.value) for v in model.trainable_variables if average]
@@ -113,8 +114,11 @@ class TrainingStep:
         return named | {f"state/{name}": v for name, v in states.items()}
 
     def collect(self) -> None:
-        """Bring the state of all rows into `variables`; all processes at the same step."""
-        if not self.whole:
+        """Bring the state of all rows into `variables`; all processes at the same step.
+
+        Before `spread`, `variables` hold it already.
+        """
+        if not self.whole or not self._is_spread:
             return
         carried = self.carried.variables
         gathered = self.replicas.gather([v.value for v in carried.values()])
@@ -125,6 +129,7 @@ class TrainingStep:
         """Give each replica the state of its rows, and a random state of its own."""
         if not self.whole:
             return
+        self._is_spread = True
         seeds = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
 
         def take() -> None:

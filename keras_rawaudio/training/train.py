@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -117,6 +118,12 @@ def _train(
     if data and replicas.chief:
         with replacing(folder.codes) as partial:
             data.save(partial)
+    measured = baselines(data or corpus, model, "validation", orders=())
+    if model.head.measure == "variance_unexplained" and not any(measured.values()):
+        raise UserError(
+            "the validation part is silent, and has no variance to explain; give other audio, or "
+            "a recipe that counts bits"
+        )
     description = {
         "format_version": FORMAT_VERSION,
         "corpus": corpus.address,
@@ -125,7 +132,7 @@ def _train(
         "sample_rate": corpus.sample_rate,
         "codec": model.codec.to_json(),
         "measure": model.head.measure,
-        "baselines": baselines(data or corpus, model, "validation", orders=()),
+        "baselines": measured,
         "parameters": model.count_params(),
         "seed": seed,
         "versions": versions(),
@@ -144,7 +151,9 @@ def _new_model(
     if isinstance(recipe, SpectralRecipe):
         with replicas.strategy.scope():
             spectral = spectral_model(recipe, corpus)
-        spectral.prepare(corpus.segments("train"), corpus.segment_labels("train"))
+        spectral.prepare(
+            corpus.segments("train"), corpus.segment_labels("train"), corpus.label_files()
+        )
         replicas.share(spectral.variables)
         data = CodeCorpus.encode(corpus, spectral)
         if labels := data.labels("train"):
@@ -216,4 +225,4 @@ def fit_run(
 
 
 def _absolute(path: str | Path) -> str:
-    return str(path) if "://" in str(path) else str(Path(path).resolve())
+    return str(path) if "://" in str(path) else str(Path(os.path.expanduser(path)).resolve())

@@ -30,6 +30,7 @@ from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget, learning_rate
 from keras_rawaudio.training.splices import Splices
 from keras_rawaudio.training.throughput import ThroughputMeter
+from keras_rawaudio.training.unlearned_labels import leave_out_unlearned
 from keras_rawaudio.training.validation_policy import ValidationPolicy
 from keras_rawaudio.training.validator import Validator
 
@@ -115,34 +116,43 @@ class Trainer:
         """
         line = self.console.line
         unit = "codes" if self.of_codes else "samples"
-        for note in self.plan.notes(self.recipe.data.length, unit):
+        notes = self.plan.notes(self.recipe.data.length, unit)
+        if self.labels and isinstance(self.model, SpectralModel):
+            notes += filter(None, [leave_out_unlearned(self.model, self.plan, self.labels)])
+        for note in notes:
             line(f"note: {note}")
         if self._used_up():
             line("this run has used its budget already; give it more to go on")
-            return self._finish()
-        if self.validation.finished:
+        elif self.validation.finished:
             line(f"this run stopped early: no better for {self.validation.since_best} validations")
-            return self._finish()
-        self.balanced = not self.of_codes
+        else:
+            self.balanced = not self.of_codes
+        if self._finished() and self.balanced:
+            return True
         with self.interrupt.catching():
             self.callbacks.on_train_begin()  # first: one that refuses leaves the folder as it was
-            try:
-                if self.replicas.chief:
-                    self.validator.begin(self.steps)
-                    if describe:
-                        describe()
-                if not self.resumed:
-                    self._save_checkpoint()  # so that no step is taken without one
-                announce(self.step, self.plan, line)
-                self.step.spread()
-                self._loop()
-            finally:
-                self.callbacks.on_train_end()
-        if self._finished():
-            return self._finish()
-        self.save()
-        line(f"stopped and saved at step {self.steps}; --resume goes on from here")
-        return False
+        try:
+            if not self._finished():
+                with self.interrupt.catching():
+                    self._train(describe)
+            if self._finished():
+                return self._finish()
+            self.save()
+            line(f"stopped and saved at step {self.steps}; --resume goes on from here")
+            return False
+        finally:
+            self.callbacks.on_train_end()  # last: the kept model is as it will stay
+
+    def _train(self, describe: Callable[[], None] | None) -> None:
+        if self.replicas.chief:
+            self.validator.begin(self.steps)
+            if describe:
+                describe()
+        if not self.resumed:
+            self._save_checkpoint()  # so that no step is taken without one
+        announce(self.step, self.plan, self.console.line)
+        self.step.spread()
+        self._loop()
 
     def _finish(self) -> bool:
         """Balance the codes of the kept model closely, once; `False` after Ctrl-C."""
@@ -194,7 +204,8 @@ class Trainer:
             left = self.budget.seconds_left(self._fraction(), self.seconds)
             self.console.training(left, self.steps, meter.speed, meter.loss)
             due = self.seconds >= next_validation or self._used_up()
-            if due and not self._stop():
+            # At the end, too, where Ctrl-C came in the last step: the run counts as complete.
+            if due and (self._used_up() or not self._stop()):
                 began = time.perf_counter()
                 self._validate(meter, rate)
                 (cost,) = self.replicas.from_chief([time.perf_counter() - began])

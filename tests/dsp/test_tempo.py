@@ -58,3 +58,8 @@ def test_a_steady_pulse_is_found_or_missed():
     assert steady_pulse(noise, RATE) is None
     assert steady_pulse(np.zeros(60 * RATE), RATE) is None
     assert steady_pulse(clicks(0.45, 15), RATE) is None  # too short
+
+
+@pytest.mark.parametrize("samples", [1, 100])
+def test_a_moment_has_no_pulse_and_is_no_error(samples):
+    assert pulse_period([np.zeros(samples, np.float32)], 8000) == PERIODS[1]

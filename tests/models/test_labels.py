@@ -9,6 +9,7 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.generation import ReferenceSampler, fresh_state
 from keras_rawaudio.models import SpectralModel
 from keras_rawaudio.models.carried_state import reset_state
+from keras_rawaudio.models.clock import clock_seconds
 from keras_rawaudio.models.recognised_music import EVIDENCE
 from keras_rawaudio.models.spectral_codec import CODES
 
@@ -66,6 +67,15 @@ def test_labels_are_fitted(model):
         ratio = found / (8 * pulse * codes)
         assert min(abs(ratio - n) for n in (0.5, 1, 2)) < 0.01
     assert periods[2] == 0  # noise has no pulse
+
+
+def test_a_label_of_several_recordings_has_no_clock():
+    """Even where one of them alone is in the train part."""
+    audio = [pulses(0.6), pulses(0.7)]
+    assert all(clock_seconds(audio, [0, 1], 2, RATE))
+    found = clock_seconds(audio, [0, 1], 2, RATE, recordings=[1, 3])
+    assert found[0] > 0
+    assert found[1] == 0
 
 
 def test_the_state_of_a_row_is_the_label_of_its_place(model):

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.recipes import (
     Recipe,
@@ -321,3 +322,22 @@ def test_text_that_no_page_can_hold_is_refused(tmp_path):
     (tmp_path / "half.json").write_text('{"description": "\\ud800"}')
     with pytest.raises(UserError, match="surrogates not allowed"):
         load_recipe(str(tmp_path / "half.json"))
+
+
+@pytest.mark.parametrize("channels", [2, None])
+def test_a_mono_model_takes_one_channel(channels):
+    with pytest.raises(UserError, match=r"data\.channels"):
+        load_recipe("raw", {"data.channels": channels})
+    assert load_recipe("default", {"data.channels": channels}).data.channels == channels
+
+
+def test_a_recipe_may_ask_for_any_rate_that_a_corpus_can_have():
+    data = load_recipe("default", {"data.max_sample_rate": 96_000}).data
+    assert data.corpus(CorpusSettings()).max_sample_rate == 96_000
+    assert data.corpus(CorpusSettings(max_sample_rate=8000)).max_sample_rate == 8000
+
+
+def test_a_key_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "odd.yaml").write_text("{1: 2, data: {}}")
+    with pytest.raises(UserError, match="nothing called 'foo'"):
+        load_recipe(str(tmp_path / "odd.yaml"), {"foo.bar": 3})

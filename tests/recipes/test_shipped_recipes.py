@@ -153,7 +153,7 @@ def test_sample_level_recipes_take_mono_at_16_khz(name):
 
 
 def test_a_full_band_recipe_takes_what_the_audio_has():
-    data = load_recipe("raw", {"data.channels": None, "data.max_sample_rate": 48_000}).data
+    data = load_recipe("default").data
     settings = data.corpus(CorpusSettings())
     assert (settings.channels, settings.max_sample_rate) == (None, 48_000)
     assert data.corpus(CorpusSettings(channels=1)).channels == 1

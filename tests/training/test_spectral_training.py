@@ -3,14 +3,17 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
 from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.data.corpus.synthesis import write_demo_piece
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
+from keras_rawaudio.exporters.metadata import describe
 from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.reports.facts import facts
@@ -320,10 +323,35 @@ def test_codes_are_balanced_after_all_where_ctrl_c_came_at_the_end(run, tmp_path
         limit.model.nearness.assign(0.125)
         return 0.0
 
+    class AtTheEnd(keras.callbacks.Callback):
+        """As a tracking service, which then takes the model that is kept."""
+
+        def on_train_end(self, logs=None):
+            kept.append(float(load_model(folder).nearness))
+
+    kept = []
     monkeypatch.setattr(MemoryLimit, "find_anew", find_anew)
-    assert not resume(folder.path, Budget(epochs=2))
+    assert not resume(folder.path, Budget(epochs=2), callbacks=[AtTheEnd()])
     assert load_model(folder).nearness != 0.125
-    assert resume(folder.path)
+    assert resume(folder.path, callbacks=[AtTheEnd()])
     assert load_model(folder).nearness == 0.125
-    assert resume(folder.path)
-    assert len(calls) == 2
+    assert kept[0] != kept[1] == 0.125
+    assert resume(folder.path, callbacks=[AtTheEnd()])
+    assert len(calls) == len(kept) == 2
+
+
+def test_labels_of_a_second_and_of_a_moment_are_learned_or_left_out(tmp_path, capfd):
+    """One holds no window, one no block: neither is drawn, and a note names them."""
+    files = [write_demo_piece(tmp_path / "song.wav", 8.0, 2000)]
+    for name, seconds in (("hit", 0.05), ("loop", 0.5)):
+        rng = np.random.default_rng(0)
+        files.append(tmp_path / f"{name}.wav")
+        soundfile.write(files[-1], rng.normal(size=round(seconds * 2000)) / 9, 2000)
+    recipe = recipe_from_json({**RECIPE, "data": {"length": 64, "batch": 2}})
+    train(files, tmp_path / "run", recipe, Budget(epochs=1), cache=tmp_path / "cache")
+    note = "note: 2 of 3 labels are shorter than a window of training: nothing is learned of "
+    assert f"{note}hit, loop; join such files" in capfd.readouterr().err
+    model = load_model(RunFolder(tmp_path / "run"))
+    np.testing.assert_allclose(model.label_shares, [1, 0, 0], atol=1e-6)
+    metadata = json.loads(json.dumps(describe(model, {})))
+    assert sum(metadata["music"]["shares"]) == pytest.approx(1)

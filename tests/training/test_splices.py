@@ -211,3 +211,12 @@ def test_long_corpora_are_not_spliced_and_no_other_if_not_wanted(model, monkeypa
     assert build_splices(model, off, [row], [0], None) is None
     monkeypatch.setattr(build, "MOST_PLACES", 299)
     assert build_splices(model, recipe, [row], [0], None) is None
+
+
+def test_a_file_shorter_than_a_block_is_a_row_of_none(model):
+    """Windows of blocks over no block were an error at the first step."""
+    rows = [named(0, 300, model.frame), named(0, 0, model.frame), named(300, 200, model.frame)]
+    splices = Splices(rows, [0, 0, 0], None, model, seconds=2.0, seed=0)
+    found, starts = splices.rows(0)
+    assert [len(row) for row in found] == [len(row) for row in rows]
+    assert len(starts) == 3

@@ -8,11 +8,14 @@ import signal
 import keras
 import numpy as np
 import pytest
+import soundfile
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
+from keras_rawaudio.data.corpus import CorpusSettings
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.recipes import recipe_from_json
+from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.training import console, throughput, validation_policy
 from keras_rawaudio.training.csv_log import read_log
 from keras_rawaudio.training.model_files import load_model
@@ -325,3 +328,46 @@ def test_callbacks_get_each_validation(trainer, tiny, often):
     rows = [(row["step"], row["bits_per_sample"]) for row in made.validator.log.rows]
     assert calls == ["begin", *rows, "end"]
     assert len(rows) == 2
+
+
+def test_ctrl_c_in_the_last_step_loses_nothing(trainer, monkeypatch):
+    """The budget is used, so the run counts as complete: its last validation has to be there."""
+    made, taken = trainer(), []
+    step = TrainingStep.__call__
+
+    def stopped(self, *arguments):
+        taken.append(1)
+        made.interrupt.requested = len(taken) == made.plan.batches_per_epoch
+        return step(self, *arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", stopped)
+    assert made.fit()
+    assert made.run.best.is_file()
+    assert [row["step"] for row in made.validator.log.rows][-1] == made.steps == len(taken)
+
+
+def test_audio_of_ones_home_is_found_again(tmp_path, piece, tiny, cache, monkeypatch):
+    """The shell knows `~`; from Python it is in the path."""
+    monkeypatch.setenv("HOME", str(piece.parent))
+    run = tmp_path / "run"
+    assert train([f"~/{piece.name}"], run, tiny(), Budget(epochs=1), cache=cache)
+    assert RunFolder(run).read_request()["audio"] == [str(piece.resolve())]
+
+
+def test_a_silent_validation_part_has_no_variance_to_explain(tmp_path, cache):
+    audio = np.random.default_rng(0).normal(size=8000) / 9
+    audio[5000:] = 0
+    soundfile.write(tmp_path / "song.wav", audio, 2000)
+    recipe = load_recipe("frame-gru", {"data.length": 250, "data.max_sample_rate": 2000})
+    settings = CorpusSettings(trim=False)
+    with pytest.raises(UserError, match="the validation part is silent"):
+        train([tmp_path / "song.wav"], tmp_path / "run", recipe, Budget(epochs=1), settings, cache)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_state_of_all_rows_is_as_restored_until_replicas_have_it():
+    """A run that has used its budget is saved again without a step."""
+    step = object.__new__(TrainingStep)
+    step.whole, step._is_spread = {"state": tf.Variable(3.0)}, False
+    step.collect()
+    assert step.whole["state"] == 3.0

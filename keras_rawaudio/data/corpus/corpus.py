@@ -154,6 +154,11 @@ class Corpus:
         """Names of what it is made of, see `label_files`; none where it is one file."""
         return self._label_files()[0]
 
+    def label_files(self) -> list[int]:
+        """How many files each label is; nothing without labels."""
+        names, of_files = self._label_files()
+        return [of_files.count(label) for label in range(len(names))]
+
     def segment_labels(self, part: str) -> list[int]:
         """The label of each of the part's segments.
 

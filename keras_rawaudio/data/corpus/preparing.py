@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from keras_rawaudio.data.corpus.shards import Shard, make_shards
 from keras_rawaudio.data.corpus.splitting import Span, split_each_in_time, split_in_time
 from keras_rawaudio.data.corpus.stored import open_corpus
 from keras_rawaudio.errors import UserError
-from keras_rawaudio.files import PARTIAL, sync_tree, write_failure
+from keras_rawaudio.files import PARTIAL, sync, sync_tree, write_failure
 from keras_rawaudio.locks import exclusive
 
 SHARD = re.compile(r"[0-9a-f]+\.(i16|json)")  # the names of its files
+MAX_SAMPLE_RATE = 48_000  # in Hz, without a recipe
 PREPARING = ".preparing"  # the folder in a cache where shards and a corpus are made
 HEADERS = 8  # that are read at the same time: a store takes its time for each
 ADVICE = "choose another by train --cache, or by XDG_CACHE_HOME on Linux"
@@ -78,6 +79,7 @@ def prepare(
         16000
     """
     settings = settings or CorpusSettings()
+    settings = replace(settings, max_sample_rate=settings.max_sample_rate or MAX_SAMPLE_RATE)
     if len(sources) == 1 and Path(sources[0]).name == DESCRIPTION:
         return _prepared(str(sources[0]), settings)
     cache = Path(cache) if cache is not None else default_cache()
@@ -100,6 +102,7 @@ def prepare(
             sync_tree(finished)
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or of an older version
             finished.replace(folder)
+            sync(cache)  # before the shards go
             for shard in shards:
                 shard.remove()
         except OSError as error:
@@ -183,7 +186,8 @@ def _shards(folder: Path, stamps: list[dict[str, Any]], settings: CorpusSettings
     """A shard for each source, at the rate and with the channels that suit all of them."""
     with ThreadPoolExecutor(HEADERS) as pool:
         headers = list(pool.map(_header, [stamp["path"] for stamp in stamps]))
-    rate = settings.sample_rate or min(settings.max_sample_rate, *(rate for rate, _ in headers))
+    most = settings.max_sample_rate or MAX_SAMPLE_RATE
+    rate = settings.sample_rate or min(most, *(rate for rate, _ in headers))
     channels = settings.channels or max(2 if count == 2 else 1 for _, count in headers)
     return [Shard(folder, stamp, rate, channels, settings.trim_decibels) for stamp in stamps]
 

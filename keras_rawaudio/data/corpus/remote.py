@@ -212,7 +212,10 @@ def _system(url: str) -> _Fsspec | Gfile:
 
 def _stamp(status: dict[str, Any]) -> dict[str, Any]:
     """What tells whether a file changed, of what the store says about it."""
-    keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created")
+    keys = (
+        *("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "created"),
+        *("Last-Modified", "Content-MD5", "Digest"),  # of a plain HTTP server
+    )
     version = next((status[key] for key in keys if status.get(key) is not None), "")
     return {"bytes": status["size"], "version": str(version)}
 

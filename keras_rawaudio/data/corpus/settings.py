@@ -19,7 +19,7 @@ class CorpusSettings:
     Args:
         sample_rate: in Hz; None takes the files' own (the lowest of them), up to
             `max_sample_rate`.
-        max_sample_rate: in Hz.
+        max_sample_rate: in Hz; None: 48 kHz, or the limit of the recipe.
         channels: 1 mixes to mono, 2 makes stereo (mono files are doubled); None takes the files'
             own: stereo where any of them is. A file of more than two channels is mixed to mono.
         trim: whether each file's silent head and tail are cut off.
@@ -39,7 +39,7 @@ class CorpusSettings:
     """
 
     sample_rate: int | None = None
-    max_sample_rate: int = 48_000
+    max_sample_rate: int | None = None
     channels: int | None = None
     trim: bool = True
     trim_decibels: float = -90.0

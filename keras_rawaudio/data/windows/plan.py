@@ -116,7 +116,7 @@ class WindowPlan:
                 f"not {self.sequence}"
             )
         unit = "sequence" if self.sequence else "window"
-        if not len(self._usable):
+        if not len(self.usable):
             longest = max(self.lengths, default=0)
             raise UserError(
                 f"no stretch of audio holds one {unit}: the longest has {longest} samples, a {unit}"
@@ -217,7 +217,7 @@ class WindowPlan:
         total, unused = sum(self.lengths), self.unused_samples
         if unused > WORTH_A_NOTE * total:
             line = f"{unused} of {total} {unit} ({100 * unused / total:.1f} %) are in no window"
-            if short := len(self.lengths) - len(self._usable):
+            if short := len(self.lengths) - len(self.usable):
                 line += f", {short} of {len(self.lengths)} segments being shorter than one"
             window = "sequence" if self.sequence else "window"
             notes.append(
@@ -237,7 +237,8 @@ class WindowPlan:
         return self._stride // self.window
 
     @cached_property
-    def _usable(self) -> Int64s:
+    def usable(self) -> Int64s:
+        """The numbers of the segments that hold a window; no row reads the others."""
         return np.flatnonzero(np.asarray(self.lengths, np.int64) >= self._stride)
 
     @cached_property
@@ -245,7 +246,7 @@ class WindowPlan:
         return self._lay_out(self.batch)
 
     def _lay_out(self, batch: int) -> RowLayout:
-        lengths = np.asarray(self.lengths, np.int64)[self._usable]
+        lengths = np.asarray(self.lengths, np.int64)[self.usable]
         if self.shift == "lanes":
             return Lanes(lengths, self._stride, batch, self.seed, self.grid)
         if isinstance(self.shift, str):
@@ -263,7 +264,7 @@ class WindowPlan:
             bits = np.random.PCG64((self.seed, epoch, number, 2)).advance(drawn_before)
             reset |= np.random.Generator(bits).random(reset.shape) < self.reset_share
         offset = offset + window * self.window
-        return Windows(self._usable[segment], offset, reset, np.full_like(offset, self.window))
+        return Windows(self.usable[segment], offset, reset, np.full_like(offset, self.window))
 
 
 LAYOUTS: dict[str, Callable[[Int64s, int, int, int], RowLayout]] = {

@@ -53,3 +53,12 @@ def test_a_corpus_knows_the_labels_of_its_segments(tmp_path):
     assert alone.labels == alone.segment_labels("train") == []
     assert alone.longest("validation") == (0, None)
     assert [len(s) for s in alone.segments("train")] == [6400]
+
+
+def test_each_label_knows_of_how_many_files_it_is(tmp_path):
+    audio = np.random.default_rng(0).normal(size=4000) / 9
+    for name in ("a/1", "a/2", "a/3", "b"):
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "music" / f"{name}.wav", audio, 2000)
+    corpus = prepare([tmp_path / "music"], tmp_path / "cache")
+    assert dict(zip(corpus.labels, corpus.label_files(), strict=True)) == {"a": 3, "b": 1}

@@ -261,3 +261,11 @@ def test_a_stream_that_never_ends_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(remote, "_system", lambda url: Radio())
     with pytest.raises(UserError, match=r"names no length .* it may never end; download a part"):
         remote.fetch("http://radio/live.mp3", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified", "Digest"])
+def test_what_tells_that_a_file_changed(name):
+    """Of a plain HTTP server there may be no more than the time of change."""
+    before, after = ({"size": 9, "type": "file", name: text} for text in ("a", "b"))
+    assert remote._stamp(before) != remote._stamp(after)
+    assert remote._stamp(before) == remote._stamp(dict(before))
