@@ -67,6 +67,16 @@ def nearest(name: object, choices: Iterable[object]) -> str:
     return f"did you mean {close[0]!r}?" if close else "choose from " + ", ".join(names)
 
 
+def may_not_be_read(path: object, error: PermissionError) -> UserError:
+    """The error for a file that is there and whole, and not ours to read.
+
+    Example:
+        >>> str(may_not_be_read("run.json", PermissionError(13, "Permission denied")))
+        'cannot read run.json: Permission denied; look at its permissions'
+    """
+    return UserError(f"cannot read {path}: {error.strerror}; look at its permissions")
+
+
 def one_line(text: object) -> str:
     r"""Text for one line of a terminal: what cannot be printed is escaped, a long middle left out.
 

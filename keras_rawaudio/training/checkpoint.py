@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, may_not_be_read
 from keras_rawaudio.files import replacing, sync
 from keras_rawaudio.settings import whole_number
 from keras_rawaudio.training.run_folder import RunFolder
@@ -94,9 +94,7 @@ def load_checkpoint(
             reasons.append(f"there is no {path.name}")
             continue
         except PermissionError as error:
-            raise UserError(
-                f"cannot read {path}: {error.strerror}; look at its permissions"
-            ) from None
+            raise may_not_be_read(path, error) from None
         except DAMAGE as error:
             reasons.append(
                 f"{path.name}: {str(error).splitlines()[0] if str(error) else 'damaged'}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, may_not_be_read
 from keras_rawaudio.settings import whole_number
 
 LARGEST = 1 << 24  # bytes; a run's own files are a few thousand
@@ -46,7 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise ValueError("it holds no settings by name")
     except PermissionError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; look at its permissions") from None
+        raise may_not_be_read(path, error) from None
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path}: {reason}; the run folder is damaged") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_rawaudio.errors import UserError, first_line
+from keras_rawaudio.errors import UserError, first_line, may_not_be_read
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model, SpectralModel
 from keras_rawaudio.recipes import CodeTrainingSettings, TrainingSettings
@@ -115,7 +115,7 @@ def load_model(run: RunFolder, checkpoint: str = "best") -> Model:
             raise ValueError("it is much larger inside than outside")
         model: Model = keras.saving.load_model(path, compile=False)
     except PermissionError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; look at its permissions") from None
+        raise may_not_be_read(path, error) from None
     except Exception as error:  # whatever Keras meets in a file that may hold anything
         raise UserError(
             f"cannot read {path}: {first_line(error)[:200]}; the file is damaged, or of another "

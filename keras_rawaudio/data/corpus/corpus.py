@@ -16,7 +16,7 @@ import numpy as np
 from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
 from keras_rawaudio.data.corpus.labels import label_files
 from keras_rawaudio.data.corpus.settings import PARTS
-from keras_rawaudio.errors import UserError
+from keras_rawaudio.errors import UserError, may_not_be_read
 
 SAMPLE = np.dtype("<i2")  # 16 bits, low byte first on every machine
 FULL_SCALE = 32768
@@ -77,9 +77,7 @@ class Corpus:
                 raise ValueError("not a file of this size")
             text = path.read_text(encoding="utf-8")
         except PermissionError as error:
-            raise UserError(
-                f"cannot read {path}: {error.strerror}; look at its permissions"
-            ) from None
+            raise may_not_be_read(path, error) from None
         except (OSError, ValueError) as error:
             raise UserError(f"{folder} is not a prepared corpus (see {DESCRIPTION})") from error
         corpus = cls(folder, read_description(text, folder))
