@@ -1,5 +1,6 @@
 """Where the audio goes: files (whole or not at all) or a pipe."""
 
+import io
 import os
 import select
 import shutil
@@ -275,18 +276,21 @@ class PipeOutput:
     def write(self, block: np.ndarray) -> None:
         """Send float (streams, samples) or (streams, samples, channels) at once."""
         try:
-            write_all(sys.stdout.fileno(), interleaved(block).astype("<i2").tobytes())
+            buffer = sys.stdout.buffer
+            # Past the buffer, which would try again to write what it holds when Python leaves.
+            write_all(getattr(buffer, "raw", buffer), interleaved(block).astype("<i2").tobytes())
         except BrokenPipeError:
             raise
         except OSError as error:
             raise ServingError(f"cannot write to standard output: {error.strerror}") from None
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes to a file descriptor; one call may take some of them, or none yet."""
+def write_all(file: io.RawIOBase, data: bytes) -> None:
+    """Write all bytes to an unbuffered file; one call may take some of them, or none yet."""
     rest = memoryview(data)
     while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # a pipe that does not wait, and is full
-            select.select([], [descriptor], [])
+        count = file.write(rest)
+        if count is None:  # a pipe that does not wait, and is full
+            select.select([], [file], [])
+        else:
+            rest = rest[count:]

@@ -237,9 +237,7 @@ def test_why_no_more_can_be_written(tmp_path: Path, extension: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a POSIX system")
 def test_a_full_disk_behind_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "wb", buffering=0) as full:
-        monkeypatch.setattr(
-            sys, "stdout", SimpleNamespace(fileno=full.fileno, isatty=lambda: False)
-        )
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full, isatty=lambda: False))
         with pytest.raises(ServingError, match="standard output: No space left"), PipeOutput() as p:
             p.write(np.zeros((1, 9)))
 
@@ -361,7 +359,12 @@ def test_a_pipe_takes_all_however_little_at_a_time(waits: bool) -> None:
     data = np.random.default_rng(0).bytes(1 << 20)
     reading, writing = os.pipe()
     os.set_blocking(writing, waits)
-    writer = threading.Thread(target=lambda: (write_all(writing, data), os.close(writing)))
+
+    def write() -> None:
+        with open(writing, "wb", buffering=0) as file:
+            write_all(file, data)
+
+    writer = threading.Thread(target=write)
     writer.start()
     with open(reading, "rb", buffering=0) as pipe:
         found = b"".join(iter(lambda: pipe.read(5000), b""))
