@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -276,9 +276,10 @@ class PipeOutput:
     def write(self, block: np.ndarray) -> None:
         """Send float (streams, samples) or (streams, samples, channels) at once."""
         try:
-            buffer = sys.stdout.buffer
+            buffer: Any = sys.stdout.buffer
             # Past the buffer, which would try again to write what it holds when Python leaves.
-            write_all(getattr(buffer, "raw", buffer), interleaved(block).astype("<i2").tobytes())
+            raw: Any = getattr(buffer, "raw", buffer)
+            write_all(raw, interleaved(block).astype("<i2").tobytes())
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -279,7 +279,8 @@ def test_a_device_that_does_not_start_or_stop_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(stream: Stream) -> None:
+        stream.stopping = True  # its thread ends
         raise RuntimeError("Unanticipated host error")
 
     monkeypatch.setattr(Stream, name, fail)
