@@ -149,6 +149,7 @@ def _check_new(options: argparse.Namespace, chief: bool) -> Start:
     from keras_rawaudio.recipes import load_recipe
     from keras_rawaudio.training.run_folder import RunFolder
     from keras_rawaudio.training.schedule import Budget
+    from keras_rawaudio.training.workers import refuse_remainder
 
     budget = _budget(options) or Budget(DEFAULT_MINUTES)
     if not options.audio:
@@ -156,11 +157,7 @@ def _check_new(options: argparse.Namespace, chief: bool) -> Start:
     if chief:
         RunFolder.check_new(options.run)
     recipe = load_recipe(options.recipe or "default", overrides(options))
-    if options.workers and recipe.data.batch % options.workers:
-        raise UserError(
-            f"a batch of {recipe.data.batch} rows does not divide into {options.workers} replicas; "
-            f"try --batch {-(-recipe.data.batch // options.workers) * options.workers}"
-        )
+    refuse_remainder(recipe.data.batch, options.workers or 1)
     for path in options.audio:
         if "://" not in path and not Path(path).exists():
             raise UserError(f"no such file or folder: {path}; check --audio")

@@ -12,6 +12,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_rawaudio.errors import UserError
+from keras_rawaudio.training.workers import refuse_remainder
 
 # Of the first number of a random state: replicas this far apart draw different noise.
 SEED_STRIDE = 0x9E3779B1
@@ -83,11 +84,7 @@ class Replicas:
         Raises:
             UserError: the replicas do not divide the batch.
         """
-        if batch % self.count:
-            raise UserError(
-                f"a batch of {batch} rows does not divide into {self.count} replicas; "
-                f"try --batch {-(-batch // self.count) * self.count}"
-            )
+        refuse_remainder(batch, self.count)
         each = batch // self.count
         return slice(self.first * each, (self.first + self.local) * each)
 

@@ -77,6 +77,19 @@ def cluster_of_environment() -> Cluster | None:
     return Cluster(text) if text else None
 
 
+def refuse_remainder(batch: int, replicas: int) -> None:
+    """Refuse a batch whose rows cannot be divided.
+
+    Raises:
+        UserError: some would be left over.
+    """
+    if batch % replicas:
+        raise UserError(
+            f"a batch of {batch} rows does not divide into {replicas} replicas; "
+            f"try --batch {-(-batch // replicas) * replicas}"
+        )
+
+
 def train_here(number: int, arguments: Sequence[str]) -> int:
     """Run a training as several processes on this machine, on ports that are free.
 

@@ -186,8 +186,8 @@ def _shards(folder: Path, stamps: list[dict[str, Any]], settings: CorpusSettings
     """A shard for each source, at the rate and with the channels that suit all of them."""
     with ThreadPoolExecutor(HEADERS) as pool:
         headers = list(pool.map(_header, [stamp["path"] for stamp in stamps]))
-    most = settings.max_sample_rate or MAX_SAMPLE_RATE
-    rate = settings.sample_rate or min(most, *(rate for rate, _ in headers))
+    assert settings.max_sample_rate  # `prepare` has seen to it
+    rate = settings.sample_rate or min(settings.max_sample_rate, *(rate for rate, _ in headers))
     channels = settings.channels or max(2 if count == 2 else 1 for _, count in headers)
     return [Shard(folder, stamp, rate, channels, settings.trim_decibels) for stamp in stamps]
 
