@@ -21,6 +21,7 @@ BLOCK = 1 << 20  # bytes
 LARGEST_UNKNOWN = 1 << 32  # bytes of a file whose length its server does not name
 RETRIES = 4  # of a connection that was cut, without a byte in between
 PAUSE = 0.5  # seconds before the first of them; each further one waits twice as long
+PATIENCE = 10.0  # seconds without a byte, after which an HTTP server counts as cut off
 
 
 def is_url(source: str) -> bool:
@@ -31,6 +32,35 @@ def is_url(source: str) -> bool:
         (True, False)
     """
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
+
+
+def open_store(url: str) -> tuple[Any, str]:
+    """The file system of fsspec for an address, and the path in it.
+
+    A silent HTTP server is an error after `PATIENCE`, and a long file may take its time: aiohttp's
+    default limits the whole of an answer to five minutes. What the user has in fsspec's own
+    configuration comes first. Other stores have limits of their own.
+
+    Args:
+        url: of a file or a folder.
+
+    Returns:
+        The file system and the path.
+
+    Raises:
+        ImportError: no package for this kind of address.
+        ValueError: fsspec does not know this kind.
+    """
+    import fsspec
+
+    scheme = url.split("://")[0].lower()
+    if scheme not in ("http", "https"):
+        return tuple(fsspec.core.url_to_fs(url))
+    import aiohttp
+
+    waits = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE, sock_read=PATIENCE)
+    chosen = fsspec.config.conf.get(scheme, {}).get("client_kwargs", {})
+    return tuple(fsspec.core.url_to_fs(url, client_kwargs={"timeout": waits, **chosen}))
 
 
 def find(url: str) -> list[dict[str, Any]]:
@@ -168,10 +198,8 @@ class _Fsspec:
     """
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url
-        self.store, self.path = fsspec.core.url_to_fs(url)
+        self.store, self.path = open_store(url)
 
     def find(self) -> dict[str, dict[str, Any]]:
         """The file itself, or the audio files of the folder, with their stamps."""
@@ -227,5 +255,8 @@ def _is_audio(path: str) -> bool:
 
 def read_error(url: str, error: Exception) -> UserError:
     """The one line for whatever a store raised."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    cause: BaseException = error
+    while str(cause) in ("", url) and cause.__cause__:  # fsspec's own say no more than that
+        cause = cause.__cause__
+    reason = (str(cause).splitlines() or [type(cause).__name__])[0]
     return UserError(f"cannot read {url}: {one_line(reason)}; check the address and the network")

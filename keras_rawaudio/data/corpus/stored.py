@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_rawaudio.data.corpus.corpus import FULL_SCALE, LARGEST_DESCRIPTION, SAMPLE, Corpus
 from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
-from keras_rawaudio.data.corpus.remote import PAUSE, RETRIES, is_url, read_error
+from keras_rawaudio.data.corpus.remote import PAUSE, RETRIES, is_url, open_store, read_error
 from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.errors import UserError
 
@@ -137,9 +137,7 @@ class _StoredFile:
     def __init__(self, url: str) -> None:
         self.url, self._lock = url, threading.Lock()
         try:
-            import fsspec
-
-            store, path = fsspec.core.url_to_fs(url)
+            store, path = open_store(url)
             store.invalidate_cache()
             if not store.isfile(path):  # a pipe would wait, and a device may never end
                 store.info(path)

@@ -4,6 +4,7 @@ import builtins
 import hashlib
 import http.server
 import shutil
+import socketserver
 import sys
 import threading
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_rawaudio.data.corpus import prepare, remote
+from keras_rawaudio.data.corpus import open_corpus, prepare, remote, stored
 from keras_rawaudio.data.corpus.gfile import Gfile
 from keras_rawaudio.errors import UserError
 
@@ -148,9 +149,63 @@ def test_one_that_is_cut_again_and_again_is_one_line(song, tmp_path, monkeypatch
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
+@contextmanager
+def halting(answer):
+    """A server that takes every connection, sends some bytes to each request, and then nothing."""
+    done = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1 << 16)
+            self.request.sendall(answer)
+            done.wait(60)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            done.set()
+            server.shutdown()
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + bytes(1000)
+
+
+@pytest.mark.parametrize("answer", [b"", HALF], ids=["silent", "half"])
+def test_a_server_that_falls_silent_is_one_line(answer, tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "PATIENCE", 0.2)
+    for module in (remote, stored):
+        monkeypatch.setattr(module, "PAUSE", 0.0)
+    with halting(answer) as address:
+        for read in (
+            lambda: prepare([f"{address}/song.wav"], tmp_path / "cache"),
+            lambda: open_corpus(address),
+        ):
+            with pytest.raises(UserError, match=r"cannot read .*[tT]imeout on reading") as caught:
+                read()
+            assert "\n" not in str(caught.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_long_answer_is_not_cut_off_and_fsspecs_own_settings_count(monkeypatch):
+    pytest.importorskip("aiohttp")
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": {"trust_env": True}})
+    store, path = remote.open_store("https://host/song.wav")
+    assert path == "https://host/song.wav"
+    assert store.client_kwargs["trust_env"]
+    timeout = store.client_kwargs["timeout"]
+    assert (timeout.total, timeout.sock_connect, timeout.sock_read) == (None, 10, 10)
+    monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": {"timeout": 3}})
+    assert remote.open_store("https://host/song.wav")[0].client_kwargs["timeout"] == 3
+
+
 def test_nothing_behind_an_address(tmp_path):
     pytest.importorskip("aiohttp")
-    with serving(tmp_path) as address, pytest.raises(UserError, match="cannot read") as caught:
+    with serving(tmp_path) as address, pytest.raises(UserError, match=r"none\.wav: 404") as caught:
         prepare([f"{address}/none.wav"], tmp_path / "cache")
     assert "\n" not in str(caught.value)
 
