@@ -46,15 +46,24 @@ class AffineCoupling(keras.Layer):
         self.parity = parity
         self.filters = filters
         self.kernel_size = kernel_size
-        self.read_layer = keras.layers.Conv1D(filters, kernel_size, padding="same", name="read")
-        self.condition_layer = keras.layers.Dense(filters, use_bias=False, name="condition")
+        self.read_layer = keras.layers.Conv1D(
+            filters, kernel_size, padding="same", dtype=self.dtype_policy, name="read"
+        )
+        self.condition_layer = keras.layers.Dense(
+            filters, use_bias=False, dtype=self.dtype_policy, name="condition"
+        )
 
     def build(self, inputs_shape: Any, condition_shape: Any) -> None:
         _, bins, channels = inputs_shape
-        changed = (np.arange(bins) % 2 == self.parity).astype("float32")
+        changed = (np.arange(bins) % 2 == self.parity).astype(self.compute_dtype)
         self._changed = changed[:, None]
         self.output_layer = keras.layers.Conv1D(
-            2 * channels, self.kernel_size, padding="same", kernel_initializer="zeros", name="out"
+            2 * channels,
+            self.kernel_size,
+            padding="same",
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+            name="out",
         )
         self.read_layer.build((None, bins, channels))
         self.condition_layer.build((None, condition_shape[-1]))

@@ -41,7 +41,10 @@ class BidirectionalStack(keras.Layer):
         self.units = units
         self.layers = layers
         self.forward_layers, self.backward_layers = (
-            [RecurrentStack(cell, units, name=f"{way}{i}") for i in range(layers)]
+            [
+                RecurrentStack(cell, units, dtype=self.dtype_policy, name=f"{way}{i}")
+                for i in range(layers)
+            ]
             for way in ("forward", "backward")
         )
 

@@ -63,9 +63,13 @@ class Corruption(keras.Layer):
         rows, samples = ops.shape(inputs)
 
         def uniform(number: int, *shape: Any) -> Any:
-            return keras.random.uniform(shape, seed=self._seed(number, training))
+            return keras.random.uniform(
+                shape, dtype=inputs.dtype, seed=self._seed(number, training)
+            )
 
-        normal = keras.random.normal((rows, samples), seed=self._seed(0, training))
+        normal = keras.random.normal(
+            (rows, samples), dtype=inputs.dtype, seed=self._seed(0, training)
+        )
         values = inputs + self.noise * uniform(1, rows, 1) * normal
         if self.step:
             step = ops.maximum(self.step * uniform(2, rows, 1), SMALLEST_STEP)

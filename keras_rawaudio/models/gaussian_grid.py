@@ -49,9 +49,12 @@ class GaussianGrid(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.parameters.build(input_shape)
-        # Half the distance between filters, so that they see every sample.
-        wide = 2 * math.log(0.5 * self._distance)
-        self.parameters.bias.assign([0.0, 0.0, wide, 0.0])
+        self.parameters.bias.assign([0.0, 0.0, self._variance, 0.0])
+
+    @property
+    def _variance(self) -> float:
+        """The logarithm at the start: half the distance, so that filters see every sample."""
+        return 2 * math.log(0.5 * self._distance)
 
     @property
     def _distance(self) -> float:
@@ -64,7 +67,8 @@ class GaussianGrid(keras.layers.Layer):
         place = np.arange(self.filters, dtype="float32") - 0.5 * (self.filters - 1)
         samples = np.arange(self.frame_size, dtype="float32")
         means = (centre + distance * place)[:, :, None]
-        precision = ops.exp(-ops.clip(variance, -LARGEST, 2 * LARGEST))[:, :, None]
+        widest = max(2 * LARGEST, self._variance + LARGEST)
+        precision = ops.exp(-ops.clip(variance, -LARGEST, widest))[:, :, None]
         bank = ops.exp(-0.5 * ops.square(samples - means) * precision)
         bank = bank / (ops.sum(bank, axis=-1, keepdims=True) + EPS)
         return bank, ops.exp(ops.clip(intensity, -LARGEST, LARGEST))

@@ -43,6 +43,16 @@ class HeadSettings(Settings):
             ValueError: what does not fit.
         """
 
+    def check_window(self, length: int) -> None:
+        """Refuse windows that the head cannot learn from.
+
+        Args:
+            length: samples of a window.
+
+        Raises:
+            ValueError: what does not fit.
+        """
+
 
 class Categorical(HeadSettings):
     """A softmax over the codec's codes, sample by sample."""
@@ -76,6 +86,10 @@ class DRAW(HeadSettings):
     """Gaussian filters of the grids that read and write."""
     levels: Levels = 256
     """Mu-law cells that bits are counted on."""
+
+    def check_frame(self, frame: int) -> None:
+        if frame < 2:
+            raise ValueError(f"a draw head needs a frame of 2 samples or more, not {frame}")
 
 
 class Flow(HeadSettings):
@@ -168,11 +182,14 @@ class Predictive(HeadSettings):
         return self
 
     def check_frame(self, frame: int) -> None:
-        if frame % self.bunch or frame < 32:
+        least = max(32, 2 * self.bunch)
+        if frame % self.bunch or frame < least:
             raise ValueError(
-                f"a predictive head needs a frame of 32 samples or more that is a multiple of its "
-                f"bunch of {self.bunch}, not {frame}"
+                f"a predictive head needs a frame of {least} samples or more that is a multiple of "
+                f"its bunch of {self.bunch}, not {frame}"
             )
+        if self.bunch > 32:
+            raise ValueError(f"a bunch has at most 32 samples, not {self.bunch}")
 
 
 class Regression(HeadSettings):
@@ -206,6 +223,15 @@ class Regression(HeadSettings):
         _check_span(self.span or frame, frame)
         if (self.span or frame) > frame and (self.reconstruct or not self.end_layer):
             raise ValueError("a span beyond the frame needs the end layer, and no reconstruct")
+
+    def check_window(self, length: int) -> None:
+        if (
+            "spectral" in ([self.cost] if isinstance(self.cost, str) else self.cost)
+            and length < 128
+        ):
+            raise ValueError(
+                f"the spectral cost needs a data.length of 128 samples or more, not {length}"
+            )
 
 
 class Spectrum(HeadSettings):

@@ -228,6 +228,7 @@ class Recipe(Settings):
                 )
         self.head.check_frame(fastest.frame_size)
         length, frame = self.data.length, self.tiers[0].frame_size
+        self.head.check_window(length)
         if length % frame:
             raise ValueError(
                 f"data.length of {length} samples does not divide into frames of {frame}; "

@@ -87,6 +87,8 @@ class TierSettings(Settings):
             )
         if self.cell == "gru" and self.skips == "memories":
             raise ValueError("a GRU has no cell states; use skips: true or cell: lstm")
+        if self.input == "codes" and self.window:
+            raise ValueError("a tier that reads codes has no window of samples; leave window out")
         if self.spectrum:
             if self.input == "codes":
                 raise ValueError("a tier reads spectra or codes, not both")

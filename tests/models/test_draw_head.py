@@ -199,3 +199,23 @@ def test_the_temperature_scales_all_that_is_drawn():
     assert warm.shape == (2, F, 1 + 3)
     drawn, _ = head.sample_frame(None, np.ones((2, 1, W), "float32"), warm, [])
     assert np.abs(ops.convert_to_numpy(drawn[0] - drawn[1])).max() > 1e-3
+
+
+@pytest.mark.parametrize(("frame", "filters"), [(16, 4), (4000, 12), (400, 2)])
+def test_at_the_start_filters_are_half_as_wide_as_far_apart_and_can_change(frame, filters):
+    grid = GaussianGrid(frame, filters)
+    grid.build((None, 3))
+    bias = grid.parameters.bias
+
+    def widths():
+        bank, _ = grid(np.zeros((1, 3), "float32"))
+        weights = ops.convert_to_numpy(bank)[0, filters // 2 - 1 : filters // 2 + 1]
+        place = np.arange(frame)
+        mean = (weights * place).sum(-1, keepdims=True)
+        return np.sqrt((weights * (place - mean) ** 2).sum(-1))
+
+    before = widths()
+    if filters > 2:
+        np.testing.assert_allclose(before, 0.5 * (frame - 1) / (filters - 1), rtol=0.05)
+    bias.assign(ops.convert_to_numpy(bias) + np.eye(4)[2] * 0.5)
+    assert (widths() > 1.02 * before).all()

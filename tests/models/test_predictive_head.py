@@ -259,6 +259,10 @@ def test_impossible_heads_are_refused():
     for options in ({"layers": 0}, {"num_mixtures": 0}):
         with pytest.raises(ValueError, match=">= 1"):
             PredictiveHead(FRAME, **options)
+    with pytest.raises(ValueError, match="multiple of 32 and 64 samples or more, not 32"):
+        PredictiveHead(32, bunch=32, lpc_order=64)
+    with pytest.raises(ValueError, match="at most 32 samples, not 64"):
+        PredictiveHead(128, bunch=64, lpc_order=64)
     with pytest.raises(ValueError, match="33 codes and 32 samples"):
         PredictiveHead(FRAME, **{**SMALL, "codebook_size": 33})
     with pytest.raises(ValueError, match="frame of 32 samples has no more filters"):

@@ -164,6 +164,16 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("refiner", {"training.sample_seconds": 4}, "training.sample_seconds"),
         ("raw", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
         ("raw", {"head.bunch": 48}, "multiple of its bunch of 48"),
+        ("raw", {"head.bunch": 128, "head.lpc_order": 256}, "a frame of 256 samples or more"),
+        ("raw", {"head.bunch": 64, "head.lpc_order": 192}, "a bunch has at most 32 samples"),
+        ("raw", {"tiers.0.window": 1000}, "reads codes has no window"),
+        (
+            "frame-gru",
+            {"head.cost": "spectral", "tiers.0.frame_size": 50, "data.length": 100},
+            "data.length of 128 samples or more, not 100",
+        ),
+        ("frame-gru", {"head.cost": {"spectral": 1, "squared": 1}, "data.length": 10}, "of 128"),
+        ("frame-draw", {"tiers.0.frame_size": 1}, "a frame of 2 samples or more, not 1"),
     ],
 )
 def test_mistakes_are_one_line(name, overrides, words):

@@ -98,11 +98,14 @@ class PredictiveHead(Head):
     ) -> None:
         super().__init__(frame_size, **kwargs)
         self._at_least(1, layers=layers, num_mixtures=num_mixtures)
-        if frame_size % bunch or frame_size < LEVEL_WINDOW // 2:
+        least = max(LEVEL_WINDOW // 2, 2 * bunch)
+        if frame_size % bunch or frame_size < least:
             raise ValueError(
                 f"a predictive head needs a tier whose frame is a multiple of {bunch} and "
-                f"{LEVEL_WINDOW // 2} samples or more, not {frame_size}"
+                f"{least} samples or more, not {frame_size}"
             )
+        if bunch > LEVEL_WINDOW // 2:
+            raise ValueError(f"a bunch has at most {LEVEL_WINDOW // 2} samples, not {bunch}")
         self.codebook_size = codebook_size
         self.filters = filters
         self.lpc_order = lpc_order
