@@ -58,7 +58,7 @@ def pulsations(envelope: np.ndarray, per_second: float) -> Pulsations:
 
 def _repetition(part: np.ndarray, per_second: float) -> tuple[float, float]:
     """Pulsations per minute and their strength in one stretch."""
-    low, high = (round(seconds * per_second) for seconds in PERIODS)
+    low, high = (int(seconds * per_second) for seconds in PERIODS)
     high = min(high, len(part) // 2)  # two periods at least
     if high <= low:
         return float("nan"), 0.0

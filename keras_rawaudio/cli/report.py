@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", required=True, metavar="FOLDER", help="a run folder")
     add("--out", type=Path, metavar="PAGE.html", help="the page (report.html in the run folder)")
-    words = f"of audio to draw ({SECONDS:g}; 0: none)"
+    words = f"of audio to draw, 1 or more ({SECONDS:g}; 0: none)"
     add("--seconds", type=number(0, 3600), default=SECONDS, help=words)
 
 

@@ -75,8 +75,9 @@ class ReferenceSampler:
 
         Args:
             samples: how many.
-            seed_audio: `(n,)` or `(n, channels)` float32 at the model's rate, read first and not
-                returned.
+            seed_audio: float32 at the model's rate, read first and not returned: `(n,)` or
+                `(n, channels)` for all streams, or one for each, `(streams, n)` of a mono model
+                and `(streams, n, channels)`.
             temperature: 1 draws from the model's own distribution, lower is more cautious; one for
                 all streams, or one per stream.
             streams: how many at once.
@@ -90,28 +91,29 @@ class ReferenceSampler:
             clipped: some models pass beyond [-1, 1].
         """
         F, K = self.model.block, self.model.head.noise_per_sample
-        shape = (-1, *self._channels)
         seed = np.zeros(0, np.float32) if seed_audio is None else np.asarray(seed_audio, np.float32)
         if seed.ndim == 1 and self._channels:
             seed = np.repeat(seed[:, None], self.model.channels, axis=1)
-        seed = seed.reshape(shape)
+        if seed.ndim <= 1 + len(self._channels) or seed.shape[1:] == (1,):
+            seed = seed.reshape((1, -1, *self._channels))
         # Whole frames only, filled up with what a fresh stream has read so far: silence.
-        seed = np.concatenate([np.zeros((-len(seed) % F, *self._channels), np.float32), seed])
+        silence = np.zeros((len(seed), -seed.shape[1] % F, *self._channels), np.float32)
+        forced = np.concatenate([silence, seed], axis=1)
+        forced = np.broadcast_to(forced, (streams, *forced.shape[1:]))
         # What comes late at first belongs to what was read.
         late = self.model.delay
         total = math.ceil((samples + late) / F) * F
         noise = np.random.default_rng(random_seed).random((streams, total, K), np.float32)
-        forced = np.repeat(seed[None], streams, axis=0)
         temperatures = np.full(streams, temperature, np.float32)
         state = fresh_state(self.model, streams)
         for name, value in (controls or {}).items():
             state[name] = np.full((streams, 1), value, np.float32)
         if music is not None:
             state |= chosen_music(self.model, music, streams)
-        elif not len(seed):
+        elif not forced.shape[1]:
             state |= random_music(self.model, streams, np.random.default_rng([random_seed, 1]))
         chunk = max(F, CHUNK // F * F)
-        for start in range(0, len(seed), chunk):
+        for start in range(0, forced.shape[1], chunk):
             part = forced[:, start : start + chunk]
             _, state = self._advance(part, noise[:, :0], temperatures, state)
         audio = [forced[:, :0]]

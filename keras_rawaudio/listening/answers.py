@@ -131,7 +131,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise UserError(f"cannot read {path}: there is no such file")
         if path.stat().st_size > LARGEST:
             raise UserError(f"cannot read {path}: it is larger than {LARGEST >> 20} MB")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors add a mark
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except UserError:

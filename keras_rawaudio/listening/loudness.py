@@ -10,7 +10,7 @@ from keras_rawaudio.errors import UserError
 
 TARGET_LUFS = -23.0
 PEAK_DB = -1.0  # of true peaks, in dB of full scale
-GATE_LUFS = -70.0  # what is under it counts as silence
+LOWEST_LUFS = -64.0  # 6 LU above the gate of silence, for anchors may be quieter than excerpts
 LOWEST_RATE = 8000  # in Hz: pyloudnorm's filters of lower rates are not stable
 OVERSAMPLING = 4  # true peaks are read off four times the rate
 
@@ -47,7 +47,7 @@ def integrated_loudness(audio: np.ndarray, rate: int) -> float:
 
 
 def is_audible(audio: np.ndarray, rate: int) -> bool:
-    """Whether there is anything above the gate of EBU R 128.
+    """Whether a clip is well above the gate of EBU R 128, which is -70 LUFS.
 
     Args:
         audio: `(n,)` or `(n, channels)`, 0.4 seconds or more.
@@ -57,7 +57,7 @@ def is_audible(audio: np.ndarray, rate: int) -> bool:
         >>> is_audible(np.zeros(8000), 8000)
         False
     """
-    return integrated_loudness(audio, rate) > GATE_LUFS
+    return integrated_loudness(audio, rate) > LOWEST_LUFS
 
 
 def match_loudness(clips: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndarray], float]:
@@ -72,6 +72,9 @@ def match_loudness(clips: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndar
     Returns:
         The clips, and their loudness in LUFS.
 
+    Raises:
+        UserError: a clip is silent.
+
     Example:
         >>> tone = np.sin(np.arange(8000) / 5)
         >>> (quiet, loud), level = match_loudness([tone / 100, tone], 8000)
@@ -79,6 +82,10 @@ def match_loudness(clips: Sequence[np.ndarray], rate: int) -> tuple[list[np.ndar
         (-23.0, True)
     """
     levels = [integrated_loudness(clip, rate) for clip in clips]
+    if not np.isfinite(levels).all():
+        raise UserError(
+            "a clip, or what is made of it, is too quiet to be measured: give louder audio"
+        )
     room = [PEAK_DB - _true_peak(clip) + level for clip, level in zip(clips, levels, strict=True)]
     target = min(TARGET_LUFS, *room)
     return [

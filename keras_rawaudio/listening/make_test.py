@@ -49,8 +49,9 @@ def make_test(
     """Write a listening test.
 
     All audio is brought to the lowest sample rate among it, and to mono where some of it is mono,
-    so that nothing but what a system has learned gives it away. Models go on from one second of the
-    recording, which is in no clip.
+    so that nothing but what a system has learned gives it away. Models go on from a second of one
+    excerpt of the recording, which is in no clip; each stream from another one, as far as the
+    excerpt is long.
 
     Args:
         real: the recording: an audio file, or a folder of them.
@@ -90,7 +91,7 @@ def _compose(
     parts = recording.read(rate, channels)
     excerpts = cut_excerpts(parts, rate, seconds, needed["recording"], generator, real)
     level_check, start, *real_clips = excerpts
-    prompt = _prompt(start[: round(PROMPT_SECONDS * rate)], rate)
+    prompt = _prompt(start, rate)
     clips: dict[Source, list[np.ndarray]] = {"recording": real_clips}
     for (name, system), path in zip(opened.items(), systems, strict=True):
         audio = _audio(system, rate, channels, needed[name], seconds, prompt, random_seed)
@@ -152,12 +153,17 @@ def _page(key: Key, clips: Mapping[str, np.ndarray], level_check: np.ndarray) ->
 
 
 def _prompt(audio: np.ndarray, rate: int) -> Prompt:
-    """One second of the recording, at whatever rate and channels a model takes."""
+    """Seconds of an excerpt, evenly spaced, at whatever rate and channels a model takes.
+
+    Streams that all went on from one second would begin alike, and listeners would know them by it.
+    """
     import soxr
 
-    def prompt(wanted: int, channels: int) -> np.ndarray:
-        there = _in_channels(audio, channels)
-        return np.asarray(soxr.resample(there, rate, wanted), np.float32)
+    def prompt(streams: int, wanted: int, channels: int) -> np.ndarray:
+        there = soxr.resample(_in_channels(audio, channels), rate, wanted)
+        length = min(len(there), round(PROMPT_SECONDS * wanted))
+        starts = np.linspace(0, len(there) - length, streams).astype(int)
+        return np.stack([there[start : start + length] for start in starts]).astype(np.float32)
 
     return prompt
 

@@ -12,8 +12,9 @@ from keras_rawaudio.data.corpus.decoding import AudioFile, decode, find_files, o
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.training.run_folder import RunFolder
 
-Prompt = Callable[[int, int], np.ndarray]
-"""Real audio that generated audio goes on from: `(rate in Hz, channels)` to `(n,)` or `(n, 2)`."""
+Prompt = Callable[[int, int, int], np.ndarray]
+"""Real audio that each stream goes on from: `(streams, rate in Hz, channels)` to `(streams, n)`, or
+`(streams, n, 2)`."""
 
 Draw = Callable[[int, float, Prompt, int], np.ndarray]
 """`(streams, seconds, prompt, random seed)` to `(streams, samples)`, with channels last if two."""
@@ -95,7 +96,7 @@ def _trained(run: RunFolder) -> Model:
     rate = int(run.describe()["sample_rate"])
 
     def draw(streams: int, seconds: float, prompt: Prompt, random_seed: int) -> np.ndarray:
-        start = prompt(rate, model.channels)
+        start = prompt(streams, rate, model.channels)
         samples = round(seconds * rate)
         sampler = ReferenceSampler(model)
         return sampler.generate(samples, start, streams=streams, random_seed=random_seed)
@@ -118,7 +119,7 @@ def _exported(path: Path) -> Model:
     def draw(streams: int, seconds: float, prompt: Prompt, random_seed: int) -> np.ndarray:
         try:
             sampler = Sampler.load(path, streams=streams, random_seed=random_seed)
-            sampler.prime(prompt(metadata.sample_rate, metadata.channels))
+            sampler.prime(prompt(streams, metadata.sample_rate, metadata.channels))
             audio: np.ndarray = np.concatenate([*sampler.stream(seconds)], axis=1)
         except ServingError as error:
             raise UserError(str(error)) from None

@@ -52,7 +52,8 @@ def verdict(audio: np.ndarray, rate: int, reference: Reference) -> Verdict:
     The first of these that holds for 80 % of the seconds from some second to the end (one second
     anywhere for bursts):
         bursts: 3 dB louder than the piece's loudest 1 %;
-        silence: quieter than the piece's quietest 1 % (and 6 dB under it, or under -60 dB);
+        silence: 20 dB under the piece's quietest 1 %, or under -60 dB where that is from 6 to 20
+            dB under it;
         one endless tone: spectral change under half of the piece's least 1 %, in sounding seconds;
         noise: flatter than 99 % of the piece, or tone no further from that of white noise than a
         quarter of the way to the piece's own, and under the piece's own lowest 1 %;

@@ -14,7 +14,7 @@ from keras_rawaudio.metrics.cepstral import cepstra, cepstral_ratio, own_spread
 from keras_rawaudio.metrics.collapse import verdict
 from keras_rawaudio.metrics.health import health, shares
 from keras_rawaudio.metrics.loops import closest_lap
-from keras_rawaudio.metrics.patch_index import STRETCH_SECONDS, Matches
+from keras_rawaudio.metrics.patch_index import Matches
 from keras_rawaudio.metrics.pitch_persistence import pitch_persistence
 from keras_rawaudio.metrics.reference import SIMILARITY_MARGIN, Reference
 from keras_rawaudio.metrics.tonal_prominence import (
@@ -43,7 +43,7 @@ def measure(
         - `tonal_prominence_db`, `tonal_prominence_db_by_10_s`, `piece_tonal_prominence_db`;
           `toneless_share`: share of the 10 s windows under 85 % of the piece's prominence.
         - `beat_strength`, `beat_strength_by_10_s`, `piece_beat_strength`.
-        - `pitch_persistence`, `piece_pitch_persistence`: None for less than five seconds.
+        - `pitch_persistence`, `piece_pitch_persistence`: None for less than 5.2 seconds.
         - `dead_share`, `loud_share`, `noisy_share`, `stuck_share`, `offset_share`,
           `clipped_share`: of the seconds.
         - `loop_difference`, `loop_seconds`, `piece_loop_difference`.
@@ -111,7 +111,6 @@ def measure(
         "similar_seconds": (
             None if heldout is None else matches.similar_seconds(heldout + SIMILARITY_MARGIN)
         ),
-        "similarity_excerpt_seconds": STRETCH_SECONDS,
         "heldout_similarity": heldout,
         "longest_copy": None if copy is None else asdict(copy),
         "verdict": str(collapse),

@@ -110,7 +110,7 @@ class PatchIndex:
             every: seconds from stretch to stretch.
         """
         length, step = round(STRETCH_SECONDS / self.hop), round(every / self.hop)
-        each = [_unit_patches(self._standardised(one), length)[::step] for one in spectra]
+        each = [_unit_patches(self._standardised(one), length, step) for one in spectra]
         queries = np.concatenate(each)
         best = np.full(len(queries), -1.0)
         source = np.zeros(len(queries))
@@ -139,12 +139,12 @@ class PatchIndex:
         return scaled
 
 
-def _unit_patches(spectra: np.ndarray, length: int) -> np.ndarray:
-    """Every patch of `length` frames, less its mean, of norm one (or zero): `(patches, values)`."""
-    count = len(spectra) - length + 1
-    if count < 1:
+def _unit_patches(spectra: np.ndarray, length: int, step: int = 1) -> np.ndarray:
+    """Patches of `length` frames, less their mean, of norm one (or zero): `(patches, values)`."""
+    if len(spectra) < length:
         return np.zeros((0, length * spectra.shape[1]), np.float32)
-    patches = np.lib.stride_tricks.sliding_window_view(spectra, length, axis=0).reshape(count, -1)
+    windows = np.lib.stride_tricks.sliding_window_view(spectra, length, axis=0)[::step]
+    patches = windows.reshape(len(windows), -1)
     patches = patches - patches.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(patches, axis=1, keepdims=True)
     unit: np.ndarray = np.where(norms > 1e-3, patches / np.maximum(norms, 1e-3), 0)

@@ -34,7 +34,7 @@ def pitch_persistence(audio: np.ndarray, rate: int) -> float | None:
         rate: samples per second.
 
     Returns:
-        -1 to 1; None where the audio is shorter than five seconds, or nothing stands out in it.
+        -1 to 1; None where the audio is shorter than about 5.2 seconds, or nothing stands out.
 
     Example:
         >>> t = np.arange(8 * 8000) / 8000

@@ -71,7 +71,7 @@ def evaluate_audio(
         if len(audio) < SHORTEST * rate:
             raise UserError(f"{path} is too short to judge: give a second or more")
     reference = Reference.from_recording(piece, rate)
-    named = [(path.name, audio) for path, audio in zip(generated, others, strict=True)]
+    named = [*zip(_names(generated), others, strict=True)]
     evaluated = evaluate_streams(named, reference, prompt, after)
     shown = round(min(SPECTROGRAM_SECONDS, max(map(len, others)) / rate) * rate)
     if seed:
@@ -106,6 +106,12 @@ def evaluate_audio(
         ],
     )
     return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Names of files; their paths where two have one name."""
+    names = [path.name for path in paths]
+    return [str(p) if names.count(p.name) > 1 else p.name for p in paths]
 
 
 def _read(path: Path, rate: int, channels: int) -> np.ndarray:

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.reports.page import Section, Table, refuse_other_pages, write_page
 from keras_rawaudio.settings import flat
-from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.csv_log import kept_row, read_log
 from keras_rawaudio.training.json_files import damaged_if_wrong, read_json
 from keras_rawaudio.training.run_folder import SHORT_UNITS, UNITS, RunFolder
 
@@ -171,7 +170,7 @@ def _row(run: RunFolder) -> Row:
     measure = described["measure"]
     log = read_log(run.log, measure)
     last = log[-1] if log else {}
-    kept = last if measure == "bits_per_code" or not log else min(log, key=itemgetter(measure))
+    kept = kept_row(log, measure) if log else {}
     figures = _figures(run, kept)
     ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)
@@ -189,7 +188,7 @@ def _row(run: RunFolder) -> Row:
         _beside(kad, "mean", "own 50 %", "{:.0f}"),
         _beside(figures, "train_set_similarity", "heldout_similarity", "{:.2f}"),
         f"{last['minutes']:.1f}" if last else ABSENT,
-        _speed(last),
+        _speed(last, "k codes/s" if measure == "bits_per_code" else "k/s"),
         _speed(figures),
         f"{described['parameters']:,}",
     ]
@@ -223,9 +222,9 @@ def _figures(run: RunFolder, kept: dict[str, Any]) -> dict[str, Any]:
     return {**known, "findings": [[kept["verdict"]]] if kept.get("verdict") else []}
 
 
-def _speed(figures: dict[str, Any]) -> str:
+def _speed(figures: dict[str, Any], unit: str = "k/s") -> str:
     speed = figures.get("samples_per_second")
-    return f"{speed / 1000:.1f} k/s" if speed else ABSENT
+    return f"{speed / 1000:.1f} {unit}" if speed else ABSENT
 
 
 def _beside(figures: dict[str, Any], key: str, own: str | None, form: str) -> str:

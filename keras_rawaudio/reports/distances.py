@@ -48,7 +48,8 @@ def distances_tables(distances: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
 
 def _row(name: str, row: Mapping[str, Any]) -> list[str]:
-    mean, low, high = (f"{row[key]:.2f}" for key in ("mean", "low", "high"))
+    several = sum(value is not None for value in row["streams"]) > 1
+    interval = f" ({row['low']:.2f} to {row['high']:.2f})" if several else ""
     places = [row.get(key) for key in PLACES]
     cells = [ABSENT if value is None else f"{value:.2f}" for value in places]
-    return [name, f"{mean} ({low} to {high})", *cells]
+    return [name, f"{row['mean']:.2f}{interval}", *cells]

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_rawaudio.metrics.diversity import diversity
 from keras_rawaudio.metrics.findings import findings
-from keras_rawaudio.metrics.leakage import leakage
+from keras_rawaudio.metrics.leakage import STRETCH_SECONDS, leakage
 from keras_rawaudio.metrics.measure import measure
 from keras_rawaudio.metrics.over_time import over_time
 from keras_rawaudio.metrics.patch_index import Matches
@@ -75,7 +75,8 @@ def evaluate_streams(
         streams: pairs of a name and audio `(n,)` or `(n, channels)`, without its seed, at the
             reference's rate.
         reference: the piece.
-        seed: the audio that all of them continue, `(m,)`; may be empty.
+        seed: the audio that all of them continue, `(m,)`; it is sought in them where it has half a
+            second or more.
         continuation: the audio that follows the seed in its file, `(k,)`; may be empty.
         place: names the place of a second of the train part.
     """
@@ -83,7 +84,8 @@ def evaluate_streams(
     every = reference.train_set.matches_of([audio for _, audio in streams])
     for (name, audio), matches in zip(streams, every, strict=True):
         measured = measure(audio, rate, reference, matches)
-        leak = leakage(audio, seed, continuation, rate) if len(seed) else None
+        long = len(seed) >= STRETCH_SECONDS * rate  # in less there is nothing to look for
+        leak = leakage(audio, seed, continuation, rate) if long else None
         found = findings(measured, leak, place)
         evaluated.append(EvaluatedAudio(name, audio, matches, measured, leak, found))
     return evaluated

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.generation import ReferenceSampler
-from keras_rawaudio.metrics.reference import Reference
+from keras_rawaudio.metrics.reference import Reference, mean_of_known
 from keras_rawaudio.models import Model
 from keras_rawaudio.reports.evaluated_audio import EvaluatedAudio, evaluate_streams
 
@@ -57,8 +57,8 @@ class GenerationReport:
         return {
             "seconds": plain[0]["seconds"],
             "streams": len(plain),
-            **{key: _mean([m[key] for m in plain]) for key in COMPARED},
-            "cepstral_ratio": _mean(timbre),
+            **{key: mean_of_known([m[key] for m in plain]) for key in COMPARED},
+            "cepstral_ratio": mean_of_known(timbre),
             "samples_per_second": round(self.speed),
             "findings": [stream.findings for stream in self.plain],
         }
@@ -106,8 +106,3 @@ def _names(temperatures: Sequence[float]) -> list[str]:
         number = temperatures[:i].count(value) + 1 if temperatures.count(value) > 1 else 0
         names.append(f"temperature {value:g}" + (f", stream {number}" if number else ""))
     return names
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_rawaudio.data.corpus import open_corpus
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import refuse_unwritable
 from keras_rawaudio.metrics.brackets import compare_with_piece
 from keras_rawaudio.metrics.diversity import own_diversity
@@ -51,15 +52,18 @@ def write_report(run: str | Path, out: Path | None = None, seconds: float | None
     Args:
         run: the run folder, with a best model.
         out: the HTML file; `None`: `report.html` in the run folder.
-        seconds: length of each generated stream; `None`: that of a validation's sample, and no
-            more than takes some ten seconds.
+        seconds: length of each generated stream, 1 or more; 0: none; `None`: that of a
+            validation's sample, and no more than takes some ten seconds.
 
     Returns:
         The path of the page.
 
     Raises:
-        UserError: not a run folder, no model yet, or a page that cannot be written.
+        UserError: not a run folder, no model yet, a page that cannot be written, or less than a
+            second to generate.
     """
+    if seconds and seconds < SHORTEST:
+        raise UserError(f"a report draws a second or more, or 0 for none, not {seconds:g}")
     folder = RunFolder.open(run)
     report = Report(folder, load_model(folder))
     path = out or folder.report

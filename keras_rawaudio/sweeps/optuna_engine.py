@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps.settings import Range, SweepSettings
-from keras_rawaudio.sweeps.trial import run_trial
+from keras_rawaudio.sweeps.trial import prepare_audio, run_trial
 
 if TYPE_CHECKING:
     import optuna
@@ -30,7 +30,8 @@ def search(settings: SweepSettings, out: Path) -> None:
         out: holds the study and `runs/`.
 
     Raises:
-        UserError: Optuna is not installed, or another version of it began the study.
+        UserError: Optuna is not installed, another version of it began the study, or the audio can
+            no longer be read: then the trial under way is not counted.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
 
     Reference:
@@ -73,6 +74,7 @@ def search(settings: SweepSettings, out: Path) -> None:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             print(f"{run}: pruned, above the median", file=sys.stderr)
         except UserError as error:
+            prepare_audio(settings)  # else all others would fail, too, and count
             trial.set_user_attr(FAILED, str(error))
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             print(f"{run}: failed: {error}", file=sys.stderr)

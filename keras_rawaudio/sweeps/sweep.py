@@ -7,20 +7,18 @@ import json
 import shutil
 from pathlib import Path
 
-from keras_rawaudio.data.corpus import prepare
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import PARTIAL, replacing, write_errors
 from keras_rawaudio.locks import LOCK, exclusive
 from keras_rawaudio.reports.compare import compare
 from keras_rawaudio.sweeps import optuna_engine, ray_engine
 from keras_rawaudio.sweeps.settings import read_sweep
-from keras_rawaudio.sweeps.trial import budget, corpus_settings
+from keras_rawaudio.sweeps.trial import budget, prepare_audio
 from keras_rawaudio.training.json_files import read_json
 
 ENGINES = {"optuna": optuna_engine.search, "ray": ray_engine.search}
 BEGUN = "sweep.json"
 PAGE = "compare.html"
-ADVICE = "choose another cache by XDG_CACHE_HOME on Linux"  # a sweep has no flag for it
 
 
 def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
@@ -45,7 +43,6 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
     out = Path(out)
     settings = read_sweep(path)
     budget(settings)  # refuse before anything is made
-    recipe = settings.load_recipe({})
     with exclusive(out), write_errors(out):
         # Of Optuna more trials may be asked for later; all else stays as it was begun.
         new = not (out / BEGUN).is_file()
@@ -55,8 +52,7 @@ def sweep(path: str | Path, out: str | Path, engine: str = "optuna") -> str:
         begun = {"engine": engine, **settings.model_dump(mode="json", exclude=later)}
         if not new and read_json(out / BEGUN) != begun:
             raise UserError(f"{out} holds a sweep of another file or engine; choose another --out")
-        corpus = recipe.data.corpus(corpus_settings(settings))
-        prepare(settings.audio, settings=corpus, advice=ADVICE)
+        prepare_audio(settings)
         with replacing(out / BEGUN) as partial:
             partial.write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
         try:

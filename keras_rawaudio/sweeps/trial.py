@@ -8,16 +8,17 @@ from typing import Any
 
 import keras
 
-from keras_rawaudio.data.corpus import CorpusSettings
+from keras_rawaudio.data.corpus import CorpusSettings, prepare
 from keras_rawaudio.errors import UserError, is_out_of_memory
 from keras_rawaudio.sweeps.settings import SweepSettings
-from keras_rawaudio.training.csv_log import read_log
+from keras_rawaudio.training.csv_log import kept_row, read_log
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
 from keras_rawaudio.training.train import train
 
 DEFAULT_MINUTES = 10.0
+ADVICE = "choose another cache by XDG_CACHE_HOME on Linux"  # a sweep has no flag for it
 
 
 class Validations(keras.callbacks.Callback):
@@ -53,7 +54,7 @@ def run_trial(
         report: as in `Validations`; what it raises ends the run, which stays as it is.
 
     Returns:
-        The best validation score, in the unit of the model's measure; less is better.
+        The score of the weights that are kept, in the unit of the model's measure; less is better.
 
     Raises:
         UserError: these settings cannot be trained.
@@ -84,7 +85,17 @@ def run_trial(
     if not ended:
         raise KeyboardInterrupt
     measure = folder.describe()["measure"]
-    return float(min(row[measure] for row in read_log(folder.log, measure)))
+    return float(kept_row(read_log(folder.log, measure), measure)[measure])
+
+
+def prepare_audio(settings: SweepSettings) -> None:
+    """Prepare the audio, or find it prepared.
+
+    Raises:
+        UserError: it cannot be read, or the cache cannot be written.
+    """
+    corpus = settings.load_recipe({}).data.corpus(corpus_settings(settings))
+    prepare(settings.audio, settings=corpus, advice=ADVICE)
 
 
 def budget(settings: SweepSettings) -> Budget:

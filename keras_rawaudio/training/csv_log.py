@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path}: {reason}; it is damaged, delete or mend it") from None
     return rows
+
+
+def kept_row(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, Any]:
+    """The validation whose weights a run keeps: the last by bits per code, else the best.
+
+    Args:
+        rows: of a log, one or more.
+        measure: the column that is compared, where less is better.
+
+    Example:
+        >>> rows = [{"bits_per_code": 3.0}, {"bits_per_code": 4.0}]
+        >>> kept_row(rows, "bits_per_code")
+        {'bits_per_code': 4.0}
+    """
+    return rows[-1] if measure == "bits_per_code" else min(rows, key=itemgetter(measure))
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, float]:

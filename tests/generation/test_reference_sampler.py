@@ -36,6 +36,19 @@ def test_the_sampler_primes_with_all_of_an_odd_seed():
     np.testing.assert_allclose(primed, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["gru", "spectral, stereo"])
+def test_each_stream_may_have_a_seed_of_its_own(name):
+    model = make(name)
+    generate, samples = ReferenceSampler(model).generate, 3 * model.block
+    seeds = audio_of(model, 2, samples + 3)
+    both = generate(samples, seed_audio=seeds, streams=2, random_seed=4)
+    for stream in range(2):
+        alone = generate(samples, seed_audio=seeds[stream], streams=2, random_seed=4)
+        np.testing.assert_allclose(both[stream], alone[stream], atol=1e-5)
+    if name == "gru":  # the spectral model is untrained: all it draws is noise
+        assert not np.allclose(both[0], alone[0], atol=1e-3)
+
+
 def test_the_sampler_goes_on_from_chunk_to_chunk(monkeypatch):
     model = make("gru")
     seed = audio_of(model, 1, 61)[0]

@@ -1,7 +1,9 @@
 """Loudness against what the standard says of a sine."""
 
 import numpy as np
+import pytest
 
+from keras_rawaudio.errors import UserError
 from keras_rawaudio.listening.loudness import integrated_loudness, is_audible, match_loudness
 
 RATE = 48000
@@ -22,6 +24,11 @@ def test_silence_is_not_audible():
     assert not is_audible(np.zeros(RATE), RATE)
     assert not is_audible(sine(-80), RATE)
     assert is_audible(sine(-60), RATE)
+
+
+def test_a_silent_clip_is_one_line():
+    with pytest.raises(UserError, match="too quiet to be measured"):
+        match_loudness([sine(-20), sine(-80)], RATE)
 
 
 def test_all_go_down_together_where_one_would_clip():

@@ -19,6 +19,7 @@ from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import CorpusSettings, prepare
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
+from keras_rawaudio.listening import make_test
 from keras_rawaudio.listening.design import Key
 from keras_rawaudio.listening.loudness import integrated_loudness
 from keras_rawaudio.listening.systems import open_system
@@ -137,6 +138,26 @@ def run(audio, tmp_path):
     return run.path
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_recording_with_a_passage_at_the_gate_of_silence(tmp_path, seed):
+    """Noise and MP3 made of it would be under the gate."""
+    rng, time = np.random.default_rng(0), np.arange(6 * 8000) / 8000
+    quiet = 10 ** (-70 / 20) * np.sin(2 * np.pi * 3000 * time)
+    song = np.concatenate([0.1 * rng.normal(size=30 * 8000), quiet])
+    soundfile.write(tmp_path / "song.wav", song, 8000, "FLOAT")
+    soundfile.write(tmp_path / "hiss.wav", 0.1 * rng.normal(size=9 * 8000), 8000)
+    words = f"--real {tmp_path}/song.wav --a {tmp_path}/hiss.wav --out {tmp_path}/test --trials 2"
+    assert main(["listen-test", *words.split(), "--seconds", "1", "--random-seed", str(seed)]) == 0
+
+
+def test_streams_go_on_from_seconds_of_their_own():
+    excerpt = np.arange(8 * 8000, dtype=np.float64) / 1e5
+    seconds = make_test._prompt(excerpt, 8000)(3, 8000, 1)
+    assert seconds.shape == (3, 8000)
+    np.testing.assert_allclose(seconds[:, 0] * 1e5, [0, 3.5 * 8000, 7 * 8000], atol=1)
+    assert make_test._prompt(np.zeros((4000, 2)), 8000)(3, 16000, 2).shape == (3, 8000, 2)
+
+
 @pytest.mark.slow
 def test_a_run_folder_beside_its_exported_file(audio, run, tmp_path):
     export(run, tmp_path / "exported")
@@ -217,7 +238,7 @@ def test_a_sampler_that_fails_as_it_draws_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(serving.Sampler, "load", failing)
     system = open_system(tmp_path / "generator.onnx")
     with pytest.raises(UserError, match="gave NaN"):
-        system.draw(2, 1.0, lambda rate, channels: np.zeros(rate), 0)
+        system.draw(2, 1.0, lambda streams, rate, channels: np.zeros((streams, rate)), 0)
 
 
 def test_a_refiner_is_no_system(tmp_path, monkeypatch):

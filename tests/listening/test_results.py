@@ -139,6 +139,13 @@ def test_spoiled_answers(key, listen, answer_files, capsys, spoil, expected):
     assert err.count("\n") == 1
 
 
+def test_a_mark_that_an_editor_put_before_the_answers_does_no_harm(key, listen, answer_files):
+    files = answer_files(listen(key, "n", NOTICES, GRADES))
+    for path in files:
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert "1 listeners count, 0 do not" in results(files)
+
+
 def test_files_that_do_not_belong_together(key, listen, answer_files, capsys):
     answers = listen(key, "anna", NOTICES, GRADES)
     files = [str(path) for path in answer_files(answers, answers)]

@@ -55,6 +55,14 @@ def test_excerpts_are_compared_with_the_rest_and_streams_with_all():
     assert set(nothing.values()) == {None}
 
 
+def test_less_than_a_second_of_held_out_audio_is_no_bracket():
+    audio = RNG.normal(size=30 * RATE) / 10
+    brackets = Brackets(OctaveComparison(), [audio], [audio[: RATE // 2]], RATE, 5)
+    table = brackets.compare([audio[: 5 * RATE]])
+    assert all(row.get("held-out") is None for row in table.values())
+    assert any(row.get("own 50 %") is not None for row in table.values())
+
+
 def test_long_streams_are_placed_by_excerpts_of_a_third_of_the_train_part():
     audio = RNG.normal(size=30 * RATE) / 10
     brackets = Brackets(MeanOfSeconds(), [audio], [], RATE, 60)

@@ -15,6 +15,7 @@ from keras_rawaudio.reports.distances import distances_tables
 
 RATE = 4000
 ROW = {"mean": 21.5, "low": 18.0, "high": 25.0, "held-out": 30.0, "own 50 %": 19.0, "MP3": None}
+ROW["streams"] = [18.0, 25.0]
 
 
 @pytest.fixture
@@ -74,3 +75,8 @@ def test_octaves_have_a_table_of_their_own_and_unknown_figures_none():
     assert [row[0] for row in whole.rows] == ["KAD (musicnn)"]
     assert [row[0] for row in octaves.rows] == ["level at 500 Hz (dB)"]
     assert whole.rows[0][whole.header.index("MP3")] == "-"
+
+
+def test_one_stream_has_no_interval():
+    (table,) = distances_tables({"KAD (musicnn)": {**ROW, "streams": [3.0]}})
+    assert table.rows[0][1] == f"{ROW['mean']:.2f}"

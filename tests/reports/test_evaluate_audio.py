@@ -70,6 +70,25 @@ def test_a_seed_that_leaks(song, evaluated, tmp_path):
     assert "the seed leaks" not in err
 
 
+def test_in_a_seed_of_less_than_half_a_second_nothing_is_sought(song, evaluated, tmp_path):
+    """It had "best match with the seed: 0.00", also where the seed was in the output."""
+    seed = ["--seed-audio", f"{tmp_path}/song.wav", "--seed-start", "20", "--seed-seconds", "0.4"]
+    _, page = evaluated(song[20 * RATE : 23 * RATE], RATE, *seed)
+    assert "best match with the seed" not in page
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(song, tmp_path, capfd):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "new.wav", song[: 3 * RATE], RATE)
+    soundfile.write(tmp_path / "song.wav", song, RATE)
+    words = f"--real {tmp_path}/song.wav --generated {tmp_path}/a/new.wav {tmp_path}/b/new.wav"
+    assert main(["evaluate-audio", *words.split(), "--out", f"{tmp_path}/page.html"]) == 0
+    err = capfd.readouterr().err
+    for folder in "ab":
+        assert f"{folder}/new.wav:" in err
+
+
 @pytest.mark.slow
 def test_stereo_stays_stereo_in_the_players(song, tmp_path, capfd):
     """Where all files are stereo; measures are those of the mono mix."""

@@ -58,6 +58,13 @@ def test_a_page_elsewhere_without_sound(run, tmp_path, capfd):
     assert run.report.read_bytes() == before
 
 
+def test_less_than_a_second_is_refused(run, tmp_path, capfd):
+    words = ["report", "--run", str(run.path), "--out", str(tmp_path / "page.html")]
+    assert main([*words, "--seconds", "0.5"]) == 2
+    assert "a second or more, or 0 for none, not 0.5" in capfd.readouterr().err
+    assert not (tmp_path / "page.html").exists()
+
+
 @pytest.mark.slow
 def test_a_page_in_place_of_a_folder_is_refused_before_anything_is_written(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run")

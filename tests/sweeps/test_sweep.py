@@ -11,6 +11,7 @@ import pytest
 from keras_rawaudio.cli import main
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.sweeps import optuna_engine, read_sweep
+from keras_rawaudio.sweeps import trial as trial_module
 from keras_rawaudio.sweeps.sweep import ENGINES, sweep
 from keras_rawaudio.sweeps.trial import Validations
 from keras_rawaudio.training import throughput, validation_policy
@@ -148,6 +149,37 @@ def test_a_trial_that_cannot_be_trained_is_counted_and_named(here, monkeypatch, 
     optuna_engine.search(read_sweep("sweep.yaml"), here)
     assert [trial.state.name for trial in study_of(here).trials] == ["FAIL"] * 2
     assert capsys.readouterr().err.count("failed: too little audio") == 2
+
+
+def test_audio_that_is_gone_ends_a_sweep_and_costs_no_trial(here, monkeypatch):
+    audio = (here / "song.wav").read_bytes()
+
+    def gone(settings, run, values, report):
+        (here / "song.wav").unlink()
+        raise UserError("no such file: song.wav")
+
+    monkeypatch.setattr(optuna_engine, "run_trial", gone)
+    with pytest.raises(UserError, match=r"no such file or folder: .*song\.wav"):
+        optuna_engine.search(read_sweep("sweep.yaml"), here)
+    (here / "song.wav").write_bytes(audio)
+    monkeypatch.setattr(optuna_engine, "run_trial", lambda *_: 1.0)
+    optuna_engine.search(read_sweep("sweep.yaml"), here)
+    states = [trial.state.name for trial in study_of(here).trials]
+    assert states.count("COMPLETE") == 2
+
+
+@pytest.mark.parametrize(("measure", "score"), [("bits_per_code", 4.0), ("bits_per_sample", 3.0)])
+def test_the_score_is_that_of_the_weights_that_are_kept(here, monkeypatch, measure, score):
+    def trained(audio, run, *_, **__):
+        folder = RunFolder(run)
+        run.mkdir()
+        folder.log.write_text(f"step,{measure}\n1,5.0\n2,3.0\n3,4.0\n")
+        folder.write_json(folder.description, {"format_version": 1, "measure": measure})
+        return True
+
+    monkeypatch.setattr(trial_module, "train", trained)
+    run = here / "run"
+    assert trial_module.run_trial(read_sweep("sweep.yaml"), run, {}, lambda *_: None) == score
 
 
 def test_a_sweep_that_trains_no_trial_leaves_no_folder(here, monkeypatch):
