@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,21 @@ def machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             found[name] = None
     return found
+
+
+def load_sample_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe of a model that draws samples.
+
+    Raises:
+        UserError: there is no such recipe, or its model draws codes or revises audio.
+    """
+    from keras_rawaudio.errors import UserError
+    from keras_rawaudio.recipes import Recipe, load_recipe
+
+    recipe = load_recipe(name, overrides or {})
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"this benchmark is for recipes that draw samples, such as raw, not {name}")
+    return recipe
 
 
 def reshaped(

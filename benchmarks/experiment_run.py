@@ -142,11 +142,11 @@ class System(Training):
         state = fresh_state(player, POSITIONS)
         whole = rate // self.model.frame * self.model.frame
         random = np.random.default_rng(0)
-        noise = random.random((POSITIONS, whole, self.model.head.noise_per_sample), np.float32)
-        _, state = play(prompts[:, -whole:], noise[:, :0], state)
+        shape = (POSITIONS, whole, self.model.head.noise_per_sample)
+        _, state = play(prompts[:, -whole:], np.zeros((POSITIONS, 0, shape[2]), np.float32), state)
         parts = []
         while sum(part.shape[1] for part in parts) < GENERATED_SECONDS * rate:
-            part, state = play(prompts[:, :0], noise, state)
+            part, state = play(prompts[:, :0], random.random(shape, np.float32), state)
             parts.append(np.asarray(part))
         audio = np.clip(np.concatenate(parts, axis=1)[:, : GENERATED_SECONDS * rate], -1, 1)
         restoring: dict[str, float] = {}

@@ -140,6 +140,8 @@ class Experiments:
 
     def keep(self, name: str, figures: dict[str, Any]) -> None:
         """Add a system's figures to those of the page."""
+        from keras_rawaudio.files import replacing
+
         path = self.options.out / "answers.json"
         known = json.loads(path.read_text()) if path.is_file() else {}
         piece = known.setdefault(self.piece, {"systems": {}})
@@ -147,7 +149,8 @@ class Experiments:
         piece["machine"] = machine()
         piece["systems"][name] = figures
         self.options.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plain(known), indent=1, sort_keys=True) + "\n")
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(plain(known), indent=1, sort_keys=True) + "\n")
 
     def measure(self, system: dict[str, Any], reference_cost: float) -> dict[str, Any]:
         """Tune a system, then train it with every seed."""
@@ -181,6 +184,8 @@ class Experiments:
         """
         import optuna
 
+        from keras_rawaudio.errors import UserError
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.GridSampler(
@@ -198,6 +203,10 @@ class Experiments:
 
         study.optimize(score)
         tried = {trial.params["rate"]: trial.value for trial in study.trials}
+        if not any(value is not None for value in tried.values()):
+            raise UserError(
+                f"each learning rate of {system['recipe']} diverges; give lower --rates"
+            )
         return study.best_params["rate"], {f"{r:g}": tried[r] for r in self.options.rates}
 
     def train(

@@ -68,6 +68,8 @@ def measure(
     """Train on noise that is just long enough, by the real command."""
     import soundfile
 
+    from keras_rawaudio.recipes import parse_overrides
+
     train_part = frame * frames + 11 * SHIFT
     random = np.random.default_rng(0)
     noise = random.integers(-9999, 9999, int(train_part / 0.8) + 10).astype(np.int16)
@@ -78,12 +80,13 @@ def measure(
         "data.sequence": frame * frames,
         "training.sample_seconds": 0,
     }
+    values |= parse_overrides(options.set)
     command = [sys.executable, str(ROOT / "train.py"), "--audio", str(folder / "noise.wav")]
     command += ["--run", str(folder / "run"), "--cache", str(folder / "cache")]
     command += ["--recipe", options.recipe, "--minutes", str(options.minutes)]
     command += ["--shift", str(SHIFT), "--set", *(f"{k}={v}" for k, v in values.items())]
     with (folder / "stderr.txt").open("w+") as stderr:
-        process = subprocess.Popen([*command, *options.set], stderr=stderr)
+        process = subprocess.Popen(command, stderr=stderr)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         stderr.seek(0)

@@ -8,7 +8,6 @@ Runs that are in the working folder already are taken as they are, so the page c
 from __future__ import annotations
 
 import argparse
-import csv
 import shlex
 import subprocess
 import sys
@@ -35,13 +34,13 @@ python benchmarks/gallery.py --audio {song} --minutes {minutes}{flag}
 What the figures mean: [the glossary](../reference/glossary.md). The generators come from
 
 ```
-python train.py --audio {song} --run {work}/default --recipe raw --minutes {minutes}
+python train.py --audio {song} --run {work}/default --recipe default --minutes {minutes}
 python export.py --run {work}/default --out {work}/default/exported
 ```
 
 and likewise for the other recipes.
 
-| recipe | minutes to its best validation | score on held-out audio, and what costs nothing |
+| recipe | minutes to what is kept | score on held-out audio, and what costs nothing |
 |---|---|---|
 {rows}
 """
@@ -129,8 +128,8 @@ def main(options: argparse.Namespace) -> None:
     recipes = list(dict.fromkeys(show.recipe for show in SHOWS))
     for recipe in recipes:
         train(options, recipe)
-    reference = reference_of(options.work / recipes[0])
-    sections = [section(options, show, reference) for show in SHOWS]
+    references = {recipe: reference_of(options.work / recipe) for recipe in recipes}
+    sections = [section(options, show, references[show.recipe]) for show in SHOWS]
     page = "\n".join([opening(options, recipes), *sections])
     (options.docs / "gallery.md").write_text(page)
     say(f"wrote {options.docs / 'gallery.md'}")
@@ -245,21 +244,19 @@ def shrink(path: Path) -> None:
 
 def opening(options: argparse.Namespace, recipes: list[str]) -> str:
     """The head of the page: how to make all of it, and what each model scored."""
+    from keras_rawaudio.training.csv_log import kept_row, read_log
     from keras_rawaudio.training.run_folder import RunFolder
 
     rows = []
     for recipe in recipes:
         run = RunFolder.open(options.work / recipe)
         measure = run.describe()["measure"]
-        with run.log.open(newline="") as file:
-            best = min(csv.DictReader(file), key=lambda row: float(row[measure]))
+        kept = kept_row(read_log(run.log, measure), measure)
         beside = ", ".join(
             f"{k.replace('_', ' ')} {v:.2f}" for k, v in run.describe()["baselines"].items()
         )
         unit = measure.replace("_", " ")
-        rows.append(
-            f"| `{recipe}` | {best['minutes']} | {float(best[measure]):.3f} {unit} ({beside}) |"
-        )
+        rows.append(f"| `{recipe}` | {kept['minutes']} | {kept[measure]:.3f} {unit} ({beside}) |")
     return OPENING.format(
         song=options.audio.name,
         credit=f" ({options.credit})" if options.credit else "",

@@ -23,6 +23,7 @@ from common import (
     ROOT,
     export_fresh,
     generation_speed,
+    load_sample_recipe,
     machine,
     nested_graphs,
     plain_recipe,
@@ -98,13 +99,12 @@ def files(options: argparse.Namespace, folder: Path) -> list[tuple[dict[str, Any
     if options.model:
         return [({"what": path.name, "model": str(path)}, path) for path in options.model]
     from keras_rawaudio.models.heads import head_layer
-    from keras_rawaudio.recipes import load_recipe
 
     found: list[tuple[dict[str, Any], Path]] = []
     widths = options.width or ([None] if options.recipe else [256])
     for width, levels in product(widths, [256] if options.recipe else options.levels):
         if options.recipe:
-            recipe = reshaped(load_recipe(options.recipe), options.tiers, width)
+            recipe = reshaped(load_sample_recipe(options.recipe), options.tiers, width)
             name = recipe.name + (f" x{width}" if width else "")
         else:
             recipe = plain_recipe(options.head, options.tiers or (64, 16), width, levels)

@@ -125,8 +125,14 @@ def known(file: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def one_piece(name: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Train, or go on with, a run of one piece, and measure it."""
+    from keras_rawaudio.errors import UserError
+
     work = options.out / name
-    run = work / "run"
+    run, begun = work / "run", work / "settings.json"
+    if begun.is_file() and json.loads(begun.read_text()) != settings(options):
+        raise UserError(f"{run} was begun with other settings; give another --out")
+    work.mkdir(parents=True, exist_ok=True)
+    begun.write_text(json.dumps(settings(options)))
     say(f"{name}: training for {options.minutes:g} minutes")
     if (run / "run.json").is_file():
         call("train.py", "--resume", "--run", run)

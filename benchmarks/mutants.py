@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import hashlib
 import json
 import os
 import random
@@ -87,6 +88,18 @@ def arguments() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of the sample (1)")
     add("--results", type=Path, default=Path("mutants.jsonl"), help="a line a mutant")
     return parser
+
+
+def digest(sources: list[str], tests: list[str]) -> str:
+    """Of what a room's outcomes depend on: its files and its tests."""
+    found = {path for pattern in sources for path in ROOT.glob(pattern)}
+    for name in tests:
+        path = ROOT / name
+        found |= {*path.rglob("*.py")} if path.is_dir() else {path}
+    total = hashlib.sha256()
+    for path in sorted(found):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -200,7 +213,8 @@ def main(options: argparse.Namespace) -> int:
     every = [mutant for pattern in sources for mutant in mutants(pattern)]
     sample = random.Random(options.seed).sample(every, min(options.tried, len(every)))
     lines = options.results.read_text().splitlines() if options.results.exists() else []
-    known = {(r["place"], r["is"]): r for r in map(json.loads, lines)}
+    known = {(r["place"], r["is"], r.get("tree")): r for r in map(json.loads, lines)}
+    tree = digest(sources, tests)  # what another state of code or tests did is not known
     sys.dont_write_bytecode = True
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     sys.path[:] = [p for p in sys.path if p not in (str(ROOT), str(ROOT / "serving"))]
@@ -218,7 +232,7 @@ def main(options: argparse.Namespace) -> int:
         say(f"{options.room}: {len(every)} places, {seconds} s without a change")
         near = tests_of_lines(Path(name))
         for mutant in sample:
-            key = mutant["place"], mutant["is"]
+            key = mutant["place"], mutant["is"], tree
             if key in known:
                 continue
             file, line, _ = mutant["place"].split(":")
@@ -226,10 +240,10 @@ def main(options: argparse.Namespace) -> int:
             near_this = near.get((file, int(line)), [])
             outcome = outcome_of(Path(name), tests, near_this, round(30 + 3 * seconds))
             shutil.copyfile(ROOT / file, Path(name) / file)
-            known[key] = mutant | {"outcome": outcome, "tests": len(near_this)}
+            known[key] = mutant | {"outcome": outcome, "tests": len(near_this), "tree": tree}
             with options.results.open("a") as results:
                 results.write(json.dumps(known[key]) + "\n")
-    tried = [known[m["place"], m["is"]] for m in sample]
+    tried = [known[m["place"], m["is"], tree] for m in sample]
     alive, late = ([r for r in tried if r["outcome"] == o] for o in ("passed", "late"))
     print_table(alive, ("place", "was", "is"))
     counts = {"tried": len(tried), "survived": len(alive), "late": len(late)}

@@ -104,7 +104,7 @@ def main(options: argparse.Namespace) -> None:
         "test_bits_per_sample": scores.get("bits_per_sample"),
         "test_variance_unexplained": scores.get("variance_unexplained"),
         "test_baselines": scores["baselines"],
-        "train_samples_per_second": round(learned),
+        "train_samples_per_second": learned,
         "us_per_generated_sample": speed["us_per_sample"],
         "realtime_factor": speed["realtime_factor"],
         "sample_rate": corpus.sample_rate,
@@ -152,13 +152,15 @@ def train(options: argparse.Namespace, folder: Path) -> Path:
     return folder
 
 
-def read_log(run: Any) -> tuple[float, float]:
-    """Seconds of training steps, and samples learned from in a second, over the whole run."""
+def read_log(run: Any) -> tuple[float, int | None]:
+    """Seconds of training steps, and samples learned per second; None for a model of codes."""
     with run.log.open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    windows = run.read_recipe()["data"]
-    seconds = 60 * float(last["minutes"])
-    return seconds, int(last["step"]) * windows["batch"] * windows["length"] / seconds
+    recipe, seconds = run.read_recipe(), 60 * float(last["minutes"])
+    if "spectral" in recipe:
+        return seconds, None
+    samples = int(last["step"]) * recipe["data"]["batch"] * recipe["data"]["length"]
+    return seconds, round(samples / seconds)
 
 
 def generate(

@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from common import fresh_model, machine, print_line, reshaped, run_main
+from common import fresh_model, load_sample_recipe, machine, print_line, reshaped, run_main
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -25,11 +25,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(options: argparse.Namespace) -> None:
-    from keras_rawaudio.recipes import load_recipe, parse_overrides
+    from keras_rawaudio.recipes import parse_overrides
     from keras_rawaudio.training.build import build_optimizer
     from keras_rawaudio.training.step import TrainingStep
 
-    recipe = load_recipe(options.recipe, parse_overrides(options.set))
+    recipe = load_sample_recipe(options.recipe, parse_overrides(options.set))
     recipe = reshaped(recipe, options.tiers, options.width)
     model = fresh_model(recipe)
     rows, window = recipe.data.batch, recipe.data.length

@@ -17,7 +17,7 @@ from typing import Any
 os.environ["KERAS_BACKEND"] = "jax"
 
 import numpy as np
-from common import PIECE_SECONDS, print_line
+from common import PIECE_SECONDS, load_sample_recipe, print_line
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -35,9 +35,8 @@ def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.data.codecs import fit_codec
     from keras_rawaudio.data.corpus.synthesis import synthesise
     from keras_rawaudio.models import AudioModel
-    from keras_rawaudio.recipes import load_recipe
 
-    recipe = load_recipe(options.recipe, {})
+    recipe = load_sample_recipe(options.recipe)
     piece = synthesise(PIECE_SECONDS, 16_000)
     codec = fit_codec(parts={"train": lambda: iter([piece])}, **recipe.codec.model_dump())
     described = recipe.to_json()

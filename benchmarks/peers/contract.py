@@ -60,7 +60,7 @@ class Parts:
         return cls(rate, train / peak, validation, test, peak)
 
     def chunks(self, count: int) -> np.ndarray:
-        """The train part in equal chunks of whole seconds, at least `count` of them, 8 s at most.
+        """The train part in chunks of whole seconds, up to 8; `count` or more if it is long enough.
 
         Returns:
             float32 `(chunks, samples)`.

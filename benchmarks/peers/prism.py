@@ -57,6 +57,8 @@ class Prism:
             loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         chunks = parts.chunks(batch)
+        if len(chunks) < batch:
+            raise ValueError(f"a batch is {batch} chunks of a second: give more audio")
         folder = options.out / "chunks"
         folder.mkdir(exist_ok=True)
         files = [str(folder / f"{number}.wav") for number in range(len(chunks))]

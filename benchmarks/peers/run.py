@@ -130,7 +130,10 @@ def one_system(name: str, piece: Path, data: Path, options: argparse.Namespace) 
     asked = {
         "system": name,
         "commit": PEERS[name].commit if name in PEERS else None,
-        "train": hashlib.sha256((data / "train.wav").read_bytes()).hexdigest(),
+        **{
+            part: hashlib.sha256((data / f"{part}.wav").read_bytes()).hexdigest()
+            for part in ("train", "validation", "test")
+        },
         **{key: getattr(options, key) for key in ("minutes", "streams", "seconds", "random_seed")},
         "size": options.size if name in PEERS else None,
         **({"learn_on": "cuda"} if options.learn_on == "cuda" else {}),

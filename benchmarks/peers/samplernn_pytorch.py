@@ -53,6 +53,8 @@ class SampleRNN:
         self.optimizer = optim.gradient_clipping(torch.optim.Adam(self.predictor.parameters()))
         self.low, self.high = float(parts.train.min()), float(parts.train.max())
         chunks = parts.chunks(self.batch)
+        if len(chunks) < self.batch:
+            raise ValueError(f"a batch is {self.batch} chunks of a second: give more audio")
         self.chunks = self._codes(chunks.reshape(-1)).reshape(chunks.shape)
         self.validation, self.test = (
             self._codes(np.clip(part, self.low, self.high))

@@ -46,6 +46,9 @@ class Sashimi:
         s4.cauchy_naive = lambda *tensors: checkpoint(plain, *tensors, use_reentrant=False)
         torch.manual_seed(options.random_seed)
         self.random = np.random.default_rng(options.random_seed)
+        shortest = min(map(len, (parts.train, parts.validation, parts.test)))
+        if shortest < LENGTH[options.size]:
+            raise ValueError(f"each part must have {LENGTH[options.size]} samples: give more audio")
         values = AUTHORS if options.size == "authors" else SMALL
         self.device = options.learn_on
         self.batch, self.length = BATCH[options.size], LENGTH[options.size]

@@ -120,9 +120,14 @@ def test_music_goes_on_where_it_was(tmp_path):
     assert (tmp_path / "out" / "one.json").read_bytes() == first
     assert "| one | 2 kHz |" in (tmp_path / "out" / "table.md").read_text()
     assert (tmp_path / "out" / "page.html").read_text().count("<audio") == 2
+    (tmp_path / "out" / "two").mkdir()  # as a run that was stopped leaves it
+    (tmp_path / "two.wav").write_bytes((tmp_path / "one.wav").read_bytes())
+    begun = (tmp_path / "out" / "one" / "settings.json").read_bytes()
+    (tmp_path / "out" / "two" / "settings.json").write_bytes(begun)
     for wrong, line in (
         (["--pieces", "three"], "no piece three in ."),
         (["--pieces", "one", "--random-seed", 1], "was made with another random_seed"),
+        (["--pieces", "two", "--random-seed", 1], "two/run was begun with other settings"),
     ):
         command = [sys.executable, str(BENCHMARKS / "music.py"), *map(str, words), *map(str, wrong)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
