@@ -80,13 +80,15 @@ def measure(
         "data.sequence": frame * frames,
         "training.sample_seconds": 0,
     }
-    values |= parse_overrides(options.set)
+    named = parse_overrides(options.set)
+    length = named.get("data.length", values["data.length"])
+    values = {key: value for key, value in values.items() if key not in named}
     command = [sys.executable, str(ROOT / "train.py"), "--audio", str(folder / "noise.wav")]
     command += ["--run", str(folder / "run"), "--cache", str(folder / "cache")]
     command += ["--recipe", options.recipe, "--minutes", str(options.minutes)]
     command += ["--shift", str(SHIFT), "--set", *(f"{k}={v}" for k, v in values.items())]
     with (folder / "stderr.txt").open("w+") as stderr:
-        process = subprocess.Popen(command, stderr=stderr)
+        process = subprocess.Popen([*command, *options.set], stderr=stderr)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         stderr.seek(0)
@@ -104,7 +106,7 @@ def measure(
         "benchmark": "frames",
         "frame": frame,
         "frames": frames,
-        "window": values["data.length"],
+        "window": length,
         "steps_per_epoch": int(found[1]),
         "forecast_seconds_per_epoch": forecast_seconds,
         "seconds_per_epoch": round(

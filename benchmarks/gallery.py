@@ -40,7 +40,7 @@ python export.py --run {work}/default --out {work}/default/exported
 
 and likewise for the other recipes.
 
-| recipe | minutes to what is kept | score on held-out audio, and what costs nothing |
+| recipe | minutes to that score | score on held-out audio, and what costs nothing |
 |---|---|---|
 {rows}
 """
@@ -244,14 +244,14 @@ def shrink(path: Path) -> None:
 
 def opening(options: argparse.Namespace, recipes: list[str]) -> str:
     """The head of the page: how to make all of it, and what each model scored."""
-    from keras_rawaudio.training.csv_log import kept_row, read_log
+    from keras_rawaudio.training.csv_log import compared_row, read_log
     from keras_rawaudio.training.run_folder import RunFolder
 
     rows = []
     for recipe in recipes:
         run = RunFolder.open(options.work / recipe)
         measure = run.describe()["measure"]
-        kept = kept_row(read_log(run.log, measure), measure)
+        kept = compared_row(read_log(run.log, measure), measure)
         beside = ", ".join(
             f"{k.replace('_', ' ')} {v:.2f}" for k, v in run.describe()["baselines"].items()
         )

@@ -126,13 +126,16 @@ def known(file: Path, options: argparse.Namespace) -> dict[str, Any]:
 def one_piece(name: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Train, or go on with, a run of one piece, and measure it."""
     from keras_rawaudio.errors import UserError
+    from keras_rawaudio.files import replacing
 
     work = options.out / name
     run, begun = work / "run", work / "settings.json"
-    if begun.is_file() and json.loads(begun.read_text()) != settings(options):
+    known = json.loads(begun.read_text()) if begun.is_file() else None
+    if known != settings(options) and (known or run.exists()):
         raise UserError(f"{run} was begun with other settings; give another --out")
     work.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(settings(options)))
+    with replacing(begun) as partial:
+        partial.write_text(json.dumps(settings(options)))
     say(f"{name}: training for {options.minutes:g} minutes")
     if (run / "run.json").is_file():
         call("train.py", "--resume", "--run", run)

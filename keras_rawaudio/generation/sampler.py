@@ -96,6 +96,8 @@ class ReferenceSampler:
             seed = np.repeat(seed[:, None], self.model.channels, axis=1)
         if seed.ndim <= 1 + len(self._channels) or seed.shape[1:] == (1,):
             seed = seed.reshape((1, -1, *self._channels))
+        if seed.shape[2:] != self._channels or len(seed) not in (1, streams):
+            raise ValueError(f"a seed of shape {seed.shape} does not fit {streams} streams")
         # Whole frames only, filled up with what a fresh stream has read so far: silence.
         silence = np.zeros((len(seed), -seed.shape[1] % F, *self._channels), np.float32)
         forced = np.concatenate([silence, seed], axis=1)

@@ -170,7 +170,7 @@ def ill_seconds(seconds: Health, limits: dict[str, float]) -> dict[str, np.ndarr
         "dead": seconds.level < limits["quietest"],
         "loud": seconds.level > limits["loudest"],
         "noisy": seconds.flatness > limits["flattest"],
-        "stuck": (seconds.change < limits["least_change"]) & (seconds.level > SILENCE_DECIBELS),
+        "stuck": seconds.change < limits["least_change"],
         "offset": np.abs(seconds.offset) > limits["largest_offset"],
         "clipped": seconds.clipped > limits["most_clipped"],
     }
@@ -179,6 +179,7 @@ def ill_seconds(seconds: Health, limits: dict[str, float]) -> dict[str, np.ndarr
 def shares(seconds: Health, limits: dict[str, float]) -> dict[str, float]:
     """`dead_share`, `loud_share`, `noisy_share`, ...: part of the seconds that are so.
 
-    At most about 0.01 each on the train part itself, by construction.
+    At most about 0.01 each on the train part itself, by construction; its silent seconds are stuck
+    besides.
     """
     return {f"{name}_share": float(v.mean()) for name, v in ill_seconds(seconds, limits).items()}

@@ -170,7 +170,7 @@ class Predictive(HeadSettings):
     """Components of the excitation's distribution."""
     levels: Levels = 256
     """Mu-law cells that bits are counted on."""
-    bunch: Annotated[int, Field(ge=1, le=1024)] = 16
+    bunch: Annotated[int, Field(ge=1, le=32)] = 16
     """Samples that are drawn at a time."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the features that is left out in training."""
@@ -188,8 +188,6 @@ class Predictive(HeadSettings):
                 f"a predictive head needs a frame of {least} samples or more that is a multiple of "
                 f"its bunch of {self.bunch}, not {frame}"
             )
-        if self.bunch > 32:
-            raise ValueError(f"a bunch has at most 32 samples, not {self.bunch}")
 
 
 class Regression(HeadSettings):

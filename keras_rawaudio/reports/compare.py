@@ -13,7 +13,7 @@ from keras_rawaudio.errors import UserError, one_line
 from keras_rawaudio.metrics.findings import HEALTHY
 from keras_rawaudio.reports.page import Section, Table, refuse_other_pages, write_page
 from keras_rawaudio.settings import flat
-from keras_rawaudio.training.csv_log import kept_row, read_log
+from keras_rawaudio.training.csv_log import compared_row, read_log
 from keras_rawaudio.training.json_files import damaged_if_wrong, read_json
 from keras_rawaudio.training.run_folder import SHORT_UNITS, UNITS, RunFolder
 
@@ -170,7 +170,7 @@ def _row(run: RunFolder) -> Row:
     measure = described["measure"]
     log = read_log(run.log, measure)
     last = log[-1] if log else {}
-    kept = kept_row(log, measure) if log else {}
+    kept = compared_row(log, measure) if log else {}
     figures = _figures(run, kept)
     ill = [words for found in figures["findings"] for words in found if words != HEALTHY]
     verdict = "; ".join(dict.fromkeys(ill)) or (HEALTHY if figures["findings"] else ABSENT)

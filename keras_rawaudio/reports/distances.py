@@ -33,6 +33,7 @@ def distances_tables(distances: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
     Example:
         >>> row = {"mean": 20.0, "low": 15.0, "high": 25.5, "held-out": 30.0}
+        >>> row["streams"] = [14.5, 25.5]
         >>> table, = distances_tables({"KAD (musicnn)": row})
         >>> table.rows[0][:3]
         ['KAD (musicnn)', '20.00 (15.00 to 25.50)', '30.00']

@@ -44,13 +44,13 @@ def search(settings: SweepSettings, out: Path) -> None:
         from keras_rawaudio.sweeps.trial import run_trial
 
         name = f"trial-{tune.get_context().get_trial_name()}"
-        best = run_trial(
+        score = run_trial(
             settings,
             out / "runs" / name,
             values,
             lambda score, number: tune.report({"score": score, "validation": number}),
         )
-        tune.report({"score": best})
+        tune.report({"score": score})
 
     if tune.Tuner.can_restore(out / EXPERIMENT):
         tuner = tune.Tuner.restore(str(out / EXPERIMENT), trainable, resume_unfinished=True)

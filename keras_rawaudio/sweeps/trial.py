@@ -11,7 +11,7 @@ import keras
 from keras_rawaudio.data.corpus import CorpusSettings, prepare
 from keras_rawaudio.errors import UserError, is_out_of_memory
 from keras_rawaudio.sweeps.settings import SweepSettings
-from keras_rawaudio.training.csv_log import kept_row, read_log
+from keras_rawaudio.training.csv_log import compared_row, read_log
 from keras_rawaudio.training.resume import resume
 from keras_rawaudio.training.run_folder import RunFolder
 from keras_rawaudio.training.schedule import Budget
@@ -54,7 +54,7 @@ def run_trial(
         report: as in `Validations`; what it raises ends the run, which stays as it is.
 
     Returns:
-        The score of the weights that are kept, in the unit of the model's measure; less is better.
+        The score that runs are compared by, in the unit of the model's measure; less is better.
 
     Raises:
         UserError: these settings cannot be trained.
@@ -85,7 +85,7 @@ def run_trial(
     if not ended:
         raise KeyboardInterrupt
     measure = folder.describe()["measure"]
-    return float(kept_row(read_log(folder.log, measure), measure)[measure])
+    return float(compared_row(read_log(folder.log, measure), measure)[measure])
 
 
 def prepare_audio(settings: SweepSettings) -> None:

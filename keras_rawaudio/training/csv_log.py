@@ -93,8 +93,10 @@ def read_log(path: Path, *figures: str) -> list[dict[str, Any]]:
     return rows
 
 
-def kept_row(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, Any]:
-    """The validation whose weights a run keeps: the last by bits per code, else the best.
+def compared_row(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, Any]:
+    """The validation that a run is compared by: of a model of codes the last, else the best.
+
+    A model of codes keeps its last weights. Others keep the best, or later ones that are as good.
 
     Args:
         rows: of a log, one or more.
@@ -102,7 +104,7 @@ def kept_row(rows: Sequence[dict[str, Any]], measure: str) -> dict[str, Any]:
 
     Example:
         >>> rows = [{"bits_per_code": 3.0}, {"bits_per_code": 4.0}]
-        >>> kept_row(rows, "bits_per_code")
+        >>> compared_row(rows, "bits_per_code")
         {'bits_per_code': 4.0}
     """
     return rows[-1] if measure == "bits_per_code" else min(rows, key=itemgetter(measure))

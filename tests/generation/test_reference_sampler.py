@@ -39,11 +39,25 @@ def test_the_sampler_primes_with_all_of_an_odd_seed():
 @pytest.mark.parametrize("name", ["gru", "spectral, stereo"])
 def test_each_stream_may_have_a_seed_of_its_own(name):
     model = make(name)
-    generate, samples = ReferenceSampler(model).generate, 3 * model.block
-    seeds = audio_of(model, 2, samples + 3)
-    both = generate(samples, seed_audio=seeds, streams=2, random_seed=4)
+    sampler, samples = ReferenceSampler(model), 3 * model.block
+    generate, step, read = sampler.generate, sampler._advance, []
+
+    def watched(forced, *rest):
+        read.append(np.asarray(forced))
+        return step(forced, *rest)
+
+    sampler._advance = watched
+    seeds = wide = audio_of(model, 2, samples + 3)
+    if model.channels > 1:
+        wide = np.stack([seeds, -seeds], axis=-1)
+    both = generate(samples, seed_audio=wide, streams=2, random_seed=4)
+    given = np.concatenate(read, axis=1)[:, -samples - 3 :]
+    mono = given if given.ndim == 2 else given[..., 0]
+    np.testing.assert_array_equal(mono, seeds)
+    with pytest.raises(ValueError, match="does not fit 3 streams"):
+        generate(samples, seed_audio=np.stack([given[0]] * 2), streams=3)
     for stream in range(2):
-        alone = generate(samples, seed_audio=seeds[stream], streams=2, random_seed=4)
+        alone = generate(samples, seed_audio=wide[stream], streams=2, random_seed=4)
         np.testing.assert_allclose(both[stream], alone[stream], atol=1e-5)
     if name == "gru":  # the spectral model is untrained: all it draws is noise
         assert not np.allclose(both[0], alone[0], atol=1e-3)

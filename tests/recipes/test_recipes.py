@@ -163,9 +163,16 @@ def test_a_recipe_from_a_json_file(tmp_path):
         ("refiner", {"refiner.corruption.drop": 1}, "did you mean 'dropped'?"),
         ("refiner", {"training.sample_seconds": 4}, "training.sample_seconds"),
         ("raw", {"head.lpc_order": 100}, "lpc_order must be a multiple of bunch"),
-        ("raw", {"head.bunch": 48}, "multiple of its bunch of 48"),
-        ("raw", {"head.bunch": 128, "head.lpc_order": 256}, "a frame of 256 samples or more"),
-        ("raw", {"head.bunch": 64, "head.lpc_order": 192}, "a bunch has at most 32 samples"),
+        ("raw", {"head.bunch": 24}, "multiple of its bunch of 24"),
+        ("raw", {"head.bunch": 64}, "head.bunch: 64 should be less than or equal to 32"),
+        (
+            "raw",
+            {
+                **{"head.bunch": 32, "head.lpc_order": 256, "data.length": 1024},
+                "tiers.0.frame_size": 32,
+            },
+            "a frame of 64 samples or more",
+        ),
         ("raw", {"tiers.0.window": 1000}, "reads codes has no window"),
         (
             "frame-gru",

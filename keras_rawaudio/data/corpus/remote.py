@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import re
@@ -37,9 +38,10 @@ def is_url(source: str) -> bool:
 def open_store(url: str) -> tuple[Any, str]:
     """The file system of fsspec for an address, and the path in it.
 
-    A silent HTTP server is an error after `PATIENCE`, and a long file may take its time: aiohttp's
-    default limits the whole of an answer to five minutes. What the user has in fsspec's own
-    configuration comes first. Other stores have limits of their own.
+    An HTTP server that sends nothing for `PATIENCE` is an error, and a long file may take its time:
+    aiohttp's default limits the whole of an answer to five minutes. A number of seconds under
+    `timeout` in fsspec's own configuration takes the place of `PATIENCE`. Other stores have limits
+    of their own.
 
     Args:
         url: of a file or a folder.
@@ -53,14 +55,17 @@ def open_store(url: str) -> tuple[Any, str]:
     """
     import fsspec
 
-    scheme = url.split("://")[0].lower()
-    if scheme not in ("http", "https"):
+    if url.split("://")[0].lower() not in ("http", "https"):
         return tuple(fsspec.core.url_to_fs(url))
-    import aiohttp
+    kind = fsspec.get_filesystem_class("http")
+    import aiohttp  # the line before says what to install where it is missing
 
-    waits = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE, sock_read=PATIENCE)
-    chosen = fsspec.config.conf.get(scheme, {}).get("client_kwargs", {})
-    return tuple(fsspec.core.url_to_fs(url, client_kwargs={"timeout": waits, **chosen}))
+    settings = dict(fsspec.config.apply_config(kind, {}).get("client_kwargs") or {})
+    seconds = settings.get("timeout", PATIENCE)
+    if isinstance(seconds, (int, float)):
+        waits = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+        settings["timeout"] = waits
+    return tuple(fsspec.core.url_to_fs(url, client_kwargs=settings))
 
 
 def find(url: str) -> list[dict[str, Any]]:
@@ -173,7 +178,7 @@ def _blocks(url: str, system: _Fsspec | Gfile) -> Iterator[bytes]:
                 raise EOFError(f"the connection ended after {done} of {total} bytes")
         except Exception as error:
             failures += 1
-            if failures > RETRIES or isinstance(error, (FileNotFoundError, PermissionError)):
+            if failures > RETRIES or is_final(error):
                 raise read_error(url, error) from error
             time.sleep(PAUSE * 2 ** (failures - 1))
             source = system.read(done)
@@ -251,6 +256,16 @@ def _stamp(status: dict[str, Any]) -> dict[str, Any]:
 def _is_audio(path: str) -> bool:
     suffix = PurePosixPath(path.split("?")[0]).suffix
     return suffix.lower().lstrip(".") in KINDS.split()
+
+
+def is_final(error: Exception) -> bool:
+    """Whether trying again is of no use: the file is gone, or may not be read.
+
+    Of a server that does not answer, fsspec says that there is no file.
+    """
+    cause = error.__cause__
+    lost = isinstance(cause, (OSError, asyncio.TimeoutError)) or "Disconnected" in repr(cause)
+    return isinstance(error, (FileNotFoundError, PermissionError)) and not lost
 
 
 def read_error(url: str, error: Exception) -> UserError:

@@ -12,7 +12,14 @@ import numpy as np
 
 from keras_rawaudio.data.corpus.corpus import FULL_SCALE, LARGEST_DESCRIPTION, SAMPLE, Corpus
 from keras_rawaudio.data.corpus.description import DESCRIPTION, read_description
-from keras_rawaudio.data.corpus.remote import PAUSE, RETRIES, is_url, open_store, read_error
+from keras_rawaudio.data.corpus.remote import (
+    PAUSE,
+    RETRIES,
+    is_final,
+    is_url,
+    open_store,
+    read_error,
+)
 from keras_rawaudio.data.corpus.settings import PARTS
 from keras_rawaudio.errors import UserError
 
@@ -171,6 +178,6 @@ class _StoredFile:
                 return data
             except Exception as error:
                 failures += 1
-                if failures > RETRIES or isinstance(error, (FileNotFoundError, PermissionError)):
+                if failures > RETRIES or is_final(error):
                     raise read_error(self.url, error) from error
                 time.sleep(PAUSE * 2 ** (failures - 1))

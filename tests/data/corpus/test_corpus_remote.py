@@ -7,6 +7,7 @@ import shutil
 import socketserver
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,9 +65,12 @@ def test_one_line_says_what_to_install(monkeypatch, tmp_path, missing):
 
 
 @contextmanager
-def serving(folder, cuts=0):
-    """An HTTP server with ranges, whose first `cuts` bodies end in the middle."""
-    left = [cuts]
+def serving(folder, cuts=0, stalls=0):
+    """An HTTP server with ranges, whose first `cuts` bodies end in the middle.
+
+    It is silent for the `stalls` requests after the last of them.
+    """
+    left, silent = [cuts], [stalls]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,6 +82,10 @@ def serving(folder, cuts=0):
             self.answer(body=True)
 
         def answer(self, body):
+            if not left[0] and silent[0]:
+                silent[0] -= 1
+                time.sleep(1)
+                return
             path = folder / self.path.strip("/")
             if not path.is_file():
                 self.send_error(404)
@@ -193,14 +201,30 @@ def test_a_server_that_falls_silent_is_one_line(answer, tmp_path, monkeypatch):
 def test_a_long_answer_is_not_cut_off_and_fsspecs_own_settings_count(monkeypatch):
     pytest.importorskip("aiohttp")
     fsspec = pytest.importorskip("fsspec")
-    monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": {"trust_env": True}})
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"trust_env": True}})
     store, path = remote.open_store("https://host/song.wav")
     assert path == "https://host/song.wav"
     assert store.client_kwargs["trust_env"]
     timeout = store.client_kwargs["timeout"]
     assert (timeout.total, timeout.sock_connect, timeout.sock_read) == (None, 10, 10)
-    monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": {"timeout": 3}})
-    assert remote.open_store("https://host/song.wav")[0].client_kwargs["timeout"] == 3
+
+
+def test_how_long_a_server_may_be_silent_can_be_set(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"timeout": 0.2}})
+    with halting(b"") as address, pytest.raises(UserError, match=r"[tT]imeout on reading"):
+        prepare([f"{address}/song.wav"], tmp_path / "cache")
+
+
+def test_a_server_that_stalls_for_a_while_is_asked_again(song, tmp_path, monkeypatch):
+    """Of one that does not answer, fsspec says that there is no file."""
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "PATIENCE", 0.3)
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    with serving(song.parent, cuts=1, stalls=3) as address:
+        path, _ = remote.fetch(f"{address}/song.wav", tmp_path)
+    assert path.read_bytes() == song.read_bytes()
 
 
 def test_nothing_behind_an_address(tmp_path):
