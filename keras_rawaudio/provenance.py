@@ -1,4 +1,4 @@
-"""What made a file: versions of the packages and the revision of the code."""
+"""Versions of the packages and revision of the code that made a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all settings share: checked on the way in by pydantic, frozen, one line per mistake."""
+"""Base class of all settings: checked by pydantic, frozen, one line per mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GRU cell with noise where you want it and a gradient made for speed."""
+"""A GRU cell with noise on activations and pre-activations, and a hand-written gradient."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""An LSTM cell with noise where you want it and a gradient made for speed."""
+"""An LSTM cell with noise on activations and pre-activations, and a hand-written gradient."""
 
 from functools import partial
 from typing import Any
