@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
         if not path.is_file():
             raise UserError(f"no such file: {path}; check the path")
         audio, rate = read(path, options.seconds)
+        if not len(audio):
+            raise UserError(f"{path} holds no audio (0 samples); give another file")
         panels.append((path.name, audio))
         rates.add(rate)
     if len(rates) > 1:

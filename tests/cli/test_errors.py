@@ -146,7 +146,7 @@ CASES = {
     ),
     "draw-nothing": ("spectrogram sing.wav --out new.png", "no such file: sing.wav"),
     "draw-no-audio": ("spectrogram notes.wav --out new.png", "notes.wav"),
-    "draw-no-samples": ("spectrogram none.wav --out new.png", ""),
+    "draw-no-samples": ("spectrogram none.wav --out new.png", "none.wav holds no audio"),
     "draw-no-time": ("spectrogram song.wav --seconds 0 --out new.png", "--seconds"),
     "draw-endless": ("spectrogram song.wav --seconds inf --out new.png", "--seconds: must be from"),
     "evaluate-audio-late": (

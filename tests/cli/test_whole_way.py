@@ -136,6 +136,8 @@ def test_resume_export_evaluate_generate(stopped, home, capfd):
     assert generated.returncode == 0, generated.stderr
     info = soundfile.info(new)
     assert (info.samplerate, info.frames) == (RATE, 3000)
+    audio, _ = soundfile.read(new)
+    assert np.std(audio) > 1e-3
 
 
 @pytest.mark.slow

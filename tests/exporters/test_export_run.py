@@ -20,6 +20,7 @@ from keras_rawaudio.recipes import recipe_from_json
 from keras_rawaudio.training.run_folder import RunFolder
 
 from ..small_models import compiled
+from .test_exporting import subgraphs
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,7 @@ def test_int8_says_what_it_costs(run, tmp_path, monkeypatch):
     arithmetic = metadata["arithmetic"]
     exact = arithmetic["test_bits_per_sample_float32"]
     assert 0 < exact < 150
+    assert "MatMulInteger" in {node.op_type for g in subgraphs(proto.graph) for node in g.node}
     assert arithmetic["test_bits_per_sample"] == pytest.approx(exact, rel=0.1)
     saved = tf.saved_model.load(str(path.parent / "saved_model"))
     assert json.loads(saved.metadata().numpy())["arithmetic"] == "float32"

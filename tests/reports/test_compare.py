@@ -178,8 +178,13 @@ def test_of_a_model_of_codes_the_latest_is_kept(make_run, capfd):
             csv.writer(file).writerow([3, 7.0, "healthy", 3.0, 50000, 20.5])
     assert main(["compare", codes, samples]) == 0
     out = capfd.readouterr().out
-    assert "7.000 bits" in out
-    assert "5.000 bits" in out
+    lines = {line.split()[1]: line for line in out.splitlines() if line[:1].isdigit()}
+    kept = {
+        run: next(line for name, line in lines.items() if run.endswith(name))
+        for run in (codes, samples)
+    }
+    assert "7.000 bits" in kept[codes]
+    assert "5.000 bits" in kept[samples]
 
 
 @pytest.mark.slow

@@ -49,9 +49,18 @@ def test_players_hold_the_very_samples(audio):
 
 def test_names_are_text_and_never_markup(tmp_path):
     evil = "<script>alert(1)</script>&'\""
-    section = Section(evil, evil, [(evil, [evil])], [Player(evil, NOISE, 8000, [evil])])
+    section = Section(
+        evil,
+        evil,
+        [(evil, [evil])],
+        [Player(evil, NOISE, 8000, [evil])],
+        [Picture(b"\x89PNG", evil)],
+        [Table([evil], [[evil], [evil]])],
+    )
     write_page(tmp_path / "page.html", evil, evil, [section])
-    assert "<script" not in (tmp_path / "page.html").read_text()
+    text = (tmp_path / "page.html").read_text()
+    assert "<script" not in text
+    assert "&'\"" not in text
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):

@@ -60,6 +60,11 @@ def test_learning_curves_are_drawn(tmp_path, measure, count):
     ]
     learning_curve(rows, tmp_path / "curve.png", {"order_0": 80.0, "order_1": 5.8})
     assert (tmp_path / "curve.png").read_bytes()[:4] == PNG
+    pictures = set()
+    for known in ({}, {"order_1": 5.8}, {"order_0": 80.0}):  # in the picture, and above it
+        learning_curve(rows, tmp_path / "curve.png", known)
+        pictures.add((tmp_path / "curve.png").read_bytes())
+    assert len(pictures) == 3
     rows[-1][measure] = float("nan")
     learning_curve(rows, tmp_path / "curve.png")
 

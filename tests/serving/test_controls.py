@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from keras_rawaudio_serving.cli import main
 from keras_rawaudio_serving.control_curves import read_curves
 from keras_rawaudio_serving.errors import ServingError
@@ -141,6 +142,12 @@ def test_the_command_line_turns_controls(turnable, tmp_path: Path, capsys):
     out = str(tmp_path / "new.wav")
     words = [str(turnable), "--seconds", "0.3", "--out", out, "--quiet"]
     assert main([*words, "--curves", str(curves)]) == 0
+    curved, _ = soundfile.read(out)
+    assert main([*words, "--control", "level=1"]) == 0
+    level, _ = soundfile.read(out)
+    sampler = Sampler.load(turnable, controls={"level": 1.0})
+    np.testing.assert_allclose(level, np.clip(sampler.generate(0.3)[0], -1, 1), atol=2**-14)
+    assert not np.allclose(curved, level, atol=1e-2)
     for more, message in [
         (["--control", "level"], "NAME=VALUE"),
         (["--control", "level=9"], "must be -2 to 2"),

@@ -152,4 +152,6 @@ def test_curves_turn_the_generator_and_not_what_the_refiner_gives_out_later(
         assert main([*words, "--random-seed", "2", "--out", str(out), *more]) == 0
         audio.append(soundfile.read(out)[0])
     assert len(np.unique(audio[0])) > 3
+    along_the_curve = 0.9 * np.linspace(-0.4, 0.24, 5)
+    np.testing.assert_allclose(audio[0][::800], along_the_curve, atol=2**-14)
     np.testing.assert_allclose(audio[1], np.clip(2 * audio[0], -1, 1), atol=2**-14)

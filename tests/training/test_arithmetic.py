@@ -48,6 +48,29 @@ def test_another_backend_is_refused(monkeypatch):
         require_float32()
 
 
+def test_a_step_is_made_as_the_recipe_says(trainer, tiny):
+    recipe = tiny(
+        clip_norm=0.3, average=0.9, weight_noise=0.02, weight_decay=0.01, optimizer="rmsprop"
+    )
+    step = trainer(recipe).step
+    assert (step.clip_norm, step.average, step.weight_noise) == (0.3, 0.9, 0.02)
+    assert type(step.optimizer) is keras.optimizers.RMSprop
+    assert step.optimizer.weight_decay == 0.01
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_xla_compiles_the_step_where_the_recipe_says(trainer, tiny, compiled, monkeypatch):
+    asked, function = [], tf.function
+
+    def watched(*args, **options):
+        asked.append(options.get("jit_compile"))
+        return function(*args, **options)
+
+    monkeypatch.setattr(tf, "function", watched)
+    trainer(tiny(jit_compile=compiled))
+    assert (True in asked) is compiled
+
+
 @pytest.mark.slow
 def test_xla_takes_the_steps_that_tensorflow_takes(tmp_path, piece, cache, tiny):
     losses = []
