@@ -138,6 +138,7 @@ def run(audio, tmp_path):
     return run.path
 
 
+@pytest.mark.usefixtures("audio")  # which skips where soundfile cannot write MP3
 @pytest.mark.parametrize("seed", range(4))
 def test_a_recording_with_a_passage_at_the_gate_of_silence(tmp_path, seed):
     """Noise and MP3 made of it would be under the gate."""
