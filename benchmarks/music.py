@@ -130,8 +130,8 @@ def one_piece(name: str, path: Path, options: argparse.Namespace) -> dict[str, A
 
     work = options.out / name
     run, begun = work / "run", work / "settings.json"
-    known = json.loads(begun.read_text()) if begun.is_file() else None
-    if known != settings(options) and (known or run.exists()):
+    before = json.loads(begun.read_text()) if begun.is_file() else None
+    if (before or run.exists()) and before != settings(options):
         raise UserError(f"{run} was begun with other settings; give another --out")
     work.mkdir(parents=True, exist_ok=True)
     with replacing(begun) as partial:

@@ -69,6 +69,17 @@ class Parts:
         size = seconds * self.rate
         return self.train[: len(self.train) // size * size].reshape(-1, size)
 
+    def chunks_of_batch(self, batch: int) -> np.ndarray:
+        """As `chunks`, for a model whose loader waits without end for less than a batch.
+
+        Raises:
+            ValueError: the train part has fewer seconds than a batch has rows.
+        """
+        chunks = self.chunks(batch)
+        if len(chunks) < batch:
+            raise ValueError(f"a batch is {batch} chunks of a second: give more audio")
+        return chunks
+
 
 # From a number of samples to that many of each stream or a few more, drawn from nothing:
 # `(streams, samples)`, scaled as `Parts.train` is.

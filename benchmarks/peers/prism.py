@@ -56,9 +56,7 @@ class Prism:
             optimizer=tf.keras.optimizers.Adam(learning_rate=0.001, epsilon=1e-4),
             loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        chunks = parts.chunks(batch)
-        if len(chunks) < batch:
-            raise ValueError(f"a batch is {batch} chunks of a second: give more audio")
+        chunks = parts.chunks_of_batch(batch)
         folder = options.out / "chunks"
         folder.mkdir(exist_ok=True)
         files = [str(folder / f"{number}.wav") for number in range(len(chunks))]

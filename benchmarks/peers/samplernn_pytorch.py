@@ -52,9 +52,7 @@ class SampleRNN:
         self.predictor = authors.Predictor(self.model.to(self.device))
         self.optimizer = optim.gradient_clipping(torch.optim.Adam(self.predictor.parameters()))
         self.low, self.high = float(parts.train.min()), float(parts.train.max())
-        chunks = parts.chunks(self.batch)
-        if len(chunks) < self.batch:
-            raise ValueError(f"a batch is {self.batch} chunks of a second: give more audio")
+        chunks = parts.chunks_of_batch(self.batch)
         self.chunks = self._codes(chunks.reshape(-1)).reshape(chunks.shape)
         self.validation, self.test = (
             self._codes(np.clip(part, self.low, self.high))

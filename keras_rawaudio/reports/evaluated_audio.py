@@ -81,10 +81,10 @@ def evaluate_streams(
         place: names the place of a second of the train part.
     """
     rate, evaluated = reference.rate, []
+    long = len(seed) >= STRETCH_SECONDS * rate  # in less there is nothing to look for
     every = reference.train_set.matches_of([audio for _, audio in streams])
     for (name, audio), matches in zip(streams, every, strict=True):
         measured = measure(audio, rate, reference, matches)
-        long = len(seed) >= STRETCH_SECONDS * rate  # in less there is nothing to look for
         leak = leakage(audio, seed, continuation, rate) if long else None
         found = findings(measured, leak, place)
         evaluated.append(EvaluatedAudio(name, audio, matches, measured, leak, found))

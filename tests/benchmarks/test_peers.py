@@ -53,6 +53,14 @@ def test_chunks_are_whole_seconds_and_enough(peers, data, count, seconds):
     assert chunks.shape == (20 // seconds, 1000 * seconds)
 
 
+def test_a_train_part_of_less_than_a_batch_is_refused(peers, data):
+    """Its loader would wait without end."""
+    parts = peers.contract.Parts.read(data)
+    assert parts.chunks_of_batch(20).shape == (20, 1000)
+    with pytest.raises(ValueError, match="a batch is 21 chunks of a second"):
+        parts.chunks_of_batch(21)
+
+
 def test_codes_are_those_of_the_codec(peers):
     from keras_rawaudio.data.codecs import codec_from_json
 
