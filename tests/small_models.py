@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_rawaudio.generation import ReferenceSampler
 from keras_rawaudio.models import AudioModel, SpectralModel
+from keras_rawaudio.models.beats import NO_BEAT
 
 MULAW = {"name": "mulaw", "peak": 0.9, "levels": 16}
 LINEAR = {"name": "linear", "peak": 0.9, "levels": 32}
@@ -190,6 +191,9 @@ def make(name, spread=0.3):
         model.min_p.assign(np.linspace(0.3, 0.0, model.frame))
         if labels:
             model.nearness.assign(16)
+            model.memory.assign(8)  # it ends after six blocks on a beat, else after seven
+            model.prior.set_period([40.0, 0.0])
+            model.prior.set_beat([0.3, NO_BEAT])
         return model
     tiers, head, codec = (MODELS | LATENT_MODELS | PACED_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)

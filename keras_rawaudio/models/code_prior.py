@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rawaudio.layers.recurrent_stack import RecurrentStack
+from keras_rawaudio.models.beats import NO_BEAT, begins_on_beat
 from keras_rawaudio.models.clock import CLOCK, clock_features
 from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.distributions import first_argmax
@@ -45,6 +46,7 @@ class CodePrior(keras.layers.Layer):
     Attributes:
         frame_size: codes of a block.
         period: of the clock, in codes: `()`, or `(labels,)` with 0 for one that has no pulse.
+        beat: phase of its strongest beat, in turns, likewise; `NO_BEAT` for none.
 
     Call arguments:
         entries: of each band, those of the block before, `(B, T, components)`.
@@ -119,6 +121,8 @@ class CodePrior(keras.layers.Layer):
         if self.clock_harmonics:
             shape, first = ((self.labels,), "zeros") if self.labels else ((), "ones")
             self.period = self.add_weight(shape, initializer=first, trainable=False, name="period")
+            none = keras.initializers.Constant(NO_BEAT)
+            self.beat = self.add_weight(shape, initializer=none, trainable=False, name="beat")
         self.built = True
 
     def state_spec(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -131,15 +135,33 @@ class CodePrior(keras.layers.Layer):
         """Turn the clock once in so many codes; with labels, one number for each, 0 for none."""
         self.period.assign(period)
 
+    def set_beat(self, beat: Sequence[float]) -> None:
+        """Say where the clock has its strongest beat; with labels, one number for each."""
+        self.beat.assign(np.reshape(beat, self.beat.shape))
+
     def period_of(self, music: Any) -> Any:
         """Period in codes `(B, 1)` of the heaviest of weights `(B, labels)`; 1 without a clock."""
         return ops.maximum(ops.matmul(_heaviest(music), self.period[:, None]), 1.0)
+
+    def on_beat(self, clock: Any, music: Any, longest: Any) -> tuple[Any, Any]:
+        """Whether the next block begins on a beat, and whether there are beats: `(B, 1)` each.
+
+        Args:
+            clock: its phase `(B, 1)`.
+            music: weights `(B, labels)`; None without labels.
+            longest: blocks from one beat to the next, at most.
+        """
+        beat = self.beat
+        if music is not None:
+            beat = ops.matmul(_heaviest(music), (beat + 1.0)[:, None]) - 1.0  # unknown: none
+        on_beat = begins_on_beat(clock, self._turns_per_block(music), beat, longest)
+        return on_beat, ops.zeros_like(clock) + beat >= 0
 
     def call(
         self, entries: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         parts, T = [self._projected(entries, training)], entries[0].shape[1]
-        states, clock, music = self._split_state(state)
+        states, clock, music = self.split_state(state)
         weights = self._label_weights(music, training)
         after = []
         if clock is not None:
@@ -160,7 +182,7 @@ class CodePrior(keras.layers.Layer):
     def step(self, entries: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis, outside of training."""
         parts, after = [self._projected(entries, False)], []
-        states, clock, music = self._split_state(state)
+        states, clock, music = self.split_state(state)
         if clock is not None:
             parts.append(clock_features(clock[:, 0], self.clock_harmonics))
             after.append(ops.mod(clock + self._turns_per_block(music), 1.0))
@@ -229,7 +251,7 @@ class CodePrior(keras.layers.Layer):
             )
         return self.read(self.dropout_layer(values, training=training))
 
-    def _split_state(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
+    def split_state(self, state: list[Any]) -> tuple[list[Any], Any, Any]:
         """State of the layers, the clock, and the weights of labels; None for what is not there."""
         layers = len(self.stack.cells)
         clock = state[layers] if self.clock_harmonics else None

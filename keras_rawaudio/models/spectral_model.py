@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rawaudio.data.codecs.indices import Indices
 from keras_rawaudio.models.autoregressive_step import AutoregressiveStep
+from keras_rawaudio.models.beats import beat_phases
 from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.clock import clock_seconds
 from keras_rawaudio.models.code_prior import CodePrior
@@ -283,6 +284,15 @@ class SpectralModel(FitWindows):
         """Take the code frequencies of each label, as `log_code_frequencies` does."""
         shape = (len(self.labels), self.frame, self.spectral_codec.codebook_size)
         self.label_codes.assign(log_code_frequencies(rows, labels, shape))
+
+    def find_beats(
+        self, rows: Sequence[np.ndarray], starts: Sequence[int], labels: Sequence[int]
+    ) -> None:
+        """Take from codes where each clock has its strongest beat, as `beat_phases` does."""
+        if self.prior.clock_harmonics:
+            strengths = [np.asarray(band) for band in self.spectral_codec.onset_strengths()]
+            periods = np.atleast_1d(np.asarray(self.prior.period, np.float64)).tolist()
+            self.prior.set_beat(beat_phases(rows, starts, labels, strengths, periods))
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""

@@ -156,8 +156,10 @@ def _new_model(
         )
         replicas.share(spectral.variables)
         data = CodeCorpus.encode(corpus, spectral)
-        if labels := data.labels("train"):
-            spectral.count_codes(data.segments("train"), labels)
+        rows, labels = data.segments("train"), data.labels("train")
+        spectral.find_beats(rows, data.starts("train"), labels or [0] * len(rows))
+        if labels:
+            spectral.count_codes(rows, labels)
         return spectral, data
     codec = fit_codec(parts=corpus.parts(), **recipe.codec.model_dump())
     if isinstance(recipe, RefinerRecipe):

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_rawaudio.dsp.spectral_codebook import encode
 from keras_rawaudio.generation import fresh_state
+from keras_rawaudio.models.beats import NO_BEAT
 from keras_rawaudio.models.clock import CLOCK
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD
@@ -114,6 +115,43 @@ def test_a_memory_ends_in_its_last_quarter_anywhere_alike(model):
     assert ages(model, random, blocks=10, **held).max() == 0
     model.memory.assign(0)
     assert (ages(model, np.zeros, blocks=20)[-1] == 20).all()
+
+
+def test_a_memory_ends_on_a_beat():
+    """Where one lies in its last quarter; else with it."""
+    model = make_spectral(clock_harmonics=2)
+    model.prior.set_period(64.0 * model.frame)  # a turn of 64 blocks, a pulse of 8
+    model.prior.set_beat([2.0 / 64])
+    random = np.random.default_rng(0).random
+
+    def ends(memory):
+        """The blocks with which a state begins anew, in two turns."""
+        model.memory.assign(memory)
+        found = ages(model, random, blocks=129, rows=1)[:, 0]
+        return (1 + np.flatnonzero(np.diff(found) < 0)).tolist()
+
+    assert ends(40) == [34, 66, 98]  # every pulse is a beat: 34 = 2 + 4 x 8, from 30 blocks on
+    assert ends(64) == [50, 98]  # every second one is
+    assert max(np.diff(ends(8))) == 7  # a memory that is shorter than a pulse ends all the same
+    model.prior.set_beat([NO_BEAT])
+    assert len({tuple(ends(40)) for _ in range(8)}) > 1
+
+
+def test_a_block_that_begins_on_a_beat_is_not_drawn_near_the_block_before():
+    """Its onset is not there yet: so a state that begins anew on a beat is older by a block."""
+    model = make_spectral(clock_harmonics=2)
+    model.prior.set_period(64.0 * model.frame)
+    model.memory.assign(32)
+    noise = np.zeros((1, model.noise_per_draw), "float32")
+    state = {**model.zero_state(1), CODES: ops.ones((1, model.frame)), AGE: 31.0 * ops.ones((1, 1))}
+
+    def age_after(phase):
+        _, after = model.step({**state, f"tier0_{CLOCK}": ops.full((1, 1), phase)}, noise)
+        return float(after[AGE][0, 0])
+
+    assert [age_after(phase) for phase in (0.125, 0.19)] == [1, 1]  # there are no beats
+    model.prior.set_beat([0.0])
+    assert [age_after(phase) for phase in (0.125, 0.19)] == [2, 1]
 
 
 def test_a_state_that_begins_anew_knows_its_clock_alone(model):
