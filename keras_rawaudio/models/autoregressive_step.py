@@ -65,17 +65,14 @@ class AutoregressiveStep:
         if self.prior.labels:
             state = with_evidence(state, self.label_codes, drawn)
         given = {**state, **recognised(state)}
-        anew, on_beat = self._memory_ends(given, noise[:, self.codec.bands :])
-        kept = 1.0 - anew * drawn
+        kept = 1.0 - self._memory_ends(given, noise[:, self.codec.bands :]) * drawn
         layers = self.names[: len(self.prior.stack.state_names())]
         given |= {name: given[name] * kept for name in layers}
         # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         entries = self.codec.look_up(ops.cast(codes, "int32"))
         hidden, values = self.prior.step(entries, [given[name] for name in self.names])
-        after = dict(zip(self.names, values, strict=True))
-        # A beat brings an onset: a block that begins with one is not drawn near the block before.
-        after[AGE] = state[AGE] * kept * drawn + 1.0 + on_beat * (1.0 - kept)
+        after = dict(zip(self.names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
         if self.prior.labels:
             after[MUSIC] = state[MUSIC]  # what was recognised is not set
         if HOLD.name in state:
@@ -83,19 +80,17 @@ class AutoregressiveStep:
             after = {name: ops.where(held, state[name], new) for name, new in after.items()}
         return hidden, {**state, **after}
 
-    def _memory_ends(self, state: State, noise: Any) -> tuple[Any, Any]:
-        """Where the state is reset, and where the next block begins on a beat: 1, `(B, 1)` each.
+    def _memory_ends(self, state: State, noise: Any) -> Any:
+        """`(B, 1)`: 1 where the state is reset, in the last quarter of `memory` blocks.
 
-        It is reset in the last quarter of `memory` blocks: on a beat, or anywhere where there are
-        none.
+        That is on a beat, or anywhere where there are none.
         """
         age = state[AGE]
         left = ops.maximum(self.memory - age, 1.0)
-        due, on_beat = noise * left < 1.0, ops.zeros_like(age)
+        due = noise * left < 1.0
         if self.prior.clock_harmonics:
             _, clock, music = self.prior.split_state([state[name] for name in self.names])
-            begins, beats = self.prior.on_beat(clock, music, self.memory / 4)
-            due = ops.where(beats, ops.logical_or(begins, left <= 1.0), due)
-            on_beat = ops.cast(ops.logical_and(beats, begins), "float32")
+            on_beat, beats = self.prior.on_beat(clock, music, self.memory / 4)
+            due = ops.where(beats, ops.logical_or(on_beat, left <= 1.0), due)
         due = ops.logical_and(due, age >= 0.75 * self.memory)
-        return ops.cast(ops.logical_and(due, self.memory > 0), "float32"), on_beat
+        return ops.cast(ops.logical_and(due, self.memory > 0), "float32")

@@ -10,16 +10,14 @@ from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
 from keras_rawaudio.models.controls import DENSITY, HOLD
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
-# The state that counts blocks since the prior's state began: from 1, or from 2 where it began anew
-# on a beat; those read are one.
-AGE = "age"
+AGE = "age"  # the state that counts blocks since the prior's state began; those read are one
 
 
 class CodeSampler:
     """Draws codes from the logits of a prior.
 
     A block with which the prior's state begins anew, because its memory ended, may be drawn near
-    the block before, but on a beat: probabilities are weighted by a Gaussian around its entries.
+    the block before: probabilities are weighted by a Gaussian around its entries.
 
     Args:
         codec: has the entries.

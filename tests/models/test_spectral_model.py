@@ -137,23 +137,6 @@ def test_a_memory_ends_on_a_beat():
     assert len({tuple(ends(40)) for _ in range(8)}) > 1
 
 
-def test_a_block_that_begins_on_a_beat_is_not_drawn_near_the_block_before():
-    """Its onset is not there yet: so a state that begins anew on a beat is older by a block."""
-    model = make_spectral(clock_harmonics=2)
-    model.prior.set_period(64.0 * model.frame)
-    model.memory.assign(32)
-    noise = np.zeros((1, model.noise_per_draw), "float32")
-    state = {**model.zero_state(1), CODES: ops.ones((1, model.frame)), AGE: 31.0 * ops.ones((1, 1))}
-
-    def age_after(phase):
-        _, after = model.step({**state, f"tier0_{CLOCK}": ops.full((1, 1), phase)}, noise)
-        return float(after[AGE][0, 0])
-
-    assert [age_after(phase) for phase in (0.125, 0.19)] == [1, 1]  # there are no beats
-    model.prior.set_beat([0.0])
-    assert [age_after(phase) for phase in (0.125, 0.19)] == [2, 1]
-
-
 def test_a_state_that_begins_anew_knows_its_clock_alone(model):
     """What comes next is as at the start of a stream, at another time of the clock."""
     rng = np.random.default_rng(1)
