@@ -101,22 +101,22 @@ def test_a_model_without_a_clock_has_no_beats():
 
 
 def test_the_beat_in_use_is_that_of_the_music():
-    """A label without beats, and unknown music, forget anywhere."""
+    """A label without beats, and unknown music, are reset anywhere."""
     model = make_spectral(clock_harmonics=2, labels=["night", "day", "sea"])
     model.prior.set_period([32.0 * model.frame] * 3)
     model.prior.set_beat([0.0, 0.5, NO_BEAT])
-    model.memory.assign(32)  # of which it forgets in the last eight
+    model.memory.assign(32)  # it ends in the last eight
     rows = 400
     music = np.repeat(np.eye(4, 3, dtype=np.float32), rows // 4, axis=0)
     state = {**model.zero_state(rows), "music": ops.convert_to_tensor(music)}
     state |= {CODES: ops.ones((rows, model.frame)), AGE: 25.0 * ops.ones((rows, 1))}
-    forgets = []
+    resets = []
     noise = np.random.default_rng(0).random((20, rows, model.noise_per_draw)).astype(np.float32)
     for t in range(20):
         at = t / 32 * np.ones((rows, 1), np.float32)
         _, after = model.step({**state, f"tier0_{CLOCK}": ops.convert_to_tensor(at)}, noise[t])
-        forgets.append((np.asarray(after[AGE])[:, 0] < 25).reshape(4, -1).mean(axis=1))
-    first, second, none, unknown = np.array(forgets).T
+        resets.append((np.asarray(after[AGE])[:, 0] < 25).reshape(4, -1).mean(axis=1))
+    first, second, none, unknown = np.array(resets).T
     assert np.flatnonzero(first).tolist() == [0, 8, 16]  # a beat is two pulses
     assert np.flatnonzero(second).tolist() == [0, 8, 16]
     for anywhere in (none, unknown):

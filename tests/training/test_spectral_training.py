@@ -17,6 +17,7 @@ from keras_rawaudio.exporters.metadata import describe
 from keras_rawaudio.generation import advance, fresh_state
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.reports.facts import facts
+from keras_rawaudio.models.beats import NO_BEAT
 from keras_rawaudio.reports.report import Report
 from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
@@ -84,6 +85,17 @@ def test_every_file_of_an_album_is_a_label(album):
     assert codes.labels("validation") == [0, 1]
     assert 0 < evaluate(album, diagnose=True)["bits_per_code"] < 10
     # Too short for a steady pulse, so without a clock.
+
+
+def test_a_run_finds_the_beats_of_its_train_part(run):
+    model = load_model(RunFolder(run))
+    beat = float(model.prior.beat)
+    assert 0 <= beat < 1
+    model.prior.set_beat([NO_BEAT])
+    codes = CodeCorpus.load(RunFolder(run).codes, model.spectral_codec.codebook_size)
+    rows, starts = codes.segments("train"), codes.starts("train")
+    model.find_beats(rows, starts, [0] * len(rows))
+    assert float(model.prior.beat) == pytest.approx(beat)
 
 
 def test_codes_of_a_corpus_without_labels_have_none(run):
