@@ -15,9 +15,9 @@ from keras_rawaudio.errors import UserError
 from keras_rawaudio.exporters.export import export
 from keras_rawaudio.exporters.metadata import describe
 from keras_rawaudio.generation import advance, fresh_state
+from keras_rawaudio.models.beats import NO_BEAT
 from keras_rawaudio.recipes import load_recipe, recipe_from_json
 from keras_rawaudio.reports.facts import facts
-from keras_rawaudio.models.beats import NO_BEAT
 from keras_rawaudio.reports.report import Report
 from keras_rawaudio.training import code_balance
 from keras_rawaudio.training.code_corpus import CodeCorpus
