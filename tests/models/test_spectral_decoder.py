@@ -9,6 +9,8 @@ from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, ONSET, SpectralDecoder
 
 RATE, ENTRIES, ROUNDS = 2000, 16, 5
+# With as many entries as there are blocks, k-means leaves some out, by how a machine rounds.
+BOOK = 2 * ENTRIES
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def piece():
 
 @pytest.fixture(scope="module")
 def decoder(piece):
-    codec = SpectralCodec(RATE, codebook_size=ENTRIES, components=8)
+    codec = SpectralCodec(RATE, codebook_size=BOOK, components=8)
     codec.fit([piece])
     return SpectralDecoder(codec)
 
@@ -60,8 +62,8 @@ def test_codes_of_the_entries_themselves_give_back_the_signal(decoder, piece):
         inside = slice(ENTRIES * size, len(made) - size)
         return np.corrcoef(made[inside], piece[inside])[0, 1]
 
-    assert correlation(decoder) > 0.9
-    without = SpectralCodec(RATE, codebook_size=ENTRIES, components=8)
+    assert correlation(decoder) > 0.98
+    without = SpectralCodec(RATE, codebook_size=BOOK, components=8)
     without.set_weights(codec.get_weights())
     for phases in without.phases:
         phases.assign(ops.zeros_like(phases))
