@@ -78,12 +78,12 @@ def _run(args: argparse.Namespace) -> None:
             _prime(sampler, args.seed_audio)
         server = HttpServer(sampler, args.listeners, token)
         say = Say(args.quiet)
-        say(
-            f"{_address(listening)} for up to {args.listeners} listeners; controls "
-            + ("for those who know the token" if token else "are fixed: no --token")
-        )
         producer, broadcast = server.streaming.producer, server.streaming.broadcast
         try:
+            say(
+                f"{_address(listening)} for up to {args.listeners} listeners; controls "
+                + ("for those who know the token" if token else "are fixed: no --token")
+            )
             server.run(sockets=[listening])
         finally:
             say(
