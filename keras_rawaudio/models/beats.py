@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_rawaudio.models.clock import PULSES_PER_TURN
 
-PARTS_OF_A_TURN = (8, 4, 2, 1)  # a beat is every pulse, or every second, fourth or eighth one
+BEATS_PER_TURN = (4, 2, 1)  # where a beat is two, four or eight pulses
 # Of onset strengths, in time with the pulses: 0.03 in slow music, 0.2 to 0.4 in music with drums.
 LEAST_IN_TIME = 0.1
 NO_BEAT = -1.0
@@ -46,8 +46,8 @@ def beat_phase(onsets: np.ndarray, turns: np.ndarray) -> float:
     # Rounded, so that of equal pulses the first is taken.
     strength = np.round(np.bincount(nearest, onsets, PULSES_PER_TURN) / counts, 6)
     beat = 0  # the number of a pulse
-    for parts in PARTS_OF_A_TURN[1:]:
-        every = PULSES_PER_TURN // parts
+    for count in BEATS_PER_TURN:
+        every = PULSES_PER_TURN // count
         beat = max(beat, beat + every // 2, key=lambda n: strength[n::every].sum())
     return float((phase + beat / PULSES_PER_TURN) % 1.0)
 
@@ -97,7 +97,7 @@ def begins_on_beat(phase: Any, speed: Any, beat: Any, longest: Any) -> Any:
         >>> np.flatnonzero(begins_on_beat(phase, 1 / 16, 2 / 16, 4.5)).tolist()
         [2, 6, 10, 14]
     """
-    parts = float(PARTS_OF_A_TURN[0])
-    for fewer in PARTS_OF_A_TURN[1:]:
-        parts = ops.where(speed * longest * fewer >= 1.0, float(fewer), parts)
-    return ops.mod((phase - beat + 0.5 * speed) * parts, 1.0) < speed * parts
+    count = float(PULSES_PER_TURN)
+    for fewer in BEATS_PER_TURN:
+        count = ops.where(speed * longest * fewer >= 1.0, float(fewer), count)
+    return ops.mod((phase - beat + 0.5 * speed) * count, 1.0) < speed * count
