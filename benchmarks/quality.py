@@ -68,6 +68,7 @@ def main(options: argparse.Namespace) -> None:
     from keras_rawaudio.exporters.export import export
     from keras_rawaudio.metrics.brackets import compare_with_piece
     from keras_rawaudio.metrics.reference import Reference
+    from keras_rawaudio.metrics.timbre_distance import timbre_distances
     from keras_rawaudio.metrics.train_set_similarity import own_similarity
     from keras_rawaudio.training.run_folder import RunFolder
     from keras_rawaudio.training.run_scores import evaluate
@@ -117,6 +118,8 @@ def main(options: argparse.Namespace) -> None:
         "piece_beat_strength": reference.figures["beat_strength"],
         "piece_pitch_persistence": reference.figures["pitch_persistence"],
         "heldout_similarity": reference.figures["heldout_similarity"],
+        "timbre_distances": timbre_distances(audio, corpus.sample_rate, train_part),
+        "piece_timbre_distances": timbre_distances(train_part, corpus.sample_rate),
         "distances": distances,
         "own_similarity": own_similarity(train_part, corpus.sample_rate),
         "wavs": [stream["wav"] for stream in streams],

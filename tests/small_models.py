@@ -186,7 +186,13 @@ def make(name, spread=0.3):
     keras.utils.set_random_seed(0)
     if name in SPECTRAL_MODELS:
         labels = ["night", "day"] if name == "spectral, stereo" else []
-        model = make_spectral(SPECTRAL_MODELS[name], clock_harmonics=2, labels=labels)
+        options = {"clock_harmonics": 2, "labels": labels, "sections": 3}
+        model = make_spectral(SPECTRAL_MODELS[name], **options)
+        rng = np.random.default_rng(3)
+        means = model.sections.means
+        means.assign(rng.normal(size=means.shape))
+        chain = rng.dirichlet(np.ones(3), model.sections.transitions.shape[:2])
+        model.sections.transitions.assign(np.cumsum(chain, axis=2))
         model.memory.assign(3)
         model.min_p.assign(np.linspace(0.3, 0.0, model.frame))
         if labels:

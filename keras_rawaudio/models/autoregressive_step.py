@@ -12,14 +12,15 @@ from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD, MUSIC
 from keras_rawaudio.models.recognised_music import EVIDENCE, recognised, with_evidence
+from keras_rawaudio.models.section_chain import SECTION, SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 
 class AutoregressiveStep:
     """Moves the state of a prior by the block of codes before.
 
-    It resets the recurrent layers where their memory ends, on a beat where there are beats, and
-    recognises the label of what is read where none is set.
+    It resets the recurrent layers where their memory ends, on a beat where there are beats,
+    recognises the label of what is read where none is set, and moves from section to section.
 
     Args:
         codec: has the entries.
@@ -28,13 +29,15 @@ class AutoregressiveStep:
         memory: `()`, blocks after which the recurrent layers are reset at the latest; 0: never.
         label_codes: `(labels, bands, codebook_size)`, logarithms of each label's code frequencies;
             None for a prior without labels.
+        sections: says which section comes next; None for a prior without sections.
 
     Attributes:
         states: names of the state tensors that it changes.
 
     Call arguments:
         state: of the generator, or that of the prior, `CODES` and `AGE`, without controls.
-        noise: `(B, bands + 1)` in [0, 1); the last column decides where a memory ends.
+        noise: `(B, bands + 1)` in [0, 1), or one column more with sections. The one after the bands
+            decides where a memory ends, the last one which section comes next.
         drawn: 1 where the next block is drawn, so that it may be held; 0 where it is read.
 
     Returns:
@@ -56,23 +59,32 @@ class AutoregressiveStep:
         names: Sequence[str],
         memory: Any,
         label_codes: Any = None,
+        sections: SectionChain | None = None,
     ) -> None:
         self.codec, self.prior, self.names = codec, prior, list(names)
         self.memory, self.label_codes = memory, label_codes
+        self.sections = sections
         self.states = [*names, AGE, *([EVIDENCE] if prior.labels else [])]
+        self.states += sections.state_spec() if sections else []
 
     def __call__(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
         if self.prior.labels:
             state = with_evidence(state, self.label_codes, drawn)
         given = {**state, **recognised(state)}
-        kept = 1.0 - self._memory_ends(given, noise[:, self.codec.bands :]) * drawn
+        bands = self.codec.bands
+        kept = 1.0 - self._memory_ends(given, noise[:, bands : bands + 1]) * drawn
         layers = self.names[: len(self.prior.stack.state_names())]
         given |= {name: given[name] * kept for name in layers}
         # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         entries = self.codec.look_up(ops.cast(codes, "int32"))
-        hidden, values = self.prior.step(entries, [given[name] for name in self.names])
-        after = dict(zip(self.names, values, strict=True)) | {AGE: state[AGE] * kept * drawn + 1.0}
+        after = {AGE: state[AGE] * kept * drawn + 1.0}
+        section = None
+        if self.sections:
+            after |= self.sections.step(given, noise[:, bands + 1 :], drawn)
+            section = ops.cast(after[SECTION][:, 0], "int32")
+        hidden, values = self.prior.step(entries, [given[name] for name in self.names], section)
+        after |= dict(zip(self.names, values, strict=True))
         if self.prior.labels:
             after[MUSIC] = state[MUSIC]  # what was recognised is not set
         if HOLD.name in state:

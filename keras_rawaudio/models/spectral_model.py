@@ -30,6 +30,7 @@ from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
 from keras_rawaudio.models.recognised_music import EVIDENCE, log_code_frequencies
+from keras_rawaudio.models.section_chain import SectionChain, split
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
@@ -38,9 +39,10 @@ from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 class SpectralModel(FitWindows):
     """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
 
-    In training it reads and predicts codes alone, one row after the other: those of a block, band
-    by band, then those of the next. It generates block by block: `step` moves the prior,
-    `sampler` draws codes, and `decoder` makes audio of them.
+    In training it reads and predicts codes, one row after the other: those of a block, band by
+    band, then those of the next. The first code of a block says its section, too
+    (`SectionChain.with_sections`). It generates block by block: `step` moves the prior, `sampler`
+    draws codes, and `decoder` makes audio of them.
 
     Args:
         rate: samples per second.
@@ -55,6 +57,7 @@ class SpectralModel(FitWindows):
             draws; less while the model knows little (`with_own_draws`).
         clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
         labels: names of the pieces of music that it tells apart; none for one alone.
+        sections: how many sections a piece has at most; 0: it knows of none.
 
     Attributes:
         step: moves the prior by a block.
@@ -103,6 +106,7 @@ class SpectralModel(FitWindows):
         own_draws: float = 0.4,
         clock_harmonics: int = 0,
         labels: Sequence[str] = (),
+        sections: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -121,6 +125,7 @@ class SpectralModel(FitWindows):
             input_noise,
             clock_harmonics,
             len(self.labels),
+            sections,
             name="tier0",
         )
         self.prior.build()
@@ -139,6 +144,10 @@ class SpectralModel(FitWindows):
                     ("label_codes", (len(self.labels), bands, codebook_size)),
                 )
             )
+        self.sections = None
+        if sections:
+            self.sections = SectionChain(self.spectral_codec, sections, len(self.labels))
+            self.sections.build()
         self.sampler = CodeSampler(
             self.spectral_codec, self.prior, self.code_bias, self.min_p, self.nearness
         )
@@ -148,6 +157,7 @@ class SpectralModel(FitWindows):
             list(self.state_spec()),
             self.memory,
             self.label_codes if self.labels else None,
+            self.sections,
         )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
@@ -198,14 +208,16 @@ class SpectralModel(FitWindows):
         return {name: ops.zeros((batch, *shape)) for name, shape in self.state_spec().items()}
 
     def target(self, x: Any, y: Any) -> Any:
-        """What the prediction is compared with."""
-        return y
+        """What the prediction is compared with: codes without sections."""
+        return split(y, self.spectral_codec.codebook_size)[0]
 
     def call(self, x: Any, state: State | None = None, training: bool = False) -> Any:
         if state is None:
             return self.call_window(x, training)
         S = self.frame
         N = x.shape[1] - self.context
+        x, sections = split(x, self.spectral_codec.codebook_size)
+        section = sections[:, S::S]  # of the blocks that are predicted
         previous = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
         # The last band of the last block is a target only.
         current = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
@@ -217,11 +229,12 @@ class SpectralModel(FitWindows):
         values = [state[name] for name in names]
         entries, keys = codec.look_up(current), self.sampler.entry_keys()
         if training and self.own_draws:
-            hidden, _ = self.prior(codec.look_up(previous), values)
+            hidden, _ = self.prior(codec.look_up(previous), values, section=section)
             logits = self.prior.teacher_forced_logits(hidden, entries, keys)
             previous = with_own_draws(previous, logits, self.own_draws, self.seed_generator)
             previous = ops.stop_gradient(previous)
-        hidden, after = self.prior(codec.look_up(previous), values, training=training)
+        entries_before = codec.look_up(previous)
+        hidden, after = self.prior(entries_before, values, training=training, section=section)
         logits = self.prior.teacher_forced_logits(hidden, entries, keys, training=training)
         return logits, {**state, **dict(zip(names, after, strict=True))}
 
@@ -239,6 +252,7 @@ class SpectralModel(FitWindows):
             CODES: ((self.frame,), -1.0),
             AGE: ((1,), 0.0),
             **({EVIDENCE: ((len(self.labels),), 0.0)} if self.labels else {}),
+            **(self.sections.state_spec() if self.sections else {}),
             HISTORY: ((self.block, self.channels), 0.0),
             **self.decoder.state_spec(),
             **{control.name: ((1,), control.default) for control in self.controls},
@@ -247,8 +261,9 @@ class SpectralModel(FitWindows):
 
     @property
     def noise_per_draw(self) -> int:
-        """Numbers in [0, 1) that decide a block: one for each band, and one for `memory`."""
-        return self.frame + 1
+        """Numbers in [0, 1) that decide a block: one for each band, for `memory`, and for the
+        section where there are sections."""
+        return self.frame + (2 if self.sections else 1)
 
     @property
     def memory_seconds(self) -> float:
@@ -294,6 +309,11 @@ class SpectralModel(FitWindows):
             periods = np.atleast_1d(np.asarray(self.prior.period, np.float64)).tolist()
             self.prior.set_beat(beat_phases(rows, starts, labels, strengths, periods))
 
+    def find_sections(self, rows: Sequence[np.ndarray], labels: Sequence[int]) -> None:
+        """Take the sections from codes, as `SectionChain.fit` does."""
+        if self.sections:
+            self.sections.fit(rows, labels)
+
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""
         prior = self.prior.get_config()
@@ -305,6 +325,7 @@ class SpectralModel(FitWindows):
             "components": self.spectral_codec.components,
             "own_draws": self.own_draws,
             "labels": list(self.labels),
+            "sections": prior["sections"],
             **{name: prior[name] for name in names},
         }
 

@@ -131,6 +131,9 @@ class SpectralSettings(Settings):
     """Largest share of blocks that the model's own draws replace, in training."""
     clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
     """Of a clock in time with each recording of the corpus; 0: none."""
+    sections: Annotated[int, Field(ge=0, le=64)] = 8
+    """Sections of a piece at most, by timbre and level, which follow each other as in the piece; 0:
+    none."""
 
 
 class CodeDataSettings(DataSettings):

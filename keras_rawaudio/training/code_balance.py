@@ -54,12 +54,9 @@ class CodeBalance:
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
         self.model = model
-        segments = data.segments("train")
-        shape = (max(1, len(model.labels)), model.frame, model.spectral_codec.codebook_size)
-        counts = code_counts(segments, data.labels("train") or [0] * len(segments), shape)
-        label_blocks = counts.sum(axis=2, keepdims=True)
-        self.frequencies = (counts / label_blocks.sum(axis=0)).sum(axis=0)
-        self.label_frequencies = counts / np.maximum(label_blocks, 1)
+        counts = _counts(model, data)
+        # Of each section of each label.
+        self.frequencies = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
         rows, hop = data.read_once("train", model.frame), model.block / model.rate
         blocks = min(round(SECONDS / hop), sum(map(len, rows)))
         self.draws = CodeDraws(model, ROWS, blocks)
@@ -82,7 +79,7 @@ class CodeBalance:
             For each update the Kullback-Leibler divergence of drawn from wanted frequencies before
             it, in bits per code.
         """
-        self.model.code_bias.assign(np.zeros_like(self.frequencies))
+        self.model.code_bias.assign(np.zeros(self.frequencies.shape[1:]))
         self.model.min_p.assign(np.zeros(self.model.frame))
         rng = np.random.default_rng(seed)
         divergences: list[float] = []
@@ -108,7 +105,7 @@ class CodeBalance:
         self.model.min_p.assign(np.clip(np.asarray(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
 
     def _move_bias(self, rate: float, codes: np.ndarray) -> float:
-        bands, levels = self.frequencies.shape
+        _, bands, levels = self.frequencies.shape
         codes = codes.reshape(-1, bands)
         counts = np.stack([np.bincount(band, minlength=levels) for band in codes.T]) + PRIOR_COUNT
         drawn = counts / counts.sum(axis=1, keepdims=True)
@@ -121,8 +118,32 @@ class CodeBalance:
         return float((wanted * difference).sum(axis=1).mean() / np.log(2))
 
     def _wanted(self) -> np.ndarray:
-        """The code frequencies of the labels that were drawn: few streams have not all of many."""
-        if not self.model.labels:
-            return self.frequencies
-        wanted: np.ndarray = np.tensordot(self.draws.music.mean(axis=0), self.label_frequencies, 1)
+        """The code frequencies of the sections that were drawn, in the shares that they had there.
+
+        Few streams have not all of many labels, and of sections not each for as long as the piece.
+        """
+        shares = self.draws.music if self.model.labels else np.ones((1, 1))
+        if self.model.sections:
+            count = self.model.sections.count
+            each = np.eye(count)[self.draws.sections].mean(axis=0)  # (rows, sections)
+            shares = (shares[:, :, None] * each[:, None]).reshape(len(each), -1)
+        shares = shares.mean(axis=0)
+        wanted: np.ndarray = np.tensordot(shares, self.frequencies, 1)
         return wanted
+
+
+def _counts(model: SpectralModel, data: CodeCorpus) -> np.ndarray:
+    """How often each section of each label has each code, `(labels * sections, bands, levels)`."""
+    count, codec = model.sections.count if model.sections else 1, model.spectral_codec
+    shape = (max(1, len(model.labels)) * count, model.frame, codec.codebook_size)
+    rows = data.inputs("train", model)
+    labels = data.labels("train") or [0] * len(rows)
+    parts, numbers = [], []
+    for row, label in zip(rows, labels, strict=True):
+        blocks = row.reshape(-1, model.frame)
+        codes = (blocks - 1) % codec.codebook_size + 1
+        sections = (blocks[:, 0] - 1) // codec.codebook_size
+        for section in np.unique(sections):
+            parts.append(codes[sections == section].ravel())
+            numbers.append(label * count + int(section))
+    return code_counts(parts, numbers, shape)

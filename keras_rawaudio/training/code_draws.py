@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_rawaudio.generation.music import random_music
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import MUSIC
+from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_model import SpectralModel
 
@@ -31,12 +32,18 @@ class CodeDraws:
     def __init__(self, model: SpectralModel, rows: int, blocks: int) -> None:
         self.model, self.rows, self.blocks = model, rows, blocks
         self._state: dict[str, np.ndarray] = {}
+        self._sections = np.zeros((blocks, rows), int)
         self._draw = tf.function(self._draw_codes, autograph=False)
 
     @property
     def music(self) -> np.ndarray:
         """Weights of the labels of the streams that were drawn last: `(rows, labels)`."""
         return self._state[MUSIC]
+
+    @property
+    def sections(self) -> np.ndarray:
+        """The sections of the blocks that were drawn last: `(blocks, rows)`, 0 without sections."""
+        return self._sections
 
     def __call__(self, rng: np.random.Generator, anew: slice = slice(None)) -> np.ndarray:
         """Draw the next codes of all streams.
@@ -57,28 +64,32 @@ class CodeDraws:
                 self._state[name][anew] = values
         else:
             self._state = beginning
-        codes, state = self._draw(tf.constant(noise), self._state)
+        codes, sections, state = self._draw(tf.constant(noise), self._state)
         self._state = {name: np.array(values) for name, values in state.items()}
+        self._sections = sections.numpy().astype(int)
         drawn: np.ndarray = codes.numpy()
         return drawn
 
     def _beginning(self, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """The states of streams that have drawn nothing yet."""
         model = self.model
-        shapes = {**model.state_spec(), CODES: (model.frame,), AGE: (1,)}
-        state = {name: np.zeros((rows, *shape), np.float32) for name, shape in shapes.items()}
-        state[CODES] -= 1
+        names = [*model.state_spec(), CODES, AGE, *([SECTION] if model.sections else [])]
+        spec = model.generator_state_spec()
+        state = {name: np.full((rows, *spec[name][0]), spec[name][1], np.float32) for name in names}
         return {**state, **random_music(model, rows, rng)}
 
-    def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         model, keys = self.model, self.model.sampler.drawing_keys()
         temperature = tf.ones((self.rows, 1))
 
-        def draw(t: Any, state: dict[str, Any], drawn: Any) -> Any:
+        def draw(t: Any, state: dict[str, Any], drawn: Any, sections: Any) -> Any:
             hidden, state = model.step(state, noise[t])
             codes = model.sampler.draw(hidden, noise[t], temperature, keys, state)
-            return t + 1, {**state, CODES: tf.cast(codes, tf.float32)}, drawn.write(t, codes)
+            section = state.get(SECTION, tf.zeros((self.rows, 1)))[:, 0]
+            state = {**state, CODES: tf.cast(codes, tf.float32)}
+            return t + 1, state, drawn.write(t, codes), sections.write(t, section)
 
-        loop = (tf.constant(0), state, tf.TensorArray(tf.int32, self.blocks))
-        _, state, drawn = tf.while_loop(lambda t, *_: t < self.blocks, draw, loop)
-        return drawn.stack(), state
+        arrays = [tf.TensorArray(kind, self.blocks) for kind in (tf.int32, tf.float32)]
+        loop = (tf.constant(0), state, *arrays)
+        _, state, drawn, sections = tf.while_loop(lambda t, *_: t < self.blocks, draw, loop)
+        return drawn.stack(), sections.stack(), state

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_rawaudio.data.codecs import fit_codec
 from keras_rawaudio.data.corpus import Corpus, CorpusSettings, prepare
+from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model
@@ -157,7 +158,11 @@ def _new_model(
         replicas.share(spectral.variables)
         data = CodeCorpus.encode(corpus, spectral)
         rows, labels = data.segments("train"), data.labels("train")
-        spectral.find_beats(rows, data.starts("train"), labels or [0] * len(rows))
+        known = labels or [0] * len(rows)
+        spectral.find_beats(rows, data.starts("train"), known)
+        spectral.find_sections(data.read_once("train", spectral.frame), known[::HOPS])
+        if spectral.sections:
+            replicas.share(spectral.sections.variables)
         if labels:
             spectral.count_codes(rows, labels)
         return spectral, data

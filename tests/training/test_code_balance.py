@@ -43,8 +43,9 @@ def draws_of(balance, codes):
 
 
 def test_the_wanted_frequencies_are_those_of_the_train_part(balance):
-    np.testing.assert_allclose(balance.frequencies.sum(axis=1), 1)
-    assert balance.frequencies[:, 0] == pytest.approx(0.5 + 0.5 / 16, abs=0.02)
+    (frequencies,) = balance.frequencies
+    np.testing.assert_allclose(frequencies.sum(axis=1), 1)
+    assert frequencies[:, 0] == pytest.approx(0.5 + 0.5 / 16, abs=0.02)
 
 
 def test_updates_bring_draws_to_the_wanted_frequencies(balance):
@@ -61,7 +62,7 @@ def test_biases_are_a_function_of_the_seed(balance):
 
 
 def test_biases_are_bounded(balance):
-    balance.frequencies = np.eye(16)[np.full(balance.model.frame, 3)]
+    balance.frequencies = np.eye(16)[np.full((1, balance.model.frame), 3)]
     balance.fit(40, seed=0)
     assert np.abs(np.asarray(balance.model.code_bias)).max() == LARGEST_BIAS
 
@@ -188,6 +189,40 @@ def test_streams_of_one_label_are_held_to_its_codes():
     balance.draws.music = np.array([[0.5, 0.5]])
     balance.fit(4, seed=0)
     assert np.asarray(model.code_bias)[:, 8:].min() > 0.5
+
+
+@pytest.mark.parametrize("labels", [[], ["one", "other"]])
+def test_streams_of_one_section_are_held_to_its_codes(labels):
+    """A stream that was long in one section by chance is not pushed to the codes of the other."""
+    keras.utils.set_random_seed(0)
+    sizes = {"codebook_size": 16, "components": 4, "units": 8, "sections": 2}
+    model = SpectralModel(RATE, labels=labels, **sizes)
+    model.prepare(
+        [np.random.default_rng(0).normal(size=20 * RATE).astype(np.float32) / 10] * 2,
+        range(len(labels)) or [0] * 2,
+    )
+    codes = np.repeat([0, 15], 2000)[:, None] * np.ones((1, model.frame), int)
+    model.find_sections([codes] * (len(labels) or 1), range(len(labels) or 1))
+    low = int(model.sections.of(codes)[0])
+    rows = (codes + 1).astype(np.int16).ravel()
+    count = len(labels) or 1
+    of_each = {"train": list(range(count))} if labels else None
+    data = CodeCorpus({"train": [rows] * count}, {"train": [0] * count}, of_each)
+    balance = CodeBalance(model, data)
+
+    class OneSection:
+        music = np.eye(2)[:1]
+        sections = np.full((500, 1), low)
+
+        def __call__(self, rng, anew):
+            return codes[:500, None]
+
+    balance.draws = OneSection()
+    balance.fit(4, seed=0)
+    assert np.abs(np.asarray(model.code_bias)[:, [0, 15]]).max() < 0.05
+    balance.draws.sections = np.repeat([[low], [1 - low]], 250, axis=0)
+    balance.fit(4, seed=0)
+    assert np.asarray(model.code_bias)[:, 15].min() > 0.5
 
 
 def test_no_window_counts_nothing():

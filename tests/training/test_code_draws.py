@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_rawaudio.models import SpectralModel
+from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.training.code_draws import CodeDraws
 
 RATE, ROWS, BLOCKS = 2000, 3, 12
@@ -54,3 +55,29 @@ def test_the_rows_that_begin_anew_have_read_nothing(model, noise):
     np.testing.assert_array_equal(second[:, :1], fresh[:, :1])
     np.testing.assert_array_equal(second[:, 1:], whole[BLOCKS:, 1:])
     assert (fresh[:, 1:] != whole[BLOCKS:, 1:]).any()
+
+
+def test_draws_say_which_section_each_block_is_in(noise):
+    keras.utils.set_random_seed(0)
+    model = SpectralModel(RATE, codebook_size=16, components=4, units=8, sections=3)
+    chain = np.random.default_rng(2).dirichlet(np.ones(3), (1, 4))
+    model.sections.transitions.assign(np.cumsum(chain, axis=2))
+    noise = np.random.default_rng(1).random((2 * BLOCKS, ROWS, model.noise_per_draw), np.float32)
+    draws, rng = CodeDraws(model, ROWS, BLOCKS), Repeated(noise)
+    parts = []
+    for _ in range(2):
+        draws(rng, slice(0)) if parts else draws(rng)
+        parts.append(draws.sections)
+    state, expected = {SECTION: -np.ones((ROWS, 1), np.float32)}, []
+    for numbers in noise:
+        state = model.sections.step(state, numbers[:, -1:], 1.0)
+        expected.append(np.asarray(state[SECTION])[:, 0])
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+    assert set(np.unique(expected)) == {0, 1, 2}
+
+
+def test_draws_of_a_model_without_sections_are_in_the_first(model, noise):
+    draws = CodeDraws(model, ROWS, BLOCKS)
+    draws(Repeated(noise))
+    assert draws.sections.shape == (BLOCKS, ROWS)
+    assert not draws.sections.any()
