@@ -19,6 +19,7 @@ from keras_rawaudio.exporters.phase_retrieval_onnx import GIVEN, hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import GAIN, HISTORY, LEVEL, PLACE, TEMPO
+from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, PHASES, SPECTRA
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -120,7 +121,8 @@ class _Composer:
                 *(states[n] for n in self.steps.hidden_states),
             ],
         )
-        aged = states | {AGE: recurrent[self.steps.recurrent.index(AGE)]}
+        moved_on = dict(zip(self.steps.recurrent, recurrent, strict=True))
+        aged = states | {name: moved_on[name] for name in (AGE, SECTION) if name in moved_on}
         own = [before[name] for name in self.steps.recurrent]
         given = ["codes/number", draws, before[CODES], before[CODES_BEFORE], "codes/new"]
         moved, _ = self.steps.moved.inline("codes/moved", [*given, *own, *recurrent], after)

@@ -12,6 +12,7 @@ from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import DENSITY, HOLD, MOST_DRAWS, with_level
+from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, SPECTRA
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -32,7 +33,7 @@ class SpectralSteps:
         recurrent: names of the states that `hidden` returns.
         hidden_states: names of those that it takes, after the number of the draw, from 0.
         hidden: what the prior makes of the codes before, and its state.
-        drawing_states: names of the states that `draw` takes; the age is that of `hidden`.
+        drawing_states: names of the states that `draw` takes; age and section are of `hidden`.
         draw: new codes; it takes the number of the draw, from 0.
         moved: codes, codes before and recurrent state with a block more, in rows that draw it.
         read: codes of spectra of power.
@@ -45,9 +46,10 @@ class SpectralSteps:
         self._convert = builder.step
         self.recurrent = model.step.states
         self.hidden_states = [*self.recurrent, HOLD.name]
-        # Without nearness the age decides nothing, and the distances of entries are not computed.
-        age = [AGE] if float(np.asarray(model.nearness)) else []
-        self.drawing_states = [CODES, *age, DENSITY.name, HOLD.name]
+        section = [SECTION] if model.sections else []
+        # Without nearness and sections the age decides nothing.
+        age = [AGE] if section or float(np.asarray(model.nearness)) else []
+        self.drawing_states = [CODES, *age, *section, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
         self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
         self.level = self._level_step()

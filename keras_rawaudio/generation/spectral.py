@@ -18,6 +18,7 @@ from keras_rawaudio.models.controls import (
     TEMPO,
     with_level,
 )
+from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -81,7 +82,7 @@ def _draw(
     def draw_codes(i: Any, state: State) -> State:
         own = ops.take(noise, i, axis=1)
         hidden, after = model.step(state, own)
-        given = {**state, AGE: after[AGE]}
+        given = {**state, **{name: after[name] for name in (AGE, SECTION) if name in after}}
         codes = model.sampler.draw(hidden, own, temperature, keys, given)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
 

@@ -12,7 +12,7 @@ from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD, MUSIC
 from keras_rawaudio.models.recognised_music import EVIDENCE, recognised, with_evidence
-from keras_rawaudio.models.section_chain import SECTION, SectionChain
+from keras_rawaudio.models.section_chain import SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 
@@ -79,11 +79,9 @@ class AutoregressiveStep:
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         entries = self.codec.look_up(ops.cast(codes, "int32"))
         after = {AGE: state[AGE] * kept * drawn + 1.0}
-        section = None
         if self.sections:
             after |= self.sections.step(given, noise[:, bands + 1 :], drawn)
-            section = ops.cast(after[SECTION][:, 0], "int32")
-        hidden, values = self.prior.step(entries, [given[name] for name in self.names], section)
+        hidden, values = self.prior.step(entries, [given[name] for name in self.names])
         after |= dict(zip(self.names, values, strict=True))
         if self.prior.labels:
             after[MUSIC] = state[MUSIC]  # what was recognised is not set

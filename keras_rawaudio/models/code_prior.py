@@ -17,7 +17,7 @@ from keras_rawaudio.models.distributions import first_argmax
 
 KEY_WIDTH = 128
 HIDDEN_WIDTH = 256
-LABEL_WIDTH, SECTION_WIDTH = 32, 32
+LABEL_WIDTH = 32
 LABEL_DROPOUT = 0.1  # share of rows in training whose label is left out
 
 
@@ -31,8 +31,7 @@ class CodePrior(keras.layers.Layer):
 
     With labels, the state holds a weight for each, and what is read is conditioned on the weighted
     sum of their learned embeddings. The clock is then that of the heaviest label. Where all weights
-    are 0 the music is unknown, and there is no clock and no section; some rows in training are read
-    so. With sections, an embedding of the section of the block that is predicted is read, too.
+    are 0 the music is unknown, and there is no clock; some rows in training are read so.
 
     Args:
         bands: codes of a block.
@@ -43,7 +42,6 @@ class CodePrior(keras.layers.Layer):
         input_noise: standard deviation of the noise on what is read, in training.
         clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
         labels: how many pieces of music it tells apart; 0 for one alone.
-        sections: how many a label has at most; 0: it is not told any.
 
     Attributes:
         frame_size: codes of a block.
@@ -54,7 +52,6 @@ class CodePrior(keras.layers.Layer):
         entries: of each band, those of the block before, `(B, T, components)`.
         state: list of tensors, as `state_spec` names them.
         training: switches noise and dropout on.
-        section: `(B, T)` int32, of the blocks to predict; None for a prior without sections.
 
     Returns:
         Hidden `(B, T, units)`, from which come each band's `logits`, and the new state.
@@ -78,13 +75,12 @@ class CodePrior(keras.layers.Layer):
         input_noise: float = 0.1,
         clock_harmonics: int = 0,
         labels: int = 0,
-        sections: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.bands, self.components, self.units, self.layers = bands, components, units, layers
         self.dropout, self.input_noise = dropout, input_noise
-        self.clock_harmonics, self.labels, self.sections = clock_harmonics, labels, sections
+        self.clock_harmonics, self.labels = clock_harmonics, labels
         self.frame_size = bands
         dense = keras.layers.Dense
         # Saved models have these names. `read` projects entries, `join` adds clock and label, and
@@ -98,12 +94,10 @@ class CodePrior(keras.layers.Layer):
         self.key_out = [dense(KEY_WIDTH + 1, name=f"key{i}_b") for i in range(bands)]
         self.known = [dense(KEY_WIDTH, name=f"known{i}") for i in range(bands - 1)]
         far_apart = keras.initializers.RandomNormal(stddev=1.0)
-        self.embedding, self.section_embedding = (
-            dense(width, use_bias=False, kernel_initializer=far_apart, name=name) if there else None
-            for there, width, name in (
-                (labels, LABEL_WIDTH, "embedding"),
-                (sections, SECTION_WIDTH, "section_embedding"),
-            )
+        self.embedding = (
+            dense(LABEL_WIDTH, use_bias=False, kernel_initializer=far_apart, name="embedding")
+            if labels
+            else None
         )
         self.dropout_layer = keras.layers.Dropout(dropout)
         self.seed_generator = keras.random.SeedGenerator()
@@ -115,9 +109,6 @@ class CodePrior(keras.layers.Layer):
         if self.embedding:
             self.embedding.build((None, self.labels))
             width += LABEL_WIDTH
-        if self.section_embedding:
-            self.section_embedding.build((None, max(1, self.labels) * self.sections))
-            width += SECTION_WIDTH
         self.join.build((None, width))
         self.stack.build((None, None, units))
         for band in range(self.bands):
@@ -167,7 +158,7 @@ class CodePrior(keras.layers.Layer):
         return on_beat, ops.zeros_like(clock) + beat >= 0
 
     def call(
-        self, entries: list[Any], state: list[Any], training: bool = False, section: Any = None
+        self, entries: list[Any], state: list[Any], training: bool = False
     ) -> tuple[Any, list[Any]]:
         parts, T = [self._projected(entries, training)], entries[0].shape[1]
         states, clock, music = self.split_state(state)
@@ -183,16 +174,12 @@ class CodePrior(keras.layers.Layer):
             embedded = self.embedding(weights)[:, None]
             parts.append(ops.broadcast_to(embedded, (*ops.shape(parts[0])[:2], LABEL_WIDTH)))
             after.append(music)
-        if self.section_embedding:
-            parts.append(self.section_embedding(self._section_vectors(section, weights)))
         hidden = self.join(ops.concatenate(parts, axis=-1))
         hidden = self.dropout_layer(hidden, training=training)
         hidden, states = self.stack(hidden, states, training=training)
         return self.dropout_layer(hidden, training=training), [*states, *after]
 
-    def step(
-        self, entries: list[Any], state: list[Any], section: Any = None
-    ) -> tuple[Any, list[Any]]:
+    def step(self, entries: list[Any], state: list[Any]) -> tuple[Any, list[Any]]:
         """`call` for one block, without the time axis, outside of training."""
         parts, after = [self._projected(entries, False)], []
         states, clock, music = self.split_state(state)
@@ -203,9 +190,6 @@ class CodePrior(keras.layers.Layer):
             parts[1:] = [features * self._has_clock(music) for features in parts[1:]]
             parts.append(self.embedding(self._label_weights(music, False)))
             after.append(music)
-        if self.section_embedding:
-            vectors = self._section_vectors(section[:, None], music)[:, 0]
-            parts.append(self.section_embedding(vectors))
         hidden, states = self.stack.step(self.join(ops.concatenate(parts, axis=-1)), states)
         return hidden, [*states, *after]
 
@@ -283,14 +267,6 @@ class CodePrior(keras.layers.Layer):
         uniform = keras.random.uniform((ops.shape(music)[0], 1), seed=self.seed_generator)
         return music * ops.cast(uniform >= LABEL_DROPOUT, "float32")
 
-    def _section_vectors(self, section: Any, weights: Any) -> Any:
-        """Sections `(B, T)` one-hot, those of all labels told apart; zeros for unknown music."""
-        vectors = ops.one_hot(section, self.sections, dtype="float32")
-        if weights is None:
-            return vectors
-        each = _heaviest(weights)[:, None, :, None] * vectors[:, :, None]
-        return ops.reshape(each, (-1, section.shape[1], self.labels * self.sections))
-
     def _turns_per_block(self, music: Any) -> Any:
         """Of the clock: a number, or `(B, 1)` by the heaviest label."""
         return self.bands / (self.period if music is None else self.period_of(music))
@@ -306,7 +282,6 @@ class CodePrior(keras.layers.Layer):
             **{name: getattr(self, name) for name in names},
             "clock_harmonics": self.clock_harmonics,
             "labels": self.labels,
-            "sections": self.sections,
         }
 
 

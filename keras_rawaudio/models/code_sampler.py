@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
 from keras_rawaudio.models.controls import DENSITY, HOLD
+from keras_rawaudio.models.section_chain import SECTION, SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 AGE = "age"  # the state that counts blocks since the prior's state began; those read are one
@@ -16,8 +17,9 @@ AGE = "age"  # the state that counts blocks since the prior's state began; those
 class CodeSampler:
     """Draws codes from the logits of a prior.
 
-    A block with which the prior's state begins anew, because its memory ended, may be drawn near
-    the block before: probabilities are weighted by a Gaussian around its entries.
+    A block with which the prior's state begins anew is drawn in its section: probabilities are
+    multiplied by how much more frequent a code is there. If its memory ended, the block may be
+    drawn near the one before, too: probabilities are weighted by a Gaussian around its entries.
 
     Args:
         codec: has the entries.
@@ -26,6 +28,7 @@ class CodeSampler:
         min_p: `(bands,)`, the least probability of a code that is drawn, as a share of the
             greatest.
         nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
+        sections: has the odds of codes; None for a model without sections.
 
     Example:
         >>> from keras_rawaudio.models import SpectralModel
@@ -40,10 +43,16 @@ class CodeSampler:
     """
 
     def __init__(
-        self, codec: SpectralCodec, prior: CodePrior, bias: Any, min_p: Any, nearness: Any
+        self,
+        codec: SpectralCodec,
+        prior: CodePrior,
+        bias: Any,
+        min_p: Any,
+        nearness: Any,
+        sections: SectionChain | None = None,
     ) -> None:
         self.codec, self.prior, self.bias = codec, prior, bias
-        self.min_p, self.nearness = min_p, nearness
+        self.min_p, self.nearness, self.sections = min_p, nearness, sections
 
     def entry_keys(self) -> list[Any]:
         """What queries are compared with: keys and biases of the entries of each band."""
@@ -76,8 +85,8 @@ class CodeSampler:
                 distribution.
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
-            state: `codes` of the block before with the `age` of the prior's state, and the controls
-                `density` and `hold`; None, or what is not there: as trained.
+            state: `codes` of the block before with the `age` of the prior's state, the `section`,
+                and the controls `density` and `hold`; None, or what is not there: as trained.
         """
         state = state or {}
         lower_bands = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
@@ -86,6 +95,9 @@ class CodeSampler:
             logits = self.prior.logits(band, hidden, lower_bands, keys[band])
             if AGE in state:
                 logits = logits + self._nearness(band, state)
+                if self.sections and SECTION in state:
+                    odds = self.sections.odds_of(band, state[SECTION])
+                    logits = logits + ops.where(state[AGE] == 1, odds, 0.0)
             if DENSITY.name in state:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature

@@ -13,21 +13,24 @@ from keras_rawaudio.dsp.clustering import kmeans, nearest
 from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.distributions import first_argmax
+from keras_rawaudio.models.recognised_music import code_counts
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
-SECTION = "section"  # the state that holds the number of the section; -1 before the first
+# The state that holds the number of the section, those of all labels counted; -1 for none.
+SECTION = "section"
 RECENT = "recent"  # the state that holds the mean of the entries read last, and of how many
 WINDOW = 10.0  # seconds over which entries are averaged
 SHORTEST = 20.0  # seconds of the train part that a section has at least
 ABSENT = 1e4  # in each component, of the mean of a section that a label does not have
-CODE_LIMIT = 32_767  # of a code with its section, which is kept in 16 bits
+SMOOTHING = 0.05  # share of the label's code frequencies in those of a section
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class SectionChain(keras.layers.Layer):
     """Sections of each label, by the mean of entries over ten seconds, and a Markov chain of them.
 
-    Nothing of it learns by gradients: `fit` takes centres and transitions from the train part.
+    Where a state begins anew, codes are drawn that are frequent in the section. Nothing of it
+    learns by gradients: `fit` takes all of it from the train part.
 
     Args:
         codec: has the entries; they are set before `fit`.
@@ -39,6 +42,8 @@ class SectionChain(keras.layers.Layer):
         transitions: `(labels or 1, count + 1, count)`, for each section the cumulative distribution
             of the next block's; the last row is that of a first block, and of a section that a
             label does not have.
+        odds: `(bands, (labels or 1) * count, codebook_size)`, logarithms of each section's code
+            frequencies over those of its label.
 
     Example:
         >>> codec = SpectralCodec(8000, codebook_size=16)
@@ -58,11 +63,13 @@ class SectionChain(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         labels, width = max(1, self.labels), self.codec.bands * self.codec.components
-        self.means, self.transitions = (
+        codes = self.codec.bands, labels * self.count, self.codec.codebook_size
+        self.means, self.transitions, self.odds = (
             self.add_weight(shape, initializer="zeros", trainable=False, name=name)
             for name, shape in (
                 ("means", (labels, self.count, width)),
                 ("transitions", (labels, self.count + 1, self.count)),
+                ("odds", codes),
             )
         )
         self.built = True
@@ -96,8 +103,13 @@ class SectionChain(keras.layers.Layer):
                 centres = self._centres(each)
                 means[label, : len(centres)] = centres
         self.means.assign(means)
-        chains = [self._cumulative([self.of(r, k) for r in each]) for k, each in enumerate(own)]
-        self.transitions.assign(chains)
+        sections = [[self.of(row, label) for row in each] for label, each in enumerate(own)]
+        self.transitions.assign([self._cumulative(each) for each in sections])
+        counts = self.code_counts(
+            [row for each in own for row in each],
+            [label for label, each in enumerate(own) for _ in each],
+        )
+        self.odds.assign(_log_odds(counts.reshape(len(own), self.count, *counts.shape[1:])))
 
     def _centres(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Centres of the sections of one label, at least one."""
@@ -134,11 +146,30 @@ class SectionChain(keras.layers.Layer):
             label: of the stretch.
 
         Returns:
-            `(blocks,)` from 0.
+            `(blocks,)`, from 0 for each label.
         """
         if len(codes) == 0:
             return np.zeros(0, int)
         return nearest(self._averaged(codes), np.asarray(self.means)[label])
+
+    def code_counts(self, rows: Sequence[np.ndarray], labels: Sequence[int]) -> np.ndarray:
+        """How often each section of each label has each code.
+
+        Args:
+            rows: `(blocks, bands)` from 0.
+            labels: of each.
+
+        Returns:
+            `((labels or 1) * count, bands, codebook_size)` float64.
+        """
+        bands, sections, levels = self.odds.shape
+        parts, numbers = [], []
+        for row, label in zip(rows, labels, strict=True):
+            own = self.of(row, label)
+            for section in np.unique(own):
+                parts.append(row[own == section].ravel() + 1)
+                numbers.append(label * self.count + int(section))
+        return code_counts(parts, numbers, (sections, bands, levels))
 
     def _averaged(self, codes: np.ndarray) -> np.ndarray:
         """Mean of the entries within five seconds of each block, `(blocks, bands * components)`."""
@@ -148,21 +179,6 @@ class SectionChain(keras.layers.Layer):
         first, last = np.maximum(place - half, 0), np.minimum(place + half + 1, len(entries))
         means: np.ndarray = (sums[last] - sums[first]) / (last - first)[:, None]
         return means.astype(np.float32)
-
-    def with_sections(self, codes: np.ndarray, label: int = 0) -> np.ndarray:
-        """A stretch of codes with their sections, as one row; `split` parts them again.
-
-        Args:
-            codes: `(blocks, bands)` from 0.
-            label: of the stretch.
-
-        Returns:
-            `(blocks * bands,)` int16 from 1; to the first code of a block `codebook_size` is added
-            for each section before its own.
-        """
-        row = codes + 1
-        row[:, 0] += self.codec.codebook_size * self.of(codes, label)
-        return row.astype(np.int16).ravel()
 
     def step(self, state: State, noise: Any, drawn: Any) -> State:
         """Move to the section of the next block.
@@ -180,24 +196,35 @@ class SectionChain(keras.layers.Layer):
             What of the state is new.
         """
         music = state.get(MUSIC)
-        label = ops.zeros_like(noise[:, 0], "int32") if music is None else first_argmax(music)
-        before = state[SECTION]
-        row = ops.where(before < 0, float(self.count), before)
-        now = ops.one_hot(ops.cast(row[:, 0], "int32"), self.count + 1, dtype="float32")
-        chain = ops.sum(now[:, :, None] * ops.take(self.transitions, label, axis=0), axis=1)
-        moved = ops.sum(ops.cast(chain <= noise, "float32"), axis=1, keepdims=True)
-        after = {SECTION: ops.minimum(moved, self.count - 1.0)}
+        label = ops.zeros_like(noise, "int32") if music is None else first_argmax(music)[:, None]
+        before = ops.cast(state[SECTION], "int32")
+        own = ops.logical_and(before >= 0, before // self.count == label)
+        row = ops.where(own, before - self.count * label, self.count)
+        now = ops.one_hot(row, self.count + 1, dtype="float32")
+        chain = ops.matmul(now, ops.take(self.transitions, label[:, 0], axis=0))[:, 0]
+        moved = ops.sum(ops.cast(chain <= noise, "int32"), axis=1, keepdims=True)
+        section = self.count * label + ops.minimum(moved, self.count - 1)
+        after = {}
         if RECENT in state:
-            recent = self._recent(state, drawn)
-            means = ops.take(self.means, label, axis=0)
+            recent = after[RECENT] = self._recent(state, drawn)
+            means = ops.take(self.means, label[:, 0], axis=0)
             distances = ops.sum(ops.square(means - recent[:, None, :-1]), axis=-1)
-            read = ops.cast(first_argmax(-distances), "float32")[:, None]
-            read = ops.where(recent[:, -1:] > 0, read, before)
-            after = {SECTION: ops.where(drawn > 0.5, after[SECTION], read), RECENT: recent}
+            read = self.count * label + first_argmax(-distances)[:, None]
+            section = ops.where(drawn > 0.5, section, ops.where(recent[:, -1:] > 0, read, before))
         if music is not None:
-            known = ops.any(music > 0, axis=1, keepdims=True)
-            after[SECTION] = ops.where(known, after[SECTION], -1.0)
-        return after
+            section = ops.where(ops.any(music > 0, axis=1, keepdims=True), section, -1)
+        return {SECTION: ops.cast(section, "float32"), **after}
+
+    def odds_of(self, band: int, section: Any) -> Any:
+        """What is added to a band's logits in a section, `(B, codebook_size)`; 0 for none.
+
+        Args:
+            band: which.
+            section: `(B, 1)`, the state.
+        """
+        number = ops.cast(section[:, 0], "int32")
+        odds = ops.take(self.odds[band], ops.maximum(number, 0), axis=0)
+        return ops.where(section >= 0, odds, 0.0)
 
     def _recent(self, state: State, drawn: Any) -> Any:
         """`RECENT` with the block before in it, where that was read."""
@@ -209,20 +236,12 @@ class SectionChain(keras.layers.Layer):
         return ops.concatenate([mean, count], axis=1)
 
 
-def split(x: Any, codebook_size: int) -> tuple[Any, Any]:
-    """Part codes from their sections.
-
-    Args:
-        x: integers as of `SectionChain.with_sections`; 0 for none.
-        codebook_size: entries of a band.
-
-    Returns:
-        Codes from 1, 0 for none; and sections, both of the shape of `x`.
-
-    Example:
-        >>> codes, sections = split(ops.convert_to_tensor([0, 1, 16, 17, 40]), 16)
-        >>> codes.numpy().tolist(), sections.numpy().tolist()
-        ([0, 1, 16, 1, 8], [0, 0, 0, 1, 2])
-    """
-    section = ops.floor_divide(ops.maximum(x - 1, 0), codebook_size)
-    return x - codebook_size * section, section
+def _log_odds(counts: np.ndarray) -> np.ndarray:
+    """`SectionChain.odds` of counts `(labels, sections, bands, codebook_size)`."""
+    frequencies = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+    label = counts.sum(axis=1, keepdims=True)
+    label = label / np.maximum(label.sum(axis=-1, keepdims=True), 1)
+    mixed = (1 - SMOOTHING) * frequencies + SMOOTHING * label
+    there = np.logical_and(label > 0, counts.sum(axis=-1, keepdims=True) > 0)
+    odds = np.log(np.where(there, mixed, 1.0) / np.where(there, label, 1.0))
+    return odds.reshape(-1, *odds.shape[2:]).transpose(1, 0, 2)

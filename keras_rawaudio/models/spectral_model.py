@@ -30,7 +30,7 @@ from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
 from keras_rawaudio.models.recognised_music import EVIDENCE, log_code_frequencies
-from keras_rawaudio.models.section_chain import SectionChain, split
+from keras_rawaudio.models.section_chain import SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 
@@ -39,10 +39,9 @@ from keras_rawaudio.models.spectral_decoder import SpectralDecoder
 class SpectralModel(FitWindows):
     """Audio as codes of spectra, codes by a recurrent prior, phases by iteration.
 
-    In training it reads and predicts codes, one row after the other: those of a block, band by
-    band, then those of the next. The first code of a block says its section, too
-    (`SectionChain.with_sections`). It generates block by block: `step` moves the prior, `sampler`
-    draws codes, and `decoder` makes audio of them.
+    In training it reads and predicts codes alone, one row after the other: those of a block, band
+    by band, then those of the next. It generates block by block: `step` moves the prior,
+    `sampler` draws codes, and `decoder` makes audio of them.
 
     Args:
         rate: samples per second.
@@ -57,7 +56,7 @@ class SpectralModel(FitWindows):
             draws; less while the model knows little (`with_own_draws`).
         clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
         labels: names of the pieces of music that it tells apart; none for one alone.
-        sections: how many sections a piece has at most; 0: it knows of none.
+        sections: how many sections a piece has at most; 0: none.
 
     Attributes:
         step: moves the prior by a block.
@@ -125,7 +124,6 @@ class SpectralModel(FitWindows):
             input_noise,
             clock_harmonics,
             len(self.labels),
-            sections,
             name="tier0",
         )
         self.prior.build()
@@ -149,7 +147,12 @@ class SpectralModel(FitWindows):
             self.sections = SectionChain(self.spectral_codec, sections, len(self.labels))
             self.sections.build()
         self.sampler = CodeSampler(
-            self.spectral_codec, self.prior, self.code_bias, self.min_p, self.nearness
+            self.spectral_codec,
+            self.prior,
+            self.code_bias,
+            self.min_p,
+            self.nearness,
+            self.sections,
         )
         self.step = AutoregressiveStep(
             self.spectral_codec,
@@ -208,16 +211,14 @@ class SpectralModel(FitWindows):
         return {name: ops.zeros((batch, *shape)) for name, shape in self.state_spec().items()}
 
     def target(self, x: Any, y: Any) -> Any:
-        """What the prediction is compared with: codes without sections."""
-        return split(y, self.spectral_codec.codebook_size)[0]
+        """What the prediction is compared with."""
+        return y
 
     def call(self, x: Any, state: State | None = None, training: bool = False) -> Any:
         if state is None:
             return self.call_window(x, training)
         S = self.frame
         N = x.shape[1] - self.context
-        x, sections = split(x, self.spectral_codec.codebook_size)
-        section = sections[:, S::S]  # of the blocks that are predicted
         previous = ops.reshape(x[:, :N], (-1, N // S, S)) - 1
         # The last band of the last block is a target only.
         current = ops.reshape(ops.pad(x[:, S:], ((0, 0), (0, 1))), (-1, N // S, S)) - 1
@@ -229,12 +230,11 @@ class SpectralModel(FitWindows):
         values = [state[name] for name in names]
         entries, keys = codec.look_up(current), self.sampler.entry_keys()
         if training and self.own_draws:
-            hidden, _ = self.prior(codec.look_up(previous), values, section=section)
+            hidden, _ = self.prior(codec.look_up(previous), values)
             logits = self.prior.teacher_forced_logits(hidden, entries, keys)
             previous = with_own_draws(previous, logits, self.own_draws, self.seed_generator)
             previous = ops.stop_gradient(previous)
-        entries_before = codec.look_up(previous)
-        hidden, after = self.prior(entries_before, values, training=training, section=section)
+        hidden, after = self.prior(codec.look_up(previous), values, training=training)
         logits = self.prior.teacher_forced_logits(hidden, entries, keys, training=training)
         return logits, {**state, **dict(zip(names, after, strict=True))}
 
@@ -325,7 +325,7 @@ class SpectralModel(FitWindows):
             "components": self.spectral_codec.components,
             "own_draws": self.own_draws,
             "labels": list(self.labels),
-            "sections": prior["sections"],
+            "sections": self.sections.count if self.sections else 0,
             **{name: prior[name] for name in names},
         }
 

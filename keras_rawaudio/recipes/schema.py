@@ -132,8 +132,8 @@ class SpectralSettings(Settings):
     clock_harmonics: Annotated[int, Field(ge=0, le=4096)] = 16
     """Of a clock in time with each recording of the corpus; 0: none."""
     sections: Annotated[int, Field(ge=0, le=64)] = 8
-    """Sections of a piece at most, by timbre and level, which follow each other as in the piece; 0:
-    none."""
+    """Sections of a piece at most, by timbre and level. A state that begins anew is of the section
+    that is due; 0: of any."""
 
 
 class CodeDataSettings(DataSettings):

@@ -16,7 +16,6 @@ from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import band_edges, codebook_size
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel, Model, Refiner, SpectralModel
-from keras_rawaudio.models.section_chain import CODE_LIMIT
 from keras_rawaudio.recipes import (
     AnyRecipe,
     Recipe,
@@ -128,8 +127,6 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     """
     settings = recipe.spectral.model_dump()
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(_train_blocks(corpus))
-    # A code with its section is kept in 16 bits.
-    settings["sections"] = min(settings["sections"], CODE_LIMIT // settings["codebook_size"])
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0

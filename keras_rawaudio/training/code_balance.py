@@ -122,28 +122,23 @@ class CodeBalance:
 
         Few streams have not all of many labels, and of sections not each for as long as the piece.
         """
-        shares = self.draws.music if self.model.labels else np.ones((1, 1))
+        count = len(self.frequencies)
+        shares = np.ones(count)
         if self.model.sections:
-            count = self.model.sections.count
-            each = np.eye(count)[self.draws.sections].mean(axis=0)  # (rows, sections)
-            shares = (shares[:, :, None] * each[:, None]).reshape(len(each), -1)
-        shares = shares.mean(axis=0)
+            shares *= np.bincount(self.draws.sections.ravel(), minlength=count)
+        elif self.model.labels:
+            shares *= self.draws.music.sum(axis=0)
+        shares /= shares.sum()
         wanted: np.ndarray = np.tensordot(shares, self.frequencies, 1)
         return wanted
 
 
 def _counts(model: SpectralModel, data: CodeCorpus) -> np.ndarray:
     """How often each section of each label has each code, `(labels * sections, bands, levels)`."""
-    count, codec = model.sections.count if model.sections else 1, model.spectral_codec
-    shape = (max(1, len(model.labels)) * count, model.frame, codec.codebook_size)
-    rows = data.inputs("train", model)
+    rows = data.segments("train")
     labels = data.labels("train") or [0] * len(rows)
-    parts, numbers = [], []
-    for row, label in zip(rows, labels, strict=True):
-        blocks = row.reshape(-1, model.frame)
-        codes = (blocks - 1) % codec.codebook_size + 1
-        sections = (blocks[:, 0] - 1) // codec.codebook_size
-        for section in np.unique(sections):
-            parts.append(codes[sections == section].ravel())
-            numbers.append(label * count + int(section))
-    return code_counts(parts, numbers, shape)
+    if model.sections:
+        blocks = [row.reshape(-1, model.frame) - 1 for row in rows]
+        return model.sections.code_counts(blocks, labels)
+    levels = model.spectral_codec.codebook_size
+    return code_counts(rows, labels, (max(1, len(model.labels)), model.frame, levels))

@@ -120,15 +120,6 @@ class CodeCorpus:
         """The codes of each stretch."""
         return self._codes[part]
 
-    def inputs(self, part: str, model: SpectralModel) -> list[np.ndarray]:
-        """What a model reads of each stretch: its codes, with their sections where it has any."""
-        rows = self.segments(part)
-        if not model.sections:
-            return rows
-        labels = self.labels(part) or [0] * len(rows)
-        codes = [row.reshape(-1, model.frame) - 1 for row in rows]
-        return [model.sections.with_sections(*of) for of in zip(codes, labels, strict=True)]
-
     def starts(self, part: str) -> list[int]:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]

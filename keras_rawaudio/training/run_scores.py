@@ -40,10 +40,8 @@ def evaluate(
     data: CodeCorpus | Corpus = corpus
     if isinstance(model, SpectralModel):
         data = CodeCorpus.load(folder.codes, model.spectral_codec.codebook_size)
-    labels, segments = None, data.segments(split)
-    if isinstance(data, CodeCorpus):
-        labels, segments = data.labels(split), data.inputs(split, model)
-    part = segments, data.starts(split), labels
+    labels = data.labels(split) if isinstance(data, CodeCorpus) else None
+    part = data.segments(split), data.starts(split), labels
     scores = Evaluator(model, *part)()
     result = {
         "run": str(run),

@@ -31,8 +31,7 @@ class Splices:
     not repeat itself has few such places.
 
     Args:
-        codes: stretches of the train part, `(blocks * bands,)`, counted from 1, with sections where
-            the model has any.
+        codes: stretches of the train part, `(blocks * bands,)`, counted from 1.
         starts: where in its own file each begins, in codes.
         labels: of each, for a model with labels.
         model: its codebooks and clock have been found.
@@ -199,7 +198,7 @@ def _periods(model: SpectralModel) -> np.ndarray:
 
 def _contexts(rows: Sequence[np.ndarray], model: SpectralModel) -> np.ndarray:
     """The last blocks of each place as a vector: principal components of their entries."""
-    codes = (np.concatenate(rows).astype(np.int32) - 1) % model.spectral_codec.codebook_size
+    codes = np.concatenate(rows).astype(np.int32) - 1
     found = [np.asarray(band) for band in model.spectral_codec.look_up(codes)]
     entries = np.concatenate(found, axis=1)
     entries = entries - entries.mean(axis=0)

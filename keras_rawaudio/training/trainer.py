@@ -98,8 +98,6 @@ class Trainer:
         self.resumed = resume
         if resume:
             self._restore()
-        if data and isinstance(model, SpectralModel):
-            self.segments = data.inputs("train", model)  # by sections that were restored
         # With the codebook that was restored: copies are sought among its spectra.
         self.files = ModelFiles(run, self.step, self.console, data, self.settings)
         if replicas.chief:

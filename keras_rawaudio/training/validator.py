@@ -43,11 +43,11 @@ class Validator:
     ) -> None:
         self.run, self.corpus, self.step, self.console = run, corpus, step, console
         self.sample_seconds, self.measure = sample_seconds, step.model.head.measure
-        part = "validation"
+        read = data or corpus
         heldout = (
-            data.inputs(part, step.model) if data else corpus.segments(part),
-            (data or corpus).starts(part),
-            data.labels(part) if data else None,
+            read.segments("validation"),
+            read.starts("validation"),
+            data.labels("validation") if data else None,
         )
         self.evaluator = Evaluator(step.model, *heldout)
         self.gate_statistics = GateStatistics(step.model, *heldout)

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 from keras import ops
 
 from keras_rawaudio.models import section_chain
+from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import MUSIC
 from keras_rawaudio.models.section_chain import (
     ABSENT,
@@ -16,7 +15,6 @@ from keras_rawaudio.models.section_chain import (
     SECTION,
     SHORTEST,
     SectionChain,
-    split,
 )
 from keras_rawaudio.models.spectral_codec import CODES
 
@@ -138,14 +136,16 @@ def test_each_label_has_sections_of_its_own(model):
     music = ops.convert_to_tensor(np.repeat(np.eye(2, dtype=np.float32), 50, axis=0))
     found = drawn(chain, 100, 300, **{MUSIC: music})
     assert set(np.unique(found[:, :50])) == {0, 1}
-    assert (found[:, 50:] == 0).all()
+    assert (found[:, 50:] == COUNT).all()
 
 
 def test_music_that_changes_leads_to_its_own_sections(model):
     rows = [row_of(model, (0, 60), (1, 60)), row_of(model, (2, 120))]
     chain = fitted(model, rows, [0, 1])
     day = ops.convert_to_tensor(np.tile([[0.2, 0.8]], (20, 1)).astype(np.float32))
-    assert (drawn(chain, 20, 3, **{SECTION: ops.ones((20, 1)), MUSIC: day}) == 0).all()
+    for before in (0, 1, COUNT):
+        state = {SECTION: ops.full((20, 1), float(before)), MUSIC: day}
+        assert (drawn(chain, 20, 3, **state) == COUNT).all()
 
 
 def test_unknown_music_has_no_section(labelled):
@@ -181,58 +181,41 @@ def test_before_anything_is_read_there_is_no_section(model):
     assert float(chain.step(state, np.zeros((1, 1), np.float32), 0.0)[SECTION][0, 0]) == -1
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_codes_and_sections_are_joined_and_parted(model, seed):
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 16, (int(rng.integers(1, 40)), model.frame))
-    chain = SectionChain(model.spectral_codec, COUNT)
-    chain.build()
-    chain.means.assign(rng.normal(size=chain.means.shape))
-    row = chain.with_sections(codes)
-    again, sections = split(ops.convert_to_tensor(row.astype(np.int32)), 16)
-    np.testing.assert_array_equal(np.reshape(again, codes.shape), codes + 1)
-    np.testing.assert_array_equal(np.asarray(sections)[:: model.frame], chain.of(codes))
-    assert split(ops.zeros((1,), "int32"), 16)[0].numpy().tolist() == [0]
+def test_odds_say_what_is_frequent_in_a_section(model):
+    row = row_of(model, (0, 60), (1, 30))
+    chain = fitted(model, [row])
+    sections = chain.of(row)
+    for band, codes in enumerate(row.T):
+        label = np.bincount(codes, minlength=16) / len(codes)
+        for number in set(sections.tolist()):
+            own = np.bincount(codes[sections == number], minlength=16) / (sections == number).sum()
+            wanted = np.where(label > 0, (0.95 * own + 0.05 * label) / np.maximum(label, 1e-9), 1)
+            found = chain.odds_of(band, ops.full((1, 1), float(number)))
+            np.testing.assert_allclose(found[0], np.log(wanted), atol=1e-5)
+    assert not np.any(chain.odds_of(0, -ops.ones((1, 1))))
+    assert not np.any(np.asarray(chain.odds)[:, 2:])  # of sections that are not there
 
 
-def test_an_empty_stretch_has_no_sections(model):
-    assert model.sections.with_sections(np.zeros((0, model.frame), int)).shape == (0,)
-
-
-def test_a_prediction_depends_on_the_section_of_its_block(model):
-    S, levels = model.frame, model.spectral_codec.codebook_size
-    x = np.random.default_rng(1).integers(1, 17, (2, model.context + 6 * S)).astype(np.int32)
-    before, _ = model(x, model.zero_state(2))
-    changed = x.copy()
-    changed[:, S + 3 * S] += 2 * levels  # the first code of the fourth block
-    after, _ = model(changed, model.zero_state(2))
-    off = np.abs(np.stack(before) - np.stack(after)).max(axis=(0, 1, 3))
-    assert (off[:3] < 1e-5).all()
-    assert off[3] > 1e-3
-    np.testing.assert_array_equal(model.target(x, changed), x)
-
-
-def test_the_step_reads_the_section_as_a_window_does(labelled):
-    """Blocks one by one, with sections given, are predicted as in one window."""
-    S, levels, rows = labelled.frame, labelled.spectral_codec.codebook_size, 2
-    rng = np.random.default_rng(2)
-    codes = rng.integers(0, 16, (rows, 6, S))
-    sections = rng.integers(0, COUNT, (rows, 6))
-    flat = codes + 1
-    flat[:, :, 0] += levels * sections
-    x = np.concatenate([np.zeros((rows, S), int), flat.reshape(rows, -1)], axis=1)[:, :-1]
-    state = labelled.zero_state(rows) | {MUSIC: ops.convert_to_tensor(np.eye(2, dtype="f4"))}
-    logits, _ = labelled(ops.convert_to_tensor(x.astype(np.int32)), state)
-    prior, names = labelled.prior, list(labelled.state_spec())
-    keys, before = labelled.sampler.entry_keys(), -np.ones((rows, S), np.int32)
-    for t in range(6):
-        entries = labelled.spectral_codec.look_up(before)
-        section = ops.convert_to_tensor(sections[:, t].astype(np.int32))
-        hidden, values = prior.step(entries, [state[name] for name in names], section)
-        state |= dict(zip(names, values, strict=True))
-        first = prior.logits(0, hidden, ops.zeros((rows, 128)), keys[0])
-        np.testing.assert_allclose(first, np.asarray(logits[0])[:, t], atol=1e-4)
-        before = codes[:, t].astype(np.int32)
+@pytest.mark.parametrize(("age", "there"), [(1, True), (2, False)])
+@pytest.mark.parametrize("code", [-1, 3])
+def test_what_begins_anew_is_drawn_in_its_section(model, age, there, code):
+    """From nothing, too; what goes on is drawn as without sections."""
+    rows = 4000
+    state = {CODES: ops.full((rows, model.frame), float(code)), AGE: age * ops.ones((rows, 1))}
+    before = np.asarray(model.sections.odds)
+    odds = np.zeros_like(before)
+    odds[:, 2, 5:] = np.log(0.05)
+    model.sections.odds.assign(odds)
+    noise = np.random.default_rng(0).random((rows, model.noise_per_draw)).astype(np.float32)
+    given = ops.zeros((rows, 12)), noise, ops.ones((rows, 1)), model.sampler.entry_keys()
+    shares = []
+    for section in (-1.0, 0.0, 2.0):
+        drawn = model.sampler.draw(*given, {**state, SECTION: ops.full((rows, 1), section)})
+        shares.append((np.asarray(drawn)[:, 0] < 5).mean())
+    model.sections.odds.assign(before)
+    assert shares[0] == shares[1]
+    likelier = shares[0] / (shares[0] + 0.05 * (1 - shares[0]))
+    assert shares[2] == pytest.approx(likelier if there else shares[0], abs=0.03)
 
 
 def test_sections_are_saved_with_the_model(tmp_path, model):
@@ -241,6 +224,7 @@ def test_sections_are_saved_with_the_model(tmp_path, model):
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_array_equal(loaded.sections.means, model.sections.means)
     np.testing.assert_array_equal(loaded.sections.transitions, model.sections.transitions)
+    np.testing.assert_array_equal(loaded.sections.odds, model.sections.odds)
     assert np.asarray(model.sections.means).any()
 
 

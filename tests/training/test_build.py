@@ -41,15 +41,6 @@ def test_a_size_that_the_recipe_has_is_kept(corpus):
     assert with_codebook_size(recipe, corpus, Budget(minutes=60)) == recipe
 
 
-@pytest.mark.parametrize(("entries", "sections"), [(1024, 8), (4096, 7), (16384, 1)])
-def test_codes_and_their_sections_are_kept_in_sixteen_bits(corpus, entries, sections):
-    corpus.labels, corpus.describe = (), lambda: {"sources": ["song.wav"]}
-    recipe = load_recipe("default", {"spectral.units": 8, "spectral.codebook_size": entries})
-    model = spectral_model(recipe, corpus)
-    assert model.sections.count == sections
-    assert entries * sections < 2**15
-
-
 def test_a_run_without_a_codebook_size_has_an_eighth_of_its_blocks(corpus):
     corpus.labels, corpus.describe = (), lambda: {"sources": ["song.wav"]}
     model = spectral_model(load_recipe("default", {"spectral.units": 8}), corpus)

@@ -220,7 +220,7 @@ def test_streams_of_one_section_are_held_to_its_codes(labels):
     balance.draws = OneSection()
     balance.fit(4, seed=0)
     assert np.abs(np.asarray(model.code_bias)[:, [0, 15]]).max() < 0.05
-    balance.draws.sections = np.repeat([[low], [1 - low]], 250, axis=0)
+    balance.draws.sections = np.repeat([[low], [1 - low]], 250, axis=0)  # of the first label
     balance.fit(4, seed=0)
     assert np.asarray(model.code_bias)[:, 15].min() > 0.5
 

@@ -220,18 +220,3 @@ def test_a_file_shorter_than_a_block_is_a_row_of_none(model):
     found, starts = splices.rows(0)
     assert [len(row) for row in found] == [len(row) for row in rows]
     assert len(starts) == 3
-
-
-def test_places_keep_their_sections():
-    model = make_spectral(codebook_size=LEVELS, sections=3)
-    means = model.sections.means
-    means.assign(np.random.default_rng(0).normal(size=means.shape))
-    codes = named(0, 900, model.frame)
-    row = model.sections.with_sections(codes.reshape(-1, model.frame).astype(int) - 1)
-    (plain,), starts = Splices([codes], [0], None, model, 1.0, seed=0).rows(0)
-    (found,), same = Splices([row], [0], None, model, 1.0, seed=0).rows(0)
-    assert starts == same
-    path = places(plain, model.frame)
-    assert len(jumps(path)) > 3
-    np.testing.assert_array_equal(found, row.reshape(-1, model.frame)[path].ravel())
-    assert len(set((row[:: model.frame] - 1) // LEVELS)) == 3
