@@ -235,6 +235,15 @@ class SectionChain(keras.layers.Layer):
         mean = recent[:, :-1] + there / ops.maximum(count, 1.0) * (entries - recent[:, :-1])
         return ops.concatenate([mean, count], axis=1)
 
+    def get_config(self) -> dict[str, Any]:
+        codec = keras.saving.serialize_keras_object(self.codec)
+        return {**super().get_config(), "codec": codec, "count": self.count, "labels": self.labels}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SectionChain:
+        codec = keras.saving.deserialize_keras_object(config["codec"])
+        return cls(**{**config, "codec": codec})
+
 
 def _log_odds(counts: np.ndarray) -> np.ndarray:
     """`SectionChain.odds` of counts `(labels, sections, bands, codebook_size)`."""

@@ -228,6 +228,15 @@ def test_sections_are_saved_with_the_model(tmp_path, model):
     assert np.asarray(model.sections.means).any()
 
 
+def test_a_chain_is_made_again_from_its_config(labelled):
+    chain = labelled.sections
+    again = SectionChain.from_config(chain.get_config())
+    again.build()
+    assert [w.shape for w in again.weights] == [w.shape for w in chain.weights]
+    assert (again.count, again.labels) == (COUNT, 2)
+    assert again.codec.get_config() == chain.codec.get_config()
+
+
 def test_a_model_without_sections_has_none(tmp_path):
     plain = make_spectral()
     plain.find_sections([np.zeros((40, plain.frame), int)], [0])
