@@ -17,9 +17,7 @@ from keras_rawaudio.exporters.onnx_graph import (
 )
 from keras_rawaudio.exporters.phase_retrieval_onnx import GIVEN, hop_graph
 from keras_rawaudio.exporters.spectral_steps import SpectralSteps
-from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import GAIN, HISTORY, LEVEL, PLACE, TEMPO
-from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, PHASES, SPECTRA
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -121,8 +119,7 @@ class _Composer:
                 *(states[n] for n in self.steps.hidden_states),
             ],
         )
-        moved_on = dict(zip(self.steps.recurrent, recurrent, strict=True))
-        aged = states | {name: moved_on[name] for name in (AGE, SECTION) if name in moved_on}
+        moved_on = states | dict(zip(self.steps.recurrent, recurrent, strict=True))
         own = [before[name] for name in self.steps.recurrent]
         given = ["codes/number", draws, before[CODES], before[CODES_BEFORE], "codes/new"]
         moved, _ = self.steps.moved.inline("codes/moved", [*given, *own, *recurrent], after)
@@ -130,7 +127,7 @@ class _Composer:
             node("Cast", ["codes/i"], "codes/number", to=TensorProto.FLOAT),
             node("Cast", ["block/drawn"], "codes/is_drawn", to=TensorProto.BOOL),
             *nodes,
-            choice("codes/is_drawn", ["codes/new"], self._draw(hidden, aged), self._read()),
+            choice("codes/is_drawn", ["codes/new"], self._draw(hidden, moved_on), self._read()),
             *moved,
             node("Identity", ["codes/go_on"], "codes/goes_on"),
         ]

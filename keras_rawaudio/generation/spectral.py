@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_rawaudio.generation.counted_loop import counted_loop
 from keras_rawaudio.models.carried_state import State
-from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import (
     GAIN,
     HISTORY,
@@ -18,7 +17,6 @@ from keras_rawaudio.models.controls import (
     TEMPO,
     with_level,
 )
-from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -82,8 +80,7 @@ def _draw(
     def draw_codes(i: Any, state: State) -> State:
         own = ops.take(noise, i, axis=1)
         hidden, after = model.step(state, own)
-        given = {**state, **{name: after[name] for name in (AGE, SECTION) if name in after}}
-        codes = model.sampler.draw(hidden, own, temperature, keys, given)
+        codes = model.sampler.draw(hidden, own, temperature, keys, after)
         return _moved(model, state, after, codes, draws > ops.cast(i, "float32"))
 
     state = counted_loop(ops.cast(ops.max(draws), "int32"), state, draw_codes)

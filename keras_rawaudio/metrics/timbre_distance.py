@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_rawaudio.dsp.spectra import log_mel, mono
+from keras_rawaudio.dsp.spectra import log_mel
 
 STRETCH_SECONDS = 2.0
 LAGS = (1, 2, 3, 5, 10)  # stretches: 2 to 20 s
@@ -64,5 +64,5 @@ def _stretches(audio: np.ndarray, rate: int) -> np.ndarray:
     """Mean log mel spectra of stretches, `(stretches, 40)`."""
     length = round(STRETCH_SECONDS * rate)
     parts = [audio[i : i + length] for i in range(0, len(audio) - length + 1, length)]
-    spectra = [log_mel(mono(part), rate).mean(axis=0) for part in parts]
+    spectra = [log_mel(part, rate).mean(axis=0) for part in parts]
     return np.array(spectra) if spectra else np.zeros((0, 40))

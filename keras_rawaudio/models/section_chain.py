@@ -105,9 +105,9 @@ class SectionChain(keras.layers.Layer):
         self.means.assign(means)
         sections = [[self.of(row, label) for row in each] for label, each in enumerate(own)]
         self.transitions.assign([self._cumulative(each) for each in sections])
-        counts = self.code_counts(
+        counts = self._counts(
             [row for each in own for row in each],
-            [label for label, each in enumerate(own) for _ in each],
+            [self.count * label + s for label, each in enumerate(sections) for s in each],
         )
         self.odds.assign(_log_odds(counts.reshape(len(own), self.count, *counts.shape[1:])))
 
@@ -132,11 +132,11 @@ class SectionChain(keras.layers.Layer):
             np.add.at(counts, (row, np.append(row[1:], after[0])), 1)
         counts[-1] = counts.sum(axis=0) if rows else np.eye(self.count)[0]
         counts[counts.sum(axis=1) == 0] = counts[-1]
-        cumulative = np.cumsum(counts / counts.sum(axis=1, keepdims=True), axis=1)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        cumulative: np.ndarray = np.cumsum(shares, axis=1)
         # Rounding must not lead to what is not there.
         cumulative[cumulative > 1 - 1e-6] = 1.0
-        found: np.ndarray = cumulative
-        return found
+        return cumulative
 
     def of(self, codes: np.ndarray, label: int = 0) -> np.ndarray:
         """The section of each block of a stretch.
@@ -162,14 +162,20 @@ class SectionChain(keras.layers.Layer):
         Returns:
             `((labels or 1) * count, bands, codebook_size)` float64.
         """
-        bands, sections, levels = self.odds.shape
+        pairs = zip(rows, labels, strict=True)
+        return self._counts(
+            rows, [self.count * label + self.of(row, label) for row, label in pairs]
+        )
+
+    def _counts(self, rows: Sequence[np.ndarray], sections: Sequence[np.ndarray]) -> np.ndarray:
+        """`code_counts` where each block's section is known, those of all labels counted."""
+        bands, count, levels = self.odds.shape
         parts, numbers = [], []
-        for row, label in zip(rows, labels, strict=True):
-            own = self.of(row, label)
+        for row, own in zip(rows, sections, strict=True):
             for section in np.unique(own):
                 parts.append(row[own == section].ravel() + 1)
-                numbers.append(label * self.count + int(section))
-        return code_counts(parts, numbers, (sections, bands, levels))
+                numbers.append(int(section))
+        return code_counts(parts, numbers, (count, bands, levels))
 
     def _averaged(self, codes: np.ndarray) -> np.ndarray:
         """Mean of the entries within five seconds of each block, `(blocks, bands * components)`."""

@@ -23,6 +23,9 @@ class CodeDraws:
         rows: streams at a time.
         blocks: of each stream and call.
 
+    Attributes:
+        sections: of the blocks that were drawn last, `(blocks, rows)`; 0 without sections.
+
     Example:
         >>> draws = CodeDraws(model, rows=16, blocks=1292)            # doctest: +SKIP
         >>> first = draws(rng)                                        # doctest: +SKIP
@@ -32,18 +35,13 @@ class CodeDraws:
     def __init__(self, model: SpectralModel, rows: int, blocks: int) -> None:
         self.model, self.rows, self.blocks = model, rows, blocks
         self._state: dict[str, np.ndarray] = {}
-        self._sections = np.zeros((blocks, rows), int)
+        self.sections = np.zeros((blocks, rows), int)
         self._draw = tf.function(self._draw_codes, autograph=False)
 
     @property
     def music(self) -> np.ndarray:
         """Weights of the labels of the streams that were drawn last: `(rows, labels)`."""
         return self._state[MUSIC]
-
-    @property
-    def sections(self) -> np.ndarray:
-        """The sections of the blocks that were drawn last: `(blocks, rows)`, 0 without sections."""
-        return self._sections
 
     def __call__(self, rng: np.random.Generator, anew: slice = slice(None)) -> np.ndarray:
         """Draw the next codes of all streams.
@@ -66,7 +64,7 @@ class CodeDraws:
             self._state = beginning
         codes, sections, state = self._draw(tf.constant(noise), self._state)
         self._state = {name: np.array(values) for name, values in state.items()}
-        self._sections = sections.numpy().astype(int)
+        self.sections = sections.numpy().astype(int)
         drawn: np.ndarray = codes.numpy()
         return drawn
 
