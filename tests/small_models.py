@@ -179,15 +179,16 @@ def each(names):
 
 SPECTRAL_RATE = 2000
 SPECTRAL_MODELS = {"spectral, mono": 1, "spectral, stereo": 2}  # channels
+INTERRUPTED = "spectral, interrupted"  # one whose copies are, and whose memory has no end
 
 
 def make(name, spread=0.3):
     """The model of that name, all of whose weights are far from their initial values."""
     keras.utils.set_random_seed(0)
-    if name in SPECTRAL_MODELS:
+    if name in [*SPECTRAL_MODELS, INTERRUPTED]:
         labels = ["night", "day"] if name == "spectral, stereo" else []
-        options = {"clock_harmonics": 2, "labels": labels, "sections": 3}
-        model = make_spectral(SPECTRAL_MODELS[name], **options)
+        options = {"clock_harmonics": 2, "labels": labels, "sections": 3, "train_places": 60}
+        model = make_spectral(SPECTRAL_MODELS.get(name, 1), **options)
         rng = np.random.default_rng(3)
         means = model.sections.means
         means.assign(rng.normal(size=means.shape))
@@ -196,6 +197,10 @@ def make(name, spread=0.3):
         model.sections.odds.assign(rng.normal(size=model.sections.odds.shape))
         model.memory.assign(3)
         model.min_p.assign(np.linspace(0.3, 0.0, model.frame))
+        if name == INTERRUPTED:
+            model.keep_train_part([rng.integers(0, 16, (60, model.frame))])
+            model.copies.threshold.assign(0.1)  # what is drawn at random reaches that often
+            model.memory.assign(0)
         if labels:
             model.nearness.assign(16)
             model.memory.assign(8)  # it ends after six blocks on a beat, else after seven

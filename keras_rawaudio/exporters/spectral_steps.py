@@ -44,7 +44,7 @@ class SpectralSteps:
     def __init__(self, model: SpectralModel, builder: GraphBuilder) -> None:
         self.model = model
         self._convert = builder.step
-        self.recurrent = model.step.states
+        self.recurrent = [name for name in model.step.states if name in builder.spec]
         self.hidden_states = [*self.recurrent, HOLD.name]
         section = [SECTION] if model.sections else []
         # Without nearness and sections the age decides nothing.

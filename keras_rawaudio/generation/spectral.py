@@ -92,5 +92,6 @@ def _moved(model: SpectralModel, state: State, after: State, codes: Any, moves: 
     """The state with a block of codes more, where `moves (B, 1)`."""
     new = ops.cast(codes, "float32")
     latest, before = model.decoder.moved(state[CODES], state[CODES_BEFORE], new, moves)
-    recurrent = {name: ops.where(moves, after[name], state[name]) for name in model.step.states}
+    names = [name for name in model.step.states if name in state]
+    recurrent = {name: ops.where(moves, after[name], state[name]) for name in names}
     return {**state, **recurrent, CODES: latest, CODES_BEFORE: before}

@@ -11,6 +11,7 @@ from keras_rawaudio.models.carried_state import State
 from keras_rawaudio.models.code_prior import CodePrior
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD, MUSIC
+from keras_rawaudio.models.copy_detector import PRODUCTS, CopyDetector
 from keras_rawaudio.models.recognised_music import EVIDENCE, recognised, with_evidence
 from keras_rawaudio.models.section_chain import SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
@@ -19,8 +20,9 @@ from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 class AutoregressiveStep:
     """Moves the state of a prior by the block of codes before.
 
-    It resets the recurrent layers where their memory ends, on a beat where there are beats,
-    recognises the label of what is read where none is set, and moves from section to section.
+    It resets the recurrent layers where their memory ends or the stream copies, on a beat where
+    there are beats, recognises the label of what is read where none is set, and moves from section
+    to section.
 
     Args:
         codec: has the entries.
@@ -30,9 +32,10 @@ class AutoregressiveStep:
         label_codes: `(labels, bands, codebook_size)`, logarithms of each label's code frequencies;
             None for a prior without labels.
         sections: says which section comes next; None for a prior without sections.
+        copies: says whether a stream copies; None for a prior that may copy.
 
     Attributes:
-        states: names of the state tensors that it changes.
+        states: names of the state tensors that it changes, where they are there.
 
     Call arguments:
         state: of the generator, or that of the prior, `CODES` and `AGE`, without controls.
@@ -60,25 +63,32 @@ class AutoregressiveStep:
         memory: Any,
         label_codes: Any = None,
         sections: SectionChain | None = None,
+        copies: CopyDetector | None = None,
     ) -> None:
         self.codec, self.prior, self.names = codec, prior, list(names)
         self.memory, self.label_codes = memory, label_codes
-        self.sections = sections
+        self.sections, self.copies = sections, copies
         self.states = [*names, AGE, *([EVIDENCE] if prior.labels else [])]
-        self.states += sections.state_spec() if sections else []
+        for part in (sections, copies):
+            self.states += part.state_spec() if part else []
 
     def __call__(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
         if self.prior.labels:
             state = with_evidence(state, self.label_codes, drawn)
         given = {**state, **recognised(state)}
         bands = self.codec.bands
-        kept = 1.0 - self._memory_ends(given, noise[:, bands : bands + 1]) * drawn
+        after: State = {}
+        ends = self._memory_ends(given, noise[:, bands : bands + 1])
+        if self.copies and PRODUCTS in state:
+            copies, after = self.copies.step(state, drawn)
+            ends = ops.logical_or(ends, ops.logical_and(copies, self._may_leave(given)))
+        kept = 1.0 - ops.cast(ends, "float32") * drawn
         layers = self.names[: len(self.prior.stack.state_names())]
         given |= {name: given[name] * kept for name in layers}
         # A row that has read nothing has no block before.
         codes = ops.where(kept > 0.5, state[CODES], -1.0)
         entries = self.codec.look_up(ops.cast(codes, "int32"))
-        after = {AGE: state[AGE] * kept * drawn + 1.0}
+        after |= {AGE: state[AGE] * kept * drawn + 1.0}
         if self.sections:
             after |= self.sections.step(given, noise[:, bands + 1 :], drawn)
         hidden, values = self.prior.step(entries, [given[name] for name in self.names])
@@ -91,16 +101,28 @@ class AutoregressiveStep:
         return hidden, {**state, **after}
 
     def _memory_ends(self, state: State, noise: Any) -> Any:
-        """`(B, 1)`: 1 where the state is reset, in the last quarter of `memory` blocks.
+        """`(B, 1)`: whether the state is reset, in the last quarter of `memory` blocks.
 
         That is on a beat, or anywhere where there are none.
         """
         age = state[AGE]
         left = ops.maximum(self.memory - age, 1.0)
-        due = noise * left < 1.0
-        if self.prior.clock_harmonics:
-            _, clock, music = self.prior.split_state([state[name] for name in self.names])
-            on_beat, beats = self.prior.on_beat(clock, music, self.memory / 4)
-            due = ops.where(beats, ops.logical_or(on_beat, left <= 1.0), due)
+        on_beat, beats = self._on_beat(state, self.memory / 4)
+        due = ops.where(beats, ops.logical_or(on_beat, left <= 1.0), noise * left < 1.0)
         due = ops.logical_and(due, age >= 0.75 * self.memory)
-        return ops.cast(ops.logical_and(due, self.memory > 0), "float32")
+        return ops.logical_and(due, self.memory > 0)
+
+    def _may_leave(self, state: State) -> Any:
+        """`(B, 1)`: whether what copies is reset: after a second, on a beat if there are beats."""
+        assert self.copies
+        on_beat, beats = self._on_beat(state, self.copies.second)
+        there = ops.logical_or(on_beat, ops.logical_not(beats))
+        return ops.logical_and(there, state[AGE] >= self.copies.second)
+
+    def _on_beat(self, state: State, longest: Any) -> tuple[Any, Any]:
+        """As `CodePrior.on_beat`; without a clock there are no beats."""
+        if not self.prior.clock_harmonics:
+            none = ops.zeros_like(state[AGE]) > 0
+            return none, none
+        _, clock, music = self.prior.split_state([state[name] for name in self.names])
+        return self.prior.on_beat(clock, music, longest)

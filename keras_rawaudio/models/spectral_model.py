@@ -26,6 +26,7 @@ from keras_rawaudio.models.controls import (
     TEMPO,
     Control,
 )
+from keras_rawaudio.models.copy_detector import CopyDetector
 from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
@@ -57,6 +58,7 @@ class SpectralModel(FitWindows):
         clock_harmonics: harmonics of a clock of eight pulses; 0: no clock.
         labels: names of the pieces of music that it tells apart; none for one alone.
         sections: how many sections a piece has at most; 0: none.
+        train_places: places of the train part at which `CopyDetector` seeks copies; 0: it does not.
 
     Attributes:
         step: moves the prior by a block.
@@ -106,6 +108,7 @@ class SpectralModel(FitWindows):
         clock_harmonics: int = 0,
         labels: Sequence[str] = (),
         sections: int = 0,
+        train_places: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -146,6 +149,10 @@ class SpectralModel(FitWindows):
         if sections:
             self.sections = SectionChain(self.spectral_codec, sections, len(self.labels))
             self.sections.build()
+        self.copies = None
+        if train_places:
+            self.copies = CopyDetector(self.spectral_codec, train_places)
+            self.copies.build()
         self.sampler = CodeSampler(
             self.spectral_codec,
             self.prior,
@@ -161,6 +168,7 @@ class SpectralModel(FitWindows):
             self.memory,
             self.label_codes if self.labels else None,
             self.sections,
+            self.copies,
         )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
@@ -253,6 +261,7 @@ class SpectralModel(FitWindows):
             AGE: ((1,), 0.0),
             **({EVIDENCE: ((len(self.labels),), 0.0)} if self.labels else {}),
             **(self.sections.state_spec() if self.sections else {}),
+            **(self.copies.state_spec() if self.copies and self.copies.seeks else {}),
             HISTORY: ((self.block, self.channels), 0.0),
             **self.decoder.state_spec(),
             **{control.name: ((1,), control.default) for control in self.controls},
@@ -314,6 +323,11 @@ class SpectralModel(FitWindows):
         if self.sections:
             self.sections.fit(rows, labels)
 
+    def keep_train_part(self, rows: Sequence[np.ndarray]) -> None:
+        """Take the spectra in which copies are sought from codes, as `CopyDetector.fit` does."""
+        if self.copies:
+            self.copies.fit(rows)
+
     def settings(self) -> dict[str, Any]:
         """The arguments that make a model like this one."""
         prior = self.prior.get_config()
@@ -326,6 +340,7 @@ class SpectralModel(FitWindows):
             "own_draws": self.own_draws,
             "labels": list(self.labels),
             "sections": self.sections.count if self.sections else 0,
+            "train_places": self.copies.places if self.copies else 0,
             **{name: prior[name] for name in names},
         }
 

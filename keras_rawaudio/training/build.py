@@ -16,6 +16,7 @@ from keras_rawaudio.dsp.block_spectra import HOPS, BlockSpectra
 from keras_rawaudio.dsp.spectral_codebook import band_edges, codebook_size
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.models import AudioModel, Model, Refiner, SpectralModel
+from keras_rawaudio.models.copy_detector import READINGS
 from keras_rawaudio.recipes import (
     AnyRecipe,
     Recipe,
@@ -126,7 +127,9 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
         corpus: says the rate, how much audio there is and the labels.
     """
     settings = recipe.spectral.model_dump()
-    settings["codebook_size"] = settings["codebook_size"] or codebook_size(_train_blocks(corpus))
+    blocks = _train_blocks(corpus)
+    settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
+    settings["train_places"] = READINGS * blocks
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0

@@ -57,7 +57,7 @@ class CodeBalance:
         counts = _counts(model, data)
         # Of each section of each label.
         self.frequencies = counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)
-        rows, hop = data.read_once("train", model.frame), model.block / model.rate
+        rows, hop = data.read("train", model.frame), model.block / model.rate
         blocks = min(round(SECONDS / hop), sum(map(len, rows)))
         self.draws = CodeDraws(model, ROWS, blocks)
         longest = max(map(len, rows))

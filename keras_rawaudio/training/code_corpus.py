@@ -124,9 +124,16 @@ class CodeCorpus:
         """Where in its own file each stretch begins, in codes."""
         return self._starts[part]
 
-    def read_once(self, part: str, bands: int) -> list[np.ndarray]:
-        """Codes `(blocks, bands)` from 0 of each stretch, blocks beginning at one place alone."""
-        rows = self.segments(part)[:: HOPS if part == "train" else 1]
+    def read(self, part: str, bands: int, times: int = 1) -> list[np.ndarray]:
+        """Codes `(blocks, bands)` from 0 of each stretch, in the order of the corpus.
+
+        Args:
+            part: its name.
+            bands: codes of a block.
+            times: how often the train part is read: 1, 2 or 4. The readings of a stretch follow
+                each other, and begin at equal distances within a block.
+        """
+        rows = self.segments(part)[:: HOPS // times if part == "train" else 1]
         return [codes.reshape(-1, bands) - 1 for codes in rows]
 
     def labels(self, part: str) -> list[int] | None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_rawaudio.generation.music import random_music
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import MUSIC
+from keras_rawaudio.models.copy_detector import MOMENTS, PRODUCTS
 from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -57,7 +58,7 @@ class CodeDraws:
         shape = (self.blocks, self.rows, self.model.noise_per_draw)
         noise = rng.random(shape, dtype=np.float32)
         beginning = self._beginning(len(range(self.rows)[anew]), rng)
-        if self._state:
+        if len(beginning[CODES]) < self.rows:
             for name, values in beginning.items():
                 self._state[name][anew] = values
         else:
@@ -71,9 +72,13 @@ class CodeDraws:
     def _beginning(self, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """The states of streams that have drawn nothing yet."""
         model = self.model
-        names = [*model.state_spec(), CODES, AGE, *([SECTION] if model.sections else [])]
         spec = model.generator_state_spec()
-        state = {name: np.full((rows, *spec[name][0]), spec[name][1], np.float32) for name in names}
+        names = [*model.state_spec(), CODES, AGE, SECTION, PRODUCTS, MOMENTS]
+        state = {
+            name: np.full((rows, *spec[name][0]), spec[name][1], np.float32)
+            for name in names
+            if name in spec
+        }
         return {**state, **random_music(model, rows, rng)}
 
     def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:

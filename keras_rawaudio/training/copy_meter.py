@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_rawaudio.dsp.block_spectra import HOPS
-from keras_rawaudio.dsp.spectra import mel_filters
 from keras_rawaudio.metrics.patch_index import PatchIndex
 from keras_rawaudio.metrics.reference import COPY, SIMILARITY_MARGIN
+from keras_rawaudio.models.copy_detector import READINGS, log_mel, mel_powers
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
@@ -18,7 +17,6 @@ NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the
 STREAMS, SECONDS = 8, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
-MEL_BANDS = 40
 
 
 class CopyMeter:
@@ -35,13 +33,16 @@ class CopyMeter:
     """
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
-        self.model, self.mel = model, _mel_power(model)
+        self.model, powers = model, mel_powers(model.spectral_codec)
         hop = model.block / model.rate
         train, heldout = (
-            [self._log_mel(codes) for codes in data.read_once(part, model.frame)]
+            [log_mel(codes, powers) for codes in data.read(part, model.frame, READINGS)]
             for part in ("train", "validation")
         )
-        self.index = PatchIndex(train, hop)
+        self.powers = powers
+        begins = np.cumsum([0, *map(len, train[::READINGS])])[:-1]
+        shifts = np.arange(READINGS) / READINGS
+        self.index = PatchIndex(train, hop, np.add.outer(begins, shifts).ravel() * hop)
         blocks = round(SECONDS / hop)
         self.draws = CodeDraws(model, STREAMS, min(blocks, max(map(len, train))))
         found = self.index.matches_of(_first(heldout, round(HELDOUT_SECONDS / hop)), EVERY)
@@ -51,28 +52,9 @@ class CopyMeter:
     def longest(self, seed: int) -> float:
         """Draw, and find the longest stretch in seconds that follows one place; 0 for none."""
         codes = self.draws(np.random.default_rng(seed)).transpose(1, 0, 2)
-        matches = self.index.matches_of([self._log_mel(stream) for stream in codes], EVERY)
+        matches = self.index.matches_of([log_mel(stream, self.powers) for stream in codes], EVERY)
         copies = [match.longest_copy(self.limit) for match in matches]
         return max((copy.seconds for copy in copies if copy), default=0.0)
-
-    def _log_mel(self, codes: np.ndarray) -> np.ndarray:
-        """Natural log of mel-band power `(blocks, 40)` of codes `(blocks, bands)` from 0."""
-        power = sum(mel[code] for mel, code in zip(self.mel, codes.T, strict=True))
-        return np.log(power + 1e-8).astype(np.float32)
-
-
-def _mel_power(model: SpectralModel) -> list[np.ndarray]:
-    """The power that each entry of a band adds to the mel bands: `(codebook_size, 40)` each."""
-    codec = model.spectral_codec
-    spectra = codec.spectra
-    filters = mel_filters(model.rate, spectra.fft_size, MEL_BANDS)
-    scale = (HOPS / spectra.fft_size) ** 2  # a sine of full scale reads 1
-    first, powers = 0, []
-    for magnitudes in codec.magnitudes:
-        power = np.square(np.asarray(magnitudes, np.float32)).mean(axis=1) * scale
-        powers.append(power @ filters[first : first + power.shape[1]])
-        first += power.shape[1]
-    return powers
 
 
 def _first(segments: Sequence[np.ndarray], most: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""How long the recurrent state of a model of codes may last where it draws."""
+"""When the recurrent state of a model of codes begins anew where it draws."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.console import Console
 from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
-# Seconds: the longest memory with an end, the shortest, and from one to the next.
-LONGEST, SHORTEST, SHORTER = 20.0, 0.5, 0.7
+# Seconds: the longest memory with an end, and the factor from one to the next.
+LONGEST, SHORTER = 20.0, 0.7
 MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
 # Of the longest copy allowed. The longest copy of eight streams is random: what copies for
-# half as long with a memory that would allow more copies for longer in other streams.
+# half as long unhindered copies for longer in other streams.
 COPIER = 0.5
+# Under the correlation that the copy meter calls a copy: thresholds that are tried.
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35)
 LEAST_VARIETY = 0.9  # different codes of the draws, over those of the train part
 SHORTEST_VARIED = 5.0  # seconds: streams are not cut to pieces for the sake of variety
 # Variances around the block before, over that of soft targets, of new beginnings that are tried:
@@ -24,19 +26,21 @@ NEARNESS = (16.0, 64.0)
 
 
 class MemoryLimit:
-    """Finds the longest memory with which streams neither copy for too long nor stay in one place.
+    """Finds when a state begins anew, so that streams neither copy nor stay in one place.
 
-    At the end of training it has an end, after 20 s at most. Then `MemoryLimit` finds how near the
-    block before a state may begin anew, by the same two measures.
+    What copies for too long has its `CopyDetector` switched on, with the greatest threshold that
+    suffices. At the end of training the memory has an end, after 20 s at most, and sooner if
+    streams stay in one place. Then `MemoryLimit` finds how near the block before a state may begin
+    anew, by the same two measures.
 
-    Codes are balanced anew for each memory that is tried. A draw that copies by chance must not
-    cost the memory for good: so each search tries a longer one than the last search found.
+    Codes are balanced anew for all that is tried. A draw that copies by chance must not cost a
+    threshold for good: so each search tries a greater one than the last search found.
 
     Args:
-        model: its memory, biases and truncation are set.
+        model: its memory, threshold, biases and truncation are set.
         data: the corpus as codes.
-        longest_copy: seconds; `None`: the memory has no end. Half of them may be copied with a
-            memory that is longer, all but `MARGIN` with one that is not.
+        longest_copy: seconds; `None`: the memory has no end, and copies are not sought. Half of
+            them may be copied before they are sought, then all but `MARGIN`.
         console: says what was found.
     """
 
@@ -45,70 +49,63 @@ class MemoryLimit:
     ) -> None:
         self.model, self.longest_copy, self.console = model, longest_copy, console
         self.balance, self.copies = CodeBalance(model, data), CopyMeter(model, data)
+        self.thresholds = [0.0]
+        if model.copies and longest_copy is not None:
+            self.thresholds += [self.copies.limit - less for less in THRESHOLDS]
 
     def find(self, updates: int, seed: int) -> float:
-        """Search for the longest memory without long copies, from the next longer than it has.
-
-        A copy may last as long as a memory. So what copies is given one under `longest_copy`.
+        """Search for the greatest threshold without long copies, from the next greater than it has.
 
         Args:
-            updates: of biases, for each memory.
+            updates: of biases, for each threshold.
             seed: of the draws.
 
         Returns:
             Seconds for which the streams that were drawn last follow one place of the train part.
         """
-        return self._first_of(self._against_copies(), updates, seed)
+        now = self._threshold()
+        greater = sum(threshold > now + 1e-6 for threshold in self.thresholds[1:]) if now else 0
+        return self._first_of([0], self.thresholds[greater:], updates, seed)
 
     def find_anew(self, updates: int, seed: int) -> float:
-        """`find`, but memories of 20 s and less are tried, and streams must not stay in one place.
+        """`find`, but from no threshold on, and streams must not stay in one place.
 
         Where they do, they have fewer different codes than the train part. For that, memories get
         shorter down to the first of at most `SHORTEST_VARIED`.
         """
         if self.longest_copy is None:
             return self.find(updates, seed)
-        long = [memory for memory in self.memories()[1:] if not self._under_copies(memory)]
-        short = [memory for memory in self._against_copies() if memory]
-        copied = self._first_of([*long, *short], updates, seed, LEAST_VARIETY)
+        copied = self._first_of(self.memories(), self.thresholds, updates, seed)
         return self._begin_near(updates, seed, copied)
 
     def memories(self) -> list[int]:
-        """Blocks of each memory that is tried, the longest first; 0: without end."""
-        found, seconds = [0], LONGEST
-        while seconds >= SHORTEST:
+        """Blocks of each memory that is tried, the longest first."""
+        found: list[int] = []
+        seconds = LONGEST
+        while not found or seconds > SHORTEST_VARIED * SHORTER:
             found.append(int(seconds * self.model.rate / self.model.block))
             seconds *= SHORTER
         return found
 
-    def _under_copies(self, memory: int) -> bool:
-        limit = np.inf if self.longest_copy is None else self.longest_copy
-        return 0 < memory * self.model.block / self.model.rate <= limit
-
-    def _against_copies(self) -> list[int]:
-        """No end or the next longer memory than the model has, its own, and all shorter ones."""
-        memories = [0, *filter(self._under_copies, self.memories())]
-        now = self._memory()
-        longer = sum(memory > now for memory in memories[1:]) if now else 0
-        return memories[longer:]
-
     def _first_of(
-        self, memories: list[int], updates: int, seed: int, least_variety: float = 0.0
+        self, memories: list[int], thresholds: list[float], updates: int, seed: int
     ) -> float:
-        before, reason, copied = self._memory(), "", 0.0
+        """Try the first of both, and the next of that which is not enough."""
+        before = self.model.memory_seconds, self._threshold()
         self.model.nearness.assign(0.0)
-        for memory in memories:
-            if self._too_long(copied) and not self._under_copies(memory):
-                continue
-            self.model.memory.assign(memory)
+        memories, thresholds = list(memories), list(thresholds)
+        while True:
+            self.model.memory.assign(memories[0])
+            if self.model.copies:
+                self.model.copies.threshold.assign(thresholds[0])
             copied = self._balanced(updates, seed)
-            if self._too_long(copied):
-                reason = f"follows the train part for {copied:g} s"
-            elif self.balance.variety < least_variety and self._may_shorten():
-                reason = "stays in one place"
+            if self._too_long(copied) and len(thresholds) > 1:
+                thresholds.pop(0)
+            elif self.balance.variety < LEAST_VARIETY and len(memories) > 1:
+                memories.pop(0)
             else:
                 break
-        self._say(before, reason, copied)
+        self._say(before, copied)
         return copied
 
     def _begin_near(self, updates: int, seed: int, copied: float) -> float:
@@ -127,33 +124,39 @@ class MemoryLimit:
 
     def _balanced(self, updates: int, seed: int) -> float:
         """Seconds of the longest copy, after the codes were balanced."""
-        seconds = self.model.memory_seconds
-        tried = f", memory of {seconds:.1f} s" if seconds else ""
+        tried = "".join(f", {words}" for words in self._settings() if words)
         self.console.progress(f"balancing the codes{tried}")
         self.balance.fit(updates, seed)
         return round(self.copies.longest(seed), 1)
 
+    def _settings(self) -> tuple[str, str]:
+        """The memory and the threshold in words, empty where there is none."""
+        seconds, threshold = self.model.memory_seconds, self._threshold()
+        return (
+            f"memory of {seconds:.1f} s" if seconds else "",
+            f"no copies over a correlation of {threshold:.2f}" if threshold else "",
+        )
+
     def _too_long(self, copied: float) -> bool:
-        """Whether streams copy for too long with the memory that the model has."""
+        """Whether streams copy for too long with the threshold that the model has."""
         if self.longest_copy is None:
             return False
-        if self._under_copies(self._memory()):
-            return copied > self.longest_copy - MARGIN
-        return copied > self.longest_copy * COPIER
+        limit = self.longest_copy
+        return copied > (limit - MARGIN if self._threshold() else limit * COPIER)
 
-    def _may_shorten(self) -> bool:
-        return self.model.memory_seconds > SHORTEST_VARIED
+    def _threshold(self) -> float:
+        copies = self.model.copies
+        return float(np.asarray(copies.threshold)) if copies else 0.0  # of several devices, too
 
-    def _memory(self) -> int:
-        return int(np.asarray(self.model.memory))  # of several devices, too
-
-    def _say(self, before: int, reason: str, copied: float) -> None:
+    def _say(self, before: tuple[float, float], copied: float) -> None:
         lines = []
-        if self._memory() != before:
-            seconds = self.model.memory_seconds
+        seconds, threshold = self.model.memory_seconds, self._threshold()
+        if threshold != before[1]:
+            rule = f"copies are interrupted from a correlation of {threshold:.2f} on"
+            lines.append(rule if threshold else "no long copies: they are not interrupted")
+        if seconds != before[0]:
             ends = f"begins anew after {seconds:.1f} s at the latest" if seconds else "has no end"
-            reason = reason or ("no long copies" if before else "")
-            lines.append(f"{reason}: its state {ends}" if reason else f"its state {ends}")
+            lines.append(f"its state {ends}")
         if copied > NOTED_COPY:
             lines.append(f"follows the train part for {copied:g} s")
         for line in lines:

@@ -17,6 +17,7 @@ from keras_rawaudio.dsp.block_spectra import HOPS
 from keras_rawaudio.errors import UserError
 from keras_rawaudio.files import replacing
 from keras_rawaudio.models import Model
+from keras_rawaudio.models.copy_detector import READINGS
 from keras_rawaudio.provenance import git_revision, versions
 from keras_rawaudio.recipes import AnyRecipe, RefinerRecipe, SpectralRecipe
 from keras_rawaudio.training.baseline_scores import EncodedSegment, baselines
@@ -160,9 +161,10 @@ def _new_model(
         rows, labels = data.segments("train"), data.labels("train")
         known = labels or [0] * len(rows)
         spectral.find_beats(rows, data.starts("train"), known)
-        spectral.find_sections(data.read_once("train", spectral.frame), known[::HOPS])
-        if spectral.sections:
-            replicas.share(spectral.sections.variables)
+        spectral.find_sections(data.read("train", spectral.frame), known[::HOPS])
+        spectral.keep_train_part(data.read("train", spectral.frame, READINGS))
+        for part in (spectral.sections, spectral.copies):
+            replicas.share(part.variables if part else [])
         if labels:
             spectral.count_codes(rows, labels)
         return spectral, data

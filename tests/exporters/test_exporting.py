@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from keras_rawaudio.generation import generator_state_spec
+from keras_rawaudio.models.code_sampler import AGE
+from keras_rawaudio.models.copy_detector import PRODUCTS
 
-from ..small_models import SPECTRAL_MODELS
+from ..small_models import INTERRUPTED, SPECTRAL_MODELS
 
 
 def subgraphs(graph):
@@ -58,6 +60,25 @@ def test_three_ways_to_play_one_generator(any_generator, rows, read):
         audio, after = play(*inputs, state)
         agree(generator, audio, expected)
         check_state(generator, after, expected_state)
+
+
+def test_copies_are_interrupted_the_same_three_ways(exported):
+    generator = exported(INTERRUPTED)
+    state = generator.fresh_state(3)
+    inputs = generator.inputs(3, read=2, drawn=40)
+    expected, after = generator.keras(*inputs, state)
+    assert np.any(after[AGE] < 40)  # its memory has no end
+    assert np.any(after[PRODUCTS])
+    for play in (generator.saved_model, generator.onnx):
+        audio, own = play(*inputs, state)
+        agree(generator, audio, expected)
+        check_state(generator, own, after)
+
+
+def test_what_detects_copies_is_in_no_file_that_has_no_threshold(exported):
+    inputs = [i.name for i in exported("spectral, mono").session.get_inputs()]
+    assert PRODUCTS not in inputs
+    assert PRODUCTS in [i.name for i in exported(INTERRUPTED).session.get_inputs()]
 
 
 @pytest.mark.slow

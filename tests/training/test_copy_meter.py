@@ -34,8 +34,8 @@ def codes(model):
 def meter(model, codes, monkeypatch):
     monkeypatch.setattr(copy_meter, "SECONDS", 20.0)
     heldout = np.random.default_rng(2).integers(0, 32, (200, model.frame))
-    # The train part is read four times, from each hop of a block; the first is looked at.
-    train = [row(codes), *[row(codes[::-1])] * 3]
+    # The train part is read four times, from each hop of a block; every other one is looked at.
+    train = [row(codes), row(heldout), row(codes[::-1]), row(heldout)]
     data = CodeCorpus({"train": train, "validation": [row(heldout)]}, {"train": [0] * 4})
     return CopyMeter(model, data)
 
@@ -53,7 +53,18 @@ def test_a_copy_is_as_long_as_it_is(meter, model, codes):
     assert meter.longest(seed=0) == pytest.approx(9.0, abs=2 * copy_meter.EVERY)
 
 
+def test_a_copy_of_another_reading_is_one_too(meter, model, codes):
+    """It is half a block later there; a copy that goes from one to the other goes on."""
+    draws = np.random.default_rng(3).integers(0, 32, (300, 8, model.frame))
+    copied = round(9.0 * RATE / model.block)
+    draws[40 : 40 + copied, 5] = codes[::-1][100 : 100 + copied]
+    meter.draws = lambda rng: draws
+    assert meter.longest(seed=0) == pytest.approx(9.0, abs=2 * copy_meter.EVERY)
+    first, second = meter.index.starts
+    assert second - first == pytest.approx(0.5 * model.block / RATE)
+
+
 def test_what_held_out_audio_matches_is_no_copy(model, codes):
     """A piece that repeats itself exactly copies itself, so the limit is above 1."""
-    data = CodeCorpus({"train": [row(codes)], "validation": [row(codes[:150])]}, {"train": [0]})
-    assert CopyMeter(model, data).limit > 1
+    parts = {"train": [row(codes)] * 4, "validation": [row(codes[:150])]}
+    assert CopyMeter(model, CodeCorpus(parts, {"train": [0] * 4})).limit > 1

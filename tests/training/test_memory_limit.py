@@ -1,4 +1,4 @@
-"""The memory is as long as copies and variety allow, and a chance copy does not cost it."""
+"""A state begins anew as seldom as copies and variety allow, and a chance copy costs nothing."""
 
 import itertools
 
@@ -15,131 +15,126 @@ from ..small_models import make_spectral
 
 @pytest.fixture
 def limit(monkeypatch):
-    """Of 4 s; draws nothing: copies and variety are functions of the memory in blocks."""
+    """Of 4 s; draws nothing: copies follow from the threshold, variety from the memory."""
     monkeypatch.setattr(code_balance, "SECONDS", 0.5)
     monkeypatch.setattr(copy_meter, "SECONDS", 1.0)
-    model = make_spectral()
+    model = make_spectral(train_places=40)
     codes = np.random.default_rng(0).integers(1, 9, 40 * model.frame).astype(np.int16)
     data = CodeCorpus({"train": [codes] * 4, "validation": [codes]}, {"train": [0] * 4})
     limit = MemoryLimit(model, data, 4.0, Console("bits_per_code", {}))
     limit.tried = []
 
-    def draws(copied=lambda memory: 0.0, variety=lambda memory: 1.0):
+    def draws(copied=lambda step: 0.0, variety=lambda memory: 1.0):
         def fit(updates, seed):
             if float(model.nearness) == 0:
-                limit.tried.append(int(model.memory))
+                limit.tried.append((int(model.memory), threshold_step(limit)))
             limit.balance.variety = variety(int(model.memory))
 
         limit.balance.fit = fit
-        limit.copies.longest = lambda seed: copied(int(model.memory))
+        limit.copies.longest = lambda seed: copied(threshold_step(limit))
 
     limit.draws = draws
     draws()
     return limit
 
 
-def test_memories_get_shorter_and_end_at_half_a_second(limit):
-    seconds = limit.model.block / limit.model.rate
-    endless, *memories = limit.memories()
-    assert endless == 0
-    assert memories[0] * seconds == pytest.approx(20, abs=seconds)
-    assert all(0.6 < after / before < 0.75 for before, after in itertools.pairwise(memories))
-    assert 0.5 - seconds <= memories[-1] * seconds < 0.7
-
-
-def test_a_model_that_copies_nothing_keeps_its_memory_until_the_end(limit, capsys):
-    _, longest, *_ = limit.memories()
-    assert limit.find(2, 0) == limit.find_anew(8, 0) == 0
-    assert limit.tried == [0, longest]
-    line = f"its state begins anew after {seconds_of(limit, longest):.1f} s at the latest"
-    assert capsys.readouterr().err.strip() == line
+def threshold_step(limit):
+    """Which of the thresholds that are tried the model has; 0: it has none."""
+    return int(np.abs(np.array(limit.thresholds) - float(limit.model.copies.threshold)).argmin())
 
 
 def seconds_of(limit, memory):
     return memory * limit.model.block / limit.model.rate
 
 
-def under(limit, seconds):
-    """The memories of at most so many seconds, the longest first."""
-    return [m for m in limit.memories() if 0 < seconds_of(limit, m) <= seconds]
+def test_memories_get_shorter_and_end_under_five_seconds(limit):
+    seconds = limit.model.block / limit.model.rate
+    memories = limit.memories()
+    assert memories[0] * seconds == pytest.approx(20, abs=seconds)
+    assert all(0.6 < after / before < 0.75 for before, after in itertools.pairwise(memories))
+    assert 3.3 < memories[-1] * seconds < 5 < memories[-2] * seconds
 
 
-def test_the_memory_gets_shorter_until_copies_are_short(limit, capsys):
-    first, second, *_ = under(limit, 4.0)
-    limit.draws(copied={0: 30.0, first: 3.6, second: 3.5}.__getitem__)
+def test_thresholds_are_under_the_correlation_of_a_copy_and_fall(limit):
+    none, *others = limit.thresholds
+    assert none == 0
+    assert len(others) > 2
+    assert others == sorted(others, reverse=True)
+    assert 0 < others[-1] < others[0] < limit.copies.limit
+
+
+def test_a_model_that_copies_nothing_has_no_threshold_and_no_end_until_training_ends(limit, capsys):
+    longest, *_ = limit.memories()
+    assert limit.find(2, 0) == limit.find_anew(8, 0) == 0
+    assert limit.tried == [(0, 0), (longest, 0)]
+    line = f"its state begins anew after {seconds_of(limit, longest):.1f} s at the latest"
+    assert capsys.readouterr().err.strip() == line
+
+
+def test_the_threshold_falls_until_copies_are_short(limit, capsys):
+    limit.draws(copied=[30.0, 3.6, 3.5].__getitem__)
     assert limit.find(2, 0) == 3.5
-    assert limit.tried == [0, first, second]
-    line = capsys.readouterr().err.strip()
-    words = f"its state begins anew after {seconds_of(limit, second):.1f} s at the latest"
-    assert line == f"follows the train part for 3.6 s: {words}"
+    assert limit.tried == [(0, 0), (0, 1), (0, 2)]
+    rule = f"copies are interrupted from a correlation of {limit.thresholds[2]:.2f} on"
+    assert capsys.readouterr().err.strip() == rule
 
 
-def test_what_copies_for_half_of_the_limit_is_kept_under_it(limit, capsys):
-    _, longest, *_ = limit.memories()
-    first, *_ = under(limit, 4.0)
-    for copied, tried in ((2.0, [longest]), (2.5, [longest, first])):
-        limit.tried.clear()
-        limit.draws(copied=lambda memory, copied=copied: copied if memory == longest else 3.5)
+def test_what_copies_for_half_of_the_limit_has_a_threshold(limit):
+    for longest_copy, copied, tried in ((4.0, 2.0, 0), (4.0, 2.5, 1), (3.0, 1.6, 1)):
+        limit.longest_copy = longest_copy
+        limit.draws(copied=lambda step, copied=copied: 1.0 if step else copied)
         limit.find_anew(8, 0)
-        assert limit.tried == tried
-    assert "follows the train part for 2.5 s: its state begins" in capsys.readouterr().err
-    limit.longest_copy = 3.0
-    limit.draws(copied=lambda memory: 1.6 if memory > first else 1.0)
-    limit.find_anew(8, 0)
-    assert seconds_of(limit, int(limit.model.memory)) < 3.0
+        assert threshold_step(limit) == tried
 
 
-def test_a_chance_copy_does_not_cost_the_memory_for_good(limit, capsys):
-    first, second, *_ = under(limit, 4.0)
-    limit.draws(copied=lambda memory: 1.0 if memory == second else 9.0)
+def test_a_chance_copy_does_not_cost_the_threshold_for_good(limit, capsys):
+    limit.draws(copied=lambda step: 1.0 if step == 2 else 9.0)
     limit.find(2, 0)
-    assert limit.model.memory == second
+    assert threshold_step(limit) == 2
     limit.draws()
     limit.find(2, 1)
-    assert limit.model.memory == first
+    assert threshold_step(limit) == 1
     limit.find(2, 2)
-    assert limit.model.memory == 0
-    assert "no long copies: its state has no end" in capsys.readouterr().err
+    assert threshold_step(limit) == 0
+    assert "no long copies: they are not interrupted" in capsys.readouterr().err
 
 
-def test_at_the_end_the_longest_is_tried_once_more(limit, capsys):
-    _, longest, *_ = limit.memories()
-    _, second, third, *_ = under(limit, 4.0)
-    limit.model.memory.assign(third)
-    limit.draws(copied=lambda memory: 1.0 if 0 < memory <= third else 9.0)
+def test_at_the_end_all_thresholds_are_tried_once_more(limit):
+    longest, *_ = limit.memories()
+    limit.model.copies.threshold.assign(limit.thresholds[3])
+    limit.draws(copied=lambda step: 1.0 if step == 2 else 9.0)
     limit.find_anew(8, 0)
-    assert limit.tried == [longest, second, third]
-    limit.draws()
-    limit.find_anew(8, 1)
-    assert limit.model.memory == longest
-    assert "no long copies: its state begins anew after" in capsys.readouterr().err
+    assert limit.tried == [(longest, 0), (longest, 1), (longest, 2)]
 
 
 def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
-    _, first, second, *_ = limit.memories()
+    first, second, *_ = limit.memories()
     limit.draws(variety=lambda memory: 0.91 if memory == second else 0.89)
     limit.find(2, 0)
-    assert limit.tried == [0]
+    assert limit.tried == [(0, 0)]
     limit.find_anew(8, 0)
-    assert limit.tried == [0, first, second]
-    assert "stays in one place: its state begins anew after" in capsys.readouterr().err
+    assert limit.tried == [(0, 0), (first, 0), (second, 0)]
+    words = f"its state begins anew after {seconds_of(limit, second):.1f} s at the latest"
+    assert words in capsys.readouterr().err
 
 
-def test_what_copies_while_it_forgets_is_kept_under_the_limit(limit):
-    _, first, second, *_ = limit.memories()
-    limit.draws(lambda memory: 6.0 if memory == second else 1.0, lambda memory: 0.8)
+def test_what_copies_while_it_forgets_has_a_threshold(limit):
+    first, second, *_ = limit.memories()
+    limit.draws(variety=lambda memory: 1.0 if memory == second else 0.8)
+    limit.copies.longest = lambda seed: (
+        6.0 if limit.model.memory == second and threshold_step(limit) == 0 else 1.0
+    )
     limit.find_anew(8, 0)
-    assert limit.tried == [first, second, under(limit, 4.0)[0]]
+    assert limit.tried == [(first, 0), (second, 0), (second, 1)]
 
 
 @pytest.mark.parametrize(("far", "nearness"), [(0.0, 16), (16.0, 64), (64.0, 0)])
 def test_a_state_begins_anew_as_near_as_copies_allow(limit, far, nearness):
     """What copies or has too few codes near the block before begins further from it."""
-    first, *_ = under(limit, 4.0)
     model = limit.model
     for short, varied in ((0.9, 0.8), (9.0, 1.0)):
         limit.draws(
-            lambda m, short=short: 9.0 if m != first else (short if near_to() else 1.0),
+            lambda step, short=short: 9.0 if step != 1 else (short if near_to() else 1.0),
             lambda m, varied=varied: varied if near_to() else 1.0,
         )
 
@@ -166,25 +161,33 @@ def marking(limit, fit):
 
 
 def test_variety_leaves_some_seconds(limit):
-    limit.draws(variety=lambda memory: 0.0)
-    limit.find_anew(8, 0)
-    assert 3.3 < seconds_of(limit, int(limit.model.memory)) < 5.1
-    # Shorter ones are for copies alone.
-    limit.draws(lambda memory: 1.0 if 0 < memory <= 20 else 9.0, lambda memory: 0.0)
-    limit.find_anew(8, 0)
-    assert 0 < limit.model.memory <= 20
+    for copied in (lambda step: 0.0, lambda step: 1.0 if step == 4 else 9.0):
+        limit.draws(copied, variety=lambda memory: 0.0)
+        limit.find_anew(8, 0)
+        assert 3.3 < seconds_of(limit, int(limit.model.memory)) < 5.1
 
 
-def test_what_copies_with_the_shortest_memory_is_kept_with_it_and_noted(limit, capsys):
-    limit.draws(copied=lambda memory: 9.0)
+def test_what_copies_with_the_least_threshold_is_kept_with_it_and_noted(limit, capsys):
+    limit.draws(copied=lambda step: 9.0)
     assert limit.find_anew(8, 0) == 9
-    assert limit.model.memory == limit.memories()[-1]
+    assert threshold_step(limit) == len(limit.thresholds) - 1
     assert "follows the train part for 9 s\n" in capsys.readouterr().err
 
 
-def test_without_a_limit_the_memory_has_no_end(limit, capsys):
+def test_without_a_limit_copies_are_not_sought_and_the_memory_has_no_end(limit, capsys):
     limit.longest_copy = None
-    limit.draws(copied=lambda memory: 9.0, variety=lambda memory: 0.0)
+    limit.draws(copied=lambda step: 9.0, variety=lambda memory: 0.0)
     assert limit.find(2, 0) == limit.find_anew(8, 0) == 9
-    assert limit.tried == [0, 0]
+    assert limit.tried == [(0, 0), (0, 0)]
     assert "begins anew" not in capsys.readouterr().err
+
+
+def test_a_model_that_has_no_train_part_has_a_memory_alone(limit):
+    limit = MemoryLimit(make_spectral(), data_of(limit), 4.0, limit.console)
+    assert limit.thresholds == [0.0]
+
+
+def data_of(limit):
+    """A corpus of a few codes."""
+    codes = np.ones(40 * limit.model.frame, np.int16)
+    return CodeCorpus({"train": [codes] * 4, "validation": [codes]}, {"train": [0] * 4})

@@ -103,7 +103,7 @@ def test_a_run_finds_the_sections_of_its_train_part(run):
     codes = CodeCorpus.load(RunFolder(run).codes, model.spectral_codec.codebook_size)
     kept = [np.asarray(weight) for weight in model.sections.weights]
     assert kept[0].any()
-    rows = codes.read_once("train", model.frame)
+    rows = codes.read("train", model.frame)
     model.find_sections(rows, [0] * len(rows))
     for weight, before in zip(model.sections.weights, kept, strict=True):
         np.testing.assert_allclose(weight, before, atol=1e-4)
@@ -191,7 +191,7 @@ def test_a_log_without_copies_is_damaged(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("copied", "limit"), [(1.0, 4.0), (9.0, 4.0), (9.0, None)])
-def test_a_model_that_copies_for_too_long_forgets(
+def test_a_model_that_copies_for_too_long_is_interrupted(
     run, tmp_path, monkeypatch, capsys, copied, limit
 ):
     shutil.copytree(run, tmp_path / "run")
@@ -201,18 +201,20 @@ def test_a_model_that_copies_for_too_long_forgets(
     path.write_text(json.dumps(recipe))
 
     def longest(meter, seed):
-        return 2.0 if 0 < meter.model.memory_seconds < 3 else copied
+        return 2.0 if 0 < float(meter.model.copies.threshold) < 0.7 else copied
 
     monkeypatch.setattr(CopyMeter, "longest", longest)
     resume(tmp_path / "run", Budget(epochs=2))
-    forgets = limit is not None and copied > limit
+    stops = limit is not None and copied > limit
     row = read_log(RunFolder(tmp_path / "run").log)[-1]
-    assert row["copied_seconds"] == (2.0 if forgets else copied)
+    assert row["copied_seconds"] == (2.0 if stops else copied)
     model = load_model(RunFolder(tmp_path / "run"))
-    assert (2.2 < float(model.memory) * model.block / model.rate < 2.4) == forgets
-    err = capsys.readouterr().err
-    words = "follows the train part for 9 s: its state begins anew after 2.3 s at the latest"
-    assert (words in err) == forgets
+    threshold = float(model.copies.threshold)
+    assert (0.6 < threshold < 0.7) == stops
+    assert (threshold == 0) == (not stops)
+    assert float(model.memory) == (0 if limit is None else 20 * model.rate // model.block)
+    words = f"copies are interrupted from a correlation of {threshold:.2f} on"
+    assert (words in capsys.readouterr().err) == stops
 
 
 @pytest.mark.slow
@@ -230,7 +232,7 @@ def test_a_resumed_run_seeks_copies_among_the_spectra_of_its_codebook(run, tmp_p
     for band, magnitudes in enumerate(codec.magnitudes):
         assert np.any(magnitudes)
         np.testing.assert_array_equal(meters[0].model.spectral_codec.magnitudes[band], magnitudes)
-        assert np.any(meters[0].mel[band])
+        assert np.any(meters[0].powers[band])
 
 
 @pytest.mark.slow
