@@ -19,6 +19,7 @@ SCORE = "score"
 # Old enough for runtimes of 2023, new enough for opset 17.
 IR_VERSION = 8
 TABLE_VALUES = 4096  # of a table that is worth being held once
+WIDE = 16  # columns over rows of a matrix that is held once, too: packed it is no faster
 
 
 class GraphBuilder:
@@ -130,13 +131,13 @@ class GraphBuilder:
     ) -> onnx.GraphProto:
         """A graph that holds the constants of its nodes: ONNX Runtime packs no others' matrices.
 
-        Large tables are for the outermost graph, for ONNX Runtime keeps a copy of each inner graph
-        for every graph around it.
+        Large tables and wide matrices are for the outermost graph, for ONNX Runtime keeps a copy of
+        each inner graph for every graph around it.
         """
         constants: dict[str, onnx.TensorProto] = {}
         for each in nodes:
             for place, used in enumerate(each.input):
-                if used in self.constants and each.op_type == "Gather" and self._is_large(used):
+                if used in self.constants and self._is_table(used, each.op_type):
                     self.tables[used] = self.constants[used]
                 elif used in self.constants:
                     constants[used] = onnx.TensorProto()
@@ -144,8 +145,11 @@ class GraphBuilder:
                     each.input[place] = constants[used].name = f"{name}/{used}"
         return helper.make_graph(nodes, name, inputs, outputs, list(constants.values()))
 
-    def _is_large(self, constant: str) -> bool:
-        return math.prod(self.constants[constant].dims) >= TABLE_VALUES
+    def _is_table(self, constant: str, kind: str) -> bool:
+        """Whether a constant of a kind of node is held by the outermost graph."""
+        dims = self.constants[constant].dims
+        wide = kind == "MatMul" and len(dims) == 2 and dims[1] >= WIDE * dims[0]
+        return (kind == "Gather" or wide) and math.prod(dims) >= TABLE_VALUES
 
     def generator(self, nodes: list[onnx.NodeProto], bits: bool = False) -> onnx.ModelProto:
         """The whole generator, from nodes between its named inputs and outputs.

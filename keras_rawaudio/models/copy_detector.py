@@ -16,7 +16,7 @@ from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 PRODUCTS = "copy_products"  # the state that holds, for each place, the products with its spectra
 MOMENTS = "copy_moments"  # the state that holds the sum of what was drawn, and of its squares
-MEL_BANDS = 40
+BANDS = 20
 TIME_CONSTANT = 1.0  # seconds
 # Of the train part, half a block from each other: what is drawn may be read anywhere in a block.
 READINGS = 2
@@ -77,10 +77,10 @@ class CopyDetector(keras.layers.Layer):
         self.powers, self.mean, self.deviation, self.spectra, self.moments = (
             self.add_weight(shape, initializer=first, trainable=False, name=name)
             for name, shape, first in (
-                ("powers", (bands, levels, MEL_BANDS), "zeros"),
-                ("mean", (MEL_BANDS,), "zeros"),
-                ("deviation", (MEL_BANDS,), "ones"),
-                ("spectra", (self.places, MEL_BANDS), "zeros"),
+                ("powers", (bands, levels, BANDS), "zeros"),
+                ("mean", (BANDS,), "zeros"),
+                ("deviation", (BANDS,), "ones"),
+                ("spectra", (BANDS, self.places), "zeros"),
                 ("moments", (2, self.places), "zeros"),
             )
         )
@@ -113,7 +113,7 @@ class CopyDetector(keras.layers.Layer):
             rows: stretches of the train part, `(blocks, bands)` from 0, each read `READINGS` times;
                 no more than `places` blocks in all.
         """
-        powers = mel_powers(self.codec)
+        powers = mel_powers(self.codec, BANDS)
         self.powers.assign(powers)
         codes = np.concatenate([np.zeros((0, self.codec.bands), int), *rows])
         spectra = log_mel(codes, powers)
@@ -122,7 +122,7 @@ class CopyDetector(keras.layers.Layer):
         self.deviation.assign(deviation)
         missing = ((0, self.places - len(spectra)), (0, 0))
         spectra = np.pad((spectra - mean) / deviation, missing)
-        self.spectra.assign(spectra)
+        self.spectra.assign(spectra.T)
         each = np.stack([spectra.mean(axis=1), np.square(spectra).mean(axis=1)])
         sums = np.zeros_like(each)
         last = np.zeros(2)
@@ -144,7 +144,7 @@ class CopyDetector(keras.layers.Layer):
         """
         spectrum = self._spectrum(ops.cast(state[CODES], "int32"))
         moved = ops.pad(state[PRODUCTS][:, :-1], ((0, 0), (1, 0)))
-        products = ops.matmul(spectrum, ops.transpose(self.spectra)) / MEL_BANDS
+        products = ops.matmul(spectrum, self.spectra) / BANDS
         products = (self.decay * moved + products) * drawn
         each = [ops.mean(values, axis=1) for values in (spectrum, ops.square(spectrum))]
         moments = (self.decay * state[MOMENTS] + ops.stack(each, axis=1)) * drawn
@@ -157,7 +157,7 @@ class CopyDetector(keras.layers.Layer):
         return ops.any(follows, axis=1, keepdims=True), {PRODUCTS: products, MOMENTS: moments}
 
     def _spectrum(self, codes: Any) -> Any:
-        """Standardised log mel spectrum `(B, 40)` of a block; zeros for none."""
+        """Standardised log mel spectrum `(B, BANDS)` of a block; zeros for none."""
         bands = range(self.codec.bands)
         power = sum(ops.take(self.powers[b], ops.maximum(codes[:, b], 0), axis=0) for b in bands)
         there = ops.cast(codes[:, :1] >= 0, "float32")
@@ -178,10 +178,10 @@ def _variance(sums: Any, squares: Any, share: float) -> Any:
     return ops.maximum(squares - share * ops.square(sums), LEAST_VARIANCE / share)
 
 
-def mel_powers(codec: SpectralCodec) -> np.ndarray:
-    """The power that each entry of a band adds to mel bands: `(bands, codebook_size, 40)`."""
+def mel_powers(codec: SpectralCodec, mel_bands: int) -> np.ndarray:
+    """What each entry adds to the power of mel bands: `(bands, codebook_size, mel_bands)`."""
     spectra = codec.spectra
-    filters = mel_filters(codec.rate, spectra.fft_size, MEL_BANDS)
+    filters = mel_filters(codec.rate, spectra.fft_size, mel_bands)
     scale = (HOPS / spectra.fft_size) ** 2  # a sine of full scale reads 1
     first, powers = 0, []
     for magnitudes in codec.magnitudes:
@@ -192,7 +192,7 @@ def mel_powers(codec: SpectralCodec) -> np.ndarray:
 
 
 def log_mel(codes: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Natural log of the mel-band power `(blocks, 40)` of codes.
+    """Natural log of the mel-band power `(blocks, mel_bands)` of codes.
 
     Args:
         codes: `(blocks, bands)` from 0.

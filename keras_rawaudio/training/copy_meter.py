@@ -14,8 +14,9 @@ from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
 
 NOTED_COPY = 4.0  # seconds; longer copies have a line on the console and in the report
-STREAMS, SECONDS = 8, 60.0
+STREAMS, SECONDS = 16, 60.0
 EVERY = 0.5  # seconds from one stretch that is sought to the next
+MEL_BANDS = 40  # as in the report
 HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 
 
@@ -33,7 +34,7 @@ class CopyMeter:
     """
 
     def __init__(self, model: SpectralModel, data: CodeCorpus) -> None:
-        self.model, powers = model, mel_powers(model.spectral_codec)
+        self.model, powers = model, mel_powers(model.spectral_codec, MEL_BANDS)
         hop = model.block / model.rate
         train, heldout = (
             [log_mel(codes, powers) for codes in data.read(part, model.frame, READINGS)]
@@ -49,12 +50,16 @@ class CopyMeter:
         best = max((match.best()[0] for match in found), default=0.0)
         self.limit = max(COPY, best + SIMILARITY_MARGIN)
 
-    def longest(self, seed: int) -> float:
-        """Draw, and find the longest stretch in seconds that follows one place; 0 for none."""
+    def longest(self, seed: int) -> np.ndarray:
+        """Draw, and find in each stream the longest stretch that follows one place.
+
+        Returns:
+            `(16,)` seconds, 0 for none.
+        """
         codes = self.draws(np.random.default_rng(seed)).transpose(1, 0, 2)
         matches = self.index.matches_of([log_mel(stream, self.powers) for stream in codes], EVERY)
         copies = [match.longest_copy(self.limit) for match in matches]
-        return max((copy.seconds for copy in copies if copy), default=0.0)
+        return np.array([copy.seconds if copy else 0.0 for copy in copies])
 
 
 def _first(segments: Sequence[np.ndarray], most: int) -> list[np.ndarray]:

@@ -12,9 +12,10 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
 # Seconds: the longest memory with an end, and the factor from one to the next.
 LONGEST, SHORTER = 20.0, 0.7
-MARGIN = 0.5  # seconds: streams that are drawn later, and as audio, copy for a little longer
-# Of the longest copy allowed. The longest copy of eight streams is random: what copies for
-# half as long unhindered copies for longer in other streams.
+# Which streams may copy for longer than `MARGIN` seconds less than allowed. The longest copy of all
+# is a matter of chance.
+QUANTILE, MARGIN = 0.75, 0.5
+# Of the longest copy allowed: what is drawn for half as long unhindered is longer in other streams.
 COPIER = 0.5
 # Under the correlation that the copy meter calls a copy: thresholds that are tried.
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35)
@@ -39,8 +40,9 @@ class MemoryLimit:
     Args:
         model: its memory, threshold, biases and truncation are set.
         data: the corpus as codes.
-        longest_copy: seconds; `None`: the memory has no end, and copies are not sought. Half of
-            them may be copied before they are sought, then all but `MARGIN`.
+        longest_copy: seconds; `None`: the memory has no end, and copies are not sought. They are
+            sought where a stream copies for more than half of it, and then three quarters of the
+            streams copy for `MARGIN` less at most.
         console: says what was found.
     """
 
@@ -65,7 +67,7 @@ class MemoryLimit:
         """
         now = self._threshold()
         greater = sum(threshold > now + 1e-6 for threshold in self.thresholds[1:]) if now else 0
-        return self._first_of([0], self.thresholds[greater:], updates, seed)
+        return float(self._first_of([0], self.thresholds[greater:], updates, seed).max())
 
     def find_anew(self, updates: int, seed: int) -> float:
         """`find`, but from no threshold on, and streams must not stay in one place.
@@ -76,7 +78,7 @@ class MemoryLimit:
         if self.longest_copy is None:
             return self.find(updates, seed)
         copied = self._first_of(self.memories(), self.thresholds, updates, seed)
-        return self._begin_near(updates, seed, copied)
+        return float(self._begin_near(updates, seed, copied).max())
 
     def memories(self) -> list[int]:
         """Blocks of each memory that is tried, the longest first."""
@@ -89,7 +91,7 @@ class MemoryLimit:
 
     def _first_of(
         self, memories: list[int], thresholds: list[float], updates: int, seed: int
-    ) -> float:
+    ) -> np.ndarray:
         """Try the first of both, and the next of that which is not enough."""
         before = self.model.memory_seconds, self._threshold()
         self.model.nearness.assign(0.0)
@@ -105,10 +107,10 @@ class MemoryLimit:
                 memories.pop(0)
             else:
                 break
-        self._say(before, copied)
+        self._say(before, float(copied.max()))
         return copied
 
-    def _begin_near(self, updates: int, seed: int, copied: float) -> float:
+    def _begin_near(self, updates: int, seed: int, copied: np.ndarray) -> np.ndarray:
         """Begin anew as near the block before as copies and variety allow, or anywhere."""
         model = self.model
         anywhere = [np.array(weight) for weight in (model.code_bias, model.min_p)]
@@ -122,12 +124,12 @@ class MemoryLimit:
             weight.assign(value)
         return copied
 
-    def _balanced(self, updates: int, seed: int) -> float:
-        """Seconds of the longest copy, after the codes were balanced."""
+    def _balanced(self, updates: int, seed: int) -> np.ndarray:
+        """Seconds of each stream's longest copy, after the codes were balanced."""
         tried = "".join(f", {words}" for words in self._settings() if words)
         self.console.progress(f"balancing the codes{tried}")
         self.balance.fit(updates, seed)
-        return round(self.copies.longest(seed), 1)
+        return self.copies.longest(seed).round(1)
 
     def _settings(self) -> tuple[str, str]:
         """The memory and the threshold in words, empty where there is none."""
@@ -137,12 +139,13 @@ class MemoryLimit:
             f"no copies over a correlation of {threshold:.2f}" if threshold else "",
         )
 
-    def _too_long(self, copied: float) -> bool:
+    def _too_long(self, copied: np.ndarray) -> bool:
         """Whether streams copy for too long with the threshold that the model has."""
         if self.longest_copy is None:
             return False
-        limit = self.longest_copy
-        return copied > (limit - MARGIN if self._threshold() else limit * COPIER)
+        if self._threshold():
+            return bool(np.quantile(copied, QUANTILE, method="lower") > self.longest_copy - MARGIN)
+        return bool(copied.max() > self.longest_copy * COPIER)
 
     def _threshold(self) -> float:
         copies = self.model.copies

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.copy_detector import (
+    BANDS,
     LEAST_VARIANCE,
     MOMENTS,
     PRODUCTS,
@@ -52,7 +53,7 @@ def correlations(model, rows, stream):
     """Of the stream's end with each place, by sums over all blocks before them."""
     decay = np.exp(-model.block / model.rate)
     train = np.concatenate(rows)
-    powers = mel_powers(model.spectral_codec)
+    powers = mel_powers(model.spectral_codec, BANDS)
     spectra = log_mel(train, powers)
     mean, deviation = spectra.mean(axis=0), spectra.std(axis=0)
     X, x = (spectra - mean) / deviation, (log_mel(stream, powers) - mean) / deviation

@@ -31,7 +31,7 @@ def limit(monkeypatch):
             limit.balance.variety = variety(int(model.memory))
 
         limit.balance.fit = fit
-        limit.copies.longest = lambda seed: copied(threshold_step(limit))
+        limit.copies.longest = lambda seed: np.full(16, copied(threshold_step(limit)))
 
     limit.draws = draws
     draws()
@@ -87,6 +87,16 @@ def test_what_copies_for_half_of_the_limit_has_a_threshold(limit):
         assert threshold_step(limit) == tried
 
 
+def test_a_few_streams_may_copy_for_longer(limit):
+    copies = np.repeat([3.0, 9.0], [12, 4])
+    limit.copies.longest = lambda seed: copies
+    for longer, tried in ((4, 1), (5, 6)):
+        copies[:] = 3.0
+        copies[:longer] = 9.0
+        assert limit.find_anew(8, 0) == 9.0
+        assert threshold_step(limit) == tried
+
+
 def test_a_chance_copy_does_not_cost_the_threshold_for_good(limit, capsys):
     limit.draws(copied=lambda step: 1.0 if step == 2 else 9.0)
     limit.find(2, 0)
@@ -121,8 +131,8 @@ def test_streams_that_stay_in_one_place_forget_at_the_end_alone(limit, capsys):
 def test_what_copies_while_it_forgets_has_a_threshold(limit):
     first, second, *_ = limit.memories()
     limit.draws(variety=lambda memory: 1.0 if memory == second else 0.8)
-    limit.copies.longest = lambda seed: (
-        6.0 if limit.model.memory == second and threshold_step(limit) == 0 else 1.0
+    limit.copies.longest = lambda seed: np.full(
+        16, 6.0 if limit.model.memory == second and threshold_step(limit) == 0 else 1.0
     )
     limit.find_anew(8, 0)
     assert limit.tried == [(first, 0), (second, 0), (second, 1)]

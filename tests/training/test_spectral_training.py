@@ -201,7 +201,7 @@ def test_a_model_that_copies_for_too_long_is_interrupted(
     path.write_text(json.dumps(recipe))
 
     def longest(meter, seed):
-        return 2.0 if 0 < float(meter.model.copies.threshold) < 0.7 else copied
+        return np.full(16, 2.0 if 0 < float(meter.model.copies.threshold) < 0.7 else copied)
 
     monkeypatch.setattr(CopyMeter, "longest", longest)
     resume(tmp_path / "run", Budget(epochs=2))
@@ -224,7 +224,7 @@ def test_a_resumed_run_seeks_copies_among_the_spectra_of_its_codebook(run, tmp_p
 
     def longest(meter, seed):
         meters.append(meter)
-        return 0.0
+        return np.zeros(16)
 
     monkeypatch.setattr(CopyMeter, "longest", longest)
     resume(tmp_path / "run", Budget(epochs=2))
