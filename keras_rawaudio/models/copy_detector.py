@@ -27,19 +27,11 @@ POWER_FLOOR = 1e-8
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
 class CopyDetector(keras.layers.Layer):
-    r"""Correlates the last seconds of a stream with those before each block of the train part.
+    """Correlates the last seconds of a stream with those before each place of the train part.
 
-    Formula, for the standardised log mel spectra \(x_t\) of a stream and \(X_p\) of the train part,
-    \(\langle x, X \rangle\) the mean of the products of their bands, and \(a = e^{-h / \tau}\) with
-    blocks of \(h\) seconds and \(\tau\) of one second:
-
-    .. math::
-
-        S_t(p) = a S_{t-1}(p-1) + \langle x_t, X_p \rangle
-
-    It is a covariance once the means are subtracted: \(S_t(p) - (1 - a) u_t U_p\), where \(u_t\)
-    and \(U_p\) sum the means of the bands likewise. The correlation divides it by the root of both
-    variances.
+    Formula: `S_t(p) = a S_{t-1}(p-1) + <x_t, X_p>`. `x_t` is the standardised log mel spectrum of
+    what was drawn, `X_p` that of place `p`, and `<x, X>` the mean of the products of their bands. `a = exp(-h / tau)` for blocks of `h` seconds; `tau` is one second. Values and squares
+    are summed likewise, and give the means and the variances.
 
     Nothing of it learns by gradients: `fit` takes all of it from the train part.
 
@@ -56,6 +48,7 @@ class CopyDetector(keras.layers.Layer):
         >>> detector = CopyDetector(codec, places=300)
         >>> detector.build()
         >>> detector.fit([np.zeros((300, 3), int)])
+        >>> detector.threshold.assign(0.8)
         >>> state = {CODES: ops.zeros((2, 3)), PRODUCTS: ops.zeros((2, 300)),
         ...          MOMENTS: ops.zeros((2, 2))}
         >>> copies, state = detector.step(state, 1.0)
