@@ -30,8 +30,9 @@ class CopyDetector(keras.layers.Layer):
     """Correlates the last seconds of a stream with those before each place of the train part.
 
     Formula: `S_t(p) = a S_{t-1}(p-1) + <x_t, X_p>`. `x_t` is the standardised log mel spectrum of
-    what was drawn, `X_p` that of place `p`, and `<x, X>` the mean of the products of their bands. `a = exp(-h / tau)` for blocks of `h` seconds; `tau` is one second. Values and squares
-    are summed likewise, and give the means and the variances.
+    what was drawn, `X_p` that of place `p`, and `<x, X>` the mean of the products of their bands.
+    `a = exp(-h / tau)` for blocks of `h` seconds; `tau` is one second. Values and squares are
+    summed likewise, and give the means and the variances.
 
     Nothing of it learns by gradients: `fit` takes all of it from the train part.
 
@@ -48,7 +49,7 @@ class CopyDetector(keras.layers.Layer):
         >>> detector = CopyDetector(codec, places=300)
         >>> detector.build()
         >>> detector.fit([np.zeros((300, 3), int)])
-        >>> detector.threshold.assign(0.8)
+        >>> _ = detector.threshold.assign(0.8)
         >>> state = {CODES: ops.zeros((2, 3)), PRODUCTS: ops.zeros((2, 300)),
         ...          MOMENTS: ops.zeros((2, 2))}
         >>> copies, state = detector.step(state, 1.0)
