@@ -65,19 +65,17 @@ class MemoryLimit:
         Returns:
             Seconds for which the streams that were drawn last follow one place of the train part.
         """
-        now = self._threshold()
-        greater = sum(threshold > now + 1e-6 for threshold in self.thresholds[1:]) if now else 0
-        return float(self._first_of([0], self.thresholds[greater:], updates, seed).max())
+        return float(self._first_of([0], updates, seed).max())
 
     def find_anew(self, updates: int, seed: int) -> float:
-        """`find`, but from no threshold on, and streams must not stay in one place.
+        """`find`, but the memory has an end, and streams must not stay in one place.
 
         Where they do, they have fewer different codes than the train part. For that, memories get
         shorter down to the first of at most `SHORTEST_VARIED`.
         """
         if self.longest_copy is None:
             return self.find(updates, seed)
-        copied = self._first_of(self.memories(), self.thresholds, updates, seed)
+        copied = self._first_of(self.memories(), updates, seed)
         return float(self._begin_near(updates, seed, copied).max())
 
     def memories(self) -> list[int]:
@@ -89,13 +87,11 @@ class MemoryLimit:
             seconds *= SHORTER
         return found
 
-    def _first_of(
-        self, memories: list[int], thresholds: list[float], updates: int, seed: int
-    ) -> np.ndarray:
-        """Try the first of both, and the next of that which is not enough."""
+    def _first_of(self, memories: list[int], updates: int, seed: int) -> np.ndarray:
+        """Try the first memory and threshold, and then the next of that which is not enough."""
         before = self.model.memory_seconds, self._threshold()
         self.model.nearness.assign(0.0)
-        memories, thresholds = list(memories), list(thresholds)
+        memories, thresholds = list(memories), self._thresholds_from_next()
         while True:
             self.model.memory.assign(memories[0])
             if self.model.copies:
@@ -146,6 +142,12 @@ class MemoryLimit:
         if self._threshold():
             return bool(np.quantile(copied, QUANTILE, method="lower") > self.longest_copy - MARGIN)
         return bool(copied.max() > self.longest_copy * COPIER)
+
+    def _thresholds_from_next(self) -> list[float]:
+        """Those that are tried, from the next greater than the model has."""
+        now = self._threshold()
+        greater = sum(threshold > now + 1e-6 for threshold in self.thresholds[1:]) if now else 0
+        return self.thresholds[greater:]
 
     def _threshold(self) -> float:
         copies = self.model.copies
