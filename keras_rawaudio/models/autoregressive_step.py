@@ -81,7 +81,7 @@ class AutoregressiveStep:
         ends = self._memory_ends(given, noise[:, bands : bands + 1])
         if self.copies and PRODUCTS in state:
             copies, after = self.copies.step(state, drawn)
-            ends = ops.logical_or(ends, ops.logical_and(copies, self._may_leave(given)))
+            ends = ops.logical_or(ends, ops.logical_and(copies, self._may_interrupt(given)))
         kept = 1.0 - ops.cast(ends, "float32") * drawn
         layers = self.names[: len(self.prior.stack.state_names())]
         given |= {name: given[name] * kept for name in layers}
@@ -112,7 +112,7 @@ class AutoregressiveStep:
         due = ops.logical_and(due, age >= 0.75 * self.memory)
         return ops.logical_and(due, self.memory > 0)
 
-    def _may_leave(self, state: State) -> Any:
+    def _may_interrupt(self, state: State) -> Any:
         """`(B, 1)`: whether what copies is reset: after a second, on a beat if there are beats."""
         assert self.copies
         on_beat, beats = self._on_beat(state, self.copies.second)

@@ -107,13 +107,17 @@ class MemoryLimit:
         return copied
 
     def _begin_near(self, updates: int, seed: int, copied: np.ndarray) -> np.ndarray:
-        """Begin anew as near the block before as copies and variety allow, or anywhere."""
-        model = self.model
+        """Begin anew as near the block before as copies and variety allow, or anywhere.
+
+        Near that block a stream may be led back to what it copied: so none may copy for too long.
+        """
+        model, limit = self.model, self.longest_copy or np.inf
         anywhere = [np.array(weight) for weight in (model.code_bias, model.min_p)]
         for nearness in NEARNESS:
             model.nearness.assign(nearness)
             near = self._balanced(updates, seed)
-            if not self._too_long(near) and self.balance.variety >= LEAST_VARIETY:
+            short = not self._too_long(near) and near.max() <= limit
+            if short and self.balance.variety >= LEAST_VARIETY:
                 return near
         model.nearness.assign(0.0)
         for weight, value in zip((model.code_bias, model.min_p), anywhere, strict=True):

@@ -160,6 +160,18 @@ def test_a_state_begins_anew_as_near_as_copies_allow(limit, far, nearness):
     assert float(model.nearness) == 0
 
 
+def test_near_the_block_before_no_stream_may_copy_for_too_long(limit):
+    def longest(seed):
+        copies = np.full(16, 3.0)
+        if float(limit.model.nearness) == 16:
+            copies[0] = 4.5
+        return copies
+
+    limit.copies.longest = longest
+    assert limit.find_anew(8, 0) == 3.0
+    assert float(limit.model.nearness) == 64
+
+
 def marking(limit, fit):
     """A balance that shows in the model with which nearness it was found."""
 
