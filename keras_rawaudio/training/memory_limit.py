@@ -12,11 +12,10 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
 # Seconds: the longest memory with an end, and the factor from one to the next.
 LONGEST, SHORTER = 20.0, 0.7
-# Which streams may copy for longer than `MARGIN` seconds less than allowed. The longest copy of all
-# is a matter of chance.
+# This share of the streams may copy for `MARGIN` seconds less than allowed, at most. The longest copy
+# of all streams is a matter of chance.
 QUANTILE, MARGIN = 0.75, 0.5
-# Of the longest copy allowed: what is drawn for half as long unhindered is longer in other streams.
-COPIER = 0.5
+COPIER = 0.5  # of the longest copy allowed: what copies for longer is interrupted
 # Under the correlation that the copy meter calls a copy: thresholds that are tried.
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35)
 LEAST_VARIETY = 0.9  # different codes of the draws, over those of the train part
