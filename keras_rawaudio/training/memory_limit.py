@@ -12,8 +12,8 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 
 # Seconds: the longest memory with an end, and the factor from one to the next.
 LONGEST, SHORTER = 20.0, 0.7
-# This share of the streams may copy for `MARGIN` seconds less than allowed, at most. The longest copy
-# of all streams is a matter of chance.
+# This share of the streams may copy for `MARGIN` seconds less than allowed, at most. The longest
+# copy of all streams is a matter of chance.
 QUANTILE, MARGIN = 0.75, 0.5
 COPIER = 0.5  # of the longest copy allowed: what copies for longer is interrupted
 # Under the correlation that the copy meter calls a copy: thresholds that are tried.
