@@ -13,7 +13,7 @@ from keras_rawaudio.training.copy_meter import NOTED_COPY, CopyMeter
 # Seconds: the longest memory with an end, and the factor from one to the next.
 LONGEST, SHORTER = 20.0, 0.7
 # This share of the streams may copy for `MARGIN` seconds less than allowed, at most. The longest
-# copy of all streams is a matter of chance.
+# copy of all streams differs from draw to draw.
 QUANTILE, MARGIN = 0.75, 0.5
 COPIER = 0.5  # of the longest copy allowed: what copies for longer is interrupted
 # Under the correlation that the copy meter calls a copy: thresholds that are tried.
@@ -33,8 +33,8 @@ class MemoryLimit:
     streams stay in one place. Then `MemoryLimit` finds how near the block before a state may begin
     anew, by the same two measures.
 
-    Codes are balanced anew for all that is tried. A draw that copies by chance must not cost a
-    threshold for good: so each search tries a greater one than the last search found.
+    Codes are balanced anew for all that is tried. One draw must not cost a threshold for
+    good: so each search tries a greater one than the last search found.
 
     Args:
         model: its memory, threshold, biases and truncation are set.

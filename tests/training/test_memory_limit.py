@@ -1,4 +1,4 @@
-"""A state begins anew as seldom as copies and variety allow, and a chance copy costs nothing."""
+"""A state begins anew as seldom as copies and variety allow, and one draw costs nothing."""
 
 import itertools
 
@@ -97,7 +97,7 @@ def test_a_few_streams_may_copy_for_longer(limit):
         assert threshold_step(limit) == tried
 
 
-def test_a_chance_copy_does_not_cost_the_threshold_for_good(limit, capsys):
+def test_one_draw_does_not_cost_the_threshold_for_good(limit, capsys):
     limit.draws(copied=lambda step: 1.0 if step == 2 else 9.0)
     limit.find(2, 0)
     assert threshold_step(limit) == 2
