@@ -68,14 +68,15 @@ class CopyDetector(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         bands, levels = self.codec.bands, self.codec.codebook_size
-        self.powers, self.mean, self.deviation, self.spectra, self.moments = (
+        self.powers, self.mean, self.deviation, self.spectra, self.sums, self.root_variances = (
             self.add_weight(shape, initializer=first, trainable=False, name=name)
             for name, shape, first in (
                 ("powers", (bands, levels, BANDS), "zeros"),
                 ("mean", (BANDS,), "zeros"),
                 ("deviation", (BANDS,), "ones"),
                 ("spectra", (BANDS, self.places), "zeros"),
-                ("moments", (2, self.places), "zeros"),
+                ("sums", (self.places,), "zeros"),
+                ("root_variances", (self.places,), "ones"),
             )
         )
         self.threshold = self.add_weight((), initializer="zeros", trainable=False, name="threshold")
@@ -122,7 +123,8 @@ class CopyDetector(keras.layers.Layer):
         last = np.zeros(2)
         for place in range(self.places):
             last = sums[:, place] = self.decay * last + each[:, place]
-        self.moments.assign(sums)
+        self.sums.assign(sums[0])
+        self.root_variances.assign(np.sqrt(_variance(sums[0], sums[1], 1.0 - self.decay)))
 
     def step(self, state: State, drawn: Any) -> tuple[Any, State]:
         """Count the block before, and say whether the last second follows the train part.
@@ -143,11 +145,9 @@ class CopyDetector(keras.layers.Layer):
         each = [ops.mean(values, axis=1) for values in (spectrum, ops.square(spectrum))]
         moments = (self.decay * state[MOMENTS] + ops.stack(each, axis=1)) * drawn
         share = 1.0 - self.decay
-        covariance = products - share * moments[:, :1] * self.moments[0]
-        product = _variance(moments[:, :1], moments[:, 1:], share) * _variance(
-            self.moments[0], self.moments[1], share
-        )
-        follows = covariance >= self.threshold * ops.sqrt(product)
+        covariance = products - share * moments[:, :1] * self.sums
+        root_variance = ops.sqrt(_variance(moments[:, :1], moments[:, 1:], share))
+        follows = covariance >= self.threshold * root_variance * self.root_variances
         return ops.any(follows, axis=1, keepdims=True), {PRODUCTS: products, MOMENTS: moments}
 
     def _spectrum(self, codes: Any) -> Any:
