@@ -194,7 +194,7 @@ def make(name, spread=0.3):
         means.assign(rng.normal(size=means.shape))
         chain = rng.dirichlet(np.ones(3), model.sections.transitions.shape[:2])
         model.sections.transitions.assign(np.cumsum(chain, axis=2))
-        model.sections.odds.assign(rng.normal(size=model.sections.odds.shape))
+        model.sections.log_ratios.assign(rng.normal(size=model.sections.log_ratios.shape))
         model.memory.assign(3)
         model.min_p.assign(np.linspace(0.3, 0.0, model.frame))
         if name == INTERRUPTED:

@@ -28,7 +28,7 @@ class CodeSampler:
         min_p: `(bands,)`, the least probability of a code that is drawn, as a share of the
             greatest.
         nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
-        sections: has the odds of codes; None for a model without sections.
+        sections: says how much more frequent codes are in each; None for a model without.
 
     Example:
         >>> from keras_rawaudio.models import SpectralModel
@@ -96,8 +96,8 @@ class CodeSampler:
             if AGE in state:
                 logits = logits + self._nearness(band, state)
                 if self.sections and SECTION in state:
-                    odds = self.sections.odds_of(band, state[SECTION])
-                    logits = logits + ops.where(state[AGE] == 1, odds, 0.0)
+                    ratio = self.sections.log_ratio(band, state[SECTION])
+                    logits = logits + ops.where(state[AGE] == 1, ratio, 0.0)
             if DENSITY.name in state:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rawaudio.dsp.block_spectra import HOPS
-from keras_rawaudio.dsp.spectra import mel_filters
 from keras_rawaudio.models.carried_state import State
+from keras_rawaudio.models.code_mel import POWER_FLOOR, log_mel_of_codes, mel_powers
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
 PRODUCTS = "copy_products"  # the state that holds, for each place, the products with its spectra
@@ -22,7 +21,6 @@ TIME_CONSTANT = 1.0  # seconds
 READINGS = 2
 # A variance under this share of the train part's counts as this: the same silence is no copy.
 LEAST_VARIANCE = 0.05
-POWER_FLOOR = 1e-8
 
 
 @keras.saving.register_keras_serializable("keras_rawaudio")
@@ -111,7 +109,7 @@ class CopyDetector(keras.layers.Layer):
         powers = mel_powers(self.codec, BANDS)
         self.powers.assign(powers)
         codes = np.concatenate([np.zeros((0, self.codec.bands), int), *rows])
-        spectra = log_mel(codes, powers)
+        spectra = log_mel_of_codes(codes, powers)
         mean, deviation = spectra.mean(axis=0), np.maximum(spectra.std(axis=0), 1e-2)
         self.mean.assign(mean)
         self.deviation.assign(deviation)
@@ -170,28 +168,3 @@ class CopyDetector(keras.layers.Layer):
 def _variance(sums: Any, squares: Any, share: float) -> Any:
     """Of values whose sums are given, times what all of them count, `1 / share`."""
     return ops.maximum(squares - share * ops.square(sums), LEAST_VARIANCE / share)
-
-
-def mel_powers(codec: SpectralCodec, mel_bands: int) -> np.ndarray:
-    """What each entry adds to the power of mel bands: `(bands, codebook_size, mel_bands)`."""
-    spectra = codec.spectra
-    filters = mel_filters(codec.rate, spectra.fft_size, mel_bands)
-    scale = (HOPS / spectra.fft_size) ** 2  # a sine of full scale reads 1
-    first, powers = 0, []
-    for magnitudes in codec.magnitudes:
-        power = np.square(np.asarray(magnitudes, np.float32)).mean(axis=1) * scale
-        powers.append(power @ filters[first : first + power.shape[1]])
-        first += power.shape[1]
-    return np.stack(powers)
-
-
-def log_mel(codes: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Natural log of the mel-band power `(blocks, mel_bands)` of codes.
-
-    Args:
-        codes: `(blocks, bands)` from 0.
-        powers: by `mel_powers`.
-    """
-    power = sum(band[code] for band, code in zip(powers, codes.T, strict=True))
-    spectra: np.ndarray = np.log(power + POWER_FLOOR).astype(np.float32)
-    return spectra

@@ -42,8 +42,8 @@ class SectionChain(keras.layers.Layer):
         transitions: `(labels or 1, count + 1, count)`, for each section the cumulative distribution
             of the next block's; the last row is that of a first block, and of a section that a
             label does not have.
-        odds: `(bands, (labels or 1) * count, codebook_size)`, logarithms of each section's code
-            frequencies over those of its label.
+        log_ratios: `(bands, (labels or 1) * count, codebook_size)`, logarithms of each section's
+            code frequencies over those of its label.
 
     Example:
         >>> codec = SpectralCodec(8000, codebook_size=16)
@@ -64,12 +64,12 @@ class SectionChain(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         labels, width = max(1, self.labels), self.codec.bands * self.codec.components
         codes = self.codec.bands, labels * self.count, self.codec.codebook_size
-        self.means, self.transitions, self.odds = (
+        self.means, self.transitions, self.log_ratios = (
             self.add_weight(shape, initializer="zeros", trainable=False, name=name)
             for name, shape in (
                 ("means", (labels, self.count, width)),
                 ("transitions", (labels, self.count + 1, self.count)),
-                ("odds", codes),
+                ("log_ratios", codes),
             )
         )
         self.built = True
@@ -109,7 +109,7 @@ class SectionChain(keras.layers.Layer):
             [row for each in own for row in each],
             [self.count * label + s for label, each in enumerate(sections) for s in each],
         )
-        self.odds.assign(_log_odds(counts.reshape(len(own), self.count, *counts.shape[1:])))
+        self.log_ratios.assign(_log_ratios(counts.reshape(len(own), self.count, *counts.shape[1:])))
 
     def _centres(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Centres of the sections of one label, at least one."""
@@ -169,7 +169,7 @@ class SectionChain(keras.layers.Layer):
 
     def _counts(self, rows: Sequence[np.ndarray], sections: Sequence[np.ndarray]) -> np.ndarray:
         """`code_counts` where each block's section is known, those of all labels counted."""
-        bands, count, levels = self.odds.shape
+        bands, count, levels = self.log_ratios.shape
         parts, numbers = [], []
         for row, own in zip(rows, sections, strict=True):
             for section in np.unique(own):
@@ -221,7 +221,7 @@ class SectionChain(keras.layers.Layer):
             section = ops.where(ops.any(music > 0, axis=1, keepdims=True), section, -1)
         return {SECTION: ops.cast(section, "float32"), **after}
 
-    def odds_of(self, band: int, section: Any) -> Any:
+    def log_ratio(self, band: int, section: Any) -> Any:
         """What is added to a band's logits in a section, `(B, codebook_size)`; 0 for none.
 
         Args:
@@ -229,8 +229,8 @@ class SectionChain(keras.layers.Layer):
             section: `(B, 1)`, the state.
         """
         number = ops.cast(section[:, 0], "int32")
-        odds = ops.take(self.odds[band], ops.maximum(number, 0), axis=0)
-        return ops.where(section >= 0, odds, 0.0)
+        ratios = ops.take(self.log_ratios[band], ops.maximum(number, 0), axis=0)
+        return ops.where(section >= 0, ratios, 0.0)
 
     def _recent(self, state: State, drawn: Any) -> Any:
         """`RECENT` with the block before in it, where that was read."""
@@ -251,12 +251,12 @@ class SectionChain(keras.layers.Layer):
         return cls(**{**config, "codec": codec})
 
 
-def _log_odds(counts: np.ndarray) -> np.ndarray:
-    """`SectionChain.odds` of counts `(labels, sections, bands, codebook_size)`."""
+def _log_ratios(counts: np.ndarray) -> np.ndarray:
+    """`SectionChain.log_ratios` of counts `(labels, sections, bands, codebook_size)`."""
     frequencies = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     label = counts.sum(axis=1, keepdims=True)
     label = label / np.maximum(label.sum(axis=-1, keepdims=True), 1)
     mixed = (1 - SMOOTHING) * frequencies + SMOOTHING * label
     there = np.logical_and(label > 0, counts.sum(axis=-1, keepdims=True) > 0)
-    odds = np.log(np.where(there, mixed, 1.0) / np.where(there, label, 1.0))
-    return odds.reshape(-1, *odds.shape[2:]).transpose(1, 0, 2)
+    ratios = np.log(np.where(there, mixed, 1.0) / np.where(there, label, 1.0))
+    return ratios.reshape(-1, *ratios.shape[2:]).transpose(1, 0, 2)

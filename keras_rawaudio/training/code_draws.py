@@ -8,9 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_rawaudio.generation.music import random_music
-from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import MUSIC
-from keras_rawaudio.models.copy_detector import MOMENTS, PRODUCTS
 from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -71,15 +69,13 @@ class CodeDraws:
 
     def _beginning(self, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """The states of streams that have drawn nothing yet."""
-        model = self.model
-        spec = model.generator_state_spec()
-        names = [*model.state_spec(), CODES, AGE, SECTION, PRODUCTS, MOMENTS]
+        names = [CODES, *self.model.step.states]
         state = {
-            name: np.full((rows, *spec[name][0]), spec[name][1], np.float32)
-            for name in names
-            if name in spec
+            name: np.full((rows, *shape), first, np.float32)
+            for name, (shape, first) in self.model.generator_state_spec().items()
+            if name in names
         }
-        return {**state, **random_music(model, rows, rng)}
+        return {**state, **random_music(self.model, rows, rng)}
 
     def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         model, keys = self.model, self.model.sampler.drawing_keys()

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_rawaudio.metrics.patch_index import PatchIndex
 from keras_rawaudio.metrics.reference import COPY, SIMILARITY_MARGIN
-from keras_rawaudio.models.copy_detector import READINGS, log_mel, mel_powers
+from keras_rawaudio.models.code_mel import log_mel_of_codes, mel_powers
+from keras_rawaudio.models.copy_detector import READINGS
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
@@ -37,7 +38,7 @@ class CopyMeter:
         self.model, powers = model, mel_powers(model.spectral_codec, MEL_BANDS)
         hop = model.block / model.rate
         train, heldout = (
-            [log_mel(codes, powers) for codes in data.read(part, model.frame, READINGS)]
+            [log_mel_of_codes(codes, powers) for codes in data.read(part, model.frame, READINGS)]
             for part in ("train", "validation")
         )
         self.powers = powers
@@ -57,7 +58,8 @@ class CopyMeter:
             `(16,)` seconds, 0 for none.
         """
         codes = self.draws(np.random.default_rng(seed)).transpose(1, 0, 2)
-        matches = self.index.matches_of([log_mel(stream, self.powers) for stream in codes], EVERY)
+        spectra = [log_mel_of_codes(stream, self.powers) for stream in codes]
+        matches = self.index.matches_of(spectra, EVERY)
         copies = [match.longest_copy(self.limit) for match in matches]
         return np.array([copy.seconds if copy else 0.0 for copy in copies])
 

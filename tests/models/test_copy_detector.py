@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_rawaudio.models.code_mel import log_mel_of_codes, mel_powers
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.copy_detector import (
     BANDS,
@@ -12,8 +13,6 @@ from keras_rawaudio.models.copy_detector import (
     MOMENTS,
     PRODUCTS,
     CopyDetector,
-    log_mel,
-    mel_powers,
 )
 from keras_rawaudio.models.spectral_codec import CODES
 
@@ -54,9 +53,9 @@ def correlations(model, rows, stream):
     decay = np.exp(-model.block / model.rate)
     train = np.concatenate(rows)
     powers = mel_powers(model.spectral_codec, BANDS)
-    spectra = log_mel(train, powers)
+    spectra = log_mel_of_codes(train, powers)
     mean, deviation = spectra.mean(axis=0), spectra.std(axis=0)
-    X, x = (spectra - mean) / deviation, (log_mel(stream, powers) - mean) / deviation
+    X, x = (spectra - mean) / deviation, (log_mel_of_codes(stream, powers) - mean) / deviation
     found = []
     for place in range(len(X)):
         ours, theirs = np.zeros((2, 200, x.shape[1]))

@@ -181,7 +181,7 @@ def test_before_anything_is_read_there_is_no_section(model):
     assert float(chain.step(state, np.zeros((1, 1), np.float32), 0.0)[SECTION][0, 0]) == -1
 
 
-def test_odds_say_what_is_frequent_in_a_section(model):
+def test_log_ratios_say_what_is_frequent_in_a_section(model):
     row = row_of(model, (0, 60), (1, 30))
     chain = fitted(model, [row])
     sections = chain.of(row)
@@ -190,10 +190,10 @@ def test_odds_say_what_is_frequent_in_a_section(model):
         for number in set(sections.tolist()):
             own = np.bincount(codes[sections == number], minlength=16) / (sections == number).sum()
             wanted = np.where(label > 0, (0.95 * own + 0.05 * label) / np.maximum(label, 1e-9), 1)
-            found = chain.odds_of(band, ops.full((1, 1), float(number)))
+            found = chain.log_ratio(band, ops.full((1, 1), float(number)))
             np.testing.assert_allclose(found[0], np.log(wanted), atol=1e-5)
-    assert not np.any(chain.odds_of(0, -ops.ones((1, 1))))
-    assert not np.any(np.asarray(chain.odds)[:, 2:])  # of sections that are not there
+    assert not np.any(chain.log_ratio(0, -ops.ones((1, 1))))
+    assert not np.any(np.asarray(chain.log_ratios)[:, 2:])  # of sections that are not there
 
 
 @pytest.mark.parametrize(("age", "there"), [(1, True), (2, False)])
@@ -202,17 +202,17 @@ def test_what_begins_anew_is_drawn_in_its_section(model, age, there, code):
     """From nothing, too; what goes on is drawn as without sections."""
     rows = 4000
     state = {CODES: ops.full((rows, model.frame), float(code)), AGE: age * ops.ones((rows, 1))}
-    before = np.asarray(model.sections.odds)
-    odds = np.zeros_like(before)
-    odds[:, 2, 5:] = np.log(0.05)
-    model.sections.odds.assign(odds)
+    before = np.asarray(model.sections.log_ratios)
+    ratios = np.zeros_like(before)
+    ratios[:, 2, 5:] = np.log(0.05)
+    model.sections.log_ratios.assign(ratios)
     noise = np.random.default_rng(0).random((rows, model.noise_per_draw)).astype(np.float32)
     given = ops.zeros((rows, 12)), noise, ops.ones((rows, 1)), model.sampler.entry_keys()
     shares = []
     for section in (-1.0, 0.0, 2.0):
         drawn = model.sampler.draw(*given, {**state, SECTION: ops.full((rows, 1), section)})
         shares.append((np.asarray(drawn)[:, 0] < 5).mean())
-    model.sections.odds.assign(before)
+    model.sections.log_ratios.assign(before)
     assert shares[0] == shares[1]
     likelier = shares[0] / (shares[0] + 0.05 * (1 - shares[0]))
     assert shares[2] == pytest.approx(likelier if there else shares[0], abs=0.03)
@@ -224,7 +224,7 @@ def test_sections_are_saved_with_the_model(tmp_path, model):
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_array_equal(loaded.sections.means, model.sections.means)
     np.testing.assert_array_equal(loaded.sections.transitions, model.sections.transitions)
-    np.testing.assert_array_equal(loaded.sections.odds, model.sections.odds)
+    np.testing.assert_array_equal(loaded.sections.log_ratios, model.sections.log_ratios)
     assert np.asarray(model.sections.means).any()
 
 
