@@ -188,6 +188,7 @@ def make(name, spread=0.3):
     if name in [*SPECTRAL_MODELS, INTERRUPTED]:
         labels = ["night", "day"] if name == "spectral, stereo" else []
         options = {"clock_harmonics": 2, "labels": labels, "sections": 3, "train_places": 60}
+        options |= {"repetition_penalty": True}
         model = make_spectral(SPECTRAL_MODELS.get(name, 1), **options)
         rng = np.random.default_rng(3)
         means = model.sections.means
@@ -206,6 +207,7 @@ def make(name, spread=0.3):
             model.memory.assign(8)  # it ends after six blocks on a beat, else after seven
             model.prior.set_period([40.0, 0.0])
             model.prior.set_beat([0.3, NO_BEAT])
+            model.penalty.strengths.assign(np.linspace(3.0, 0.0, model.frame))
         return model
     tiers, head, codec = (MODELS | LATENT_MODELS | PACED_MODELS)[name]
     return far_from_fresh(AudioModel([{"units": 6, **t} for t in tiers], head, codec), spread)

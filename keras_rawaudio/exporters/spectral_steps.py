@@ -12,6 +12,7 @@ from keras_rawaudio.exporters.onnx_graph import GraphBuilder
 from keras_rawaudio.exporters.steps import Step
 from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import DENSITY, HOLD, MOST_DRAWS, with_level
+from keras_rawaudio.models.repetition_penalty import REPEATED
 from keras_rawaudio.models.section_chain import SECTION
 from keras_rawaudio.models.spectral_codec import CODES
 from keras_rawaudio.models.spectral_decoder import CODES_BEFORE, SPECTRA
@@ -33,7 +34,8 @@ class SpectralSteps:
         recurrent: names of the states that `hidden` returns.
         hidden_states: names of those that it takes, after the number of the draw, from 0.
         hidden: what the prior makes of the codes before, and its state.
-        drawing_states: names of the states that `draw` takes; age and section are of `hidden`.
+        drawing_states: names of the states that `draw` takes; but for codes before and controls,
+            those that `hidden` returns.
         draw: new codes; it takes the number of the draw, from 0.
         moved: codes, codes before and recurrent state with a block more, in rows that draw it.
         read: codes of spectra of power.
@@ -49,7 +51,8 @@ class SpectralSteps:
         section = [SECTION] if model.sections else []
         # Without nearness and sections the age decides nothing.
         age = [AGE] if section or float(np.asarray(model.nearness)) else []
-        self.drawing_states = [CODES, *age, *section, DENSITY.name, HOLD.name]
+        repeated = [REPEATED] if REPEATED in builder.spec else []
+        self.drawing_states = [CODES, *age, *section, *repeated, DENSITY.name, HOLD.name]
         self._shapes = {name: (None, *shape) for name, (shape, _) in builder.spec.items()}
         self._audio = (None, None) if model.channels == 1 else (None, None, model.channels)
         self.level = self._level_step()

@@ -13,6 +13,7 @@ from keras_rawaudio.models.code_sampler import AGE
 from keras_rawaudio.models.controls import HOLD, MUSIC
 from keras_rawaudio.models.copy_detector import PRODUCTS, CopyDetector
 from keras_rawaudio.models.recognised_music import EVIDENCE, recognised, with_evidence
+from keras_rawaudio.models.repetition_penalty import REPEATED, RepetitionPenalty
 from keras_rawaudio.models.section_chain import SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
@@ -21,8 +22,8 @@ class AutoregressiveStep:
     """Moves the state of a prior by the block of codes before.
 
     It resets the recurrent layers where their memory ends or the stream copies, on a beat where
-    there are beats, recognises the label of what is read where none is set, and moves from section
-    to section.
+    there are beats, recognises the label of what is read where none is set, moves from section to
+    section, and counts what was repeated.
 
     Args:
         codec: has the entries.
@@ -33,6 +34,7 @@ class AutoregressiveStep:
             None for a prior without labels.
         sections: says which section comes next; None for a prior without sections.
         copies: says whether a stream copies; None for a prior that may copy.
+        penalty: counts what was repeated; None for a prior that may repeat.
 
     Attributes:
         states: names of the state tensors that it changes, where they are there.
@@ -64,12 +66,13 @@ class AutoregressiveStep:
         label_codes: Any = None,
         sections: SectionChain | None = None,
         copies: CopyDetector | None = None,
+        penalty: RepetitionPenalty | None = None,
     ) -> None:
         self.codec, self.prior, self.names = codec, prior, list(names)
         self.memory, self.label_codes = memory, label_codes
-        self.sections, self.copies = sections, copies
+        self.sections, self.copies, self.penalty = sections, copies, penalty
         self.states = [*names, AGE, *([EVIDENCE] if prior.labels else [])]
-        for part in (sections, copies):
+        for part in (sections, copies, penalty):
             self.states += part.state_spec() if part else []
 
     def __call__(self, state: State, noise: Any, drawn: Any = 1.0) -> tuple[Any, State]:
@@ -91,6 +94,8 @@ class AutoregressiveStep:
         after |= {AGE: state[AGE] * kept * drawn + 1.0}
         if self.sections:
             after |= self.sections.step(given, noise[:, bands + 1 :], drawn)
+        if self.penalty and REPEATED in state:
+            after |= self.penalty.step(state)
         hidden, values = self.prior.step(entries, [given[name] for name in self.names])
         after |= dict(zip(self.names, values, strict=True))
         if self.prior.labels:

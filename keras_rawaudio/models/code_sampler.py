@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_rawaudio.models.code_prior import KEY_WIDTH, CodePrior
 from keras_rawaudio.models.controls import DENSITY, HOLD
+from keras_rawaudio.models.repetition_penalty import REPEATED, RepetitionPenalty
 from keras_rawaudio.models.section_chain import SECTION, SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 
@@ -29,6 +30,7 @@ class CodeSampler:
             greatest.
         nearness: `()`, the variance of that Gaussian, over that of soft targets; 0: there is none.
         sections: says how much more frequent codes are in each; None for a model without.
+        penalty: what is repeated becomes less probable by; None for a model without.
 
     Example:
         >>> from keras_rawaudio.models import SpectralModel
@@ -50,9 +52,11 @@ class CodeSampler:
         min_p: Any,
         nearness: Any,
         sections: SectionChain | None = None,
+        penalty: RepetitionPenalty | None = None,
     ) -> None:
         self.codec, self.prior, self.bias = codec, prior, bias
-        self.min_p, self.nearness, self.sections = min_p, nearness, sections
+        self.min_p, self.nearness = min_p, nearness
+        self.sections, self.penalty = sections, penalty
 
     def entry_keys(self) -> list[Any]:
         """What queries are compared with: keys and biases of the entries of each band."""
@@ -86,7 +90,8 @@ class CodeSampler:
             temperature: `(B, 1)`.
             keys: from `drawing_keys`.
             state: `codes` of the block before with the `age` of the prior's state, the `section`,
-                and the controls `density` and `hold`; None, or what is not there: as trained.
+                what was `repeated`, and the controls `density` and `hold`; None, or what is not
+                there: as trained.
         """
         state = state or {}
         lower_bands = ops.zeros((ops.shape(hidden)[0], KEY_WIDTH))
@@ -98,6 +103,8 @@ class CodeSampler:
                 if self.sections and SECTION in state:
                     ratio = self.sections.log_ratio(band, state[SECTION])
                     logits = logits + ops.where(state[AGE] == 1, ratio, 0.0)
+            if self.penalty and REPEATED in state:
+                logits = logits - self.penalty.of(band, state)
             if DENSITY.name in state:
                 logits = logits + state[DENSITY.name] * keys[band][2]
             scaled = logits / temperature

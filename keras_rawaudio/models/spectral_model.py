@@ -31,6 +31,7 @@ from keras_rawaudio.models.fit_windows import FitWindows
 from keras_rawaudio.models.heads.codes import CodesHead
 from keras_rawaudio.models.own_draws import with_own_draws
 from keras_rawaudio.models.recognised_music import EVIDENCE, log_code_frequencies
+from keras_rawaudio.models.repetition_penalty import RepetitionPenalty
 from keras_rawaudio.models.section_chain import SectionChain
 from keras_rawaudio.models.spectral_codec import CODES, SpectralCodec
 from keras_rawaudio.models.spectral_decoder import SpectralDecoder
@@ -59,6 +60,7 @@ class SpectralModel(FitWindows):
         labels: names of the pieces of music that it tells apart; none for one alone.
         sections: how many sections a piece has at most; 0: none.
         train_places: places of the train part at which `CopyDetector` seeks copies; 0: it does not.
+        repetition_penalty: whether it has a `RepetitionPenalty`, for models that hold a chord.
 
     Attributes:
         step: moves the prior by a block.
@@ -109,6 +111,7 @@ class SpectralModel(FitWindows):
         labels: Sequence[str] = (),
         sections: int = 0,
         train_places: int = 0,
+        repetition_penalty: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -153,6 +156,7 @@ class SpectralModel(FitWindows):
         if train_places:
             self.copies = CopyDetector(self.spectral_codec, train_places)
             self.copies.build()
+        self.penalty = RepetitionPenalty(self.spectral_codec) if repetition_penalty else None
         self.sampler = CodeSampler(
             self.spectral_codec,
             self.prior,
@@ -160,6 +164,7 @@ class SpectralModel(FitWindows):
             self.min_p,
             self.nearness,
             self.sections,
+            self.penalty,
         )
         self.step = AutoregressiveStep(
             self.spectral_codec,
@@ -169,6 +174,7 @@ class SpectralModel(FitWindows):
             self.label_codes if self.labels else None,
             self.sections,
             self.copies,
+            self.penalty,
         )
         self.head = CodesHead(self.spectral_codec)
         self.codec = Indices(codebook_size + 1)
@@ -262,6 +268,7 @@ class SpectralModel(FitWindows):
             **({EVIDENCE: ((len(self.labels),), 0.0)} if self.labels else {}),
             **(self.sections.state_spec() if self.sections else {}),
             **(self.copies.state_spec() if self.copies and self.copies.seeks else {}),
+            **(self.penalty.state_spec() if self.penalty and self.penalty.acts else {}),
             HISTORY: ((self.block, self.channels), 0.0),
             **self.decoder.state_spec(),
             **{control.name: ((1,), control.default) for control in self.controls},
@@ -341,6 +348,7 @@ class SpectralModel(FitWindows):
             "labels": list(self.labels),
             "sections": self.sections.count if self.sections else 0,
             "train_places": self.copies.places if self.copies else 0,
+            "repetition_penalty": self.penalty is not None,
             **{name: prior[name] for name in names},
         }
 

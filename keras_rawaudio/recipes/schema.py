@@ -164,9 +164,9 @@ class CodeTrainingSettings(TrainingSettings):
     """How the weights of a model of codes are found."""
 
     longest_copy: Annotated[float, Field(ge=2, le=1e5)] | None = 4.0
-    """Seconds for which a model may follow one place of the train part. It draws with a memory of
-    20 s. One that copies for longer has a shorter one, as short as it takes; so has one whose
-    streams stay in one place. `null`: the memory has no end."""
+    """Seconds for which streams may follow one place of the train part. Streams of a model that
+    copies are interrupted where they do. A memory lasts for 20 s, or less for a model whose streams
+    stay in one place. `null`: the memory has no end, and nothing is interrupted."""
 
 
 class SpectralRecipe(Settings):

@@ -130,6 +130,7 @@ def spectral_model(recipe: SpectralRecipe, corpus: Corpus) -> SpectralModel:
     blocks = _train_blocks(corpus)
     settings["codebook_size"] = settings["codebook_size"] or codebook_size(blocks)
     settings["train_places"] = READINGS * blocks
+    settings["repetition_penalty"] = True
     labels = corpus.labels
     if len(corpus.describe()["sources"]) > 1 and not labels:
         settings["clock_harmonics"] = 0

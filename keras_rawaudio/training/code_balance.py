@@ -7,10 +7,11 @@ from collections import deque
 import numpy as np
 
 from keras_rawaudio.models.recognised_music import code_counts
+from keras_rawaudio.models.spectral_codec import SOFTNESS
 from keras_rawaudio.models.spectral_model import SpectralModel
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.code_draws import CodeDraws
-from keras_rawaudio.training.code_statistics import distinct_codes
+from keras_rawaudio.training.code_statistics import distinct_codes, moved_share
 
 ROWS = 16  # streams drawn at a time
 SECONDS = 15.0  # of each at most, for one update; no more than the train part has
@@ -23,10 +24,14 @@ LARGEST_STEP, LARGEST_BIAS = 2.0, 4.0  # nats
 MIN_P_RATE, LARGEST_MIN_P_STEP, LARGEST_MIN_P = 4.0, 0.025, 0.3
 FIRST_MIN_P_UPDATE = 8  # draws by biases that are far off tell nothing of those to come
 WINDOW_SECONDS = 10.0  # in which different codes are counted
+# Of the repetition penalty: its rate beside that of the biases, its largest step and value in nats.
+PENALTY_RATE, LARGEST_PENALTY_STEP, LARGEST_PENALTY = 8.0, 0.5, 15.0
+MOVED_SECONDS = 2.0  # after which a stream has moved or not
+FAR = 4.0  # squared distance of what has moved, over the median one of nearest entries
 
 
 class CodeBalance:
-    """Moves `model.code_bias` and `model.min_p` until free-running draws are like the train part.
+    """Moves biases, truncation and repetition penalty until free-running draws are like the piece.
 
     A model that reads its own draws meets states that training never showed it. Some codes become
     too frequent there, and some of these lead nowhere else: a stream falls quiet and stays so. Each
@@ -39,8 +44,12 @@ class CodeBalance:
     over more different codes within ten seconds than the piece has. So `min_p` of a band rises by
     the logarithm of drawn over wanted number, and falls where streams have too few.
 
+    A model that knows a chord well and not what comes after it holds the chord. So the repetition
+    penalty of a band rises by the logarithm of wanted over drawn share of blocks that have moved
+    within two seconds, and falls where streams move too much.
+
     Args:
-        model: its biases and its truncation move.
+        model: its `code_bias`, `min_p` and `penalty.strengths` move.
         data: the codes of the train part.
 
     Attributes:
@@ -65,6 +74,11 @@ class CodeBalance:
         self.window = min(round(WINDOW_SECONDS / hop), blocks, longest)
         self.distinct = {n: distinct_codes(rows, n) for n in (self.window, self.minute)}
         self.variety = 1.0
+        codec = model.spectral_codec
+        self._entries = [np.asarray(entries) for entries in codec.entries]
+        self._far = FAR * np.asarray(codec.softness) / SOFTNESS
+        self._lag = max(1, min(round(MOVED_SECONDS / hop), blocks - 1))
+        self.moved = moved_share(rows, self._entries, self._far, self._lag)
 
     def fit(self, updates: int, seed: int) -> list[float]:
         """Draw, and move biases and truncation some times, from zero, by less each time.
@@ -81,6 +95,8 @@ class CodeBalance:
         """
         self.model.code_bias.assign(np.zeros(self.frequencies.shape[1:]))
         self.model.min_p.assign(np.zeros(self.model.frame))
+        if self.model.penalty:
+            self.model.penalty.strengths.assign(np.zeros(self.model.frame))
         rng = np.random.default_rng(seed)
         divergences: list[float] = []
         last: deque[np.ndarray] = deque(maxlen=UPDATES_PER_MINUTE)
@@ -90,6 +106,7 @@ class CodeBalance:
             last.append(codes)
             if update >= FIRST_MIN_P_UPDATE:
                 self._move_min_p(rate, codes.transpose(1, 0, 2))
+                self._move_penalty(rate, codes.transpose(1, 0, 2))
             divergences.append(self._move_bias(rate, codes))
         streams = np.concatenate(last).transpose(1, 0, 2)
         self.variety = min(float(self._distinct_ratio(streams, n).min()) for n in self.distinct)
@@ -103,6 +120,16 @@ class CodeBalance:
         ratio = self._distinct_ratio(streams, self.window)
         step = np.clip(MIN_P_RATE * rate * np.log(ratio), -LARGEST_MIN_P_STEP, LARGEST_MIN_P_STEP)
         self.model.min_p.assign(np.clip(np.asarray(self.model.min_p) + step, 0.0, LARGEST_MIN_P))
+
+    def _move_penalty(self, rate: float, streams: np.ndarray) -> None:
+        if not self.model.penalty:
+            return
+        moved = moved_share(streams, self._entries, self._far, self._lag)
+        least = 1.0 / streams[..., 0].size  # of one block
+        step = PENALTY_RATE * rate * np.log((self.moved + least) / (moved + least))
+        step = np.clip(step, -LARGEST_PENALTY_STEP, LARGEST_PENALTY_STEP)
+        strengths = np.asarray(self.model.penalty.strengths) + step
+        self.model.penalty.strengths.assign(np.clip(strengths, 0.0, LARGEST_PENALTY))
 
     def _move_bias(self, rate: float, codes: np.ndarray) -> float:
         _, bands, levels = self.frequencies.shape

@@ -69,13 +69,15 @@ class CodeDraws:
 
     def _beginning(self, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """The states of streams that have drawn nothing yet."""
-        names = [CODES, *self.model.step.states]
+        model, names = self.model, [CODES, *self.model.step.states]
+        # A penalty counts before it has a strength: it may be found in these draws.
+        spec = model.generator_state_spec() | (model.penalty.state_spec() if model.penalty else {})
         state = {
             name: np.full((rows, *shape), first, np.float32)
-            for name, (shape, first) in self.model.generator_state_spec().items()
+            for name, (shape, first) in spec.items()
             if name in names
         }
-        return {**state, **random_music(self.model, rows, rng)}
+        return {**state, **random_music(model, rows, rng)}
 
     def _draw_codes(self, noise: Any, state: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         model, keys = self.model, self.model.sampler.drawing_keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,3 +29,33 @@ def distinct_codes(streams: Iterable[np.ndarray], window: int) -> np.ndarray:
     found = np.concatenate(counts)
     mean: np.ndarray = found.sum(axis=0) / max(1, len(found))
     return mean
+
+
+def moved_share(
+    streams: Iterable[np.ndarray], entries: Sequence[np.ndarray], far: np.ndarray, lag: int
+) -> np.ndarray:
+    """Share of blocks of each band whose entry is far from that of some blocks before.
+
+    Args:
+        streams: `(T, bands)` integers each; what is no longer than `lag` counts for nothing.
+        entries: of each band, `(codebook_size, components)`.
+        far: `(bands,)`, squared distances; what is farther apart has moved.
+        lag: blocks.
+
+    Returns:
+        `(bands,)`; zeros where there is no such block.
+
+    Example:
+        >>> codes = np.array([[0], [0], [1], [1]])
+        >>> moved_share([codes], [np.array([[0.0], [5.0]])], np.array([4.0]), lag=1).round(2)
+        array([0.33])
+    """
+    moved, count = np.zeros(len(entries)), 0
+    for codes in streams:
+        now, before = codes[lag:], codes[: max(0, len(codes) - lag)]
+        count += len(now)
+        for band, own in enumerate(entries):
+            apart = np.square(own[now[:, band]] - own[before[:, band]]).sum(axis=1)
+            moved[band] += (apart > far[band]).sum()
+    share: np.ndarray = moved / max(1, count)
+    return share

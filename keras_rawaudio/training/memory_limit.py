@@ -15,7 +15,9 @@ LONGEST, SHORTER = 20.0, 0.7
 # This share of the streams may copy for `MARGIN` seconds less than allowed, at most. The longest
 # copy of all streams differs from draw to draw.
 QUANTILE, MARGIN = 0.75, 0.5
-COPIER = 0.5  # of the longest copy allowed: what copies for longer is interrupted
+# Of the longest copy allowed: if more than a quarter of the streams copy for longer, they are
+# interrupted.
+COPIER = 0.5
 # Under the correlation that the copy meter calls a copy: thresholds that are tried.
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35)
 LEAST_VARIETY = 0.9  # different codes of the draws, over those of the train part
@@ -37,11 +39,12 @@ class MemoryLimit:
     good: so each search tries a greater one than the last search found.
 
     Args:
-        model: its memory, threshold, biases and truncation are set.
+        model: its memory and threshold are set, and what `CodeBalance` moves.
         data: the corpus as codes.
         longest_copy: seconds; `None`: the memory has no end, and copies are not sought. They are
-            sought where a stream copies for more than half of it, and then three quarters of the
-            streams copy for `MARGIN` less at most.
+            sought where more than a quarter of the streams copy for more than half of it, or one
+            for more than `MARGIN` less than it. Then three quarters of them copy for `MARGIN` less
+            at most.
         console: says what was found.
     """
 
@@ -111,7 +114,9 @@ class MemoryLimit:
         Near that block a stream may be led back to what it copied: so none may copy for too long.
         """
         model, limit = self.model, self.longest_copy or np.inf
-        anywhere = [np.array(weight) for weight in (model.code_bias, model.min_p)]
+        found = [model.code_bias, model.min_p]
+        found += [model.penalty.strengths] if model.penalty else []
+        anywhere = [np.array(weight) for weight in found]
         for nearness in NEARNESS:
             model.nearness.assign(nearness)
             near = self._balanced(updates, seed)
@@ -119,7 +124,7 @@ class MemoryLimit:
             if short and self.balance.variety >= LEAST_VARIETY:
                 return near
         model.nearness.assign(0.0)
-        for weight, value in zip((model.code_bias, model.min_p), anywhere, strict=True):
+        for weight, value in zip(found, anywhere, strict=True):
             weight.assign(value)
         return copied
 
@@ -142,9 +147,11 @@ class MemoryLimit:
         """Whether streams copy for too long with the threshold that the model has."""
         if self.longest_copy is None:
             return False
+        most = self.longest_copy - MARGIN
+        usual = np.quantile(copied, QUANTILE, method="lower")
         if self._threshold():
-            return bool(np.quantile(copied, QUANTILE, method="lower") > self.longest_copy - MARGIN)
-        return bool(copied.max() > self.longest_copy * COPIER)
+            return bool(usual > most)
+        return bool(usual > self.longest_copy * COPIER or copied.max() > most)
 
     def _thresholds_from_next(self) -> list[float]:
         """Those that are tried, from the next greater than the model has."""

@@ -12,10 +12,12 @@ from keras_rawaudio.training.code_balance import (
     LARGEST_BIAS,
     LARGEST_MIN_P,
     LARGEST_MIN_P_STEP,
+    LARGEST_PENALTY,
+    LARGEST_PENALTY_STEP,
     CodeBalance,
 )
 from keras_rawaudio.training.code_corpus import CodeCorpus
-from keras_rawaudio.training.code_statistics import distinct_codes
+from keras_rawaudio.training.code_statistics import distinct_codes, moved_share
 
 RATE = 2000
 BLOCKS = 100  # of a draw
@@ -25,7 +27,7 @@ BLOCKS = 100  # of a draw
 def balance(monkeypatch):
     monkeypatch.setattr(code_balance, "ROWS", 8)
     keras.utils.set_random_seed(0)
-    model = SpectralModel(RATE, codebook_size=16, components=4, units=8)
+    model = SpectralModel(RATE, codebook_size=16, components=4, units=8, repetition_penalty=True)
     monkeypatch.setattr(code_balance, "SECONDS", BLOCKS * model.block / RATE)
     model.prepare([np.random.default_rng(0).normal(size=20 * RATE).astype(np.float32) / 10])
     # A piece that has the first code of each band half of the time.
@@ -104,6 +106,38 @@ def test_a_band_that_wanders_is_truncated_alone(balance):
     moved = np.zeros(balance.model.frame)
     moved[1] = LARGEST_MIN_P_STEP
     np.testing.assert_allclose(balance.model.min_p, moved, atol=1e-6)
+
+
+def test_streams_that_hold_a_code_are_penalised_for_it(balance):
+    assert (balance.moved > 0.3).all()
+    draws_of(balance, np.zeros((BLOCKS, balance.model.frame), int))
+    balance.fit(FIRST_MIN_P_UPDATE, seed=0)
+    assert not balance.model.penalty.acts
+    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
+    np.testing.assert_allclose(balance.model.penalty.strengths, LARGEST_PENALTY_STEP)
+    balance.fit(FIRST_MIN_P_UPDATE + 60, seed=0)
+    np.testing.assert_allclose(balance.model.penalty.strengths, LARGEST_PENALTY)
+
+
+def test_streams_that_move_as_much_as_the_piece_or_more_are_not_penalised(balance):
+    codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
+    draws_of(balance, codes)
+    drawn = moved_share([codes], balance._entries, balance._far, balance._lag)
+    for moved in (drawn, drawn / 2):
+        balance.moved = moved
+        balance.fit(FIRST_MIN_P_UPDATE + 4, seed=0)
+        np.testing.assert_allclose(balance.model.penalty.strengths, 0, atol=1e-6)
+
+
+def test_a_band_that_is_held_is_penalised_alone(balance):
+    codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
+    balance.moved = moved_share([codes], balance._entries, balance._far, balance._lag)
+    codes[:, 1] = 3
+    draws_of(balance, codes)
+    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
+    strengths = np.zeros(balance.model.frame)
+    strengths[1] = LARGEST_PENALTY_STEP
+    np.testing.assert_allclose(balance.model.penalty.strengths, strengths, atol=1e-6)
 
 
 @pytest.mark.parametrize(("every", "variety"), [(1, 1.0), (25, 0.25)])
@@ -227,3 +261,11 @@ def test_streams_of_one_section_are_held_to_its_codes(labels):
 
 def test_no_window_counts_nothing():
     np.testing.assert_array_equal(distinct_codes([np.zeros((3, 2), int)], window=4), [0, 0])
+
+
+def test_what_has_moved_is_far_from_what_was_there_before():
+    entries, far = [np.array([[0.0], [1.0], [9.0]])] * 2, np.array([4.0, 1e9])
+    codes = np.array([0, 1, 2, 2, 0])[:, None] * np.ones((1, 2), int)
+    np.testing.assert_allclose(moved_share([codes], entries, far, lag=1), [2 / 4, 0])
+    np.testing.assert_allclose(moved_share([codes] * 3, entries, far, lag=2), [1, 0])
+    np.testing.assert_array_equal(moved_share([codes], entries, far, lag=5), [0, 0])
