@@ -26,6 +26,7 @@ FIRST_MIN_P_UPDATE = 8  # draws by biases that are far off tell nothing of those
 WINDOW_SECONDS = 10.0  # in which different codes are counted
 # Of the repetition penalty: its rate beside that of the biases, its largest step and value in nats.
 PENALTY_RATE, LARGEST_PENALTY_STEP, LARGEST_PENALTY = 8.0, 0.5, 15.0
+LEAST_PENALTY = 1.0  # what is weaker in all bands is noise of the draws, and is left out
 MOVED_SECONDS = 2.0  # after which a stream has moved or not
 FAR = 4.0  # squared distance of what has moved, over the median one of nearest entries
 
@@ -108,6 +109,9 @@ class CodeBalance:
                 self._move_min_p(rate, codes.transpose(1, 0, 2))
                 self._move_penalty(rate, codes.transpose(1, 0, 2))
             divergences.append(self._move_bias(rate, codes))
+        penalty = self.model.penalty
+        if penalty and np.max(np.asarray(penalty.strengths)) < LEAST_PENALTY:
+            penalty.strengths.assign(np.zeros(self.model.frame))
         streams = np.concatenate(last).transpose(1, 0, 2)
         self.variety = min(float(self._distinct_ratio(streams, n).min()) for n in self.distinct)
         return divergences

@@ -14,6 +14,7 @@ from keras_rawaudio.training.code_balance import (
     LARGEST_MIN_P_STEP,
     LARGEST_PENALTY,
     LARGEST_PENALTY_STEP,
+    LEAST_PENALTY,
     CodeBalance,
 )
 from keras_rawaudio.training.code_corpus import CodeCorpus
@@ -113,8 +114,8 @@ def test_streams_that_hold_a_code_are_penalised_for_it(balance):
     draws_of(balance, np.zeros((BLOCKS, balance.model.frame), int))
     balance.fit(FIRST_MIN_P_UPDATE, seed=0)
     assert not balance.model.penalty.acts
-    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
-    np.testing.assert_allclose(balance.model.penalty.strengths, LARGEST_PENALTY_STEP)
+    balance.fit(FIRST_MIN_P_UPDATE + 3, seed=0)
+    np.testing.assert_allclose(balance.model.penalty.strengths, 3 * LARGEST_PENALTY_STEP)
     balance.fit(FIRST_MIN_P_UPDATE + 60, seed=0)
     np.testing.assert_allclose(balance.model.penalty.strengths, LARGEST_PENALTY)
 
@@ -129,14 +130,21 @@ def test_streams_that_move_as_much_as_the_piece_or_more_are_not_penalised(balanc
         np.testing.assert_allclose(balance.model.penalty.strengths, 0, atol=1e-6)
 
 
+def test_a_weak_penalty_is_none(balance):
+    draws_of(balance, np.zeros((BLOCKS, balance.model.frame), int))
+    assert LARGEST_PENALTY_STEP < LEAST_PENALTY
+    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
+    assert not balance.model.penalty.acts
+
+
 def test_a_band_that_is_held_is_penalised_alone(balance):
     codes = np.random.default_rng(5).integers(0, 16, (BLOCKS, balance.model.frame))
     balance.moved = moved_share([codes], balance._entries, balance._far, balance._lag)
     codes[:, 1] = 3
     draws_of(balance, codes)
-    balance.fit(FIRST_MIN_P_UPDATE + 1, seed=0)
+    balance.fit(FIRST_MIN_P_UPDATE + 3, seed=0)
     strengths = np.zeros(balance.model.frame)
-    strengths[1] = LARGEST_PENALTY_STEP
+    strengths[1] = 3 * LARGEST_PENALTY_STEP
     np.testing.assert_allclose(balance.model.penalty.strengths, strengths, atol=1e-6)
 
 
