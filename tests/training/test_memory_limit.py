@@ -87,7 +87,7 @@ def test_what_copies_for_half_of_the_limit_has_a_threshold(limit):
         assert threshold_step(limit) == tried
 
 
-def test_a_chance_copy_of_one_stream_has_no_threshold_unless_it_is_long(limit):
+def test_a_copy_of_one_stream_alone_has_no_threshold_unless_it_is_long(limit):
     for others, one, tried in ((0.0, 3.5, 0), (0.0, 3.6, 1), (2.0, 3.5, 0)):
         copies = np.array([*[others] * 15, one])
 
