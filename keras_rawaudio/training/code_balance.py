@@ -56,6 +56,7 @@ class CodeBalance:
     Attributes:
         variety: different codes in the last minute of draws, over those of the train part: within
             ten seconds or a minute, and in the band, where that is least.
+        moved: `(bands,)`, share of blocks of the train part that have moved within two seconds.
 
     Reference:
         Robbins and Monro 1951, "A stochastic approximation method"; Tieleman 2008, "Training
@@ -82,7 +83,7 @@ class CodeBalance:
         self.moved = moved_share(rows, self._entries, self._far, self._lag)
 
     def fit(self, updates: int, seed: int) -> list[float]:
-        """Draw, and move biases and truncation some times, from zero, by less each time.
+        """Draw, and move all three some times, from zero, by less each time.
 
         All streams are new at the first update, then the oldest of them.
 
