@@ -88,7 +88,7 @@ class CopyDetector(keras.layers.Layer):
     @property
     def decay(self) -> float:
         """Of what a block counts, from block to block."""
-        return float(np.exp(-1.0 / self.second / TIME_CONSTANT))
+        return self.codec.decay(TIME_CONSTANT)
 
     @property
     def second(self) -> float:

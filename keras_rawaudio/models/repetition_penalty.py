@@ -59,12 +59,6 @@ class RepetitionPenalty(keras.layers.Layer):
         """Whether a band has a strength."""
         return bool(np.any(np.asarray(self.strengths)))
 
-    @property
-    def decay(self) -> float:
-        """Of what a block counts, from block to block."""
-        second = self.codec.rate / self.codec.spectra.block  # in blocks
-        return float(np.exp(-1.0 / second / TIME_CONSTANT))
-
     def state_spec(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Shape without the batch and first value of its state: the bands one after the other."""
         return {REPEATED: ((self.codec.bands * self.codec.codebook_size,), 0.0)}
@@ -82,7 +76,8 @@ class RepetitionPenalty(keras.layers.Layer):
         bands = [self._near(band, ops.maximum(codes[:, band], 0)) for band in range(codes.shape[1])]
         there = ops.cast(codes[:, :1] >= 0, "float32")
         near = ops.concatenate(bands, axis=1) * there
-        return {REPEATED: self.decay * state[REPEATED] + (1.0 - self.decay) * near}
+        decay = self.codec.decay(TIME_CONSTANT)
+        return {REPEATED: decay * state[REPEATED] + (1.0 - decay) * near}
 
     def of(self, band: int, state: State) -> Any:
         """What the logits of a band lose, `(B, codebook_size)`.

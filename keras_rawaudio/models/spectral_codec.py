@@ -226,6 +226,10 @@ class SpectralCodec(keras.layers.Layer):
             found.append(entries * there)
         return found
 
+    def decay(self, seconds: float) -> float:
+        """Of what a block counts, from block to block, for a time constant in seconds."""
+        return float(np.exp(-self.spectra.block / self.rate / seconds))
+
     def soft_targets(self, band: int, codes: Any) -> Any:
         """Probabilities over entries `(..., codebook_size)`: those near the true one share it."""
         return ops.softmax(self.nearness(band, codes), axis=-1)

@@ -54,6 +54,7 @@ class CodeBalance:
         data: the codes of the train part.
 
     Attributes:
+        weights: of the model, those that move.
         variety: different codes in the last minute of draws, over those of the train part: within
             ten seconds or a minute, and in the band, where that is least.
         moved: `(bands,)`, share of blocks of the train part that have moved within two seconds.
@@ -76,6 +77,8 @@ class CodeBalance:
         self.window = min(round(WINDOW_SECONDS / hop), blocks, longest)
         self.distinct = {n: distinct_codes(rows, n) for n in (self.window, self.minute)}
         self.variety = 1.0
+        self.weights = [model.code_bias, model.min_p]
+        self.weights += [model.penalty.strengths] if model.penalty else []
         codec = model.spectral_codec
         self._entries = [np.asarray(entries) for entries in codec.entries]
         self._far = FAR * np.asarray(codec.softness) / SOFTNESS
@@ -95,10 +98,8 @@ class CodeBalance:
             For each update the Kullback-Leibler divergence of drawn from wanted frequencies before
             it, in bits per code.
         """
-        self.model.code_bias.assign(np.zeros(self.frequencies.shape[1:]))
-        self.model.min_p.assign(np.zeros(self.model.frame))
-        if self.model.penalty:
-            self.model.penalty.strengths.assign(np.zeros(self.model.frame))
+        for weight in self.weights:
+            weight.assign(np.zeros(weight.shape))
         rng = np.random.default_rng(seed)
         divergences: list[float] = []
         last: deque[np.ndarray] = deque(maxlen=UPDATES_PER_MINUTE)
@@ -107,8 +108,9 @@ class CodeBalance:
             codes, rate = self.draws(rng, oldest), RATE / (1 + update / UPDATES_PER_MINUTE) ** 0.5
             last.append(codes)
             if update >= FIRST_MIN_P_UPDATE:
-                self._move_min_p(rate, codes.transpose(1, 0, 2))
-                self._move_penalty(rate, codes.transpose(1, 0, 2))
+                streams = codes.transpose(1, 0, 2)
+                self._move_min_p(rate, streams)
+                self._move_penalty(rate, streams)
             divergences.append(self._move_bias(rate, codes))
         penalty = self.model.penalty
         if penalty and np.max(np.asarray(penalty.strengths)) < LEAST_PENALTY:

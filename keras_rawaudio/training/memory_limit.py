@@ -114,9 +114,7 @@ class MemoryLimit:
         Near that block a stream may be led back to what it copied: so none may copy for too long.
         """
         model, limit = self.model, self.longest_copy or np.inf
-        found = [model.code_bias, model.min_p]
-        found += [model.penalty.strengths] if model.penalty else []
-        anywhere = [np.array(weight) for weight in found]
+        anywhere = [np.array(weight) for weight in self.balance.weights]
         for nearness in NEARNESS:
             model.nearness.assign(nearness)
             near = self._balanced(updates, seed)
@@ -124,7 +122,7 @@ class MemoryLimit:
             if short and self.balance.variety >= LEAST_VARIETY:
                 return near
         model.nearness.assign(0.0)
-        for weight, value in zip(found, anywhere, strict=True):
+        for weight, value in zip(self.balance.weights, anywhere, strict=True):
             weight.assign(value)
         return copied
 

@@ -87,30 +87,20 @@ def test_what_copies_for_half_of_the_limit_has_a_threshold(limit):
         assert threshold_step(limit) == tried
 
 
-def test_a_copy_of_one_stream_alone_has_no_threshold_unless_it_is_long(limit):
-    for others, one, tried in ((0.0, 3.5, 0), (0.0, 3.6, 1), (2.0, 3.5, 0)):
-        copies = np.array([*[others] * 15, one])
-
-        def longest(seed, copies=copies):
-            return copies if threshold_step(limit) == 0 else np.zeros(16)
-
-        limit.copies.longest = longest
-        limit.model.copies.threshold.assign(0.0)
-        limit.find_anew(8, 0)
-        assert threshold_step(limit) == tried
-
-
-def test_a_quarter_of_the_streams_decides(limit):
-    for copiers, tried in ((4, 0), (5, 1)):
-        copies = np.array([*[0.0] * (16 - copiers), *[2.5] * copiers])
-
-        def longest(seed, copies=copies):
-            return copies if threshold_step(limit) == 0 else np.zeros(16)
-
-        limit.copies.longest = longest
-        limit.model.copies.threshold.assign(0.0)
-        limit.find_anew(8, 0)
-        assert threshold_step(limit) == tried
+@pytest.mark.parametrize(
+    ("copies", "tried"),
+    [
+        ([0.0] * 15 + [3.5], 0),
+        ([0.0] * 15 + [3.6], 1),
+        ([2.0] * 15 + [3.5], 0),
+        ([0.0] * 12 + [2.5] * 4, 0),
+        ([0.0] * 11 + [2.5] * 5, 1),
+    ],
+)
+def test_short_copies_of_a_quarter_of_the_streams_have_no_threshold(limit, copies, tried):
+    limit.copies.longest = lambda seed: np.zeros(16) if threshold_step(limit) else np.array(copies)
+    limit.find_anew(8, 0)
+    assert threshold_step(limit) == tried
 
 
 def test_a_few_streams_may_copy_for_longer(limit):
