@@ -229,7 +229,7 @@ def open_session(path: Path, provider: str, threads: int) -> Any:
     Raises:
         ServingError: a bad file, or CUDA that is not available.
     """
-    data = read_model(path)
+    model = _path_or_bytes(path)
     import onnxruntime
 
     if provider == "cuda" and not cuda_is_available():
@@ -242,12 +242,13 @@ def open_session(path: Path, provider: str, threads: int) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # errors come as exceptions; nothing more on stderr
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever its name is
     # TF32 keeps 10 bits of each factor, and long filters need more.
     cuda = ("CUDAExecutionProvider", {"use_tf32": "0"})
     wanted = [*([cuda] if provider == "cuda" else []), "CPUExecutionProvider"]
     try:
         # Without onnxruntime's own fallback, which writes to stdout, where audio may be going.
-        session = onnxruntime.InferenceSession(data, options, providers=wanted, enable_fallback=0)
+        session = onnxruntime.InferenceSession(model, options, providers=wanted, enable_fallback=0)
     except Exception as error:  # onnxruntime's own have no common class
         text = _one_line(error)
         if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in text:
@@ -256,6 +257,16 @@ def open_session(path: Path, provider: str, threads: int) -> Any:
     if provider == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise ServingError("CUDA did not start (driver or libraries missing): use --provider cpu")
     return session
+
+
+def _path_or_bytes(path: Path) -> str | bytes:
+    """What ONNX Runtime opens: the path, for it copies bytes twice. It takes no path but UTF-8."""
+    data = read_model(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return data
+    return str(path)
 
 
 def _one_line(error: Exception) -> str:

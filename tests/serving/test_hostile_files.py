@@ -219,6 +219,31 @@ def test_a_changed_byte_is_one_line_or_audio(toy: Toy, place: int, byte: int) ->
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("name", [b"model", b"model.ort", "café.onnx".encode(), b"caf\xe9.onnx"])
+def test_any_name_of_a_file_plays(toy: Toy, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(toy().parent) + b"/" + name))
+    try:
+        path.write_bytes(toy().read_bytes())
+    except OSError:
+        pytest.skip("this file system has no such names")
+    audio = Sampler.load(path, random_seed=1).generate(0.1)
+    np.testing.assert_array_equal(audio, Sampler.load(toy(), random_seed=1).generate(0.1))
+
+
+def test_onnx_runtime_reads_the_file_itself(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of bytes it makes two copies beside them, at once in memory."""
+    opened = []
+    real = onnxruntime.InferenceSession
+
+    def session(model: object, *args: object, **options: object) -> onnxruntime.InferenceSession:
+        opened.append(model)
+        return real(model, *args, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    Sampler.load(toy())
+    assert opened == [str(toy())]
+
+
 LEVEL = {"name": "level", "shape": [1], "initial": 0.0}
 CLOCK = {"name": "clock", "shape": [], "initial": 0.0}
 
