@@ -71,7 +71,7 @@ class CodePrior(keras.layers.Layer):
         components: int,
         units: int = 384,
         layers: int = 2,
-        dropout: float = 0.25,
+        dropout: float = 0.0,
         input_noise: float = 0.1,
         clock_harmonics: int = 0,
         labels: int = 0,

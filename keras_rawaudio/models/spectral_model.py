@@ -104,7 +104,7 @@ class SpectralModel(FitWindows):
         components: int = 48,
         units: int = 384,
         layers: int = 2,
-        dropout: float = 0.25,
+        dropout: float = 0.0,
         input_noise: float = 0.1,
         own_draws: float = 0.4,
         clock_harmonics: int = 0,

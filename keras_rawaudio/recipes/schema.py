@@ -123,7 +123,7 @@ class SpectralSettings(Settings):
     """Of each recurrent layer."""
     layers: Annotated[int, Field(ge=1, le=5)] = 2
     """Recurrent layers."""
-    dropout: Share = 0.25
+    dropout: Share = 0.0
     """Share of what the prior reads and makes that is left out in training."""
     input_noise: Deviation = 0.1
     """Standard deviation of the noise on what it reads, in training."""
