@@ -2,6 +2,7 @@
 
 python benchmarks/quality.py --recipe default --audio cold_day.flac --seconds 600
 python benchmarks/quality.py --run runs/long --generate-seconds 60    # a run that is trained
+python benchmarks/quality.py --run runs/long --excerpts    # the control: the music itself
 
 Half of the streams go on from seeds, the others begin with nothing. A seed is the first second that
 is not quiet, in one of the longest stretches of the validation part.
@@ -10,6 +11,8 @@ Measures are means over all streams (`from_seed` and `from_nothing`: over these)
 (`worst_cepstral_ratio`: the worst third).
 `distances` (streams of 10 s and more): each beside those of the piece's own audio; those of musicnn
 and basic-pitch only where the extra `ears` is installed.
+With `--excerpts` the same is measured of random excerpts of the train part, as many and as long.
+They are the control: a limit that they miss is none for a generator. Their copies are themselves.
 """
 
 from __future__ import annotations
@@ -52,6 +55,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--run", type=Path, metavar="FOLDER", help="measure this run; nothing is trained")
     add("--cache", type=Path, metavar="FOLDER", help="where prepared audio is kept")
     add("--work", type=Path, metavar="FOLDER", help="a new folder for all files (in runs/)")
+    add("--excerpts", action="store_true", help="measure excerpts of the train part, not streams")
     add("--streams", type=int, default=4, help="from a seed, and as many from nothing (4)")
     add("--generate-seconds", type=float, default=60.0, help="of each stream (60)")
     add("--threads", type=int, default=1, help="that generate (1)")
@@ -91,7 +95,8 @@ def main(options: argparse.Namespace) -> None:
     heldout = [*corpus.segments("validation"), *corpus.segments("test")]
     train_part = corpus.segments("train")
     reference = Reference.from_segments(train_part, heldout, corpus.sample_rate)
-    streams = generate(options, model, corpus, work, reference)
+    make = draw_excerpts if options.excerpts else generate
+    streams = make(options, model, corpus, work, reference)
     say("measuring distances, with those of the piece's own audio")
     audio = [soundfile.read(stream["wav"], dtype="float32")[0] for stream in streams]
     distances = compare_with_piece(audio, train_part, heldout, corpus.sample_rate)
@@ -112,7 +117,8 @@ def main(options: argparse.Namespace) -> None:
         "parameters": described["parameters"],
         "generate_seconds": options.generate_seconds,
         **summary(streams),
-        "from_seed": summary(seeded),
+        "excerpts": options.excerpts,
+        "from_seed": summary(seeded) if seeded else None,
         "from_nothing": summary([s for s in streams if not s["seeded"]]),
         "piece_tonal_prominence_db": reference.figures["tonal_prominence_db"],
         "piece_beat_strength": reference.figures["beat_strength"],
@@ -123,7 +129,7 @@ def main(options: argparse.Namespace) -> None:
         "distances": distances,
         "own_similarity": own_similarity(train_part, corpus.sample_rate),
         "wavs": [stream["wav"] for stream in streams],
-        "spectrogram": work / "spectrogram.png",
+        "spectrogram": None if options.excerpts else work / "spectrogram.png",
         "run": run.path,
         "overrides": options.set,
         "git_revision": described["git_revision"],
@@ -207,6 +213,33 @@ def generate(
             streams.append({"wav": str(wav), "seeded": seeded, **figures})
     spectrogram_figure(panels, rate, work / "spectrogram.png")
     return streams
+
+
+def draw_excerpts(
+    options: argparse.Namespace, model: Path, corpus: Any, work: Path, reference: Any
+) -> list[dict[str, Any]]:
+    """Cut, write and measure random excerpts of the train part, each moment as probable."""
+    import soundfile
+
+    from keras_rawaudio.errors import UserError
+    from keras_rawaudio.metrics.measure import measure
+
+    rate = corpus.sample_rate
+    size = round(options.generate_seconds * rate)
+    long_enough = [part for part in corpus.segments("train") if len(part) >= size]
+    if not long_enough:
+        raise UserError("no stretch of the train part is as long as --generate-seconds")
+    shares = np.array([len(part) for part in long_enough], np.float64)
+    rng = np.random.default_rng(options.random_seed)
+    found = []
+    for number in range(1, 2 * options.streams + 1):
+        part = long_enough[rng.choice(len(long_enough), p=shares / shares.sum())]
+        first = rng.integers(len(part) - size + 1)
+        wav = work / f"excerpt-{number}.wav"
+        soundfile.write(wav, part[first : first + size], rate, "PCM_16")
+        figures = measure(part[first : first + size].astype(np.float32) / 32768, rate, reference)
+        found.append({"wav": str(wav), "seeded": False, **figures})
+    return found
 
 
 def after_quiet(audio: np.ndarray, length: int) -> np.ndarray:

@@ -101,6 +101,11 @@ def test_quality(tmp_path):
     assert all((tmp_path / wav).is_file() for wav in line["wavs"])
     assert (tmp_path / line["spectrogram"]).is_file()
     assert [s["seeded"] for s in line["streams"]] == [True, False]
+    words = ["--run", "work/run", "--excerpts", "--streams", 1, "--generate-seconds", 4]
+    *_, own = run("quality", *words, "--work", "excerpts", cwd=tmp_path)
+    assert own.keys() == line.keys()
+    assert own["train_set_similarity"] > 0.9  # copies are themselves
+    assert len({(tmp_path / wav).read_bytes() for wav in own["wavs"]}) == 2
     hours = ["--hours", 0.004, "--part-minutes", 0.12, "--streams", 1]
     (line,) = run("endurance", "--run", "work/run", *hours, cwd=tmp_path)
     assert [part["minutes"] for part in line["parts"]] == ["0 to 0.12", "0.12 to 0.24", "the piece"]
