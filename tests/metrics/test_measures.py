@@ -158,6 +158,16 @@ def test_what_is_not_music_fails(piece, reference):
     assert copy["similar_seconds"] > 10
 
 
+def test_copies_of_a_piece_that_repeats_itself_are_found(piece):
+    train, repeated = piece[: 40 * RATE], piece[20 * RATE : 30 * RATE]
+    reference = Reference.from_segments([train], [repeated], RATE)
+    assert reference.figures["heldout_similarity"] > 0.95
+    between_frames = round(5.016 * RATE)  # of 32 ms each
+    copy = measure(train[between_frames : between_frames + 12 * RATE], RATE, reference)
+    assert copy["longest_copy"]["seconds"] > 11
+    assert measure(NOISE, RATE, reference)["longest_copy"] is None
+
+
 def test_references_are_json_and_take_integers(piece, reference):
     assert json.loads(json.dumps(reference.figures)) == reference.figures
     stored = np.round(piece[: 20 * RATE] * 32768).astype(np.int16)
