@@ -95,8 +95,10 @@ def main(options: argparse.Namespace) -> None:
     heldout = [*corpus.segments("validation"), *corpus.segments("test")]
     train_part = corpus.segments("train")
     reference = Reference.from_segments(train_part, heldout, corpus.sample_rate)
-    make = draw_excerpts if options.excerpts else generate
-    streams = make(options, model, corpus, work, reference)
+    if options.excerpts:
+        streams = draw_excerpts(options, corpus, work, reference)
+    else:
+        streams = generate(options, model, corpus, work, reference)
     say("measuring distances, with those of the piece's own audio")
     audio = [soundfile.read(stream["wav"], dtype="float32")[0] for stream in streams]
     distances = compare_with_piece(audio, train_part, heldout, corpus.sample_rate)
@@ -176,10 +178,8 @@ def generate(
     options: argparse.Namespace, model: Path, corpus: Any, work: Path, reference: Any
 ) -> list[dict[str, Any]]:
     """Draw, write and measure all streams, and picture the first of each kind."""
-    import soundfile
     from keras_rawaudio_serving import Sampler
 
-    from keras_rawaudio.metrics.measure import measure
     from keras_rawaudio.plots import spectrogram_figure
 
     rate = corpus.sample_rate
@@ -208,24 +208,18 @@ def generate(
         panels.append((f"from {kind}, stream 1", drawn[0]))
         for number, audio in enumerate(drawn, 1):
             wav = work / f"from-{kind}-{number}.wav"
-            soundfile.write(wav, audio, rate, "PCM_16")
-            figures = measure(audio, rate, reference)
-            streams.append({"wav": str(wav), "seeded": seeded, **figures})
+            streams.append(written(audio, wav, seeded, reference))
     spectrogram_figure(panels, rate, work / "spectrogram.png")
     return streams
 
 
 def draw_excerpts(
-    options: argparse.Namespace, model: Path, corpus: Any, work: Path, reference: Any
+    options: argparse.Namespace, corpus: Any, work: Path, reference: Any
 ) -> list[dict[str, Any]]:
     """Cut, write and measure random excerpts of the train part, each moment as probable."""
-    import soundfile
-
     from keras_rawaudio.errors import UserError
-    from keras_rawaudio.metrics.measure import measure
 
-    rate = corpus.sample_rate
-    size = round(options.generate_seconds * rate)
+    size = round(options.generate_seconds * corpus.sample_rate)
     long_enough = [part for part in corpus.segments("train") if len(part) >= size]
     if not long_enough:
         raise UserError("no stretch of the train part is as long as --generate-seconds")
@@ -235,11 +229,19 @@ def draw_excerpts(
     for number in range(1, 2 * options.streams + 1):
         part = long_enough[rng.choice(len(long_enough), p=shares / shares.sum())]
         first = rng.integers(len(part) - size + 1)
-        wav = work / f"excerpt-{number}.wav"
-        soundfile.write(wav, part[first : first + size], rate, "PCM_16")
-        figures = measure(part[first : first + size].astype(np.float32) / 32768, rate, reference)
-        found.append({"wav": str(wav), "seeded": False, **figures})
+        audio = part[first : first + size].astype(np.float32) / 32768
+        found.append(written(audio, work / f"excerpt-{number}.wav", False, reference))
     return found
+
+
+def written(audio: np.ndarray, wav: Path, seeded: bool, reference: Any) -> dict[str, Any]:
+    """Write a stream, and measure it."""
+    import soundfile
+
+    from keras_rawaudio.metrics.measure import measure
+
+    soundfile.write(wav, audio, reference.rate, "PCM_16")
+    return {"wav": str(wav), "seeded": seeded, **measure(audio, reference.rate, reference)}
 
 
 def after_quiet(audio: np.ndarray, length: int) -> np.ndarray:
