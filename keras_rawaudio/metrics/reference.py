@@ -129,8 +129,20 @@ class Reference:
         Where held-out audio repeats the train part, what is generated may repeat it as well, and
         counts as a copy.
         """
-        heldout = self.figures["heldout_similarity"] or 0.0
-        return min(EXACT_COPY, max(COPY, heldout + SIMILARITY_MARGIN))
+        return copy_limit(self.figures["heldout_similarity"] or 0.0)
+
+
+def copy_limit(heldout: float) -> float:
+    """The match with the train part from which on two seconds are a copy of it.
+
+    Args:
+        heldout: the best match of held-out audio, 0 where there is none.
+
+    Example:
+        >>> copy_limit(0.5), copy_limit(0.99)
+        (0.8, 0.9)
+    """
+    return min(EXACT_COPY, max(COPY, heldout + SIMILARITY_MARGIN))
 
 
 def by_name(seconds: Health) -> dict[str, np.ndarray]:

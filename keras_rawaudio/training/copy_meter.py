@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_rawaudio.metrics.patch_index import PatchIndex
-from keras_rawaudio.metrics.reference import COPY, SIMILARITY_MARGIN
+from keras_rawaudio.metrics.reference import copy_limit
 from keras_rawaudio.models.code_mel import log_mel_of_codes, mel_powers
 from keras_rawaudio.models.copy_detector import READINGS
 from keras_rawaudio.models.spectral_model import SpectralModel
@@ -24,7 +24,7 @@ HELDOUT_SECONDS = 120.0  # of the validation part that is sought likewise
 class CopyMeter:
     """Measures copies as the report does, on the log mel spectra of codes instead of audio.
 
-    What the validation part has in common with the train part is no copy.
+    What the validation part has in common with the train part is no copy, unless it is exact.
 
     Args:
         model: draws as it is at each call.
@@ -49,7 +49,7 @@ class CopyMeter:
         self.draws = CodeDraws(model, STREAMS, min(blocks, max(map(len, train))))
         found = self.index.matches_of(_first(heldout, round(HELDOUT_SECONDS / hop)), EVERY)
         best = max((match.best()[0] for match in found), default=0.0)
-        self.limit = max(COPY, best + SIMILARITY_MARGIN)
+        self.limit = copy_limit(best)
 
     def longest(self, seed: int) -> np.ndarray:
         """Draw, and find in each stream the longest stretch that follows one place.

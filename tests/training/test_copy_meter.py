@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_rawaudio.metrics.reference import COPY, EXACT_COPY, SIMILARITY_MARGIN
 from keras_rawaudio.models import SpectralModel
+from keras_rawaudio.models.code_mel import log_mel_of_codes
 from keras_rawaudio.training import copy_meter
 from keras_rawaudio.training.code_corpus import CodeCorpus
 from keras_rawaudio.training.copy_meter import CopyMeter
@@ -69,6 +71,26 @@ def test_a_copy_of_another_reading_is_one_too(meter, model, codes):
 
 
 def test_what_held_out_audio_matches_is_no_copy(model, codes):
-    """A piece that repeats itself exactly copies itself, so the limit is above 1."""
+    """A piece that varies what it repeats: the limit is above what its held-out part matches."""
+    rng = np.random.default_rng(4)
+    varied = np.where(rng.random(codes.shape) < 0.35, rng.integers(0, 32, codes.shape), codes)
+    parts = {"train": [row(codes)] * 4, "validation": [row(varied[:150])]}
+    meter = CopyMeter(model, CodeCorpus(parts, {"train": [0] * 4}))
+    spectra = log_mel_of_codes(varied[:150], meter.powers)
+    (found,) = meter.index.matches_of([spectra], copy_meter.EVERY)
+    likeness = found.best()[0]
+    assert COPY < likeness + SIMILARITY_MARGIN < EXACT_COPY
+    assert meter.limit == likeness + SIMILARITY_MARGIN
+
+
+def test_copies_of_a_piece_that_repeats_itself_exactly_are_found(model, codes):
+    """Its held-out part is a copy, too, but the limit is never above what a copy reaches."""
     parts = {"train": [row(codes)] * 4, "validation": [row(codes[:150])]}
-    assert CopyMeter(model, CodeCorpus(parts, {"train": [0] * 4})).limit > 1
+    repeats = CopyMeter(model, CodeCorpus(parts, {"train": [0] * 4}))
+    assert repeats.limit == EXACT_COPY
+    draws = np.random.default_rng(3).integers(0, 32, (300, 16, model.frame))
+    draws[40:240, 5] = codes[100:300]
+    repeats.draws = lambda rng: draws
+    longest = repeats.longest(seed=0)
+    assert longest[5] == pytest.approx(200 * model.block / RATE, abs=2 * copy_meter.EVERY)
+    assert not np.delete(longest, 5).any()
