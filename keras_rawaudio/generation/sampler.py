@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,35 +32,11 @@ class ReferenceSampler:
     """
 
     def __init__(self, model: Model) -> None:
-        import keras
-
         self.model = model
         # Mono audio has no axis of channels.
         self._channels = (model.channels,) if model.channels > 1 else ()
 
-        def step(forced: Any, noise: Any, temperature: Any, state: Any) -> Any:
-            return advance(model, forced, noise, temperature, state)
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            # One graph for all lengths and numbers of streams.
-            K = model.head.noise_per_sample
-            state = {
-                name: tf.TensorSpec((None, *value.shape[1:]))
-                for name, value in fresh_state(model, 1).items()
-            }
-            step = tf.function(
-                step,
-                autograph=False,
-                input_signature=[
-                    tf.TensorSpec((None, None, *self._channels)),
-                    tf.TensorSpec((None, None, K)),
-                    tf.TensorSpec((None,)),
-                    state,
-                ],
-            )
-        self._advance = step
+        self._compiled: dict[frozenset[str], Any] = {}
 
     def generate(
         self,
@@ -124,3 +101,35 @@ class ReferenceSampler:
             drawn, state = self._advance(forced[:, :0], part, temperatures, state)
             audio.append(np.asarray(drawn))
         return np.concatenate(audio, axis=1)[:, late : late + samples]
+
+    def _advance(self, forced: Any, noise: Any, temperature: Any, state: Any) -> Any:
+        """`advance`, as one graph for all lengths and numbers of streams.
+
+        A model in training may get other states, such as those by which copies are found. So there
+        is a graph for each set of them.
+        """
+        names = frozenset(state)
+        if names not in self._compiled:
+            self._compiled[names] = self._compile()
+        return self._compiled[names](forced, noise, temperature, state)
+
+    def _compile(self) -> Any:
+        """`advance` of the model, with the states that it has now."""
+        import keras
+
+        step = functools.partial(advance, self.model)
+        if keras.backend.backend() != "tensorflow":
+            return step
+        import tensorflow as tf
+
+        state = {
+            name: tf.TensorSpec((None, *value.shape[1:]))
+            for name, value in fresh_state(self.model, 1).items()
+        }
+        signature = [
+            tf.TensorSpec((None, None, *self._channels)),
+            tf.TensorSpec((None, None, self.model.head.noise_per_sample)),
+            tf.TensorSpec((None,)),
+            state,
+        ]
+        return tf.function(step, autograph=False, input_signature=signature)

@@ -6,7 +6,7 @@ import pytest
 from keras_rawaudio.generation import ReferenceSampler, advance, fresh_state, sampler
 from keras_rawaudio.models import AudioModel
 
-from ..small_models import STANDARDIZE, make, spectral_piece
+from ..small_models import INTERRUPTED, STANDARDIZE, make, spectral_piece
 from .conftest import audio_of
 
 
@@ -111,6 +111,22 @@ def test_the_sampler_follows_a_model_in_training():
     after = reference.generate(40)
     np.testing.assert_allclose(after, -model.codec.peak, atol=1e-6)
     assert np.abs(before - after).max() > 0.1
+
+
+@pytest.mark.parametrize("begins", ["copies are sought", "a penalty acts"])
+def test_the_sampler_follows_a_model_that_gets_other_states_in_training(begins):
+    model = make(INTERRUPTED)
+    weight = model.copies.threshold if begins == "copies are sought" else model.penalty.strengths
+    there = 0.1 * np.ones(weight.shape, np.float32)
+    weight.assign(0 * there)
+    reference, states = ReferenceSampler(model), set(model.generator_state_spec())
+    before = reference.generate(12 * model.block)
+    weight.assign(there)
+    assert set(model.generator_state_spec()) > states
+    after = reference.generate(12 * model.block)
+    np.testing.assert_array_equal(after, ReferenceSampler(model).generate(12 * model.block))
+    weight.assign(0 * there)
+    np.testing.assert_array_equal(reference.generate(12 * model.block), before)
 
 
 def test_streams_differ_and_temperature_calms():

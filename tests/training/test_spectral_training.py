@@ -336,6 +336,25 @@ def test_stereo_files_train_a_stereo_generator(tmp_path):
     assert np.std(left) > 2 * np.std(right) > 0
 
 
+def test_a_run_generates_after_each_validation_though_copies_are_interrupted_from_the_second_on(
+    piece, tmp_path, monkeypatch
+):
+    """Then the model has states that it had not when it generated first."""
+
+    def find(limit, updates, seed):
+        limit.model.copies.threshold.assign(0.8 * len(found))
+        found.append(seed)
+        return 0.0
+
+    found = []
+    monkeypatch.setattr(MemoryLimit, "find", find)
+    often = {**RECIPE["training"], "sample_seconds": 0.25, "validate_every": 1e-6}
+    recipe = recipe_from_json(RECIPE | {"training": often})
+    train([piece], tmp_path / "run", recipe, Budget(epochs=2), cache=tmp_path)
+    assert len(found) > 1
+    assert len(list((tmp_path / "run" / "samples").glob("*.wav"))) == len(found)
+
+
 def test_codes_are_balanced_after_all_where_ctrl_c_came_at_the_end(run, tmp_path, monkeypatch):
     """The budget is used by then: `--resume` does what is left."""
     folder = RunFolder(shutil.copytree(run, tmp_path / "run"))
