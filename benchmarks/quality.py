@@ -149,8 +149,8 @@ def train(options: argparse.Namespace, folder: Path) -> Path:
     from keras_rawaudio.training.schedule import Budget
     from keras_rawaudio.training.train import train as begin
 
-    quiet = {"training.sample_seconds": 0.0}
-    recipe = load_recipe(options.recipe, quiet | parse_overrides(options.set))
+    # With the samples of each validation, as users train.
+    recipe = load_recipe(options.recipe, parse_overrides(options.set))
     begin(
         options.audio,
         folder,
